@@ -1,0 +1,44 @@
+# Every target makes its own .venv from pyproject.toml and constraints.txt, and is quick when nothing changed.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+BENCH ?= ingest
+
+.PHONY: demo test lint bench format constraints clean
+
+demo: $(READY)
+	$(BIN)/footfall demo
+
+test: $(READY)
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python bench/$(BENCH).py
+
+format: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Names and versions only: no address of any package index may stand in the repository.
+constraints:
+	rm -rf .venv-constraints
+	$(PYTHON) -m venv .venv-constraints
+	.venv-constraints/bin/pip install --quiet '.[dev]' hatchling editables
+	.venv-constraints/bin/pip freeze --exclude footfall --exclude pip --exclude setuptools > constraints.txt
+	rm -rf .venv-constraints
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Footfall needs Python 3.11 or newer, this is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12")'
+	@echo "Making .venv (about a minute, once) ..."
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $(READY)
+
+clean:
+	rm -rf .venv .venv-constraints .mypy_cache .ruff_cache .pytest_cache
