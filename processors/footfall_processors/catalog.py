@@ -1,0 +1,187 @@
+"""The catalog: which events exist and what they may carry (DESIGN, "Catalog"; A1, G2, G5).
+
+The types below are the definition of `events.yaml`. Nothing that is not declared here is sent by the
+SDK or stored by the collector.
+"""
+
+import datetime as dt
+import re
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from footfall_processors.names import DURATION, FAILURE, INVOKE, SUCCESS
+
+ENUM_LIMIT = 1000
+"""How many values an enum may have: each combination of enums is a row of dimensions."""
+
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,50}$")]
+EventName = Annotated[
+    str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=128)
+]
+Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+EnumValue = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Rate = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
+
+
+class Type(StrEnum):
+    """What an attribute holds. An enum is preferred to a string: it cannot carry a name."""
+
+    ENUM = "enum"
+    INT = "int"
+    FLOAT = "float"
+    BOOL = "bool"
+    STRING = "string"
+    UUID = "uuid"
+
+
+class Hash(StrEnum):
+    """For how long equal values of a hashed attribute stay recognisable as equal.
+
+    `static` uses the operator's TELEMETRY_HASH_SALT; the others a random salt per period (UTC) that
+    is destroyed afterwards.
+    """
+
+    STATIC = "static"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What one attribute may hold.
+
+    Attributes:
+        type: The value's type.
+        description: For people; becomes the column's COMMENT.
+        values: The allowed values of an enum.
+        min: Smaller numbers are raised to it.
+        max: Larger numbers are lowered to it.
+        max_length: Longer strings are cut to it, in characters, after redaction.
+        hash: Keep only a keyed hash of the value, as a uuid.
+    """
+
+    type: Type
+    description: str = ""
+    values: tuple[EnumValue, ...] = ()
+    min: int | float | None = None
+    max: int | float | None = None
+    max_length: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 280
+    hash: Hash | None = None
+
+
+class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One declared event.
+
+    Attributes:
+        surface: Where it happens: discord, racetime, api, web, plugin.
+        feature: What is used.
+        description: For people.
+        actions: What may be said about it; `event_name.action` is A1's `event_name`.
+        attributes: Names from the catalog's `attributes` that it may carry.
+        owner: Who answers for it.
+        expires: The last day on which it is accepted (G5).
+        sample_rate: Share of observations that the SDK sends as spans; counts stay exact.
+    """
+
+    surface: Slug
+    feature: Slug
+    description: str = ""
+    actions: tuple[Slug, ...] = (INVOKE, SUCCESS, FAILURE)
+    attributes: tuple[Name, ...] = ()
+    owner: str = ""
+    expires: dt.date | None = None
+    sample_rate: Rate = 1.0
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One `events.yaml` as it is written."""
+
+    product: Slug
+    events: dict[str, Event]
+    attributes: dict[str, Attribute] = {}
+    error_types: tuple[Name, ...] = ()
+
+
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that may be sent and stored: one or more sources and the built-in events.
+
+    Attributes:
+        products: The products' names.
+        events: Event name to event.
+        attributes: Attribute name to attribute.
+        error_types: Normalised error types beyond A4's five.
+    """
+
+    products: tuple[str, ...]
+    events: dict[str, Event]
+    attributes: dict[str, Attribute]
+    error_types: tuple[str, ...] = ()
+
+    def columns(self, event: Event) -> tuple[str, ...]:
+        """The event's attributes that are values rather than enums, sorted (the duration is fixed)."""
+        return tuple(
+            sorted(
+                name
+                for name in event.attributes
+                if self.attributes[name].type is not Type.ENUM and name != DURATION
+            )
+        )
+
+    def enums(self, event: Event) -> tuple[str, ...]:
+        """The event's enum attributes, sorted; they are part of its dimension."""
+        return tuple(sorted(n for n in event.attributes if self.attributes[n].type is Type.ENUM))
+
+
+def column_name(name: str, attribute: Attribute) -> str:
+    """The Postgres column of an attribute: `guild_id` hashed becomes `guild_hash`."""
+    return re.sub(r"_id$", "", name) + "_hash" if attribute.hash else name
+
+
+EMITTED = "footfall.emitted"
+DROPPED = "footfall.dropped"
+
+
+class Drop(StrEnum):
+    """Why an SDK did not send something (A6)."""
+
+    QUEUE_FULL = "queue_full"
+    EXPORT_FAILED = "export_failed"
+    UNDECLARED_EVENT = "undeclared_event"
+    UNDECLARED_ATTRIBUTE = "undeclared_attribute"
+    WRONG_TYPE = "wrong_type"
+
+
+def with_builtins(catalog: Catalog) -> Catalog:
+    """The catalog with Footfall's own events, which every catalog has."""
+    declared = tuple(sorted(catalog.events))
+    attributes = {
+        "emitted_event": Attribute(
+            type=Type.ENUM, values=declared, description="The event that the SDK counted"
+        ),
+        "drop_reason": Attribute(
+            type=Type.ENUM,
+            values=tuple(Drop),
+            description="Why the SDK could not send an observation as it was",
+        ),
+    }
+    events = {
+        EMITTED: Event(
+            surface="footfall",
+            feature="emitted",
+            actions=("count",),
+            attributes=("emitted_event",),
+            description="The SDK's own tally per event, against which what is stored is compared",
+        ),
+        DROPPED: Event(
+            surface="footfall",
+            feature="dropped",
+            actions=("count",),
+            attributes=("drop_reason",),
+            description="What the SDK dropped, by reason",
+        ),
+    }
+    return msgspec.structs.replace(
+        catalog, events=catalog.events | events, attributes=catalog.attributes | attributes
+    )

@@ -1,0 +1,225 @@
+"""YAML documents checked as a whole: every mistake at once, each with file, line and path (R: A1, G2)."""
+
+import datetime as dt
+import difflib
+import types
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, TypeVar, get_args, get_origin
+
+import msgspec
+import yaml
+
+Keys = tuple[str | int, ...]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """One thing that is wrong in a file.
+
+    Attributes:
+        file: The file's name as the user gave it.
+        line: Line number, from 1.
+        path: Where in the document, e.g. `events.discord.generator.actions`.
+        message: What is wrong and what would be right.
+    """
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}: " + (f"{self.path}: " if self.path else "")
+        return where + self.message
+
+
+class DocumentError(ValueError):
+    """A file was refused; `mistakes` holds every reason (never empty)."""
+
+    def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(map(str, self.mistakes)))
+
+
+@dataclass
+class Document:
+    """A YAML file as plain data, with the line of every path and the mistakes found so far."""
+
+    file: str
+    data: Any = None
+    lines: dict[Keys, int] = field(default_factory=dict)
+    mistakes: list[Mistake] = field(default_factory=list)
+
+    def wrong(self, path: Keys, message: str) -> None:
+        """Notes a mistake at `path` (the nearest enclosing line is cited)."""
+        known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines or n == 0)
+        line = self.lines.get(known, 1)
+        self.mistakes.append(Mistake(self.file, line, ".".join(map(str, path)), message))
+
+    def read(self, shape: type[T], path: Keys = ()) -> T | None:
+        """The whole document as `shape` (a msgspec Struct), or None when there were mistakes."""
+        value = _convert(self, shape, self.data, path)
+        return None if self.mistakes else value
+
+    def refuse(self) -> None:
+        """Raises DocumentError when a mistake was noted."""
+        if self.mistakes:
+            raise DocumentError(sorted(self.mistakes, key=lambda m: m.line))
+
+
+def load(path: str | Path) -> Document:
+    """Reads a YAML file.
+
+    Raises:
+        DocumentError: the file cannot be read, or is not a single YAML mapping. Lesser mistakes
+            (a repeated key) are noted, for the reader to add its own.
+    """
+    document = Document(str(path))
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        document.wrong((), f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        document.wrong((), "is not UTF-8 text")
+    else:
+        parse(text, document)
+    if not isinstance(document.data, dict):
+        document.refuse()
+    return document
+
+
+def parse(text: str, document: Document) -> None:
+    """Parses `text` into `document`; syntax errors and repeated keys become mistakes."""
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        document.data = {} if node is None else _plain(document, loader, node, (), ())
+    except yaml.MarkedYAMLError as error:
+        document.lines[()] = error.problem_mark.line + 1 if error.problem_mark else 1
+        document.wrong((), f"is not valid YAML: {error.problem or error.context}")
+    except (yaml.YAMLError, ValueError) as error:
+        document.wrong((), f"is not valid YAML: {str(error).splitlines()[0]}")
+    finally:
+        loader.dispose()
+    if not (document.mistakes or isinstance(document.data, dict)):
+        document.wrong((), "must be a mapping (`key: value` lines)")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence that names what was probably meant: `; did you mean "x"?`, or nothing."""
+    match = difflib.get_close_matches(word, list(known), n=1)
+    return f'; did you mean "{match[0]}"?' if match else ""
+
+
+def _plain(
+    document: Document, loader: yaml.SafeLoader, node: yaml.Node, path: Keys, above: tuple[int, ...]
+) -> Any:
+    """A YAML node as plain data, noting lines on the way (a node inside itself is a mistake)."""
+    document.lines.setdefault(path, node.start_mark.line + 1)
+    if id(node) in above:
+        document.wrong(path, "an alias may not contain itself")
+        return None
+    above = (*above, id(node))
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(document, loader, n, (*path, i), above) for i, n in enumerate(node.value)]
+    if isinstance(node, yaml.MappingNode):
+        return _mapping(document, loader, node, path, above)
+    return loader.construct_object(node)
+
+
+def _mapping(
+    document: Document,
+    loader: yaml.SafeLoader,
+    node: yaml.MappingNode,
+    path: Keys,
+    above: tuple[int, ...],
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node)
+        inner = (*path, str(key))
+        document.lines.setdefault(inner, key_node.start_mark.line + 1)
+        if not isinstance(key, str):
+            document.wrong(inner, "a key must be a string; put it in quotes")
+        if str(key) in result:
+            first = document.lines[inner]
+            document.lines[inner] = key_node.start_mark.line + 1
+            document.wrong(inner, f"is given twice, first in line {first}")
+            document.lines[inner] = first
+        else:
+            result[str(key)] = _plain(document, loader, value_node, inner, above)
+    return result
+
+
+def peek(shape: type[T], value: Any) -> T | None:
+    """`value` as `shape` when it is one; None otherwise, without a mistake."""
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError:
+        return None
+
+
+def _convert(document: Document, shape: Any, value: Any, path: Keys) -> Any:
+    """`value` as `shape`, field by field, so that one mistake does not hide the next."""
+    if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
+        return _struct(document, shape, value, path)
+    origin, args = get_origin(shape), get_args(shape)
+    if origin in (types.UnionType,) and type(None) in args and len(args) == 2:
+        inner = next(a for a in args if a is not type(None))
+        return None if value is None else _convert(document, inner, value, path)
+    if origin is dict and isinstance(value, dict):
+        return {k: _convert(document, args[1], v, (*path, k)) for k, v in value.items()}
+    if origin is tuple and isinstance(value, list):
+        return tuple(_convert(document, args[0], v, (*path, i)) for i, v in enumerate(value))
+    return check(document, shape, value, path)
+
+
+def check(document: Document, shape: Any, value: Any, path: Keys) -> Any:
+    """`value` as the msgspec type `shape`; None, and a mistake at `path`, when it is not one."""
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as error:
+        document.wrong(path, _plainly(str(error)) + _hint(shape, value))
+        return None
+
+
+def _struct(document: Document, shape: type[msgspec.Struct], value: Any, path: Keys) -> Any:
+    if not isinstance(value, Mapping):
+        document.wrong(path, "must be a mapping (`key: value` lines)")
+        return None
+    fields = {f.encode_name: f for f in msgspec.structs.fields(shape)}
+    for key in value:
+        if key not in fields:
+            known = ", ".join(fields)
+            document.wrong(
+                (*path, key), f"is not known here{nearest(key, fields)} (known: {known})"
+            )
+    before = len(document.mistakes)
+    arguments: dict[str, Hashable] = {}
+    for name, spec in fields.items():
+        if name in value:
+            arguments[spec.name] = _convert(document, spec.type, value[name], (*path, name))
+        elif spec.required:
+            document.wrong((*path, name), "is missing")
+    return shape(**arguments) if len(document.mistakes) == before else None
+
+
+def _hint(shape: Any, value: Any) -> str:
+    """What would be right, where msgspec's message does not say it."""
+    if isinstance(shape, type) and issubclass(shape, Enum):
+        known = [str(item.value) for item in shape]
+        return f" (one of: {', '.join(known)}){nearest(str(value), known)}"
+    if shape is dt.date or dt.date in get_args(shape):
+        return "; write it as 2027-12-31"
+    if str in (shape, get_origin(shape), *get_args(shape)) and not isinstance(value, str):
+        return "; put it in quotes"
+    return ""
+
+
+def _plainly(message: str) -> str:
+    """A message of msgspec in this module's words: `expected an int, got a str`."""
+    return message[0].lower() + message[1:].replace("`", "").split(" - at ")[0]

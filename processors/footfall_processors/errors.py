@@ -1,0 +1,93 @@
+"""Exceptions and foreign error types → the normalised error types of A4.
+
+Only the *kind* of a failure is ever kept; its message and stack never are (A2).
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+PROVIDER_UNAVAILABLE: Final = "provider_unavailable"
+PROVIDER_TIMEOUT: Final = "provider_timeout"
+INVALID_PRESET: Final = "invalid_preset"
+PERMISSION_DENIED: Final = "permission_denied"
+UNEXPECTED_ERROR: Final = "unexpected_error"
+
+ERROR_TYPES: Final = (
+    PROVIDER_UNAVAILABLE,
+    PROVIDER_TIMEOUT,
+    INVALID_PRESET,
+    PERMISSION_DENIED,
+    UNEXPECTED_ERROR,
+)
+
+STATUS_OF: Final = {PROVIDER_TIMEOUT: "timeout", PERMISSION_DENIED: "denied"}
+"""The A1 status that an error type implies; `error` for the others."""
+
+_KNOWN: Final = {
+    "TimeoutError": PROVIDER_TIMEOUT,
+    "TimeoutException": PROVIDER_TIMEOUT,
+    "ConnectTimeout": PROVIDER_TIMEOUT,
+    "ReadTimeout": PROVIDER_TIMEOUT,
+    "Timeout": PROVIDER_TIMEOUT,
+    "deadline_exceeded": PROVIDER_TIMEOUT,
+    "timeout": PROVIDER_TIMEOUT,
+    "408": PROVIDER_TIMEOUT,
+    "504": PROVIDER_TIMEOUT,
+    "ConnectionError": PROVIDER_UNAVAILABLE,
+    "ConnectionRefusedError": PROVIDER_UNAVAILABLE,
+    "ConnectionResetError": PROVIDER_UNAVAILABLE,
+    "BrokenPipeError": PROVIDER_UNAVAILABLE,
+    "ConnectError": PROVIDER_UNAVAILABLE,
+    "NetworkError": PROVIDER_UNAVAILABLE,
+    "TransportError": PROVIDER_UNAVAILABLE,
+    "ClientConnectionError": PROVIDER_UNAVAILABLE,
+    "gaierror": PROVIDER_UNAVAILABLE,
+    "unavailable": PROVIDER_UNAVAILABLE,
+    "502": PROVIDER_UNAVAILABLE,
+    "503": PROVIDER_UNAVAILABLE,
+    "PermissionError": PERMISSION_DENIED,
+    "Forbidden": PERMISSION_DENIED,
+    "401": PERMISSION_DENIED,
+    "403": PERMISSION_DENIED,
+}
+_DEPTH = 16
+"""How many causes of an exception are looked at (chains may be circular)."""
+
+
+def normalise(value: str, extra: Iterable[str] = ()) -> str:
+    """A foreign `error.type` (semantic conventions: a class name or a status code) → A4's types.
+
+    Args:
+        value: What the sender wrote.
+        extra: Further error types that the catalog declares.
+
+    Returns:
+        One of ERROR_TYPES or `extra`; `unexpected_error` for anything unknown.
+    """
+    if value in ERROR_TYPES or value in extra:
+        return value
+    return _KNOWN.get(value.rpartition(".")[2], UNEXPECTED_ERROR)
+
+
+def error_type(
+    error: BaseException, mapping: Mapping[type[BaseException], str] | None = None
+) -> str:
+    """An exception → its normalised error type (A4).
+
+    The exception, its base classes and then its explicit causes are tried in turn: first against
+    `mapping`, then against well-known class names.
+
+    Args:
+        error: The exception; its message is not read.
+        mapping: The application's own exception classes and their error types.
+    """
+    current: BaseException | None = error
+    for _ in range(_DEPTH):
+        if current is None:
+            break
+        for cls in type(current).__mro__:
+            found = (mapping or {}).get(cls) or _KNOWN.get(cls.__name__)
+            if found:
+                return found
+        current = current.__cause__
+    return UNEXPECTED_ERROR

@@ -1,0 +1,70 @@
+"""Keyed hashing of identifiers, with static and rotating salts (DESIGN, "Catalog"; A1, A7).
+
+HMAC-SHA256 over the attribute's name and the value's text, cut to 128 bits. A rotating salt belongs to
+a period of UTC time; the event's own time picks the period. When a salt has been destroyed, the values
+of its period can no longer be hashed, and are dropped.
+"""
+
+import datetime as dt
+import hmac
+import unicodedata
+from collections.abc import Mapping
+
+from footfall_processors.catalog import Hash
+
+MINIMUM_SALT = 32
+"""Bytes; a shorter TELEMETRY_HASH_SALT is refused."""
+STATIC_PERIOD = 0
+
+Period = tuple[Hash, int]
+Salts = Mapping[Period, bytes]
+
+
+class SaltError(ValueError):
+    """TELEMETRY_HASH_SALT must be at least 32 bytes; make one with `openssl rand -hex 32`."""
+
+
+def static_salts(salt: str | None) -> dict[Period, bytes]:
+    """The operator's salt as the one salt of Hash.STATIC; empty when none is set.
+
+    Raises:
+        SaltError: it is shorter than 32 bytes.
+    """
+    if not salt:
+        return {}
+    key = salt.encode("utf-8", "surrogateescape")
+    if len(key) < MINIMUM_SALT:
+        raise SaltError(SaltError.__doc__)
+    return {(Hash.STATIC, STATIC_PERIOD): key}
+
+
+def period(kind: Hash, time_us: int) -> Period:
+    """The period that an event's time (µs since the Unix epoch, UTC) falls into.
+
+    Numbered by days since 1970-01-01, ISO weeks since 1969-12-29, or months since year 0.
+    """
+    days = time_us // 86_400_000_000
+    match kind:
+        case Hash.DAILY:
+            return kind, days
+        case Hash.WEEKLY:
+            return kind, (days + 3) // 7
+        case Hash.MONTHLY:
+            day = dt.date(1970, 1, 1) + dt.timedelta(days=days)
+            return kind, day.year * 12 + day.month - 1
+        case Hash.STATIC:
+            return kind, STATIC_PERIOD
+
+
+def keyed_hash(salt: bytes, name: str, value: object) -> bytes:
+    """The 16 bytes that are kept of a value: they go into a `uuid` column.
+
+    The attribute's name is part of the message, so that equal values under two names cannot be
+    joined. Equal numbers and texts (`42` and `"42"`) give equal hashes, whatever the sender's type.
+    """
+    message = f"{name}\x00{_text(value)}".encode("utf-8", "replace")
+    return hmac.digest(salt, message, "sha256")[:16]
+
+
+def _text(value: object) -> str:
+    return unicodedata.normalize("NFC", str(value))

@@ -1,0 +1,193 @@
+"""Reading catalogs from files: all mistakes at once (DESIGN, "Validation collects all mistakes")."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from footfall_processors import document, names
+from footfall_processors.catalog import (
+    ENUM_LIMIT,
+    Attribute,
+    Catalog,
+    Event,
+    EventName,
+    Hash,
+    Name,
+    Source,
+    Type,
+    column_name,
+    with_builtins,
+)
+from footfall_processors.document import Document, DocumentError, Mistake, nearest
+from footfall_processors.errors import ERROR_TYPES
+
+RESERVED_PREFIX = "footfall"
+BUILTIN_ATTRIBUTES = frozenset({"emitted_event", "drop_reason"})
+
+
+def load_catalog(paths: str | Path | Sequence[str | Path]) -> Catalog:
+    """Loads one or more `events.yaml` files into one catalog, built-in events included.
+
+    Args:
+        paths: One file, or one per product.
+
+    Raises:
+        DocumentError: any mistake in any file; its `mistakes` lists them all.
+    """
+    files = [paths] if isinstance(paths, str | Path) else list(paths)
+    mistakes: list[Mistake] = []
+    sources: list[tuple[Document, Source]] = []
+    for path in files:
+        try:
+            sources.append(read_source(document.load(path)))
+        except DocumentError as error:
+            mistakes.extend(error.mistakes)
+    for doc, source in sources:
+        _check_against(doc, source, [s for s in sources if s[0] is not doc])
+        mistakes.extend(doc.mistakes)
+    if mistakes:
+        raise DocumentError(mistakes)
+    return _merge([source for _, source in sources])
+
+
+def read_source(doc: Document) -> tuple[Document, Source]:
+    """Checks one document as a catalog source.
+
+    Raises:
+        DocumentError: it has mistakes.
+    """
+    source = doc.read(Source)
+    attributes = _section(doc, "attributes", Name, Attribute)
+    events = _section(doc, "events", EventName, Event)
+    for name, attribute in attributes.items():
+        if attribute is not None:
+            _check_attribute(doc, name, attribute)
+    for name, event in events.items():
+        if event is not None:
+            _check_event(doc, name, event, set(events), set(attributes))
+    _check_columns(doc, attributes)
+    doc.refuse()
+    assert source is not None  # noqa: S101  # refuse() raised otherwise
+    _check_error_types(doc, source)
+    doc.refuse()
+    return doc, source
+
+
+T = TypeVar("T")
+
+
+def _section(doc: Document, kind: str, pattern: Any, shape: type[T]) -> dict[str, T | None]:
+    """A section's entries, None for those that are not well formed, so that the others are checked."""
+    section = doc.data.get(kind)
+    entries = section if isinstance(section, dict) else {}
+    for name in entries:
+        document.check(doc, pattern, name, (kind, name))
+    return {name: document.peek(shape, value) for name, value in entries.items()}
+
+
+def _check_attribute(doc: Document, name: str, attribute: Attribute) -> None:
+    path = ("attributes", name)
+    kind = attribute.type
+    numeric = kind in (Type.INT, Type.FLOAT)
+    if name in BUILTIN_ATTRIBUTES or column_name(name, attribute) in names.FIXED_COLUMNS:
+        doc.wrong(path, "is a name that Footfall uses itself; choose another")
+    if name == names.DURATION and (kind is not Type.INT or attribute.hash):
+        doc.wrong((*path, "type"), "duration_ms is a fixed field: it must be a plain int")
+    if kind is Type.ENUM and not 1 <= len(attribute.values) <= ENUM_LIMIT:
+        doc.wrong((*path, "values"), f"an enum needs 1 to {ENUM_LIMIT} values")
+    if kind is not Type.ENUM and attribute.values:
+        doc.wrong((*path, "values"), f"only an enum has values, this is of type {kind}")
+    if len(set(attribute.values)) < len(attribute.values):
+        doc.wrong((*path, "values"), "a value stands twice")
+    for number, value in enumerate(attribute.values):
+        if not value.isprintable():
+            doc.wrong((*path, "values", number), "an enum value must be printable text")
+    for limit in ("min", "max"):
+        if getattr(attribute, limit) is not None and (not numeric or attribute.hash):
+            doc.wrong((*path, limit), "limits are for numbers that are not hashed")
+    if attribute.min is not None and attribute.max is not None and attribute.min > attribute.max:
+        doc.wrong((*path, "min"), "min is larger than max")
+    if kind is Type.INT and any(isinstance(v, float) for v in (attribute.min, attribute.max)):
+        doc.wrong(path, "the limits of an int must be whole numbers")
+    if kind is Type.INT and any(abs(v or 0) >= 2**63 for v in (attribute.min, attribute.max)):
+        doc.wrong(path, "the limits of an int must fit in 64 bits")
+    if attribute.hash and kind not in (Type.STRING, Type.INT, Type.UUID):
+        doc.wrong((*path, "hash"), f"only string, int and uuid can be hashed, this is {kind}")
+
+
+def _check_event(
+    doc: Document, name: str, event: Event, events: set[str], attributes: set[str]
+) -> None:
+    path = ("events", name)
+    if name.split(".")[0] == RESERVED_PREFIX:
+        doc.wrong(path, f"event names that begin with `{RESERVED_PREFIX}` are Footfall's own")
+    if not event.actions:
+        doc.wrong((*path, "actions"), "an event needs at least one action")
+    for field in ("actions", "attributes"):
+        listed: tuple[str, ...] = getattr(event, field)
+        for number, item in enumerate(listed):
+            if item in listed[:number]:
+                doc.wrong((*path, field, number), f'"{item}" stands twice')
+    for number, item in enumerate(event.attributes):
+        if item not in attributes:
+            hint = nearest(item, attributes)
+            doc.wrong((*path, "attributes", number), f'"{item}" is not declared{hint}')
+    for action in event.actions:
+        if f"{name}.{action}" in events:
+            doc.wrong(path, f'with action "{action}" it has the name of the event {name}.{action}')
+
+
+def _check_columns(doc: Document, attributes: Mapping[str, Attribute | None]) -> None:
+    """Two attributes may not share a column (`guild_id` hashed and `guild_hash`)."""
+    owners: dict[str, str] = {}
+    for name, attribute in attributes.items():
+        column = column_name(name, attribute) if attribute is not None else name
+        if column in owners:
+            doc.wrong(("attributes", name), f"has the same column as {owners[column]}: {column}")
+        owners.setdefault(column, name)
+
+
+def _check_error_types(doc: Document, source: Source) -> None:
+    for number, name in enumerate(source.error_types):
+        if name in ERROR_TYPES:
+            doc.wrong(("error_types", number), f'"{name}" is built in; leave it out')
+
+
+def _check_against(doc: Document, source: Source, others: list[tuple[Document, Source]]) -> None:
+    """One name means one thing across products; a conflict names both files."""
+    for other_doc, other in others:
+        for name, attribute in source.attributes.items():
+            if other.attributes.get(name, attribute) != attribute:
+                doc.wrong(("attributes", name), f"is declared differently in {other_doc.file}")
+        columns = {column_name(n, a): n for n, a in other.attributes.items()}
+        for name, attribute in source.attributes.items():
+            owner = columns.get(column_name(name, attribute), name)
+            if owner != name:
+                doc.wrong(("attributes", name), f"has the column of {owner} in {other_doc.file}")
+        for name in source.events.keys() & other.events.keys():
+            doc.wrong(("events", name), f"is declared in {other_doc.file} as well")
+        if source.product == other.product:
+            doc.wrong(("product",), f"is the product of {other_doc.file} as well")
+
+
+def _merge(sources: list[Source]) -> Catalog:
+    events: dict[str, Event] = {}
+    attributes: dict[str, Attribute] = {}
+    error_types: set[str] = set()
+    for source in sources:
+        events |= source.events
+        attributes |= source.attributes
+        error_types |= set(source.error_types)
+    return with_builtins(
+        Catalog(
+            products=tuple(s.product for s in sources),
+            events=events,
+            attributes=attributes,
+            error_types=tuple(sorted(error_types)),
+        )
+    )
+
+
+def needs_static_salt(catalog: Catalog) -> bool:
+    """Whether any attribute is hashed with the operator's own salt."""
+    return any(a.hash is Hash.STATIC for a in catalog.attributes.values())

@@ -1,0 +1,32 @@
+"""Why something that arrived was not stored: the vocabulary of the loss ledger (G3)."""
+
+from enum import StrEnum
+
+
+class Loss(StrEnum):
+    """A reason under which a loss is counted.
+
+    The first group concerns whole events, the second single attributes of an event that is stored.
+    """
+
+    UNDECLARED_EVENT = "undeclared_event"
+    UNDECLARED_ACTION = "undeclared_action"
+    EXPIRED_EVENT = "expired_event"
+    OUT_OF_WINDOW = "out_of_window"
+    MALFORMED = "malformed"
+    UNSUPPORTED_METRIC = "unsupported_metric"
+    COUNTER_BASELINE = "counter_baseline"
+
+    UNDECLARED_ATTRIBUTE = "undeclared_attribute"
+    DUPLICATE_ATTRIBUTE = "duplicate_attribute"
+    ENUM_VALUE = "enum_value"
+    WRONG_TYPE = "wrong_type"
+    SALT_MISSING = "salt_missing"
+    RESOURCE_VALUE = "resource_value"
+
+
+REJECTED = frozenset({Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.MALFORMED})
+"""Losses that a sender is told about in `partial_success`: the event is declared, yet refused.
+
+What nobody declared is foreign traffic, expected and dropped without complaint.
+"""

@@ -1,0 +1,40 @@
+"""Every attribute key and fixed column that Footfall speaks, in one place.
+
+The `feature.*` keys are Footfall's own; the rest are OpenTelemetry semantic conventions. Names whose
+convention is still in development stand here and nowhere else, so that a rename is one line.
+"""
+
+from typing import Final
+
+SURFACE: Final = "feature.surface"
+FEATURE: Final = "feature.name"
+ACTION: Final = "feature.action"
+STATUS: Final = "feature.status"
+SAMPLE_RATE: Final = "feature.sample_rate"
+ERROR_TYPE: Final = "error.type"
+
+SERVICE_NAME: Final = "service.name"
+SERVICE_VERSION: Final = "service.version"
+SERVICE_INSTANCE: Final = "service.instance.id"
+ENVIRONMENT: Final = "deployment.environment.name"
+ENVIRONMENT_OLD: Final = "deployment.environment"
+
+STATUSES: Final = ("ok", "error", "timeout", "denied")
+"""The values of A1's `status`."""
+
+INVOKE: Final = "invoke"
+SUCCESS: Final = "success"
+FAILURE: Final = "failure"
+
+DURATION: Final = "duration_ms"
+"""The one fixed column that a catalog may declare, to set its limits."""
+
+FIXED_COLUMNS: Final = frozenset(
+    {
+        "time", "batch_id", "ordinal", "dim_id", "id", "quantity", "sample_rate", "fingerprint",
+        "event", "event_id", "event_name", "created_at", "day_bucket", "day", "hour",
+        "surface", "feature", "action", "status", "error_type",
+        "service", "service_version", "environment",
+    }
+)  # fmt: skip
+"""Column names that no catalog attribute may take (A1 and DESIGN, "Store")."""

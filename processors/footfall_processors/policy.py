@@ -1,0 +1,294 @@
+"""The catalog compiled to decisions: what an attribute is worth, and what a span becomes.
+
+Two plain functions define it all. `Policy.classify` looks at one attribute, `Policy.judge` at the
+classes of all attributes of one span or counter. Both are pure and give one object per distinct
+result, so that the collector may remember their answers by the raw bytes (DESIGN, "The hot path").
+The order is fixed: allowlist → redact → hash → clamp.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from footfall_processors import names
+from footfall_processors.batch import Dimension, Shape
+from footfall_processors.catalog import Catalog, Event, Type
+from footfall_processors.errors import (
+    PERMISSION_DENIED,
+    PROVIDER_TIMEOUT,
+    STATUS_OF,
+    UNEXPECTED_ERROR,
+    normalise,
+)
+from footfall_processors.losses import Loss
+from footfall_processors.values import Value, clean, hashable
+
+SERVICES = 1000
+"""Distinct (service, version, environment) kept apart; further ones lose these fields."""
+_SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9._/-]{0,62}")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}")
+_MISSING = {"denied": PERMISSION_DENIED, "timeout": PROVIDER_TIMEOUT}
+
+
+class Role(Enum):
+    """What an attribute is used for."""
+
+    UNDECLARED = auto()
+    IMPLIED = auto()  # known, but the catalog says it already: surface and feature
+    ACTION = auto()
+    STATUS = auto()
+    ERROR_TYPE = auto()
+    SAMPLE_RATE = auto()
+    ENUM = auto()
+    COLUMN = auto()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Atom:
+    """The class of one attribute: everything a decision may depend on.
+
+    Attributes:
+        role: What the attribute is used for.
+        name: Its key; empty when undeclared.
+        value: For fixed fields and enums the value, of which there are few; otherwise None.
+        valid: False when the value is not what the catalog allows.
+    """
+
+    role: Role
+    name: str = ""
+    value: str | float | None = None
+    valid: bool = True
+
+
+class Service(NamedTuple):
+    """Who sent it, from the resource; None where absent or not of the expected form."""
+
+    name: str | None = None
+    version: str | None = None
+    environment: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Verdict:
+    """What becomes of a span or counter.
+
+    Attributes:
+        refused: Why it is not stored, or None.
+        shape: The constant part of its row.
+        positions: For each of `shape.columns`, where its attribute stands; -1 when absent.
+        duration_at: Where `duration_ms` stands, -1 when the span's own times count.
+        losses: Attributes dropped from it, by reason.
+    """
+
+    refused: Loss | None = None
+    shape: Shape | None = None
+    positions: tuple[int, ...] = ()
+    duration_at: int = -1
+    losses: tuple[tuple[Loss, int], ...] = ()
+
+
+UNDECLARED = Atom(Role.UNDECLARED)
+
+
+class Policy:
+    """A catalog's decisions.
+
+    Args:
+        catalog: With its built-in events.
+    """
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._atoms: dict[tuple[str, object, bool], Atom] = {}
+        self._dimensions: dict[tuple[object, ...], Dimension] = {}
+        self._shapes: dict[tuple[Dimension, float], Shape] = {}
+        self._services: set[Service] = set()
+        self._actions = {a for e in catalog.events.values() for a in e.actions}
+        self._events: dict[str, tuple[str, Event, str | None]] = {}
+        for name, event in catalog.events.items():
+            self._events[name] = (name, event, None)
+            for action in event.actions:  # A1's event names carry their action
+                self._events.setdefault(f"{name}.{action}", (name, event, action))
+
+    def classify(self, key: str, value: Any) -> Atom:
+        """The class of one attribute; the same object for the same class.
+
+        Args:
+            key: The attribute's key as sent.
+            value: str, int, float, bool, bytes, list, dict or None as decoded.
+        """
+        role = _FIXED.get(key)
+        if role is not None:
+            kept = self._fixed(role, value)
+            return self._atom(role, key, kept, valid=kept is not None)
+        attribute = self.catalog.attributes.get(key)
+        if attribute is None:
+            return UNDECLARED
+        if attribute.type is Type.ENUM:
+            chosen = clean(attribute, value)
+            return self._atom(Role.ENUM, key, chosen, valid=chosen is not None)
+        good = hashable(value) if attribute.hash else clean(attribute, value) is not None
+        return self._atom(Role.COLUMN, key, None, valid=good)
+
+    def service(self, resource: Mapping[str, Any]) -> tuple[Service, int]:
+        """The service fields of a resource, and how many of its values were of the wrong form."""
+        environment = resource.get(names.ENVIRONMENT, resource.get(names.ENVIRONMENT_OLD))
+        found = (
+            (resource.get(names.SERVICE_NAME), _SERVICE),
+            (resource.get(names.SERVICE_VERSION), _VERSION),
+            (environment, _SERVICE),
+        )
+        kept = [v if isinstance(v, str) and form.fullmatch(v) else None for v, form in found]
+        service, bad = Service(*kept), sum(v is not None for v, _ in found)
+        bad -= sum(v is not None for v in kept)
+        if service not in self._services and len(self._services) >= SERVICES:
+            return Service(), bad + 1
+        self._services.add(service)
+        return service, bad
+
+    def judge(
+        self, service: Service, name: str, failed: bool, atoms: Sequence[Atom], today: dt.date
+    ) -> Verdict:
+        """What becomes of a span (or a counter's point) with these attributes.
+
+        Args:
+            service: From its resource.
+            name: The span's name, or the metric's.
+            failed: Whether the span's status is ERROR.
+            atoms: The classes of its attributes, in their order.
+            today: The collector's date (UTC), which decides on expiry (G5).
+        """
+        found = self._events.get(name)
+        if found is None:
+            return Verdict(refused=Loss.UNDECLARED_EVENT)
+        event_name, event, implied = found
+        if event.expires is not None and today > event.expires:
+            return Verdict(refused=Loss.EXPIRED_EVENT)
+        fixed = _first_valid(atoms)
+        action = _action(event, fixed.get(Role.ACTION) or implied, failed)
+        if action is None or action not in event.actions:
+            return Verdict(refused=Loss.UNDECLARED_ACTION)
+        status, error = _outcome(action, failed, fixed)
+        positions, losses = self._positions(event, atoms)
+        enums = tuple(
+            (key, str(atoms[at].value))
+            for key in self.catalog.enums(event)
+            if (at := positions.get(key, -1)) >= 0
+        )
+        key = (event_name, event.surface, event.feature, action, status, error, *service, enums)
+        shape = self._shape(key, float(fixed.get(Role.SAMPLE_RATE, 1.0)), event)
+        return Verdict(
+            shape=shape,
+            positions=tuple(positions.get(c, -1) for c in shape.columns),
+            duration_at=positions.get(names.DURATION, -1),
+            losses=losses,
+        )
+
+    def _positions(
+        self, event: Event, atoms: Sequence[Atom]
+    ) -> tuple[dict[str, int], tuple[tuple[Loss, int], ...]]:
+        """Where the event's attributes stand, and what is lost of the others."""
+        positions: dict[str, int] = {}
+        losses: dict[Loss, int] = {}
+        seen: set[str] = set()
+        for at, atom in enumerate(atoms):
+            reason = _objection(event, atom, seen)
+            if reason is not None:
+                losses[reason] = losses.get(reason, 0) + 1
+            elif atom.role in (Role.ENUM, Role.COLUMN):
+                positions[atom.name] = at
+            seen.add(atom.name)
+        return positions, tuple(sorted(losses.items()))
+
+    def _fixed(self, role: Role, value: Any) -> str | float | None:
+        """The few values that a fixed field may have; None for any other."""
+        if role is Role.SAMPLE_RATE:
+            good = isinstance(value, float | int) and not isinstance(value, bool) and 0 < value <= 1
+            return max(round(float(value), 3), 0.001) if good else None
+        if not isinstance(value, str):
+            return None
+        if role is Role.ERROR_TYPE:
+            return normalise(value, self.catalog.error_types)
+        if role is Role.ACTION:
+            return value if value in self._actions else None
+        if role is Role.STATUS:
+            return value if value in names.STATUSES else None
+        return ""
+
+    def _atom(self, role: Role, key: str, value: Any, *, valid: bool) -> Atom:
+        identity = (key, value, valid)
+        atom = self._atoms.get(identity)
+        if atom is None:
+            atom = self._atoms[identity] = Atom(role, key, value, valid)
+        return atom
+
+    def _shape(self, key: tuple[Any, ...], sample_rate: float, event: Event) -> Shape:
+        dimension = self._dimensions.get(key)
+        if dimension is None:
+            dimension = self._dimensions[key] = Dimension(*key)
+        shape = self._shapes.get((dimension, sample_rate))
+        if shape is None:
+            shape = Shape(dimension, sample_rate, self.catalog.columns(event))
+            self._shapes[dimension, sample_rate] = shape
+        return shape
+
+    def clean_value(self, key: str, value: Any) -> Value | None:
+        """A declared value, not hashed, as it is stored."""
+        return clean(self.catalog.attributes[key], value)
+
+
+_FIXED = {
+    names.SURFACE: Role.IMPLIED,
+    names.FEATURE: Role.IMPLIED,
+    names.ACTION: Role.ACTION,
+    names.STATUS: Role.STATUS,
+    names.ERROR_TYPE: Role.ERROR_TYPE,
+    names.SAMPLE_RATE: Role.SAMPLE_RATE,
+}
+
+
+def _objection(event: Event, atom: Atom, seen: set[str]) -> Loss | None:
+    """Why an attribute is dropped from this event, or None."""
+    if atom.role is Role.UNDECLARED:
+        return Loss.UNDECLARED_ATTRIBUTE
+    if atom.role in (Role.ENUM, Role.COLUMN) and atom.name not in event.attributes:
+        return Loss.UNDECLARED_ATTRIBUTE
+    if atom.name in seen:
+        return Loss.DUPLICATE_ATTRIBUTE
+    if not atom.valid:
+        return Loss.WRONG_TYPE if atom.role is Role.COLUMN else Loss.ENUM_VALUE
+    return None
+
+
+def _first_valid(atoms: Sequence[Atom]) -> dict[Role, Any]:
+    """The fixed fields that were sent; of a repeated key only the first counts."""
+    fixed: dict[Role, Any] = {}
+    for atom in atoms:
+        if atom.role not in (Role.UNDECLARED, Role.ENUM, Role.COLUMN):
+            fixed.setdefault(atom.role, atom.value)
+    return {role: value for role, value in fixed.items() if value is not None}
+
+
+def _action(event: Event, said: str | None, failed: bool) -> str | None:
+    """The action: as said, else as a span's outcome tells, else the only one there is."""
+    if said is not None:
+        return said
+    outcome = names.FAILURE if failed else names.SUCCESS
+    if outcome in event.actions:
+        return outcome
+    return event.actions[0] if len(event.actions) == 1 else None
+
+
+def _outcome(action: str, failed: bool, fixed: Mapping[Role, Any]) -> tuple[str, str | None]:
+    """Status and error type (A3): whatever part is missing follows from the other."""
+    error: str | None = fixed.get(Role.ERROR_TYPE)
+    status: str | None = fixed.get(Role.STATUS)
+    bad = action == names.FAILURE or (failed and action != names.SUCCESS)
+    if status is None:
+        status = STATUS_OF.get(error or "", "error") if bad else "ok"
+    if status == "ok":
+        return status, None
+    return status, error or _MISSING.get(status, UNEXPECTED_ERROR)
