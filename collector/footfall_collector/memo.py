@@ -1,0 +1,293 @@
+"""Decisions remembered by the bytes they were made about (DESIGN, "The hot path").
+
+Feature telemetry repeats itself: a handful of names, enums and services makes almost all of it. Each
+memo is a dict whose `__missing__` asks the policy, so that a known answer costs one lookup in C. All
+are bounded; a full one is emptied and fills again.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from footfall_collector import otlp
+from footfall_processors import (
+    Atom,
+    Attribute,
+    Catalog,
+    Dimension,
+    Loss,
+    Policy,
+    Role,
+    Service,
+    Shape,
+    Type,
+    Value,
+    Verdict,
+    clean,
+    hashable,
+    keyed_hash,
+    period,
+)
+from footfall_processors.hashing import Salts
+from footfall_processors.names import DURATION
+from footfall_processors.policy import UNDECLARED
+
+VALUES_PER_KEY = 4096
+"""A key with more values than this is recognised by its key, and its values are not remembered."""
+ENTRIES = 65_536
+DAY_US = 86_400_000_000
+DAYS = 16
+"""Days whose hashes are remembered at once; events are accepted over eight."""
+
+STOP = Atom(Role.IMPLIED)
+"""Stands for the empty attribute after each span's (`wire.Columns.attributes`)."""
+_Values = tuple[Value | None, ...]
+
+
+class Atoms(dict[bytes, Atom]):
+    """Encoded KeyValue → its class.
+
+    Keys with many values would fill the memo with values that never come again. Such a key is instead
+    recognised by its own bytes, together with the value's type where every value of that type is valid.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        super().__init__({b"": STOP})
+        self._policy = policy
+        self._seen: dict[str, int] = {}
+        self._undeclared: set[bytes] = set()
+        self._valid: dict[tuple[bytes, bytes], Atom] = {}
+
+    def __missing__(self, encoded: bytes) -> Atom:
+        """The class of an attribute that is not remembered by its value."""
+        # An encoder writes `0a <length> <key> 12 <length> <type> …`; lengths from 128 take two bytes.
+        end = encoded[1] + 2 if len(encoded) > 1 else 0
+        prefix = encoded[:end]
+        if prefix in self._undeclared:
+            return UNDECLARED
+        atom = self._valid.get((prefix, encoded[end + 2 : end + 3]))
+        if atom is not None and b"\x02" < encoded[end + 1 : end + 2] < b"\x80":
+            return atom
+        return self._learn(encoded, prefix, encoded[end + 2 : end + 3])
+
+    def _learn(self, encoded: bytes, prefix: bytes, tag: bytes) -> Atom:
+        key, value = otlp.key_value(encoded)
+        atom = self._policy.classify(key, value)
+        if len(self) >= ENTRIES or len(self._seen) >= ENTRIES:
+            self._forget()
+        seen = self._seen[key] = self._seen.get(key, 0) + 1
+        if seen <= VALUES_PER_KEY:
+            self[encoded] = atom
+        elif prefix == _prefix(key):
+            if atom.role is Role.UNDECLARED:
+                self._undeclared.add(prefix)
+            elif atom.role is Role.COLUMN and tag in _valid_tags(self._policy.catalog, key):
+                self._valid[prefix, tag] = self._policy.classify(key, _SAMPLE[tag])
+        return atom
+
+    def _forget(self) -> None:
+        self.clear()
+        self._seen.clear()
+        self._undeclared.clear()
+        self[b""] = STOP
+
+
+_STRING, _BOOL, _INT = b"\x0a", b"\x10", b"\x18"  # tags of AnyValue: string, bool, int
+_SAMPLE: dict[bytes, object] = {_STRING: "x", _BOOL: True, _INT: 0}
+
+
+def _prefix(key: str) -> bytes:
+    """How a KeyValue with this key begins; empty when its length takes more than one byte."""
+    encoded = key.encode("utf-8", "replace")
+    return b"\x0a" + bytes([len(encoded)]) + encoded if len(encoded) < 128 else b""
+
+
+def _valid_tags(catalog: Catalog, key: str) -> tuple[bytes, ...]:
+    """The wire types all of whose (short) values are valid for a declared attribute."""
+    attribute = catalog.attributes[key]
+    if attribute.hash:
+        return (_STRING, _INT)
+    by_type = {Type.STRING: _STRING, Type.BOOL: _BOOL, Type.INT: _INT, Type.FLOAT: _INT}
+    return tuple(filter(None, (by_type.get(attribute.type),)))
+
+
+class Statuses(dict[bytes, bool]):
+    """Encoded Status → whether it is ERROR. Messages, which are unbounded, are not remembered."""
+
+    def __missing__(self, encoded: bytes) -> bool:
+        failed = otlp.is_error(encoded)
+        if len(self) < VALUES_PER_KEY:
+            self[encoded] = failed
+        return failed
+
+
+class Values(dict[bytes, Value | None]):
+    """Encoded KeyValue → the value as it is stored, for one attribute and one salt period."""
+
+    def __init__(self, name: str, attribute: Attribute, salt: bytes | None) -> None:
+        super().__init__()
+        self._name, self._attribute, self._salt = name, attribute, salt
+        self.unsalted = attribute.hash is not None and salt is None
+
+    def __missing__(self, encoded: bytes) -> Value | None:
+        value = otlp.key_value(encoded)[1]
+        kept = self._hash(value) if self._attribute.hash else clean(self._attribute, value)
+        if len(self) >= ENTRIES:
+            self.clear()
+        self[encoded] = kept
+        return kept
+
+    def _hash(self, value: object) -> bytes | None:
+        if self._salt is None or not hashable(value):
+            return None
+        return keyed_hash(self._salt, self._name, value)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is done with every span that has this name, outcome and these classes of attributes.
+
+    Attributes:
+        refused: Why such a span is not stored, or None.
+        shape: The constant part of its row.
+        extract: From all attributes and the position where this span's stop, its row's values.
+        duration: The duration from the same arguments, when an attribute gives it.
+        losses: Attributes dropped from each such span.
+    """
+
+    refused: Loss | None
+    shape: Shape
+    extract: Callable[[Sequence[bytes], int], _Values]
+    duration: Callable[[Sequence[bytes], int], _Values] | None
+    losses: tuple[tuple[Loss, int], ...]
+
+
+Key = tuple[bytes, bool, tuple[Atom, ...]]
+"""A span's encoded name, whether it failed, and the classes of its attributes with the final STOP."""
+
+
+class Plans(dict[Key, Plan]):
+    """Span → plan, for the spans of one service whose times share every salt."""
+
+    def __init__(
+        self, policy: Policy, service: Service, today: dt.date, values: Mapping[str, Values]
+    ) -> None:
+        super().__init__()
+        self._policy, self._service, self._today = policy, service, today
+        self._values = values
+
+    def __missing__(self, key: Key) -> Plan:
+        name, failed, atoms = key
+        verdict = self._policy.judge(
+            self._service, name.decode("utf-8", "replace"), failed, atoms[:-1], self._today
+        )
+        if len(self) >= ENTRIES:
+            self.clear()
+        plan = self[key] = self._plan(verdict, len(atoms))
+        return plan
+
+    def _plan(self, verdict: Verdict, size: int) -> Plan:
+        if verdict.shape is None:
+            return Plan(verdict.refused, NO_SHAPE, _nothing, None, ())
+        names = verdict.shape.columns
+        # Positions count from where the span's attributes stop, backwards.
+        at = [position + 1 - size if position >= 0 else 0 for position in verdict.positions]
+        unsalted = sum(at < 0 and self._values[n].unsalted for n, at in zip(names, at, strict=True))
+        losses = verdict.losses + (((Loss.SALT_MISSING, unsalted),) if unsalted else ())
+        duration = None
+        if verdict.duration_at >= 0:
+            duration = _extractor([verdict.duration_at + 1 - size], [self._values[DURATION]])
+        return Plan(
+            None, verdict.shape, _extractor(at, [self._values[n] for n in names]), duration, losses
+        )
+
+
+NO_SHAPE = Shape(Dimension("", "", "", "", "", None, None, None, None, ()), 1.0, ())
+
+
+def _nothing(attributes: Sequence[bytes], stop: int) -> _Values:
+    return ()
+
+
+def _extractor(
+    positions: Sequence[int], memos: Sequence[Values]
+) -> Callable[[Sequence[bytes], int], _Values]:
+    """A function that picks a row's values; one column, the usual case, is worth its own."""
+    if not positions:
+        return _nothing
+    if len(positions) == 1 and positions[0] < 0:
+        position, memo = positions[0], memos[0]
+
+        def one(attributes: Sequence[bytes], stop: int) -> _Values:
+            return (memo[attributes[stop + position]],)
+
+        return one
+    pairs = [(p, m) for p, m in zip(positions, memos, strict=True)]
+
+    def many(attributes: Sequence[bytes], stop: int) -> _Values:
+        return tuple([memo[attributes[stop + at]] if at else None for at, memo in pairs])
+
+    return many
+
+
+class Contexts:
+    """The plans in use, by service and day; salts, and so hashes, change with the day.
+
+    Args:
+        policy: The compiled catalog.
+        salts: Replaced as a whole by `use_salts` when salts were made or destroyed.
+    """
+
+    LIMIT = 512
+
+    def __init__(self, policy: Policy, salts: Salts) -> None:
+        self.atoms = Atoms(policy)
+        self.statuses = Statuses()
+        self._policy, self._salts = policy, salts
+        self._services: dict[bytes, tuple[Service, int]] = {}
+        self._plans: dict[tuple[Service, int, dt.date], Plans] = {}
+        self._values: dict[int, dict[str, Values]] = {}
+
+    def use_salts(self, salts: Salts) -> None:
+        """Uses other salts from now on; what was hashed with the earlier ones is forgotten."""
+        if salts != self._salts:
+            self._salts = salts
+            self._plans.clear()
+            self._values.clear()
+
+    def service(self, resource: bytes) -> tuple[Service, int]:
+        """The service that an encoded resource names, and how many of its values were refused."""
+        found = self._services.get(resource)
+        if found is None:
+            if len(self._services) >= self.LIMIT:
+                self._services.clear()
+            found = self._policy.service(otlp.resource_attributes(resource))
+            self._services[resource] = found
+        return found
+
+    def plans(self, resource: bytes, time_us: int, today: dt.date) -> Plans:
+        """The plans for a service's events of one day."""
+        service = self.service(resource)[0]
+        key = (service, time_us // DAY_US, today)
+        if key not in self._plans:
+            if len(self._plans) >= self.LIMIT:
+                self._plans.clear()
+            values = self._day_values(time_us)
+            self._plans[key] = Plans(self._policy, service, today, values)
+        return self._plans[key]
+
+    def _day_values(self, time_us: int) -> dict[str, Values]:
+        day = time_us // DAY_US
+        if day not in self._values:
+            if len(self._values) >= DAYS:
+                self._values.clear()
+                self._plans.clear()
+            self._values[day] = {
+                name: Values(name, attribute, self._salt(attribute, time_us))
+                for name, attribute in self._policy.catalog.attributes.items()
+                if attribute.type is not Type.ENUM
+            }
+        return self._values[day]
+
+    def _salt(self, attribute: Attribute, time_us: int) -> bytes | None:
+        return self._salts.get(period(attribute.hash, time_us)) if attribute.hash else None
