@@ -1,0 +1,101 @@
+"""Cumulative counters → exact increments (DESIGN, `feature_counts`; OTLP.md, "Traps").
+
+A cumulative counter is exported again and again, and what was lost is made good by the next export. Per
+series the highest value seen is kept; only what exceeds it is an increment. All of it happens in the
+transaction that stores the batch, so that a replay adds nothing.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from psycopg import AsyncConnection
+
+from footfall_processors import Dimension, Point
+
+HOUR_US = 3_600_000_000
+OLD_US = 7 * 24 * HOUR_US
+"""A counter that started earlier than this before its point may have been counted already, and its
+state deleted since: its first value is a baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Increments:
+    """What a batch's points add.
+
+    Attributes:
+        counts: (hour as µs since the Unix epoch, dimension) → increment.
+        baselines: Series whose first value was taken as a baseline: a loss of unknown size.
+    """
+
+    counts: Counter[tuple[int, Dimension]]
+    baselines: int
+
+
+async def merge(connection: AsyncConnection, points: Sequence[Point]) -> Increments:
+    """Merges points into the stored series, inside the caller's transaction."""
+    latest: dict[tuple[uuid.UUID, uuid.UUID], Point] = {}
+    for point in points:
+        key = (uuid.UUID(bytes=point.stream), uuid.UUID(bytes=point.series))
+        if key not in latest or latest[key].value < point.value:
+            latest[key] = point
+    keys = sorted(latest)
+    known = await _streams(connection, {stream for stream, _ in keys})
+    new = await _seed(connection, keys)
+    before = await _lock(connection, keys)
+    counts: Counter[tuple[int, Dimension]] = Counter()
+    baselines = 0
+    for key in keys:
+        point = latest[key]
+        old = point.time_us - point.start_us > OLD_US
+        if key in new and old and key[0] not in known:
+            baselines += 1
+        elif point.value > before[key]:
+            counts[point.time_us // HOUR_US * HOUR_US, point.dimension] += point.value - before[key]
+    await _raise(connection, keys, [latest[key].value for key in keys])
+    return Increments(counts, baselines)
+
+
+async def _streams(connection: AsyncConnection, streams: Iterable[uuid.UUID]) -> set[uuid.UUID]:
+    """Which streams have any series: a new series of a known stream began at zero."""
+    found = await connection.execute(
+        "SELECT DISTINCT stream FROM footfall.counter_series WHERE stream = ANY(%s)",
+        [list(streams)],
+    )
+    return {row[0] for row in await found.fetchall()}
+
+
+_Keys = Sequence[tuple[uuid.UUID, uuid.UUID]]
+
+
+async def _seed(connection: AsyncConnection, keys: _Keys) -> set[tuple[uuid.UUID, uuid.UUID]]:
+    """Inserts the series that are new, at zero; in key order, so that collectors cannot deadlock."""
+    found = await connection.execute(
+        "INSERT INTO footfall.counter_series (stream, series, value)"
+        " SELECT stream, series, 0 FROM unnest(%s::uuid[], %s::uuid[]) AS k (stream, series)"
+        " ORDER BY stream, series ON CONFLICT DO NOTHING RETURNING stream, series",
+        list(map(list, zip(*keys, strict=True))),
+    )
+    return {(stream, series) for stream, series in await found.fetchall()}
+
+
+async def _lock(connection: AsyncConnection, keys: _Keys) -> dict[tuple[uuid.UUID, uuid.UUID], int]:
+    found = await connection.execute(
+        "SELECT stream, series, value FROM footfall.counter_series"
+        " WHERE (stream, series) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))"
+        " ORDER BY stream, series FOR UPDATE",
+        list(map(list, zip(*keys, strict=True))),
+    )
+    return {(stream, series): value for stream, series, value in await found.fetchall()}
+
+
+async def _raise(connection: AsyncConnection, keys: _Keys, values: Sequence[int]) -> None:
+    streams, series = map(list, zip(*keys, strict=True))
+    await connection.execute(
+        "UPDATE footfall.counter_series AS s"
+        " SET value = greatest(s.value, k.value), seen_at = clock_timestamp()"
+        " FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[]) AS k (stream, series, value)"
+        " WHERE s.stream = k.stream AND s.series = k.series",
+        [streams, series, list(values)],
+    )

@@ -1,0 +1,59 @@
+"""Dimension → its integer id, cached for the life of the process (DESIGN, `feature_dims`)."""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable
+
+from psycopg import AsyncConnection, sql
+
+from footfall_processors import Dimension
+
+_FIELDS = (
+    "event", "surface", "feature", "action", "status", "error_type",
+    "service", "service_version", "environment",
+)  # fmt: skip
+
+
+def fields(dimension: Dimension) -> dict[str, str]:
+    """The columns of a dimension that are not null."""
+    fixed = {name: getattr(dimension, name) for name in _FIELDS}
+    return {k: v for k, v in (fixed | dict(dimension.enums)).items() if v is not None}
+
+
+def fingerprint(dimension: Dimension) -> uuid.UUID:
+    """What identifies a dimension across processes, whatever columns the table has by then."""
+    text = json.dumps(fields(dimension), sort_keys=True, separators=(",", ":"))
+    return uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16])
+
+
+class Dimensions:
+    """The ids of the dimensions seen so far."""
+
+    def __init__(self) -> None:
+        self.ids: dict[Dimension, int] = {}
+
+    async def resolve(self, connection: AsyncConnection, wanted: Iterable[Dimension]) -> None:
+        """Makes `ids` hold every wanted dimension, adding new ones to the table.
+
+        Committed by itself, ahead of the batch: a dimension that nothing refers to does no harm.
+        """
+        new = {fingerprint(d): d for d in set(wanted) if d not in self.ids}
+        if not new:
+            return
+        columns = sorted({c for d in new.values() for c in fields(d)})
+        names = sql.SQL(", ").join(map(sql.Identifier, columns))
+        types = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(c)) for c in columns)
+        rows = [{"fingerprint": str(key), **fields(d)} for key, d in sorted(new.items())]
+        insert = sql.SQL(
+            "INSERT INTO footfall.feature_dims (fingerprint, {names})"
+            " SELECT * FROM jsonb_to_recordset(%s::jsonb) AS r (fingerprint uuid, {types})"
+            " ON CONFLICT (fingerprint) DO NOTHING"
+        ).format(names=names, types=types)
+        async with connection.transaction():
+            await connection.execute(insert, [json.dumps(rows)])
+            found = await connection.execute(
+                "SELECT fingerprint, id FROM footfall.feature_dims WHERE fingerprint = ANY(%s)",
+                [list(new)],
+            )
+            self.ids.update({new[key]: number for key, number in await found.fetchall()})

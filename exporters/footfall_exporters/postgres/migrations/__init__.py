@@ -1,0 +1,1 @@
+"""Schema migrations: Alembic runs the plain .sql files beside the revisions."""

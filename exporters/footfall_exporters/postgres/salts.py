@@ -1,0 +1,64 @@
+"""Rotating salts: made in SQL, shared through an unlogged table, destroyed (DESIGN, "Catalog").
+
+A salt never travels as a statement's parameter, so that no log can hold it. The table is unlogged: the
+write-ahead log and base backups never hold it either. A crash of Postgres empties the table; new salts
+are made and `salt_log` remembers that the period has two, whose distinct counts are not valid.
+"""
+
+from collections.abc import Iterable
+
+from psycopg import AsyncConnection
+
+from footfall_processors import Catalog, Hash, period
+from footfall_processors.hashing import Period
+
+DAY_US = 86_400_000_000
+LATE_DAYS = 7
+"""Events are accepted for so long, and their salts kept: the grace period."""
+
+
+def needed(catalog: Catalog, now_us: int) -> set[Period]:
+    """The periods of rotating salts that events accepted now or within a day fall into."""
+    kinds = {a.hash for a in catalog.attributes.values() if a.hash not in (None, Hash.STATIC)}
+    days = range(-LATE_DAYS, 2)
+    return {period(kind, now_us + day * DAY_US) for kind in kinds if kind for day in days}
+
+
+async def make(connection: AsyncConnection, periods: Iterable[Period]) -> dict[Period, bytes]:
+    """The salts of these periods, made where they are missing; 244 random bits each."""
+    ordered = sorted((str(kind), number) for kind, number in periods)
+    if not ordered:
+        return {}
+    kinds, numbers = map(list, zip(*ordered, strict=True))
+    async with connection.transaction():
+        await connection.execute(
+            "WITH made AS ("
+            " INSERT INTO footfall.salts (kind, period, salt)"
+            " SELECT kind, period, uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())"
+            " FROM unnest(%s::text[], %s::integer[]) AS p (kind, period) ORDER BY kind, period"
+            " ON CONFLICT DO NOTHING RETURNING kind, period"
+            ") INSERT INTO footfall.salt_log (kind, period) SELECT kind, period FROM made",
+            [kinds, numbers],
+        )
+        found = await connection.execute("SELECT kind, period, salt FROM footfall.salts")
+        return {(Hash(kind), number): salt for kind, number, salt in await found.fetchall()}
+
+
+async def destroy(connection: AsyncConnection, periods: Iterable[Period]) -> int:
+    """Deletes the salts older than all of these periods, and vacuums what is left of them.
+
+    Returns:
+        How many were destroyed.
+    """
+    oldest: dict[Hash, int] = {}
+    for kind, number in periods:
+        oldest[kind] = min(number, oldest.get(kind, number))
+    gone = 0
+    for kind, number in sorted(oldest.items()):
+        result = await connection.execute(
+            "DELETE FROM footfall.salts WHERE kind = %s AND period < %s", [str(kind), number]
+        )
+        gone += result.rowcount
+    if gone:
+        await connection.execute("VACUUM footfall.salts")
+    return gone

@@ -1,0 +1,135 @@
+"""The catalog as columns and views: `events.yaml` is the schema (DESIGN, "The catalog is the schema")."""
+
+import time
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import sql
+
+from footfall_exporters.postgres.migrate import LOCK
+from footfall_exporters.postgres.views import create_views
+from footfall_processors import Attribute, Catalog, Type, column_name
+from footfall_processors.names import DURATION
+
+ATTEMPTS = 10
+DIMS, EVENTS = "feature_dims", "feature_events"
+_SQL_TYPES = {
+    Type.ENUM: "text",
+    Type.INT: "bigint",
+    Type.FLOAT: "double precision",
+    Type.BOOL: "boolean",
+    Type.STRING: "text",
+    Type.UUID: "uuid",
+}
+
+
+class SchemaConflict(Exception):  # what it is
+    """An attribute's column exists with another type, from an earlier catalog or another product."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where an attribute is stored."""
+
+    attribute: str
+    table: str
+    name: str
+    sql_type: str
+    hash: str | None
+    description: str
+
+
+def columns(catalog: Catalog) -> list[Column]:
+    """The columns that a catalog needs, sorted by attribute; the duration is a fixed column."""
+    return [
+        _column(name, attribute)
+        for name, attribute in sorted(catalog.attributes.items())
+        if name != DURATION
+    ]
+
+
+def _column(name: str, attribute: Attribute) -> Column:
+    return Column(
+        attribute=name,
+        table=DIMS if attribute.type is Type.ENUM else EVENTS,
+        name=column_name(name, attribute),
+        sql_type="uuid" if attribute.hash else _SQL_TYPES[attribute.type],
+        hash=attribute.hash,
+        description=attribute.description,
+    )
+
+
+def apply_catalog(connection: psycopg.Connection, catalog: Catalog) -> list[str]:
+    """Adds the columns that are missing and makes the reporting views show them.
+
+    Args:
+        connection: In autocommit mode.
+        catalog: With its built-in attributes.
+
+    Returns:
+        The columns that were added, as `table.column`.
+
+    Raises:
+        SchemaConflict: a column exists with another type; nothing was changed.
+        psycopg.Error: Postgres refused, or a lock could not be had in ATTEMPTS tries.
+    """
+    wanted = columns(catalog)
+    for attempt in range(ATTEMPTS):
+        try:
+            with connection.transaction():
+                connection.execute("SET LOCAL lock_timeout = '2s'")
+                connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+                added = _add(connection, wanted)
+                create_views(connection)
+            return added
+        except psycopg.errors.LockNotAvailable:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(0.2 * (attempt + 1))
+    raise AssertionError("unreachable")
+
+
+def _add(connection: psycopg.Connection, wanted: list[Column]) -> list[str]:
+    present = {
+        (table, name): kind
+        for table, name, kind in connection.execute(
+            "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod)"
+            " FROM pg_attribute WHERE attnum > 0 AND NOT attisdropped AND attrelid IN"
+            " ('footfall.feature_dims'::regclass, 'footfall.feature_events'::regclass)"
+        )
+    }
+    present = {(table.removeprefix("footfall."), name): k for (table, name), k in present.items()}
+    conflicts = [
+        f"attribute {c.attribute}: the catalog needs {c.sql_type}, but the column"
+        f" {c.table}.{c.name} is {present[c.table, c.name]}"
+        for c in wanted
+        if present.get((c.table, c.name), c.sql_type) != c.sql_type
+    ]
+    if conflicts:
+        raise SchemaConflict("; ".join(conflicts) + ". Give the attribute another name.")
+    missing = [c for c in wanted if (c.table, c.name) not in present]
+    for column in missing:
+        connection.execute(
+            sql.SQL("ALTER TABLE footfall.{} ADD COLUMN {} {}").format(
+                sql.Identifier(column.table), sql.Identifier(column.name), sql.SQL(column.sql_type)
+            )
+        )
+    _describe(connection, wanted)
+    return [f"{c.table}.{c.name}" for c in missing]
+
+
+def _describe(connection: psycopg.Connection, wanted: list[Column]) -> None:
+    for column in wanted:
+        recorded = connection.execute(
+            "INSERT INTO footfall.catalog_columns AS c VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (attribute) DO UPDATE SET table_name = excluded.table_name,"
+            " column_name = excluded.column_name, hash = excluded.hash,"
+            " description = excluded.description WHERE c IS DISTINCT FROM excluded RETURNING 1",
+            [column.attribute, column.table, column.name, column.hash, column.description],
+        ).fetchone()
+        if recorded:
+            connection.execute(
+                sql.SQL("COMMENT ON COLUMN footfall.{}.{} IS {}").format(
+                    sql.Identifier(column.table), sql.Identifier(column.name), column.description
+                )
+            )

@@ -1,0 +1,137 @@
+"""The `reporting` schema: what an operator, Grafana and the reports may read (DESIGN, "Store").
+
+Plain columns, exact counts, distinct counts; never an identity column, hashed or not. The views are made
+anew when the catalog changes, because its enums and values are columns of theirs.
+"""
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg import sql
+
+READER = "footfall_reader"
+"""The role that may read `reporting` and nothing else."""
+
+_VIEWS: dict[str, tuple[str, str]] = {
+    "events": (
+        "One row per stored observation, by the names of A1",
+        """
+        SELECT e.batch_id || '-' || e.ordinal AS event_id, e.time AS created_at,
+               (e.time AT TIME ZONE 'UTC')::date AS day_bucket,
+               d.event || '.' || d.action AS event_name,
+               d.surface, d.feature, d.action, d.status, e.duration_ms, d.error_type, e.sample_rate,
+               e.quantity, d.event, d.service, d.service_version, d.environment{dims}{values}
+        FROM footfall.feature_events e JOIN footfall.feature_dims d ON d.id = e.dim_id
+        WHERE d.surface <> 'footfall'
+        """,
+    ),
+    "usage": (
+        "Exact occurrences per hour (UTC): how often",
+        """
+        SELECT c.hour, d.surface, d.feature, d.event, d.action, d.status, d.error_type,
+               d.service, d.service_version, d.environment{dims}, c.count
+        FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+        WHERE d.surface <> 'footfall'
+        """,
+    ),
+    "latency": (
+        "Durations per day (UTC), from stored observations",
+        """
+        SELECT (e.time AT TIME ZONE 'UTC')::date AS day, d.surface, d.feature, d.event, d.action,
+               count(*) AS observations,
+               percentile_cont(0.5) WITHIN GROUP (ORDER BY e.duration_ms) AS p50_ms,
+               percentile_cont(0.95) WITHIN GROUP (ORDER BY e.duration_ms) AS p95_ms,
+               percentile_cont(0.99) WITHIN GROUP (ORDER BY e.duration_ms) AS p99_ms
+        FROM footfall.feature_events e JOIN footfall.feature_dims d ON d.id = e.dim_id
+        WHERE e.duration_ms IS NOT NULL
+        GROUP BY 1, 2, 3, 4, 5
+        """,
+    ),
+    "active_groups": (
+        "Distinct hashed values per day (UTC); NULL where a salt was lost within its period",
+        "{groups}",
+    ),
+    "losses": (
+        "What was not stored, by reason, per day of receipt (UTC)",
+        """
+        SELECT day, signal, reason, sum(count)::bigint AS count FROM (
+            SELECT (b.received_at AT TIME ZONE 'UTC')::date AS day, b.signal, l.key AS reason,
+                   l.value::bigint AS count
+            FROM footfall.ingest_batches b, jsonb_each_text(b.losses) l
+            UNION ALL SELECT day, signal, reason, count FROM footfall.losses_daily
+        ) AS every GROUP BY day, signal, reason
+        """,
+    ),
+    "completeness": (
+        "Per event: occurrences that the SDKs counted, and those that are stored",
+        """
+        SELECT event, sum(stored)::bigint AS stored, sum(emitted)::bigint AS emitted,
+               sum(stored)::float8 / nullif(sum(emitted), 0) AS ratio
+        FROM (
+            SELECT d.event, c.count AS stored, 0 AS emitted
+            FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+            WHERE d.surface <> 'footfall'
+            UNION ALL
+            SELECT d.emitted_event, 0, c.count
+            FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+            WHERE d.event = 'footfall.emitted' AND d.emitted_event IS NOT NULL
+        ) AS both_tallies GROUP BY event
+        """,
+    ),
+}
+
+_GROUPS = """
+    SELECT day, {attribute} AS attribute,
+           CASE WHEN (SELECT count(*) FROM footfall.salt_log l
+                      WHERE l.kind = {kind} AND l.period = footfall.salt_period({kind}, day)) > 1
+                THEN NULL ELSE groups END AS groups
+    FROM (
+        SELECT (time AT TIME ZONE 'UTC')::date AS day, count(DISTINCT {column}) AS groups
+        FROM footfall.feature_events WHERE {column} IS NOT NULL GROUP BY 1
+    ) AS per_day
+"""
+_NO_GROUPS = "SELECT NULL::date AS day, NULL::text AS attribute, NULL::bigint AS groups WHERE false"
+
+
+def create_views(connection: psycopg.Connection) -> None:
+    """Makes all reporting views anew and lets READER read them, where that role exists."""
+    rows = connection.execute(
+        "SELECT attribute, table_name, column_name, hash FROM footfall.catalog_columns"
+        " ORDER BY attribute"
+    ).fetchall()
+    dims = [c for _, table, c, _ in rows if table == "feature_dims"]
+    dims = [c for c in dims if c not in ("emitted_event", "drop_reason")]
+    values = [c for _, table, c, hashed in rows if table == "feature_events" and not hashed]
+    groups = [
+        sql.SQL(_GROUPS).format(
+            attribute=sql.Literal(name), kind=sql.Literal(hashed), column=sql.Identifier(column)
+        )
+        for name, _, column, hashed in rows
+        if hashed
+    ]
+    parts = {
+        "dims": _list("d", dims),
+        "values": _list("e", values),
+        "groups": sql.SQL(" UNION ALL ").join(groups) if groups else sql.SQL(_NO_GROUPS),
+    }
+    for name, (comment, body) in _VIEWS.items():
+        view = sql.Identifier("reporting", name)
+        connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
+        connection.execute(
+            sql.SQL("CREATE VIEW {} WITH (security_barrier) AS ").format(view)
+            + sql.SQL(body).format(**parts)
+        )
+        connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, comment))
+    if (
+        connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER]).fetchone()
+        is not None
+    ):
+        reader = sql.Identifier(READER)
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA reporting TO {}").format(reader))
+        connection.execute(
+            sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA reporting TO {}").format(reader)
+        )
+
+
+def _list(alias: str, names: Sequence[str]) -> sql.Composed:
+    return sql.Composed([sql.SQL(", {}").format(sql.Identifier(alias, n)) for n in names])

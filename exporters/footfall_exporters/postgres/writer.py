@@ -1,0 +1,243 @@
+"""Group commit: many requests, one transaction, each stored exactly once (DESIGN, "Store"; G1).
+
+    queue ── take all that wait ── ledger rows ─ COPY events ─ counters ─ counts ─ commit position ── COMMIT
+
+While one group is being committed the next one gathers, so that the group grows with the load. Whatever
+goes wrong, either the whole group is stored or none of it, and every sender is told which.
+"""
+
+import asyncio
+import datetime as dt
+import json
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import AsyncConnection, errors, sql
+
+from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.postgres import counters, partitions
+from footfall_exporters.postgres.dims import Dimensions
+from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
+from footfall_exporters.postgres.schema import EVENTS, columns
+from footfall_processors import Batch, Catalog, Dimension, Loss
+
+log = logging.getLogger("footfall.postgres")
+GROUP_ROWS = 50_000
+"""Rows after which a group is full; a single larger request is a group by itself."""
+ID_BLOCK = 1024
+"""Ids that one value of the sequence stands for (its INCREMENT)."""
+DATA_ERRORS = ("22", "23", "54")
+"""SQLSTATE classes that blame the data: sending it again would fail again."""
+OPTIONS = (
+    "-c synchronous_commit=on -c lock_timeout=10s -c statement_timeout=60s"
+    " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    batch: Batch
+    done: asyncio.Future[None]
+
+
+class Writer:
+    """Stores batches through one connection.
+
+    Args:
+        dsn: Of a database whose schema is current.
+        catalog: In force.
+        reconnect: Seconds to wait before the next attempt, and what senders are told to wait.
+    """
+
+    def __init__(self, dsn: str, catalog: Catalog, reconnect: float = 1.0) -> None:
+        self._dsn, self._reconnect = dsn, reconnect
+        values = [c for c in columns(catalog) if c.table == EVENTS]
+        self._encoder = Encoder([c.attribute for c in values])
+        names = sql.SQL(", ").join(map(sql.Identifier, (*FIXED, *(c.name for c in values))))
+        self._copy = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)").format(
+            names
+        )
+        self._dimensions = Dimensions()
+        self._ids: list[int] = []
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._connection: AsyncConnection | None = None
+
+    async def consume(self, batch: Batch) -> None:
+        """Returns when the batch is committed, or was before (a retry).
+
+        Raises:
+            Rejected: Postgres refuses its data whatever is done.
+            Unavailable: it is not stored, or nobody can tell: send it again.
+        """
+        waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
+        self._queue.put_nowait(waiting)
+        await waiting.done
+
+    async def run(self) -> None:
+        """Commits groups until cancelled; what still waits then is refused."""
+        try:
+            while True:
+                await self._commit(await self._gather())
+        finally:
+            while not self._queue.empty():
+                _fail(self._queue.get_nowait(), Unavailable("shutting down"))
+            if self._connection is not None:
+                await self._connection.close()
+
+    async def _gather(self) -> list[_Waiting]:
+        group = [await self._queue.get()]
+        rows = len(group[0].batch.times)
+        while not self._queue.empty() and rows < GROUP_ROWS:
+            group.append(self._queue.get_nowait())
+            rows += len(group[-1].batch.times)
+        return group
+
+    async def _commit(self, group: Sequence[_Waiting]) -> None:
+        """Commits a group and answers everyone in it."""
+        try:
+            await self._store([waiting.batch for waiting in group])
+        except asyncio.CancelledError:
+            for waiting in group:
+                _fail(waiting, Unavailable("shutting down"))
+            raise
+        except psycopg.Error as error:
+            blames_data = (error.sqlstate or "").startswith(DATA_ERRORS)
+            if blames_data and len(group) > 1:
+                for waiting in group:
+                    await self._commit([waiting])
+                return
+            log.error("commit refused: %s", _describe(error))
+            failure = Rejected("the store refuses this data") if blames_data else self._away()
+            for waiting in group:
+                _fail(waiting, failure)
+        except Exception as error:  # a fault of ours must not end the loop, nor lose what was sent
+            log.exception("commit failed: %s", type(error).__name__)
+            for waiting in group:
+                _fail(waiting, self._away())
+        else:
+            for waiting in group:
+                if not waiting.done.done():
+                    waiting.done.set_result(None)
+
+    async def _store(self, batches: Sequence[Batch]) -> None:
+        connection = await self._connected()
+        try:
+            await self._transaction(connection, batches)
+        except errors.CheckViolation:  # a day without a partition
+            await self._make_partitions(batches)
+            await self._transaction(connection, batches)
+
+    async def _transaction(self, connection: AsyncConnection, batches: Sequence[Batch]) -> None:
+        wanted = {shape.dimension for b in batches for shape in set(b.shapes)}
+        wanted.update(dimension for b in batches for _, dimension in b.counts)
+        wanted.update(point.dimension for b in batches for point in b.points)
+        await self._dimensions.resolve(connection, wanted)
+        distinct = {batch.digest: batch for batch in reversed(batches)}
+        numbered = {await self._next_id(connection): batch for batch in distinct.values()}
+        encoded = {
+            number: self._encoder.encode(batch, number, self._dimensions.ids)
+            for number, batch in numbered.items()
+        }
+        async with connection.transaction():
+            new = await self._enter(connection, numbered)
+            if not new:
+                return
+            rows = [row for number in new for row in encoded[number]]
+            if rows:
+                async with connection.cursor() as cursor, cursor.copy(self._copy) as copy:
+                    await copy.write(b"".join((HEADER, *rows, TRAILER)))
+            counts = Counter[tuple[int, Dimension]]()
+            for number in new:
+                counts.update(numbered[number].counts)
+                if numbered[number].points:
+                    counts.update(await self._count(connection, number, numbered[number]))
+            await self._add_counts(connection, counts)
+            await connection.execute(
+                "WITH next AS (UPDATE footfall.commit_clock SET position = position + 1"
+                " RETURNING position) INSERT INTO footfall.commits (position, batch_ids)"
+                " SELECT position, %s FROM next",
+                [new],
+            )
+
+    async def _enter(self, connection: AsyncConnection, batches: dict[int, Batch]) -> list[int]:
+        """Enters requests in the ledger; returns the ids of those that were not there, in order."""
+        ordered = sorted(batches.items(), key=lambda item: item[1].digest)
+        found = await connection.execute(
+            "INSERT INTO footfall.ingest_batches (id, digest, signal, accepted, losses)"
+            " SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::integer[], %s::jsonb[])"
+            " AS b (id, digest, signal, accepted, losses) ORDER BY digest"
+            " ON CONFLICT (digest) DO NOTHING RETURNING id",
+            [
+                [number for number, _ in ordered],
+                [batch.digest.hex() for _, batch in ordered],
+                [batch.signal for _, batch in ordered],
+                [len(batch.times) + len(batch.points) for _, batch in ordered],
+                [json.dumps(dict(batch.losses)) for _, batch in ordered],
+            ],
+        )
+        return sorted(row[0] for row in await found.fetchall())
+
+    async def _count(
+        self, connection: AsyncConnection, number: int, batch: Batch
+    ) -> Counter[tuple[int, Dimension]]:
+        increments = await counters.merge(connection, batch.points)
+        if increments.baselines:
+            await connection.execute(
+                "UPDATE footfall.ingest_batches SET losses = losses || %s::jsonb WHERE id = %s",
+                [json.dumps({Loss.COUNTER_BASELINE: increments.baselines}), number],
+            )
+        return increments.counts
+
+    async def _add_counts(
+        self, connection: AsyncConnection, counts: Counter[tuple[int, Dimension]]
+    ) -> None:
+        """Upserts last and in key order: collectors that overlap wait for each other, never in a ring."""
+        ids = self._dimensions.ids
+        ordered = sorted((hour // 1_000_000, ids[d], n) for (hour, d), n in counts.items() if n)
+        if ordered:
+            await connection.execute(
+                "INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)"
+                " SELECT to_timestamp(hour), dim, n"
+                " FROM unnest(%s::bigint[], %s::integer[], %s::bigint[]) AS t (hour, dim, n)"
+                " ORDER BY hour, dim"
+                " ON CONFLICT (hour, dim_id) DO UPDATE SET count = c.count + excluded.count",
+                list(map(list, zip(*ordered, strict=True))),
+            )
+
+    async def _next_id(self, connection: AsyncConnection) -> int:
+        if not self._ids:
+            found = await connection.execute("SELECT nextval('footfall.batch_ids')")
+            row = await found.fetchone()
+            first = int(row[0]) if row else 0
+            self._ids = list(range(first + ID_BLOCK - 1, first - 1, -1))
+        return self._ids.pop()
+
+    async def _make_partitions(self, batches: Sequence[Batch]) -> None:
+        days = {t // 86_400_000_000 for b in batches for t in b.times}
+        async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+            await partitions.ensure(
+                connection, [dt.date(1970, 1, 1) + dt.timedelta(days=day) for day in days]
+            )
+
+    async def _connected(self) -> AsyncConnection:
+        if self._connection is None or self._connection.closed or self._connection.broken:
+            self._connection = await AsyncConnection.connect(
+                self._dsn, autocommit=True, options=OPTIONS, application_name="footfall"
+            )
+        return self._connection
+
+    def _away(self) -> Unavailable:
+        return Unavailable("the store is not available", self._reconnect)
+
+
+def _fail(waiting: _Waiting, error: Exception) -> None:
+    if not waiting.done.done():
+        waiting.done.set_exception(error)
+
+
+def _describe(error: psycopg.Error) -> str:
+    """An error without the values that Postgres quotes in its message."""
+    return f"{type(error).__name__} (SQLSTATE {error.sqlstate})"
