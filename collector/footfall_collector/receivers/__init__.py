@@ -1,1 +1,1 @@
-"""Footfall."""
+"""Receivers: OTLP over gRPC and over HTTP."""

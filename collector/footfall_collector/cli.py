@@ -1,0 +1,233 @@
+"""The command `footfall`. Heavy modules are imported by the commands that need them."""
+
+import asyncio
+import importlib.metadata
+import json
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn
+
+import click
+
+if TYPE_CHECKING:
+    from footfall_collector.config import Config
+    from footfall_exporters.postgres import PostgresConfig
+    from footfall_processors import DocumentError
+
+
+WRONG_INPUT = 2
+"""Exit status for a wrong catalog, configuration or argument; 1 is for what could not be done."""
+
+
+class _Commands(click.Group):
+    """The commands below and those of other packages (entry points `footfall.commands`)."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        found = importlib.metadata.entry_points(group="footfall.commands")
+        return sorted({*super().list_commands(ctx), *(entry.name for entry in found)})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        for entry in importlib.metadata.entry_points(group="footfall.commands", name=name):
+            try:
+                command: click.Command = entry.load()
+            except ImportError as error:
+                raise click.ClickException(
+                    f"`footfall {name}` needs {error.name}: pip install 'footfall[{name}]'"
+                ) from None
+            return command
+        return super().get_command(ctx, name)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="footfall")
+def main() -> None:
+    """Count which features are used, without knowing by whom."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+
+
+_config = click.option("--config", "-c", metavar="FILE", help="Collector configuration (YAML).")
+_catalog = click.option(
+    "--catalog", metavar="FILE", help="The catalog; overrides the configuration."
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+@main.command()
+@_config
+@_catalog
+def up(config: str | None, catalog: str | None) -> None:
+    """Run the collector until Ctrl-C, with a Postgres of its own unless a DSN is set."""
+    loaded = read_config(config, catalog)
+    with failing_plainly():
+        asyncio.run(_serve(loaded))
+
+
+async def _serve(config: "Config") -> None:
+    from footfall_collector.app import running
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running(config) as collector:
+        store = "the Postgres of your DSN" if config.postgres.dsn else "an embedded Postgres"
+        click.echo(f"Footfall collects {', '.join(config.catalog.products)} into {store}.")
+        for name, address in (("OTLP/gRPC", collector.grpc), ("OTLP/HTTP", collector.http)):
+            if address:
+                click.echo(f"  {name}  http://{address}")
+        click.echo("Next: `footfall report usage` in another terminal. Ctrl-C stops.")
+        await stop.wait()
+        click.echo("Stopping: finishing the requests under way ...")
+
+
+@main.command()
+@click.argument("name", type=click.Choice(["usage", "errors", "latency", "groups"]))
+@click.option("--days", type=click.IntRange(1, 3650), default=7, show_default=True)
+@_json
+@_config
+def report(name: str, days: int, as_json: bool, config: str | None) -> None:
+    """Print what was used, what failed, how long it took, or how many groups were active."""
+    import psycopg
+
+    from footfall_collector.tables import print_report
+    from footfall_exporters.postgres import database
+    from footfall_exporters.postgres import report as run
+
+    postgres = read_store(config)
+    with failing_plainly(), database(postgres) as dsn:
+        try:
+            with psycopg.connect(dsn, connect_timeout=10) as connection:
+                result = run(connection, name, days)
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            raise click.ClickException(
+                "this database holds nothing of Footfall yet; run `footfall up` (or `footfall migrate`)"
+            ) from None
+    if as_json:
+        click.echo(
+            json.dumps({"report": name, "days": days, "rows": result.records()}, default=str)
+        )
+    else:
+        print_report(result, days)
+
+
+@main.command()
+@_config
+@_catalog
+def migrate(config: str | None, catalog: str | None) -> None:
+    """Bring the database to the current schema and add the catalog's columns."""
+    import psycopg
+
+    from footfall_exporters.postgres import apply_catalog, database
+    from footfall_exporters.postgres import migrate as run
+
+    loaded = read_config(config, catalog)
+    with failing_plainly(), database(loaded.postgres) as dsn:
+        before, after = run(dsn)
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            added = apply_catalog(connection, loaded.catalog)
+    click.echo(f"schema: {before or 'empty'} -> {after}" if before != after else f"schema: {after}")
+    click.echo(f"columns added: {', '.join(added) or 'none'}")
+
+
+@main.command()
+@click.option("--days", type=click.IntRange(0, 3650), help="Keep so many days before today.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be dropped.")
+@_json
+@_config
+def purge(days: int | None, dry_run: bool, as_json: bool, config: str | None) -> None:
+    """Drop stored observations older than the retention, now."""
+    from footfall_exporters.postgres import database
+    from footfall_exporters.postgres import purge as run
+
+    postgres = read_store(config)
+    kept = postgres.retention_days if days is None else days
+    with failing_plainly(), database(postgres) as dsn:
+        result = asyncio.run(run(dsn, kept, dry_run=dry_run))
+    if as_json:
+        rows = {str(day): count for day, count in result.rows.items()}
+        record = {"dry_run": dry_run, "first_kept": str(result.first_kept), "rows": rows}
+        click.echo(json.dumps(record))
+        return
+    for day, count in result.rows.items():
+        click.echo(f"{day}  {count:>12,} observations")
+    verb = "would be dropped" if dry_run else "dropped"
+    total, number = sum(result.rows.values()), len(result.rows)
+    click.echo(f"{total:,} observations of {number} days {verb}; kept from {result.first_kept} on")
+
+
+@main.command()
+@click.argument("file")
+def validate(file: str) -> None:
+    """Check a catalog (events.yaml) or a collector configuration; every mistake is listed."""
+    from footfall_collector.config import load_config
+    from footfall_processors import DocumentError, load_catalog
+    from footfall_processors.document import load
+
+    try:
+        keys = set(load(file).data)
+        if keys & {"receivers", "processors", "exporters", "service"}:
+            catalog, what = load_config(file).catalog, "configuration"
+        else:
+            catalog, what = load_catalog(file), "catalog"
+    except DocumentError as error:
+        _refuse(error)
+    events = sum(1 for event in catalog.events.values() if event.surface != "footfall")
+    click.echo(f"{file}: a valid {what} with {events} events")
+
+
+def read_config(path: str | None, catalog: str | None = None) -> "Config":
+    """The checked configuration; exits with status 2 and every mistake when there is one."""
+    from footfall_collector.config import load_config
+    from footfall_processors import DocumentError
+
+    try:
+        return load_config(path, catalog=catalog)
+    except DocumentError as error:
+        _refuse(error)
+
+
+def read_store(path: str | None) -> "PostgresConfig":
+    """The configured store, for commands that need no catalog."""
+    from footfall_collector.config import load_store
+    from footfall_processors import DocumentError
+
+    try:
+        return load_store(path)
+    except DocumentError as error:
+        _refuse(error)
+
+
+def _refuse(error: "DocumentError") -> NoReturn:
+    for mistake in error.mistakes:
+        click.echo(str(mistake), err=True)
+    number = len(error.mistakes)
+    click.echo(f"{number} mistake{'s' * (number > 1)}; nothing was started", err=True)
+    sys.exit(WRONG_INPUT)
+
+
+@contextmanager
+def failing_plainly() -> Iterator[None]:
+    """Turns what can go wrong at the start into one line that says what to do."""
+    import psycopg
+
+    from footfall_collector.receivers.listen import StartError
+    from footfall_exporters.embedded import EmbeddedPostgresError
+    from footfall_exporters.postgres import SchemaConflict
+
+    try:
+        yield
+    except (StartError, EmbeddedPostgresError, SchemaConflict) as error:
+        raise click.ClickException(str(error)) from None
+    except psycopg.OperationalError as error:
+        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise click.ClickException(
+            f"Postgres cannot be reached: {line}. Check the DSN (FOOTFALL_DSN), and that it runs."
+        ) from None
+    except psycopg.Error as error:
+        kind = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
+        raise click.ClickException(
+            f"Postgres refused ({kind}): does the DSN's user own the database?"
+        ) from None

@@ -1,0 +1,268 @@
+"""The collector's configuration: YAML in the OpenTelemetry Collector's shape, every key optional.
+
+    receivers:  {otlp: {protocols: {grpc: {endpoint: 127.0.0.1:4317}, http: {endpoint: 127.0.0.1:4318}}}}
+    processors: {footfall: {catalog: events.yaml, hash_salt: "${env:TELEMETRY_HASH_SALT}"}}
+    exporters:  {postgres: {dsn: "${env:FOOTFALL_DSN}", retention_days: 30}}
+    service:    {pipelines: {traces: {receivers: [otlp], processors: [footfall], exporters: [postgres]}}}
+
+`${env:VAR}` and `${env:VAR:-default}` stand for environment variables, `$$` for a dollar sign. What the
+file leaves out is taken from the environment (`ENVIRONMENT`), then from the defaults.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from footfall_exporters.postgres import PostgresConfig
+from footfall_processors import Catalog, SaltError, load_catalog, needs_static_salt, static_salts
+from footfall_processors.document import Document, DocumentError, Mistake, load
+from footfall_processors.hashing import Period
+
+ENVIRONMENT = {
+    "TELEMETRY_CATALOG": ("processors", "footfall", "catalog"),
+    "TELEMETRY_HASH_SALT": ("processors", "footfall", "hash_salt"),
+    "TELEMETRY_RETENTION_DAYS": ("exporters", "postgres", "retention_days"),
+    "FOOTFALL_DSN": ("exporters", "postgres", "dsn"),
+}
+"""Environment variables and the keys they stand for where the file has none."""
+SIGNALS = ("traces", "metrics")
+_REFERENCE = re.compile(r"\$\$|\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_Endpoint = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}$")]
+
+
+class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    pass
+
+
+class GrpcConfig(_Struct, frozen=True):
+    """The OTLP/gRPC listener; port 0 takes a free one."""
+
+    endpoint: _Endpoint = "127.0.0.1:4317"
+
+
+class HttpConfig(_Struct, frozen=True):
+    """The OTLP/HTTP listener; port 0 takes a free one."""
+
+    endpoint: _Endpoint = "127.0.0.1:4318"
+
+
+class ProtocolsConfig(_Struct, frozen=True):
+    """Which protocols are spoken; null switches one off."""
+
+    grpc: GrpcConfig | None = GrpcConfig()
+    http: HttpConfig | None = HttpConfig()
+
+
+class OtlpConfig(_Struct, frozen=True):
+    """The OTLP receiver."""
+
+    protocols: ProtocolsConfig = ProtocolsConfig()
+
+
+class FootfallConfig(_Struct, frozen=True):
+    """The privacy rules.
+
+    Attributes:
+        catalog: One `events.yaml`, or one per product; relative to the configuration file.
+        hash_salt: For attributes with `hash: static`; 32 bytes or more (A7).
+    """
+
+    catalog: str | tuple[str, ...] = "events.yaml"
+    hash_salt: str | None = None
+
+
+class PipelineConfig(_Struct, frozen=True):
+    """One signal's way through the collector."""
+
+    receivers: tuple[str, ...] = ("otlp",)
+    processors: tuple[str, ...] = ("footfall",)
+    exporters: tuple[str, ...] = ("postgres",)
+
+
+class ReceiversConfig(_Struct, frozen=True):
+    """Where data comes in."""
+
+    otlp: OtlpConfig = OtlpConfig()
+
+
+class ProcessorsConfig(_Struct, frozen=True):
+    """What is done with it."""
+
+    footfall: FootfallConfig = FootfallConfig()
+
+
+class ExportersConfig(_Struct, frozen=True):
+    """Where it goes."""
+
+    postgres: PostgresConfig = PostgresConfig()
+
+
+class ServiceConfig(_Struct, frozen=True):
+    """Which signals are taken; a signal without a pipeline is refused."""
+
+    pipelines: dict[str, PipelineConfig] = msgspec.field(
+        default_factory=lambda: dict.fromkeys(SIGNALS, PipelineConfig())
+    )
+
+
+class File(_Struct, frozen=True):
+    """A configuration file."""
+
+    receivers: ReceiversConfig = ReceiversConfig()
+    processors: ProcessorsConfig = ProcessorsConfig()
+    exporters: ExportersConfig = ExportersConfig()
+    service: ServiceConfig = ServiceConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration with its catalog.
+
+    Attributes:
+        grpc: host:port of OTLP/gRPC, or None.
+        http: host:port of OTLP/HTTP, or None.
+        catalog: In force.
+        static_salts: The operator's own salt, if any.
+        postgres: The store.
+        signals: The OTLP signals that are taken.
+    """
+
+    catalog: Catalog
+    grpc: str | None = "127.0.0.1:4317"
+    http: str | None = "127.0.0.1:4318"
+    static_salts: Mapping[Period, bytes] = field(default_factory=dict)
+    postgres: PostgresConfig = field(default_factory=PostgresConfig)
+    signals: tuple[str, ...] = SIGNALS
+
+
+def load_config(
+    path: str | Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    catalog: str | None = None,
+) -> Config:
+    """Reads a configuration and the catalog it names; every mistake of both at once.
+
+    Args:
+        path: The file; None for the environment and the defaults alone.
+        environment: Variables.
+        catalog: Overrides the catalog's file.
+
+    Raises:
+        DocumentError: with all mistakes; nothing may be started then.
+    """
+    document, read = _read(path, environment)
+    folder = Path(path).parent if path is not None else Path()
+    chosen = read.processors.footfall.catalog
+    files = [catalog] if catalog else [chosen] if isinstance(chosen, str) else list(chosen)
+    return _config(document, read, files if catalog else [str(folder / f) for f in files])
+
+
+def load_store(
+    path: str | Path | None = None, environment: Mapping[str, str] = os.environ
+) -> PostgresConfig:
+    """The store's part of a configuration, for commands that need no catalog.
+
+    Raises:
+        DocumentError: the file has mistakes.
+    """
+    document, read = _read(path, environment)
+    document.refuse()
+    return read.exporters.postgres
+
+
+def _read(path: str | Path | None, environment: Mapping[str, str]) -> tuple[Document, File]:
+    document = load(path) if path is not None else Document("(environment)", {})
+    document.lax = True
+    document.data = _expand(document, document.data, (), environment)
+    _fill(document.data, environment)
+    read = document.read(File)
+    if read is None:
+        raise DocumentError(document.mistakes)
+    _check(document, read)
+    return document, read
+
+
+def _config(document: Document, read: File, files: list[str]) -> Config:
+    """The configuration with its catalog and salts."""
+    mistakes: list[Mistake] = []
+    found, salts = None, {}
+    try:
+        found = load_catalog(files)
+    except DocumentError as error:
+        mistakes.extend(error.mistakes)
+    path = ("processors", "footfall", "hash_salt")
+    try:
+        salts = static_salts(read.processors.footfall.hash_salt)
+    except SaltError as error:
+        document.wrong(path, str(error))
+    if found is not None and needs_static_salt(found) and not salts and not document.mistakes:
+        document.wrong(path, "the catalog has `hash: static`: set TELEMETRY_HASH_SALT")
+    mistakes = document.mistakes + mistakes
+    if mistakes or found is None:
+        raise DocumentError(mistakes)
+    protocols = read.receivers.otlp.protocols
+    return Config(
+        catalog=found,
+        grpc=protocols.grpc.endpoint if protocols.grpc else None,
+        http=protocols.http.endpoint if protocols.http else None,
+        static_salts=salts,
+        postgres=read.exporters.postgres,
+        signals=tuple(read.service.pipelines),
+    )
+
+
+def _check(document: Document, read: File) -> None:
+    """What the types cannot say."""
+    known = {"receivers": ("otlp",), "processors": ("footfall",), "exporters": ("postgres",)}
+    for signal, pipeline in read.service.pipelines.items():
+        path = ("service", "pipelines", signal)
+        if signal not in SIGNALS:
+            document.wrong(path, f"is not a signal that is taken (known: {', '.join(SIGNALS)})")
+        for kind, names in known.items():
+            if getattr(pipeline, kind) != names:
+                document.wrong((*path, kind), f"must be [{', '.join(names)}]")
+    protocols = read.receivers.otlp.protocols
+    for name, protocol in (("grpc", protocols.grpc), ("http", protocols.http)):
+        if protocol is not None and int(protocol.endpoint.rpartition(":")[2]) > 65535:
+            where = ("receivers", "otlp", "protocols", name, "endpoint")
+            document.wrong(where, "the port must be at most 65535")
+
+
+def _expand(
+    document: Document, value: Any, path: tuple[str | int, ...], env: Mapping[str, str]
+) -> Any:
+    """`value` with its references to environment variables replaced; empty text becomes null."""
+    if isinstance(value, dict):
+        return {k: _expand(document, v, (*path, k), env) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_expand(document, v, (*path, i), env) for i, v in enumerate(value)]
+    if not isinstance(value, str) or "$" not in value:
+        return value
+
+    def replacement(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        if name is None:
+            return "$"
+        if name not in env and default is None:
+            hint = f"; set it, or give a default: ${{env:{name}:-default}}"
+            document.wrong(path, f"the environment variable {name} is not set{hint}")
+        return env.get(name, default or "")
+
+    return _REFERENCE.sub(replacement, value) or None
+
+
+def _fill(data: Any, environment: Mapping[str, str]) -> None:
+    """Puts environment variables where the file has no value; wrong shapes are left for the check."""
+    for variable, path in ENVIRONMENT.items():
+        if not environment.get(variable):
+            continue
+        section = data
+        for key in path[:-1]:
+            section = section.setdefault(key, {}) if isinstance(section, dict) else None
+        if isinstance(section, dict) and section.get(path[-1]) is None:
+            section[path[-1]] = environment[variable]

@@ -1,0 +1,121 @@
+"""What all receivers share: bytes in, an answer out, whatever the protocol (OTLP specification 1.x)."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import DecodeError
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_processors import REJECTED, Batch, Loss
+
+log = logging.getLogger("footfall.receivers")
+MAX_BYTES = 64 * 2**20
+"""Of one request after decompression (OTLP.md, "Transport")."""
+FIELDS = {"traces": "rejected_spans", "metrics": "rejected_data_points"}
+_ADVICE = {
+    Loss.EXPIRED_EVENT: "its `expires` date in the catalog has passed",
+    Loss.OUT_OF_WINDOW: "times must be within 7 days before and 5 minutes after now",
+    Loss.MALFORMED: "could not be parsed, or ends before it starts",
+}
+
+
+class _Response(Protocol):
+    def SerializeToString(self) -> bytes: ...  # protobuf's name
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One OTLP signal.
+
+    Attributes:
+        name: `traces` or `metrics`.
+        service: The gRPC service's full name.
+        response: Makes the response message.
+        decode: An encoded request → a batch.
+    """
+
+    name: str
+    service: str
+    response: Callable[[], _Response]
+    decode: Callable[[bytes], Awaitable[Batch]]
+
+
+class Refusal(Exception):  # an answer, not a fault
+    """A request that is not stored.
+
+    Attributes:
+        status: google.rpc.Status with code, message and details.
+        retry_after: Seconds, when sending it again makes sense.
+    """
+
+    def __init__(self, status: status_pb2.Status, retry_after: float | None = None) -> None:
+        super().__init__(status.message)
+        self.status, self.retry_after = status, retry_after
+
+
+class Intake:
+    """Decodes, stores and answers.
+
+    Args:
+        consume: The exporter's.
+    """
+
+    def __init__(self, consume: Callable[[Batch], Awaitable[None]]) -> None:
+        self._consume = consume
+
+    async def export(self, signal: Signal, body: bytes) -> bytes:
+        """The encoded Export*ServiceResponse, once everything accepted is durable.
+
+        Raises:
+            Refusal: nothing of the request is stored. An unforeseen error is answered as retryable:
+                the sender would drop its data on anything else.
+        """
+        try:
+            batch = await signal.decode(body)
+            await self._consume(batch)
+        except DecodeError:
+            raise Refusal(invalid("the body is not a valid OTLP request of this signal")) from None
+        except Rejected as error:
+            raise Refusal(invalid(str(error))) from None
+        except Unavailable as error:
+            raise unavailable(str(error), error.retry_after) from None
+        except Exception as error:
+            log.exception("a %s request failed: %s", signal.name, type(error).__name__)
+            raise unavailable("internal error", 5.0) from None
+        return _answer(signal, batch)
+
+
+def _answer(signal: Signal, batch: Batch) -> bytes:
+    response = signal.response()
+    if batch.rejected:
+        partial = getattr(response, "partial_success")  # noqa: B009  # every response has it
+        setattr(partial, FIELDS[signal.name], batch.rejected)
+        reasons = ((r, n) for r, n in sorted(batch.losses.items()) if r in REJECTED)
+        partial.error_message = "; ".join(f"{r}: {n} ({_ADVICE[r]})" for r, n in reasons)
+    return response.SerializeToString()
+
+
+def invalid(message: str) -> status_pb2.Status:
+    """INVALID_ARGUMENT with a BadRequest detail: the sender must not retry."""
+    status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=message)
+    violation = error_details_pb2.BadRequest.FieldViolation(field="body", description=message)
+    status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
+    return status
+
+
+def retry_info(seconds: float) -> error_details_pb2.RetryInfo:
+    """The hint when to send again."""
+    delay = Duration()
+    delay.FromMilliseconds(round(seconds * 1000))
+    return error_details_pb2.RetryInfo(retry_delay=delay)
+
+
+def unavailable(message: str, seconds: float) -> Refusal:
+    """UNAVAILABLE with RetryInfo: the sender should retry."""
+    status = status_pb2.Status(code=code_pb2.UNAVAILABLE, message=message)
+    status.details.add().Pack(retry_info(seconds))
+    return Refusal(status, seconds)

@@ -1,0 +1,48 @@
+"""Opening listening sockets, and saying plainly why one cannot be opened."""
+
+import errno
+import socket
+
+
+class StartError(Exception):
+    """The collector cannot start; the message is one line that says why and what to do."""
+
+    @classmethod
+    def bind(cls, endpoint: str, what: str, error: OSError | None = None) -> "StartError":
+        """For a port that cannot be had."""
+        host, port = split(endpoint)
+        if error is None:
+            try:
+                open_socket(endpoint, what).close()
+            except StartError as found:
+                return found
+        number = error.errno if error else errno.EADDRINUSE
+        if number == errno.EADDRINUSE:
+            return cls(
+                f"{what}: port {port} on {host} is in use, perhaps by another collector; stop that"
+                f" one, or set another endpoint"
+            )
+        if number == errno.EACCES:
+            return cls(f"{what}: port {port} may not be opened by this user; use one from 1024 on")
+        reason = error.strerror if error and error.strerror else "the address is not valid here"
+        return cls(f"{what}: cannot listen on {endpoint}: {reason}; set another endpoint")
+
+
+def split(endpoint: str) -> tuple[str, int]:
+    """`host:port` → (host, port); an IPv6 host loses its brackets."""
+    host, _, port = endpoint.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def open_socket(endpoint: str, what: str) -> socket.socket:
+    """A listening TCP socket.
+
+    Raises:
+        StartError: it cannot be opened.
+    """
+    host, port = split(endpoint)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=1024)
+    except OSError as error:
+        raise StartError.bind(endpoint, what, error) from None
