@@ -62,9 +62,9 @@ class Atoms(dict[bytes, Atom]):
         """The class of an attribute that is not remembered by its value."""
         # An encoder writes `0a <length> <key> 12 <length> <type> …`; lengths from 128 take two bytes.
         end = encoded[1] + 2 if len(encoded) > 1 else 0
-        prefix = encoded[:end]
-        if prefix in self._undeclared:
+        if encoded[:end] in self._undeclared:
             return UNDECLARED
+        prefix = encoded[:end]
         atom = self._valid.get((prefix, encoded[end + 2 : end + 3]))
         if atom is not None and b"\x02" < encoded[end + 1 : end + 2] < b"\x80":
             return atom

@@ -5,7 +5,7 @@ import secrets
 import shutil
 
 from footfall_exporters.embedded.binaries import Binaries
-from footfall_exporters.embedded.errors import EmbeddedPostgresError
+from footfall_exporters.embedded.errors import EmbeddedPostgresError, advice
 from footfall_exporters.embedded.identity import Identity
 from footfall_exporters.embedded.layout import Layout
 from footfall_exporters.embedded.process import Child
@@ -108,9 +108,9 @@ def _run_initdb(layout: Layout, identity: Identity, binaries: Binaries, lock: in
             os.close(writing)
         output = pipe.read()
     if initdb.wait() != 0:
+        reason = complaint(output)
         raise EmbeddedPostgresError(
-            f"cannot make a Postgres cluster in {layout.directory}: {complaint(output)};"
-            " free some space or set FOOTFALL_HOME to another directory"
+            f"cannot make a Postgres cluster in {layout.directory}: {reason}; {advice(reason)}"
         )
 
 

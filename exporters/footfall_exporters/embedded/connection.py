@@ -4,7 +4,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from footfall_exporters.embedded.cluster import ROLE
-from footfall_exporters.embedded.errors import EmbeddedPostgresError
+from footfall_exporters.embedded.errors import EmbeddedPostgresError, advice
 from footfall_exporters.embedded.layout import PORT, Layout
 
 _DATABASE = "footfall"
@@ -23,49 +23,60 @@ def conninfo(layout: Layout, database: str = _DATABASE) -> str:
 
 
 def accepts_clients(layout: Layout) -> bool:
-    """Tell whether a server, whoever owns it, lets us into the database now."""
-    if not layout.password.exists():
-        return False  # its owner is still making the cluster
-    connection = _connect(layout, _DATABASE)
-    if connection is not None:
-        connection.close()
-    return connection is not None
-
-
-def ensure_database(layout: Layout) -> bool:
-    """Make the database when it is missing; False while the server is not ready yet.
+    """Tell whether the server that another process owns lets us into the database now.
 
     Raises:
-        EmbeddedPostgresError: The server is ready, but it cannot be made.
+        EmbeddedPostgresError: The password on file is not its password.
     """
-    connection = _connect(layout, _MAINTENANCE_DATABASE)
-    if connection is None:
+    if not layout.password.exists():
+        return False  # its owner is still making the cluster
+    try:
+        _connect(layout, _DATABASE).close()
+    except psycopg.OperationalError as error:
+        _refuse_wrong_password(layout, error)
         return False
-    with connection:
-        found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE])
-        if found.rowcount == 0:
-            _create_database(connection, layout)
     return True
 
 
-def _connect(layout: Layout, database: str) -> psycopg.Connection | None:
+def ensure_database(layout: Layout) -> bool:
+    """Make the database when it is missing; False while our own server is not ready yet.
+
+    Raises:
+        EmbeddedPostgresError: The server refuses us for good, or the database cannot be made.
+    """
     try:
-        return psycopg.connect(
-            conninfo(layout, database), autocommit=True, connect_timeout=_CONNECT_TIMEOUT
-        )
+        connection = _connect(layout, _MAINTENANCE_DATABASE)
     except psycopg.OperationalError as error:
-        if "authentication failed" in str(error):
-            raise EmbeddedPostgresError(
-                f"{layout.password} is not the password of {layout.data}; restore the one it was made with"
-            ) from error
-        return None
-
-
-def _create_database(connection: psycopg.Connection, layout: Layout) -> None:
+        _refuse_wrong_password(layout, error)
+        reason = str(error).partition("FATAL:")[2].strip()
+        if reason and "the database system is" not in reason:  # ... starting up, shutting down
+            raise _unusable(layout, reason) from error
+        return False
     try:
-        connection.execute(f"CREATE DATABASE {_DATABASE}")
+        with connection:
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE])
+            if found.rowcount == 0:
+                connection.execute(f"CREATE DATABASE {_DATABASE}")
     except psycopg.Error as error:
+        raise _unusable(layout, error.diag.message_primary or str(error)) from error
+    return True
+
+
+def _connect(layout: Layout, database: str) -> psycopg.Connection:
+    return psycopg.connect(
+        conninfo(layout, database), autocommit=True, connect_timeout=_CONNECT_TIMEOUT
+    )
+
+
+def _refuse_wrong_password(layout: Layout, error: psycopg.OperationalError) -> None:
+    if "authentication failed" in str(error):
         raise EmbeddedPostgresError(
-            f"cannot make the database in {layout.directory}: {error.diag.message_primary};"
-            " free some space or set FOOTFALL_HOME to another directory"
+            f"{layout.password} is not the password of {layout.data}; restore the one it was made with"
         ) from error
+
+
+def _unusable(layout: Layout, reason: str) -> EmbeddedPostgresError:
+    first_line = reason.partition("\n")[0]
+    return EmbeddedPostgresError(
+        f"Postgres in {layout.directory} is not usable: {first_line}; {advice(reason)}"
+    )

@@ -1,19 +1,21 @@
-"""The one error of this package, and how an operating-system error becomes one."""
+"""The one error of this package, and what to do about what the system says."""
 
-import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-_ADVICE = {
-    errno.ENOSPC: "free some space, or set FOOTFALL_HOME to a directory on another disk",
-    errno.EDQUOT: "free some space, or set FOOTFALL_HOME to a directory on another disk",
-}
-_DEFAULT_ADVICE = "set FOOTFALL_HOME to a directory that this user can write"
+_FULL_DISK = ("No space left", "quota exceeded", "wrote only")
 
 
 class EmbeddedPostgresError(Exception):
     """The embedded Postgres cannot be used; the message is one line that says why and what to do."""
+
+
+def advice(reason: str) -> str:
+    """Return what to do when the system, or Postgres, gives `reason`."""
+    if any(sign in reason for sign in _FULL_DISK):
+        return "free some space, or set FOOTFALL_HOME to a directory on another disk"
+    return "set FOOTFALL_HOME to a directory that this user can write"
 
 
 @contextmanager
@@ -22,8 +24,7 @@ def explained(directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        advice = _ADVICE.get(error.errno or 0, _DEFAULT_ADVICE)
-        where = error.filename or directory
+        reason = error.strerror or type(error).__name__
         raise EmbeddedPostgresError(
-            f"cannot keep Postgres in {directory}: {where}: {error.strerror}; {advice}"
+            f"cannot keep Postgres in {directory}: {error.filename or directory}: {reason}; {advice(reason)}"
         ) from error

@@ -20,7 +20,6 @@ from footfall_exporters.embedded.settings import server_arguments
 _PATIENCE = (
     120.0  # seconds: recovery after a crash, or an old server's last checkpoint, takes its time
 )
-_PAUSE = 0.002  # seconds between two looks
 
 
 class EmbeddedPostgres:
@@ -164,10 +163,13 @@ def _taken(lock: int) -> bool:
 
 
 def _wait_until(holds: Callable[[], bool]) -> bool:
-    """Ask again and again; False when patience ends."""
-    deadline = time.monotonic() + _PATIENCE
+    """Ask again and again, less often as time goes by; False when patience ends."""
+    begin = time.monotonic()
     while not holds():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begin
+        if waited > _PATIENCE:
             return False
-        time.sleep(_PAUSE)
+        time.sleep(
+            min(0.002 + waited / 20, 0.2)
+        )  # each look at a server that starts is a line in its log
     return True

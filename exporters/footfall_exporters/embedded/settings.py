@@ -23,7 +23,7 @@ _DEFAULTS = {
 
 # The log never quotes a statement, a parameter or a row (A2). An ERROR quotes values in its own text
 # ("invalid input syntax for type integer: ..."), so only LOG, FATAL and PANIC are written; the client still
-# gets it. Terse leaves out DETAIL, HINT, QUERY and CONTEXT, which quote rows and a crashed session's statement.
+# gets it. Terse leaves out DETAIL, HINT, QUERY and CONTEXT: they quote rows, or what a crashed session ran.
 _PRIVACY = {
     "log_min_messages": "log",
     "log_min_error_statement": "panic",

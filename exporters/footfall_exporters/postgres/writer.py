@@ -131,14 +131,13 @@ class Writer:
             await self._transaction(connection, batches)
 
     async def _transaction(self, connection: AsyncConnection, batches: Sequence[Batch]) -> None:
-        wanted = {shape.dimension for b in batches for shape in set(b.shapes)}
-        wanted.update(dimension for b in batches for _, dimension in b.counts)
+        wanted = {dimension for b in batches for _, dimension in b.counts}
         wanted.update(point.dimension for b in batches for point in b.points)
         await self._dimensions.resolve(connection, wanted)
         distinct = {batch.digest: batch for batch in reversed(batches)}
         numbered = {await self._next_id(connection): batch for batch in distinct.values()}
         encoded = {
-            number: self._encoder.encode(batch, number, self._dimensions.ids)
+            number: list(self._encoder.encode(batch, number, self._dimensions.ids))
             for number, batch in numbered.items()
         }
         async with connection.transaction():
