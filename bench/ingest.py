@@ -177,7 +177,8 @@ def copy_again(dsn: str, rows: int, per_transaction: int) -> float:
     groups: list[bytes] = []
     with psycopg.connect(dsn, autocommit=True) as connection:
         for offset in range(0, rows, per_transaction):
-            query = f"COPY ({newest} {per_transaction} OFFSET {offset}) TO STDOUT (FORMAT binary)"
+            limit = min(per_transaction, rows - offset)
+            query = f"COPY ({newest} {limit} OFFSET {offset}) TO STDOUT (FORMAT binary)"
             with connection.cursor().copy(query) as copy:
                 groups.append(b"".join(copy))
         into = f"COPY footfall.feature_events ({columns}) FROM STDIN (FORMAT binary)"

@@ -6,8 +6,9 @@ are bounded; a full one is emptied and fills again.
 """
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from footfall_collector import otlp
 from footfall_processors import (
@@ -34,7 +35,11 @@ from footfall_processors.policy import UNDECLARED
 
 VALUES_PER_KEY = 4096
 """A key with more values than this is recognised by its key, and its values are not remembered."""
+UNDECLARED_VALUES = 64
+"""The same for a key that nobody declared: what may be personal is not kept, even in memory."""
 ENTRIES = 65_536
+LONGEST = 256
+"""Bytes; what is longer (a query, a stack trace, a message) seldom comes again and is not remembered."""
 DAY_US = 86_400_000_000
 DAYS = 16
 """Days whose hashes are remembered at once; events are accepted over eight."""
@@ -58,25 +63,43 @@ class Atoms(dict[bytes, Atom]):
         self._undeclared: set[bytes] = set()
         self._valid: dict[tuple[bytes, bytes], Atom] = {}
 
+    def column(self, encoded: Sequence[bytes]) -> Iterable[Atom]:
+        """The classes of attributes that stand at the same place in spans of one form.
+
+        They usually have the same key. When nobody declared it, their values need not be looked up.
+        """
+        first = encoded[0]
+        prefix = first[: first[1] + 2] if len(first) > 1 else b""
+        if prefix in self._undeclared and all(map(bytes.startswith, encoded, repeat(prefix))):
+            return repeat(UNDECLARED, len(encoded))
+        return map(self.__getitem__, encoded)
+
     def __missing__(self, encoded: bytes) -> Atom:
         """The class of an attribute that is not remembered by its value."""
-        # An encoder writes `0a <length> <key> 12 <length> <type> …`; lengths from 128 take two bytes.
-        end = encoded[1] + 2 if len(encoded) > 1 else 0
-        if encoded[:end] in self._undeclared:
-            return UNDECLARED
-        prefix = encoded[:end]
-        atom = self._valid.get((prefix, encoded[end + 2 : end + 3]))
+        try:
+            # An encoder writes `0a <length> <key> 12 <length> <type> …`.
+            if encoded[: encoded[1] + 2] in self._undeclared:
+                return UNDECLARED
+        except IndexError:
+            return self._learn(encoded, b"", b"")
+        end = encoded[1] + 2
+        prefix, tag = encoded[:end], encoded[end + 2 : end + 3]
+        atom = self._valid.get((prefix, tag))
+        # Values from 128 bytes have a length of two bytes, and their type one byte further on.
         if atom is not None and b"\x02" < encoded[end + 1 : end + 2] < b"\x80":
             return atom
-        return self._learn(encoded, prefix, encoded[end + 2 : end + 3])
+        return self._learn(encoded, prefix, tag)
 
     def _learn(self, encoded: bytes, prefix: bytes, tag: bytes) -> Atom:
         key, value = otlp.key_value(encoded)
         atom = self._policy.classify(key, value)
+        short = len(encoded) <= LONGEST
+        if not short and prefix != _prefix(key):
+            return atom
         if len(self) >= ENTRIES or len(self._seen) >= ENTRIES:
             self._forget()
         seen = self._seen[key] = self._seen.get(key, 0) + 1
-        if seen <= VALUES_PER_KEY:
+        if short and seen <= (UNDECLARED_VALUES if atom.role is Role.UNDECLARED else VALUES_PER_KEY):
             self[encoded] = atom
         elif prefix == _prefix(key):
             if atom.role is Role.UNDECLARED:
@@ -116,7 +139,7 @@ class Statuses(dict[bytes, bool]):
 
     def __missing__(self, encoded: bytes) -> bool:
         failed = otlp.is_error(encoded)
-        if len(self) < VALUES_PER_KEY:
+        if len(self) < VALUES_PER_KEY and len(encoded) <= LONGEST:
             self[encoded] = failed
         return failed
 
@@ -134,7 +157,8 @@ class Values(dict[bytes, Value | None]):
         kept = self._hash(value) if self._attribute.hash else clean(self._attribute, value)
         if len(self) >= ENTRIES:
             self.clear()
-        self[encoded] = kept
+        if len(encoded) <= LONGEST:
+            self[encoded] = kept
         return kept
 
     def _hash(self, value: object) -> bytes | None:
@@ -150,15 +174,15 @@ class Plan:
     Attributes:
         refused: Why such a span is not stored, or None.
         shape: The constant part of its row.
-        extract: From all attributes and the position where this span's stop, its row's values.
-        duration: The duration from the same arguments, when an attribute gives it.
+        values: Picks its row's values.
+        duration: Picks its duration, when an attribute gives it.
         losses: Attributes dropped from each such span.
     """
 
     refused: Loss | None
     shape: Shape
-    extract: Callable[[Sequence[bytes], int], _Values]
-    duration: Callable[[Sequence[bytes], int], _Values] | None
+    values: "Extract"
+    duration: "Extract | None"
     losses: tuple[tuple[Loss, int], ...]
 
 
@@ -175,6 +199,7 @@ class Plans(dict[Key, Plan]):
         super().__init__()
         self._policy, self._service, self._today = policy, service, today
         self._values = values
+        self._extracts: dict[tuple[tuple[int, ...], tuple[str, ...]], Extract] = {}
 
     def __missing__(self, key: Key) -> Plan:
         name, failed, atoms = key
@@ -183,51 +208,67 @@ class Plans(dict[Key, Plan]):
         )
         if len(self) >= ENTRIES:
             self.clear()
-        plan = self[key] = self._plan(verdict, len(atoms))
+            self._extracts.clear()
+        plan = self._plan(verdict, len(atoms))
+        if len(name) + len(atoms) <= LONGEST:
+            self[key] = plan
         return plan
 
     def _plan(self, verdict: Verdict, size: int) -> Plan:
         if verdict.shape is None:
-            return Plan(verdict.refused, NO_SHAPE, _nothing, None, ())
+            return Plan(verdict.refused, NO_SHAPE, NOTHING, None, ())
         names = verdict.shape.columns
-        # Positions count from where the span's attributes stop, backwards.
-        at = [position + 1 - size if position >= 0 else 0 for position in verdict.positions]
+        # Positions count from where the span's attributes stop, backwards; 0 stands for absent.
+        at = tuple(position + 1 - size if position >= 0 else 0 for position in verdict.positions)
         unsalted = sum(at < 0 and self._values[n].unsalted for n, at in zip(names, at, strict=True))
         losses = verdict.losses + (((Loss.SALT_MISSING, unsalted),) if unsalted else ())
         duration = None
         if verdict.duration_at >= 0:
-            duration = _extractor([verdict.duration_at + 1 - size], [self._values[DURATION]])
-        return Plan(
-            None, verdict.shape, _extractor(at, [self._values[n] for n in names]), duration, losses
+            duration = self._extract((verdict.duration_at + 1 - size,), (DURATION,))
+        return Plan(None, verdict.shape, self._extract(at, names), duration, losses)
+
+    def _extract(self, positions: tuple[int, ...], names: tuple[str, ...]) -> "Extract":
+        """The same object for the same work, so that spans that share it can be handled together."""
+        known = self._extracts.get((positions, names))
+        if known is None:
+            known = Extract(positions, tuple(self._values[name] for name in names))
+            self._extracts[positions, names] = known
+        return known
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extract:
+    """Picks values out of all spans' attributes.
+
+    Attributes:
+        positions: Where each value stands, from where the span's attributes stop; 0 when absent.
+        memos: What is stored for it.
+    """
+
+    positions: tuple[int, ...]
+    memos: tuple[Values, ...]
+
+    def rows(self, attributes: Sequence[bytes], stops: Sequence[int]) -> list[_Values]:
+        """The values of the spans whose attributes stop at these positions, a tuple for each."""
+        if not self.positions:
+            return [()] * len(stops)
+        columns = (
+            map(memo.__getitem__, _at(attributes, stops, position))
+            if position
+            else repeat(None, len(stops))
+            for position, memo in zip(self.positions, self.memos, strict=True)
         )
+        return list(zip(*columns, strict=True))
 
 
+def _at(attributes: Sequence[bytes], stops: Sequence[int], position: int) -> Sequence[bytes]:
+    if isinstance(stops, range):
+        return attributes[stops.start + position : stops.stop : stops.step]
+    return [attributes[stop + position] for stop in stops]
+
+
+NOTHING = Extract((), ())
 NO_SHAPE = Shape(Dimension("", "", "", "", "", None, None, None, None, ()), 1.0, ())
-
-
-def _nothing(attributes: Sequence[bytes], stop: int) -> _Values:
-    return ()
-
-
-def _extractor(
-    positions: Sequence[int], memos: Sequence[Values]
-) -> Callable[[Sequence[bytes], int], _Values]:
-    """A function that picks a row's values; one column, the usual case, is worth its own."""
-    if not positions:
-        return _nothing
-    if len(positions) == 1 and positions[0] < 0:
-        position, memo = positions[0], memos[0]
-
-        def one(attributes: Sequence[bytes], stop: int) -> _Values:
-            return (memo[attributes[stop + position]],)
-
-        return one
-    pairs = [(p, m) for p, m in zip(positions, memos, strict=True)]
-
-    def many(attributes: Sequence[bytes], stop: int) -> _Values:
-        return tuple([memo[attributes[stop + at]] if at else None for at, memo in pairs])
-
-    return many
 
 
 class Contexts:
@@ -262,7 +303,8 @@ class Contexts:
             if len(self._services) >= self.LIMIT:
                 self._services.clear()
             found = self._policy.service(otlp.resource_attributes(resource))
-            self._services[resource] = found
+            if len(resource) <= 64 * LONGEST:
+                self._services[resource] = found
         return found
 
     def plans(self, resource: bytes, time_us: int, today: dt.date) -> Plans:

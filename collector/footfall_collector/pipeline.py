@@ -18,8 +18,8 @@ from dataclasses import dataclass, field
 from operator import attrgetter, sub
 
 from footfall_collector import wire
-from footfall_collector.memo import DAY_US, Contexts, Key, Plan, Plans
-from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Shape, Type, Value
+from footfall_collector.memo import DAY_US, Contexts, Extract, Key, Plan, Plans
+from footfall_processors import Atom, Attribute, Batch, Dimension, Loss, Policy, Shape, Type, Value
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
 
@@ -136,11 +136,15 @@ class Pipeline:
 
     def _part(self, columns: wire.Columns) -> "_Part":
         """The spans with their attributes classified."""
-        atoms = tuple(map(self.contexts.atoms.__getitem__, columns.attributes))
-        ends = [
-            stop + 1 for stop in columns.stops
-        ]  # of a span's attributes, the empty one included
-        groups = map(atoms.__getitem__, map(slice, [0, *ends[:-1]], ends))
+        known, stops = self.contexts.atoms, columns.stops
+        groups: Iterable[tuple[Atom, ...]]  # a span's atoms, with the STOP at their end
+        if isinstance(stops, range):
+            places = (columns.attributes[n :: stops.step] for n in range(stops.step))
+            groups = zip(*map(known.column, places), strict=True)
+        else:
+            atoms = tuple(map(known.__getitem__, columns.attributes))
+            ends = [stop + 1 for stop in stops]
+            groups = map(atoms.__getitem__, map(slice, [0, *ends[:-1]], ends))
         failed = map(self.contexts.statuses.__getitem__, columns.statuses)
         return _Part(
             keys=list(zip(columns.names, failed, groups, strict=True)),
@@ -164,10 +168,7 @@ class Pipeline:
         rows.times.extend(part.times)
         rows.shapes.extend(map(_shape, chosen))
         rows.durations.extend(self._durations(part, chosen, tally))
-        attributes = part.attributes
-        rows.values.extend(
-            [p.extract(attributes, s) for p, s in zip(chosen, part.stops, strict=True)]
-        )
+        rows.values.extend(_values(part, chosen, {plan.values for plan in tally}))
 
     def _without_refused(
         self, rows: _Rows, part: "_Part", chosen: list[Plan]
@@ -196,7 +197,7 @@ class Pipeline:
         if any(plan.duration for plan in tally):
             for index, (plan, stop) in enumerate(zip(chosen, part.stops, strict=True)):
                 if plan.duration is not None:
-                    (said,) = plan.duration(part.attributes, stop)
+                    [(said,)] = plan.duration.rows(part.attributes, [stop])
                     durations[index] = self._clamp(said) if isinstance(said, int) else None
         return durations
 
@@ -223,3 +224,21 @@ class _Part:
             stops=[self.stops[i] for i in indexes],
             attributes=self.attributes,
         )
+
+
+def _values(
+    part: _Part, chosen: Sequence[Plan], extracts: set[Extract]
+) -> list[tuple[Value | None, ...]]:
+    """Each row's values; spans that are extracted alike are extracted together."""
+    if len(extracts) == 1:
+        (extract,) = extracts
+        return extract.rows(part.attributes, part.stops)
+    groups: dict[Extract, list[int]] = {}
+    for index, plan in enumerate(chosen):
+        groups.setdefault(plan.values, []).append(index)
+    values: list[tuple[Value | None, ...]] = [()] * len(chosen)
+    for extract, indexes in groups.items():
+        found = extract.rows(part.attributes, [part.stops[i] for i in indexes])
+        for index, row in zip(indexes, found, strict=True):
+            values[index] = row
+    return values

@@ -18,8 +18,6 @@ Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import compress, count
-from operator import not_
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -82,7 +80,8 @@ class Columns:
         ends: End times, Unix nanoseconds; where absent the start time.
         statuses: Encoded `Status` messages; empty where absent.
         attributes: All encoded attributes, one after the other, an empty one after each span's.
-        stops: The positions of those empty ones: where each span's attributes stop.
+        stops: The positions of those empty ones: where each span's attributes stop; a range when all
+            spans have the same number.
         malformed: Spans that could not be parsed and are in no column.
     """
 
@@ -102,15 +101,16 @@ def resource_spans(body: bytes) -> list[tuple[bytes, list[bytes]]]:
         DecodeError: it is not one.
     """
     return [
-        (group.resource, scope.spans[:])
+        (group.resource, [s for scope in group.scope_spans for s in scope.spans[:]])
         for group in _Request.FromString(body).resource_spans
-        for scope in group.scope_spans
     ]
 
 
 def columns(spans: Sequence[bytes]) -> Columns:
     """Encoded spans as columns."""
     size = len(spans)
+    if not size:
+        return Columns((), (), (), (), (), ())
     try:
         merged = _Spans.FromString(_BETWEEN.join(spans))
     except DecodeError:
@@ -119,13 +119,21 @@ def columns(spans: Sequence[bytes]) -> Columns:
     statuses = merged.statuses[:] or [b""] * size
     attributes = merged.attributes[:]
     attributes.append(b"")
-    stops = list(compress(count(), map(not_, attributes)))
+    stops = _stops(attributes, size)
     # A singular field occurs at most once in a span, so equal lengths mean: once in each.
     if not len(names) == len(starts) == len(ends) == len(statuses) == len(stops) == size:
         return _one_by_one(spans)
     if not (all(starts) and all(ends)):
         return _one_by_one(spans)
     return Columns(names, starts, ends, statuses, attributes, stops)
+
+
+def _stops(attributes: list[bytes], size: int) -> Sequence[int]:
+    """The positions of the empty attributes; more than `size` when a sender had sent some."""
+    step = len(attributes) // size
+    if attributes[step - 1 :: step] == [b""] * size and attributes.count(b"") == size:
+        return range(step - 1, len(attributes), step)
+    return [position for position, encoded in enumerate(attributes) if not encoded]
 
 
 def _one_by_one(spans: Sequence[bytes]) -> Columns:

@@ -16,12 +16,32 @@ from footfall_processors.names import DURATION, FAILURE, INVOKE, SUCCESS
 ENUM_LIMIT = 1000
 """How many values an enum may have: each combination of enums is a row of dimensions."""
 
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,50}$")]
-EventName = Annotated[
-    str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$", max_length=128)
+# `$` alone would let a final newline pass; the descriptions are what a user reads of a mistake.
+Name = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9_]{0,50}$(?!\n)",
+        description="1 to 51 of a-z, 0-9 and _, beginning with a letter",
+    ),
 ]
-Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-EnumValue = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+EventName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*$(?!\n)",
+        max_length=128,
+        description="words of a-z, 0-9 and _ joined by dots, at most 128 characters",
+    ),
+]
+Slug = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[a-z][a-z0-9_-]{0,62}$(?!\n)",
+        description="1 to 63 of a-z, 0-9, _ and -, beginning with a letter",
+    ),
+]
+EnumValue = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=64, description="1 to 64 characters")
+]
 Rate = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 

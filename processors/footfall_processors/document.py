@@ -2,6 +2,7 @@
 
 import datetime as dt
 import difflib
+import re
 import types
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,12 @@ import yaml
 
 Keys = tuple[str | int, ...]
 T = TypeVar("T")
+
+VALUES = 100_000
+"""How many values a document may hold: a few aliases of aliases can stand for billions."""
+_TAG = "tag:yaml.org,2002:"
+_WORDS = {"object": "mapping", "array": "list"}
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +54,23 @@ class DocumentError(ValueError):
 
 @dataclass
 class Document:
-    """A YAML file as plain data, with the line of every path and the mistakes found so far."""
+    """A YAML file as plain data, with the line of every path and the mistakes found so far.
+
+    A lax document may give a number as text, as environment variables do.
+    """
 
     file: str
     data: Any = None
     lines: dict[Keys, int] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    lax: bool = False
 
     def wrong(self, path: Keys, message: str) -> None:
         """Notes a mistake at `path` (the nearest enclosing line is cited)."""
         known = next(path[:n] for n in range(len(path), -1, -1) if path[:n] in self.lines or n == 0)
         line = self.lines.get(known, 1)
-        self.mistakes.append(Mistake(self.file, line, ".".join(map(str, path)), message))
+        where = _printable(".".join(map(str, path)))
+        self.mistakes.append(Mistake(self.file, line, where, _printable(message)))
 
     def read(self, shape: type[T], path: Keys = ()) -> T | None:
         """The whole document as `shape` (a msgspec Struct), or None when there were mistakes."""
@@ -94,17 +106,22 @@ def load(path: str | Path) -> Document:
 
 def parse(text: str, document: Document) -> None:
     """Parses `text` into `document`; syntax errors and repeated keys become mistakes."""
-    loader = yaml.SafeLoader(text)
     try:
-        node = loader.get_single_node()
-        document.data = {} if node is None else _plain(document, loader, node, (), ())
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        document.data = {} if node is None else _plain(document, node, (), ())
     except yaml.MarkedYAMLError as error:
         document.lines[()] = error.problem_mark.line + 1 if error.problem_mark else 1
-        document.wrong((), f"is not valid YAML: {error.problem or error.context}")
-    except (yaml.YAMLError, ValueError) as error:
-        document.wrong((), f"is not valid YAML: {str(error).splitlines()[0]}")
-    finally:
-        loader.dispose()
+        reason = ", ".join(filter(None, (error.context, error.problem)))
+        document.wrong((), f"is not valid YAML: {reason}")
+    except yaml.reader.ReaderError as error:
+        document.lines[()] = text.count("\n", 0, error.position) + 1
+        document.wrong(
+            (), f"is not valid YAML: it holds U+{ord(text[error.position]):04X}; leave it out"
+        )
+    except RecursionError:
+        document.wrong((), "is nested too deeply")
+    except (ValueError, OverflowError) as error:  # an escape beyond Unicode, an endless version
+        document.wrong((), f"is not valid YAML: {error}")
     if not (document.mistakes or isinstance(document.data, dict)):
         document.wrong((), "must be a mapping (`key: value` lines)")
 
@@ -115,44 +132,60 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f'; did you mean "{match[0]}"?' if match else ""
 
 
-def _plain(
-    document: Document, loader: yaml.SafeLoader, node: yaml.Node, path: Keys, above: tuple[int, ...]
-) -> Any:
+def _plain(document: Document, node: yaml.Node, path: Keys, above: tuple[int, ...]) -> Any:
     """A YAML node as plain data, noting lines on the way (a node inside itself is a mistake)."""
     document.lines.setdefault(path, node.start_mark.line + 1)
+    if len(document.lines) > VALUES:
+        raise yaml.MarkedYAMLError(problem=f"it holds more than {VALUES} values")
     if id(node) in above:
         document.wrong(path, "an alias may not contain itself")
         return None
     above = (*above, id(node))
     if isinstance(node, yaml.SequenceNode):
-        return [_plain(document, loader, n, (*path, i), above) for i, n in enumerate(node.value)]
+        return [_plain(document, n, (*path, i), above) for i, n in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
-        return _mapping(document, loader, node, path, above)
-    return loader.construct_object(node)
+        return _mapping(document, node, path, above)
+    return _scalar(document, node, path)
+
+
+def _scalar(document: Document, node: yaml.Node, path: Keys) -> Any:
+    """A leaf; text that no Postgres or terminal takes is a mistake."""
+    try:
+        value = yaml.constructor.SafeConstructor().construct_document(node)
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):
+        # PyYAML lets all of these out of an impossible date, an endless number or a wrong tag.
+        kind = node.tag.removeprefix(_TAG)
+        document.wrong(path, f"is not a valid YAML {kind}; if it is text, put it in quotes")
+        return None
+    if isinstance(value, str) and _UNSTORABLE.search(value):
+        document.wrong(path, "holds NUL or half a surrogate pair; leave it out")
+        return _UNSTORABLE.sub("\ufffd", value)
+    return value
 
 
 def _mapping(
-    document: Document,
-    loader: yaml.SafeLoader,
-    node: yaml.MappingNode,
-    path: Keys,
-    above: tuple[int, ...],
+    document: Document, node: yaml.MappingNode, path: Keys, above: tuple[int, ...]
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
-        key = loader.construct_object(key_node)
-        inner = (*path, str(key))
-        document.lines.setdefault(inner, key_node.start_mark.line + 1)
-        if not isinstance(key, str):
-            document.wrong(inner, "a key must be a string; put it in quotes")
-        if str(key) in result:
-            first = document.lines[inner]
-            document.lines[inner] = key_node.start_mark.line + 1
+        key = key_node.value if isinstance(key_node, yaml.ScalarNode) else "?"
+        name = _UNSTORABLE.sub("\ufffd", key)
+        inner, line = (*path, name), key_node.start_mark.line + 1
+        first = document.lines.setdefault(inner, line)
+        if key_node.tag != _TAG + "str" or name != key:
+            document.wrong(inner, "a key must be a string of valid characters; put it in quotes")
+        if name in result:
+            document.lines[inner] = line
             document.wrong(inner, f"is given twice, first in line {first}")
             document.lines[inner] = first
         else:
-            result[str(key)] = _plain(document, loader, value_node, inner, above)
+            result[name] = _plain(document, value_node, inner, above)
     return result
+
+
+def _printable(text: str) -> str:
+    """`text` on one line: what a file holds must not steer the terminal that shows its mistakes."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
 
 
 def peek(shape: type[T], value: Any) -> T | None:
@@ -181,10 +214,18 @@ def _convert(document: Document, shape: Any, value: Any, path: Keys) -> Any:
 def check(document: Document, shape: Any, value: Any, path: Keys) -> Any:
     """`value` as the msgspec type `shape`; None, and a mistake at `path`, when it is not one."""
     try:
-        return msgspec.convert(value, shape)
+        return msgspec.convert(value, shape, strict=not document.lax)
     except msgspec.ValidationError as error:
-        document.wrong(path, _plainly(str(error)) + _hint(shape, value))
+        rule = _rule(shape) if isinstance(value, str) else ""
+        document.wrong(path, rule or _plainly(str(error)) + _hint(shape, value))
         return None
+
+
+def _rule(shape: Any) -> str:
+    """What a text must be, where its type says it in words; a pattern is no help to a reader."""
+    args = get_args(shape)
+    words = [a.description for a in args if isinstance(a, msgspec.Meta) and args[0] is str]
+    return f"must be {words[0]}" if words and words[0] else ""
 
 
 def _struct(document: Document, shape: type[msgspec.Struct], value: Any, path: Keys) -> Any:
@@ -215,11 +256,13 @@ def _hint(shape: Any, value: Any) -> str:
         return f" (one of: {', '.join(known)}){nearest(str(value), known)}"
     if shape is dt.date or dt.date in get_args(shape):
         return "; write it as 2027-12-31"
-    if str in (shape, get_origin(shape), *get_args(shape)) and not isinstance(value, str):
+    text = get_origin(shape) is not dict and str in (shape, *get_args(shape))
+    if text and isinstance(value, bool | int | float | dt.date):
         return "; put it in quotes"
     return ""
 
 
 def _plainly(message: str) -> str:
-    """A message of msgspec in this module's words: `expected an int, got a str`."""
-    return message[0].lower() + message[1:].replace("`", "").split(" - at ")[0]
+    """A message of msgspec in YAML's words: `expected mapping, got list`."""
+    words = message[0].lower() + message[1:].replace("`", "").split(" - at ")[0]
+    return re.sub(r"\b(object|array)\b", lambda m: _WORDS[m.group()], words)

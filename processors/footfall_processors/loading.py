@@ -20,6 +20,7 @@ from footfall_processors.catalog import (
 )
 from footfall_processors.document import Document, DocumentError, Mistake, nearest
 from footfall_processors.errors import ERROR_TYPES
+from footfall_processors.values import FLOAT_MAX, INT_MAX, INT_MIN
 
 RESERVED_PREFIX = "footfall"
 BUILTIN_ATTRIBUTES = frozenset({"emitted_event", "drop_reason"})
@@ -57,6 +58,7 @@ def read_source(doc: Document) -> tuple[Document, Source]:
         DocumentError: it has mistakes.
     """
     source = doc.read(Source)
+    _check_error_types(doc)
     attributes = _section(doc, "attributes", Name, Attribute)
     events = _section(doc, "events", EventName, Event)
     for name, attribute in attributes.items():
@@ -68,8 +70,6 @@ def read_source(doc: Document) -> tuple[Document, Source]:
     _check_columns(doc, attributes)
     doc.refuse()
     assert source is not None  # noqa: S101  # refuse() raised otherwise
-    _check_error_types(doc, source)
-    doc.refuse()
     return doc, source
 
 
@@ -88,9 +88,8 @@ def _section(doc: Document, kind: str, pattern: Any, shape: type[T]) -> dict[str
 def _check_attribute(doc: Document, name: str, attribute: Attribute) -> None:
     path = ("attributes", name)
     kind = attribute.type
-    numeric = kind in (Type.INT, Type.FLOAT)
     if name in BUILTIN_ATTRIBUTES or column_name(name, attribute) in names.FIXED_COLUMNS:
-        doc.wrong(path, "is a name that Footfall uses itself; choose another")
+        doc.wrong(path, "is a name that Footfall or Postgres uses itself; choose another")
     if name == names.DURATION and (kind is not Type.INT or attribute.hash):
         doc.wrong((*path, "type"), "duration_ms is a fixed field: it must be a plain int")
     if kind is Type.ENUM and not 1 <= len(attribute.values) <= ENUM_LIMIT:
@@ -102,17 +101,26 @@ def _check_attribute(doc: Document, name: str, attribute: Attribute) -> None:
     for number, value in enumerate(attribute.values):
         if not value.isprintable():
             doc.wrong((*path, "values", number), "an enum value must be printable text")
-    for limit in ("min", "max"):
-        if getattr(attribute, limit) is not None and (not numeric or attribute.hash):
-            doc.wrong((*path, limit), "limits are for numbers that are not hashed")
-    if attribute.min is not None and attribute.max is not None and attribute.min > attribute.max:
-        doc.wrong((*path, "min"), "min is larger than max")
-    if kind is Type.INT and any(isinstance(v, float) for v in (attribute.min, attribute.max)):
-        doc.wrong(path, "the limits of an int must be whole numbers")
-    if kind is Type.INT and any(abs(v or 0) >= 2**63 for v in (attribute.min, attribute.max)):
-        doc.wrong(path, "the limits of an int must fit in 64 bits")
+    _check_limits(doc, path, attribute)
     if attribute.hash and kind not in (Type.STRING, Type.INT, Type.UUID):
         doc.wrong((*path, "hash"), f"only string, int and uuid can be hashed, this is {kind}")
+
+
+def _check_limits(doc: Document, path: tuple[str, str], attribute: Attribute) -> None:
+    for field in ("min", "max"):
+        limit: int | float | None = getattr(attribute, field)
+        if limit is None:
+            continue
+        if attribute.type not in (Type.INT, Type.FLOAT) or attribute.hash:
+            doc.wrong((*path, field), "limits are for numbers that are not hashed")
+        elif attribute.type is Type.FLOAT and not abs(limit) <= FLOAT_MAX:  # NaN compares false
+            doc.wrong((*path, field), f"must be a number within ±{FLOAT_MAX:g}")
+        elif attribute.type is Type.INT and isinstance(limit, float):
+            doc.wrong((*path, field), "the limits of an int must be whole numbers")
+        elif attribute.type is Type.INT and not INT_MIN <= limit <= INT_MAX:
+            doc.wrong((*path, field), "the limits of an int must fit in 64 bits")
+    if attribute.min is not None and attribute.max is not None and attribute.min > attribute.max:
+        doc.wrong((*path, "min"), "min is larger than max")
 
 
 def _check_event(
@@ -132,7 +140,7 @@ def _check_event(
         if item not in attributes:
             hint = nearest(item, attributes)
             doc.wrong((*path, "attributes", number), f'"{item}" is not declared{hint}')
-    for action in event.actions:
+    for action in dict.fromkeys(event.actions):
         if f"{name}.{action}" in events:
             doc.wrong(path, f'with action "{action}" it has the name of the event {name}.{action}')
 
@@ -147,10 +155,13 @@ def _check_columns(doc: Document, attributes: Mapping[str, Attribute | None]) ->
         owners.setdefault(column, name)
 
 
-def _check_error_types(doc: Document, source: Source) -> None:
-    for number, name in enumerate(source.error_types):
+def _check_error_types(doc: Document) -> None:
+    listed = doc.data.get("error_types")
+    for number, name in enumerate(listed if isinstance(listed, list) else ()):
         if name in ERROR_TYPES:
             doc.wrong(("error_types", number), f'"{name}" is built in; leave it out')
+        elif name in listed[:number]:
+            doc.wrong(("error_types", number), f'"{name}" stands twice')
 
 
 def _check_against(doc: Document, source: Source, others: list[tuple[Document, Source]]) -> None:
@@ -164,8 +175,15 @@ def _check_against(doc: Document, source: Source, others: list[tuple[Document, S
             owner = columns.get(column_name(name, attribute), name)
             if owner != name:
                 doc.wrong(("attributes", name), f"has the column of {owner} in {other_doc.file}")
-        for name in source.events.keys() & other.events.keys():
-            doc.wrong(("events", name), f"is declared in {other_doc.file} as well")
+        for name, event in source.events.items():
+            if name in other.events:
+                doc.wrong(("events", name), f"is declared in {other_doc.file} as well")
+            for action in event.actions:
+                if (taken := f"{name}.{action}") in other.events:
+                    message = (
+                        f'with action "{action}" it has the name of {taken} in {other_doc.file}'
+                    )
+                    doc.wrong(("events", name), message)
         if source.product == other.product:
             doc.wrong(("product",), f"is the product of {other_doc.file} as well")
 

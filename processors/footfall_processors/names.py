@@ -35,6 +35,7 @@ FIXED_COLUMNS: Final = frozenset(
         "event", "event_id", "event_name", "created_at", "day_bucket", "day", "hour",
         "surface", "feature", "action", "status", "error_type",
         "service", "service_version", "environment",
+        "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",  # system columns of every Postgres table
     }
 )  # fmt: skip
-"""Column names that no catalog attribute may take (A1 and DESIGN, "Store")."""
+"""Column names that no catalog attribute may take (A1, DESIGN "Store", PostgreSQL 5.6)."""

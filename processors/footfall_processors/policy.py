@@ -2,7 +2,7 @@
 
 Two plain functions define it all. `Policy.classify` looks at one attribute, `Policy.judge` at the
 classes of all attributes of one span or counter. Both are pure and give one object per distinct
-result, so that the collector may remember their answers by the raw bytes (DESIGN, "The hot path").
+class and shape, so that the collector may remember them by the raw bytes (DESIGN, "The hot path").
 The order is fixed: allowlist → redact → hash → clamp.
 """
 
@@ -24,6 +24,7 @@ from footfall_processors.errors import (
     normalise,
 )
 from footfall_processors.losses import Loss
+from footfall_processors.redaction import redact
 from footfall_processors.values import Value, clean, hashable
 
 SERVICES = 1000
@@ -105,7 +106,7 @@ class Policy:
         self._atoms: dict[tuple[str, object, bool], Atom] = {}
         self._dimensions: dict[tuple[object, ...], Dimension] = {}
         self._shapes: dict[tuple[Dimension, float], Shape] = {}
-        self._services: set[Service] = set()
+        self._services = {Service()}
         self._actions = {a for e in catalog.events.values() for a in e.actions}
         self._events: dict[str, tuple[str, Event, str | None]] = {}
         for name, event in catalog.events.items():
@@ -134,17 +135,17 @@ class Policy:
         return self._atom(Role.COLUMN, key, None, valid=good)
 
     def service(self, resource: Mapping[str, Any]) -> tuple[Service, int]:
-        """The service fields of a resource, and how many of its values were of the wrong form."""
+        """The service fields of a resource, and how many were dropped: wrong in form, or personal."""
         environment = resource.get(names.ENVIRONMENT, resource.get(names.ENVIRONMENT_OLD))
         found = (
             (resource.get(names.SERVICE_NAME), _SERVICE),
             (resource.get(names.SERVICE_VERSION), _VERSION),
             (environment, _SERVICE),
         )
-        kept = [v if isinstance(v, str) and form.fullmatch(v) else None for v, form in found]
+        kept = [value if _plain(value, form) else None for value, form in found]
         service, bad = Service(*kept), sum(v is not None for v, _ in found)
         bad -= sum(v is not None for v in kept)
-        if service not in self._services and len(self._services) >= SERVICES:
+        if service not in self._services and len(self._services) > SERVICES:
             return Service(), bad + 1
         self._services.add(service)
         return service, bad
@@ -167,9 +168,9 @@ class Policy:
         event_name, event, implied = found
         if event.expires is not None and today > event.expires:
             return Verdict(refused=Loss.EXPIRED_EVENT)
-        fixed = _first_valid(atoms)
-        action = _action(event, fixed.get(Role.ACTION) or implied, failed)
-        if action is None or action not in event.actions:
+        fixed = _first_sent(atoms)
+        action = fixed[Role.ACTION] if Role.ACTION in fixed else implied or _action(event, failed)
+        if action not in event.actions:
             return Verdict(refused=Loss.UNDECLARED_ACTION)
         status, error = _outcome(action, failed, fixed)
         positions, losses = self._positions(event, atoms)
@@ -179,7 +180,7 @@ class Policy:
             if (at := positions.get(key, -1)) >= 0
         )
         key = (event_name, event.surface, event.feature, action, status, error, *service, enums)
-        shape = self._shape(key, float(fixed.get(Role.SAMPLE_RATE, 1.0)), event)
+        shape = self._shape(key, fixed.get(Role.SAMPLE_RATE) or 1.0, event)
         return Verdict(
             shape=shape,
             positions=tuple(positions.get(c, -1) for c in shape.columns),
@@ -263,19 +264,22 @@ def _objection(event: Event, atom: Atom, seen: set[str]) -> Loss | None:
     return None
 
 
-def _first_valid(atoms: Sequence[Atom]) -> dict[Role, Any]:
-    """The fixed fields that were sent; of a repeated key only the first counts."""
+def _plain(value: Any, form: re.Pattern[str]) -> bool:
+    """Whether a resource's value has its form and nothing personal in it."""
+    return isinstance(value, str) and bool(form.fullmatch(value)) and redact(value) == value
+
+
+def _first_sent(atoms: Sequence[Atom]) -> dict[Role, Any]:
+    """The fixed fields that were sent, None where not valid; of a repeated key the first counts."""
     fixed: dict[Role, Any] = {}
     for atom in atoms:
         if atom.role not in (Role.UNDECLARED, Role.ENUM, Role.COLUMN):
             fixed.setdefault(atom.role, atom.value)
-    return {role: value for role, value in fixed.items() if value is not None}
+    return fixed
 
 
-def _action(event: Event, said: str | None, failed: bool) -> str | None:
-    """The action: as said, else as a span's outcome tells, else the only one there is."""
-    if said is not None:
-        return said
+def _action(event: Event, failed: bool) -> str | None:
+    """The action when none was said: as the span's outcome tells, else the only one there is."""
     outcome = names.FAILURE if failed else names.SUCCESS
     if outcome in event.actions:
         return outcome

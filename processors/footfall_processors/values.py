@@ -12,6 +12,8 @@ from footfall_processors.catalog import Attribute, Type
 from footfall_processors.redaction import redact
 
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+FLOAT_MAX, FLOAT_MIN = 1e100, 1e-100
+"""Beyond these, sums and quotients of stored floats overflow or underflow, which fails a whole query."""
 LONGEST = 16_384
 """Characters; a longer string is not cut but dropped: a cut could split what a pattern must see."""
 
@@ -20,10 +22,13 @@ _UNSAFE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 def hashable(value: Any) -> bool:
-    """Whether a raw value of a hashed attribute may be hashed: text of bounded length, or an int."""
+    """Whether a raw value of a hashed attribute may be hashed: text of bounded length, or an int.
+
+    Ints may have 64 bits: ids come signed and unsigned, and an endless one cannot be written as text.
+    """
     if isinstance(value, str):
         return 0 < len(value) <= LONGEST
-    return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, int) and not isinstance(value, bool) and INT_MIN <= value < 2**64
 
 
 def clean(attribute: Attribute, value: Any) -> Value | None:
@@ -34,8 +39,8 @@ def clean(attribute: Attribute, value: Any) -> Value | None:
         value: What the sender sent: str, int, float, bool, bytes, list, dict or None.
 
     Returns:
-        int within [min, max] and 64 bits; finite float within [min, max]; bool; redacted str of at
-        most `max_length` characters; the 16 bytes of a uuid; an enum's value.
+        int within [min, max] and 64 bits; float within [min, max] and ±FLOAT_MAX; bool; redacted
+        str of at most `max_length` characters; the 16 bytes of a uuid; an enum's value.
     """
     match attribute.type:
         case Type.INT:
@@ -73,8 +78,10 @@ def _clean_float(attribute: Attribute, value: Any) -> float | None:
     number = float(min(max(value, INT_MIN), INT_MAX)) if isinstance(value, int) else value
     if not math.isfinite(number):
         return None
-    low = -math.inf if attribute.min is None else float(attribute.min)
-    high = math.inf if attribute.max is None else float(attribute.max)
+    if abs(number) < FLOAT_MIN:
+        number = 0.0
+    low = -FLOAT_MAX if attribute.min is None else float(attribute.min)
+    high = FLOAT_MAX if attribute.max is None else float(attribute.max)
     return min(max(number, low), high)
 
 

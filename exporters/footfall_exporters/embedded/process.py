@@ -14,7 +14,8 @@ from footfall_exporters.embedded.identity import Identity
 _LAUNCHER = Path(__file__).with_name("launch.py")
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
-# Fast shutdown; then an immediate one, which costs a recovery at the next start; seconds of patience.
+# Fast shutdown; then an immediate one, which costs a recovery at the next start. The numbers are seconds.
+# Postgres 18 does not end on SIGINT while it starts over after a crashed session.
 _ENDINGS = ((signal.SIGINT, 60.0), (signal.SIGQUIT, 10.0), (signal.SIGKILL, None))
 
 
