@@ -16,6 +16,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy grafana/dashboards.py
 	$(BIN)/lint-imports
 
 bench: $(READY)

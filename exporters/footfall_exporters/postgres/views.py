@@ -52,13 +52,17 @@ _VIEWS: dict[str, tuple[str, str]] = {
         "{groups}",
     ),
     "losses": (
-        "What was not stored, by reason, per day of receipt (UTC)",
+        "What was not stored, by reason, per day of receipt (UTC); signal sdk: dropped before sending",
         """
         SELECT day, signal, reason, sum(count)::bigint AS count FROM (
             SELECT (b.received_at AT TIME ZONE 'UTC')::date AS day, b.signal, l.key AS reason,
                    l.value::bigint AS count
             FROM footfall.ingest_batches b, jsonb_each_text(b.losses) l
             UNION ALL SELECT day, signal, reason, count FROM footfall.losses_daily
+            UNION ALL
+            SELECT (c.hour AT TIME ZONE 'UTC')::date, 'sdk', d.drop_reason, c.count
+            FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+            WHERE d.event = 'footfall.dropped' AND d.drop_reason IS NOT NULL
         ) AS every GROUP BY day, signal, reason
         """,
     ),

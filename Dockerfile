@@ -1,0 +1,23 @@
+# The collector, with an external Postgres: nothing but Python and what `footfall[collector]` needs.
+FROM python:3.13-slim AS build
+WORKDIR /source
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY processors ./processors
+COPY instrumentation ./instrumentation
+COPY exporters ./exporters
+COPY collector ./collector
+COPY examples ./examples
+RUN python -m venv /opt/footfall \
+    && /opt/footfall/bin/pip install --no-cache-dir --disable-pip-version-check \
+        --constraint constraints.txt ".[collector]"
+
+FROM python:3.13-slim
+COPY --from=build /opt/footfall /opt/footfall
+ENV PATH=/opt/footfall/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+# A number, so that Kubernetes' runAsNonRoot can see that it is not root.
+USER 10001:10001
+EXPOSE 4317 4318
+ENTRYPOINT ["footfall"]
+CMD ["up", "--config", "/etc/footfall/collector.yaml"]

@@ -1,0 +1,5 @@
+-- Distinct groups (guilds, organisations, …) per UTC day, counted from salted hashes. A gap: the day's salt was lost, and a count would be wrong. Not filtered by surface and feature.
+SELECT day::timestamp AT TIME ZONE 'UTC' AS "time", attribute AS metric, groups AS value
+FROM reporting.active_groups
+WHERE {days}
+ORDER BY 1, 2

@@ -1,0 +1,5 @@
+-- Distinct groups (guilds, organisations, …) of the latest day in the range (UTC; today is not over yet). Counted from salted hashes: nobody can be named. Not filtered by surface and feature.
+SELECT DISTINCT ON (attribute) attribute, groups
+FROM reporting.active_groups
+WHERE {days}
+ORDER BY attribute, day DESC
