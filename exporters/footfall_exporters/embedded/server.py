@@ -31,7 +31,8 @@ class EmbeddedPostgres:
     Args:
         directory: Where everything of the server lives; made when missing. When root calls, the server runs
             as user `postgres` or `nobody`, who must be able to reach it.
-        settings: Server settings by name. Those of placement, logging and privacy are fixed.
+        settings: Server settings by name. Those of placement, logging and privacy are fixed. A server that is
+            joined keeps its owner's.
 
     Attributes:
         log_file: The server's log. It holds no statements, parameters or values.

@@ -1,0 +1,99 @@
+"""A real Postgres for every test that asks: one server a session, an empty or a prepared database a test."""
+
+import asyncio
+import datetime as dt
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from footfall_exporters.contracts import Settings
+from footfall_exporters.embedded import EmbeddedPostgres
+from footfall_exporters.postgres import partitions, prepare
+from footfall_processors import Catalog, load_catalog
+
+CATALOG = Path(__file__).with_name("events.yaml")
+
+
+def _make_directory() -> Path:
+    """A directory that the server's user can enter; pytest's own are closed to it when root runs them."""
+    directory = Path(tempfile.mkdtemp(prefix="footfall-test-"))
+    directory.chmod(0o711)
+    return directory
+
+
+@pytest.fixture
+def postgres_directory() -> Iterator[Path]:
+    """An empty directory in which an EmbeddedPostgres may be started, removed afterwards."""
+    directory = _make_directory()
+    yield directory
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The connection string of a server that may be filled: FOOTFALL_TEST_DSN, or one of our own."""
+    if dsn := os.environ.get("FOOTFALL_TEST_DSN"):
+        yield dsn
+        return
+    directory = _make_directory()
+    # What a power failure would lose is of no interest to a test.
+    with EmbeddedPostgres(directory / "postgres", {"fsync": "off"}) as conninfo:
+        yield conninfo
+    shutil.rmtree(directory)
+
+
+@contextmanager
+def new_database(server: str, template: str = "template1") -> Iterator[str]:
+    """The connection string of a new database, dropped afterwards."""
+    name = f"footfall_test_{uuid.uuid4().hex}"
+    names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+        try:
+            yield make_conninfo(server, dbname=name)
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+@pytest.fixture
+def empty_database(postgres_server: str) -> Iterator[str]:
+    """The connection string of a new, empty database, dropped afterwards."""
+    with new_database(postgres_server) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    """The catalog of the tests, events.yaml beside this file."""
+    return load_catalog(CATALOG)
+
+
+@pytest.fixture(scope="session")
+def store_template(postgres_server: str, catalog: Catalog) -> Iterator[str]:
+    """The name of a database with the schema, the catalog's columns and partitions, and no row."""
+    today = dt.datetime.now(dt.UTC).date()
+    with new_database(postgres_server) as dsn:
+        prepare(dsn, Settings(catalog))
+        asyncio.run(_make_partitions(dsn, [today + dt.timedelta(days=n) for n in range(-8, 3)]))
+        yield conninfo_to_dict(dsn)["dbname"]
+
+
+async def _make_partitions(dsn: str, days: list[dt.date]) -> None:
+    async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+        await partitions.ensure(connection, days)
+
+
+@pytest.fixture
+def store_database(postgres_server: str, store_template: str) -> Iterator[str]:
+    """The connection string of a new database ready to store batches, dropped afterwards."""
+    with new_database(postgres_server, store_template) as dsn:
+        yield dsn

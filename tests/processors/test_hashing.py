@@ -1,0 +1,159 @@
+import datetime as dt
+import hashlib
+import hmac
+import unicodedata
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from footfall_processors import Hash, SaltError, keyed_hash, period, static_salts
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SALT = b"0123456789abcdef0123456789abcdef"
+OTHER = b"fedcba9876543210fedcba9876543210"
+
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def us(text: str) -> int:
+    return (dt.datetime.fromisoformat(text) - EPOCH) // dt.timedelta(microseconds=1)
+
+
+def sha256_hmac(key: bytes, message: bytes) -> bytes:
+    """RFC 2104, written out for keys of at most 64 bytes."""
+    block = key.ljust(64, b"\0")
+    inner = hashlib.sha256(bytes(b ^ 0x36 for b in block) + message).digest()
+    return hashlib.sha256(bytes(b ^ 0x5C for b in block) + inner).digest()
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("123456789012345678", b"guild_id\x00123456789012345678"),
+        (123456789012345678, b"guild_id\x00123456789012345678"),
+        (-1, b"guild_id\x00-1"),
+        ("Zelda", b"guild_id\x00Zelda"),
+        ("caf\u00e9", b"guild_id\x00caf\xc3\xa9"),
+        ("cafe\u0301", b"guild_id\x00caf\xc3\xa9"),  # the same word, written decomposed
+        ("\ud800", b"guild_id\x00?"),
+        ("", b"guild_id\x00"),
+    ],
+)
+def test_the_hash_is_the_first_half_of_hmac_sha256(value, message):
+    expected = hmac.new(SALT, message, hashlib.sha256).digest()[:16]
+    assert expected == sha256_hmac(SALT, message)[:16]
+    assert keyed_hash(SALT, "guild_id", value) == expected
+
+
+@settings(PATIENT)
+@given(st.text() | st.integers(-(2**63), 2**64 - 1))
+def test_any_value_hashes_as_its_normalised_text(value):
+    message = b"user_id\x00" + unicodedata.normalize("NFC", str(value)).encode()
+    expected = hmac.new(SALT, message, "sha256").digest()[:16]
+    assert keyed_hash(SALT, "user_id", value) == expected
+
+
+@settings(PATIENT)
+@given(st.text(st.characters()))
+def test_hashing_takes_any_text_and_repeats_itself(value):
+    assert keyed_hash(SALT, "a", value) == keyed_hash(SALT, "a", value)
+    assert len(keyed_hash(SALT, "a", value)) == 16
+
+
+def test_equal_values_under_two_names_or_salts_cannot_be_joined():
+    hashes = {
+        keyed_hash(salt, name, "42") for salt in (SALT, OTHER) for name in ("guild_id", "user_id")
+    }
+    assert len(hashes) == 4
+
+
+def test_a_value_cannot_pretend_to_belong_to_another_name():
+    assert keyed_hash(SALT, "a", "b\x00c") != keyed_hash(SALT, "ab", "\x00c")
+    assert keyed_hash(SALT, "a", "bc") != keyed_hash(SALT, "ab", "c")
+
+
+@pytest.mark.parametrize("salt", [None, ""])
+def test_no_static_salt_is_no_salt(salt):
+    assert static_salts(salt) == {}
+
+
+@pytest.mark.parametrize("salt", ["x", "x" * 31, "é" * 15])
+def test_a_short_static_salt_is_refused(salt):
+    with pytest.raises(SaltError, match="at least 32 bytes") as caught:
+        static_salts(salt)
+    assert salt not in str(caught.value).split()
+
+
+@pytest.mark.parametrize("salt", ["x" * 32, "é" * 16, "x" * 31 + "\udcff"])
+def test_length_is_counted_in_bytes(salt):
+    (key,) = static_salts(salt).values()
+    assert key == salt.encode("utf-8", "surrogateescape")
+    assert len(key) == 32
+
+
+def test_the_static_salt_serves_every_time():
+    salts = static_salts("s" * 40)
+    for moment in ("1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "2261-01-01T00:00:00Z"):
+        assert salts[period(Hash.STATIC, us(moment))] == b"s" * 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "last", "first"),
+    [
+        (Hash.DAILY, "2026-11-22T23:59:59.999999Z", "2026-11-23T00:00:00Z"),
+        (Hash.DAILY, "2028-02-29T23:59:59.999999Z", "2028-03-01T00:00:00Z"),
+        (Hash.DAILY, "1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00Z"),
+        (Hash.DAILY, "1969-12-30T23:59:59.999999Z", "1969-12-31T00:00:00Z"),
+        (Hash.WEEKLY, "2026-11-22T23:59:59.999999Z", "2026-11-23T00:00:00Z"),  # a Monday
+        (Hash.WEEKLY, "2027-01-03T23:59:59.999999Z", "2027-01-04T00:00:00Z"),
+        (Hash.WEEKLY, "1969-12-28T23:59:59.999999Z", "1969-12-29T00:00:00Z"),
+        (Hash.WEEKLY, "1970-01-04T23:59:59.999999Z", "1970-01-05T00:00:00Z"),
+        (Hash.MONTHLY, "2026-11-30T23:59:59.999999Z", "2026-12-01T00:00:00Z"),
+        (Hash.MONTHLY, "2026-12-31T23:59:59.999999Z", "2027-01-01T00:00:00Z"),
+        (Hash.MONTHLY, "2028-02-29T23:59:59.999999Z", "2028-03-01T00:00:00Z"),
+        (Hash.MONTHLY, "1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00Z"),
+        (Hash.MONTHLY, "1969-11-30T23:59:59.999999Z", "1969-12-01T00:00:00Z"),
+    ],
+)
+def test_periods_end_in_utc_with_the_microsecond(kind, last, first):
+    assert us(first) - us(last) == 1
+    assert period(kind, us(first)) == (kind, period(kind, us(last))[1] + 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "moment", "number"),
+    [
+        (Hash.DAILY, "1970-01-01T12:00:00Z", 0),
+        (Hash.DAILY, "1969-12-31T12:00:00Z", -1),
+        (Hash.DAILY, "2026-11-22T12:00:00Z", 20779),
+        (Hash.WEEKLY, "1970-01-01T12:00:00Z", 0),
+        (Hash.WEEKLY, "1969-12-28T12:00:00Z", -1),
+        (Hash.MONTHLY, "1970-01-01T12:00:00Z", 1970 * 12),
+        (Hash.MONTHLY, "2026-11-22T12:00:00Z", 2026 * 12 + 10),
+    ],
+)
+def test_periods_have_the_documented_numbers(kind, moment, number):
+    assert period(kind, us(moment)) == (kind, number)
+
+
+INSTANTS = st.integers(us("1900-01-01T00:00:00Z"), us("2500-01-01T00:00:00Z"))
+
+
+@settings(PATIENT)
+@given(INSTANTS, INSTANTS)
+def test_two_times_share_a_period_exactly_when_the_calendar_says_so(one, two):
+    calendar = {
+        Hash.DAILY: lambda t: t.date(),
+        Hash.WEEKLY: lambda t: t.isocalendar()[:2],
+        Hash.MONTHLY: lambda t: (t.year, t.month),
+        Hash.STATIC: lambda t: None,
+    }
+    first, second = (EPOCH + dt.timedelta(microseconds=n) for n in (one, two))
+    for kind, same in calendar.items():
+        assert (period(kind, one) == period(kind, two)) == (same(first) == same(second)), kind
+
+
+def test_the_kinds_of_periods_never_share_a_salt():
+    assert len({period(kind, 0) for kind in Hash}) == len(Hash)

@@ -1,0 +1,538 @@
+import dataclasses
+import datetime as dt
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from footfall_processors import (
+    REJECTED,
+    Attribute,
+    Batch,
+    Catalog,
+    Dimension,
+    Event,
+    Hash,
+    Loss,
+    Policy,
+    Service,
+    Type,
+)
+from footfall_processors.catalog import with_builtins
+from footfall_processors.policy import SERVICES
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TODAY = dt.date(2026, 11, 22)
+BOT = Service("sahasrahbot", "1.2.3", "production")
+ATTRIBUTES = {
+    "guild_id": Attribute(type=Type.STRING, hash=Hash.DAILY),
+    "provider": Attribute(type=Type.ENUM, values=("alttpr", "smz3")),
+    "mode": Attribute(type=Type.ENUM, values=("open", "standard")),
+    "duration_ms": Attribute(type=Type.INT, min=0, max=600_000),
+    "note": Attribute(type=Type.STRING, max_length=20),
+    "hard": Attribute(type=Type.BOOL),
+}
+EVENTS = {
+    "discord.generator": Event(
+        surface="discord",
+        feature="generator",
+        attributes=("note", "guild_id", "provider", "duration_ms", "mode"),
+    ),
+    "discord.tournament": Event(
+        surface="discord", feature="tournament", actions=("run_start", "run_submit")
+    ),
+    "web.visit": Event(surface="web", feature="page", actions=("view",), attributes=("hard",)),
+    "old": Event(surface="web", feature="old", expires=dt.date(2026, 11, 22)),
+}
+CATALOG = with_builtins(
+    Catalog(
+        products=("bot",), events=EVENTS, attributes=ATTRIBUTES, error_types=("seed_exhausted",)
+    )
+)
+
+
+@pytest.fixture
+def policy():
+    return Policy(CATALOG)
+
+
+def judge(policy, name, attributes=(), *, failed=False, service=BOT, today=TODAY):
+    pairs = attributes.items() if isinstance(attributes, dict) else attributes
+    return policy.judge(service, name, failed, [policy.classify(*p) for p in pairs], today)
+
+
+def outcome(verdict):
+    """(action, status, error type) of a span that is stored, or the reason why it is not."""
+    if verdict.shape is None:
+        return verdict.refused
+    assert verdict.refused is None
+    dimension = verdict.shape.dimension
+    return dimension.action, dimension.status, dimension.error_type
+
+
+def losses(verdict):
+    return dict(verdict.losses)
+
+
+def test_everything_of_a_declared_span_finds_its_place(policy):
+    verdict = judge(
+        policy,
+        "discord.generator",
+        {
+            "feature.surface": "discord",
+            "feature.name": "generator",
+            "feature.action": "failure",
+            "feature.status": "timeout",
+            "error.type": "httpx.ReadTimeout",
+            "feature.sample_rate": 0.25,
+            "provider": "smz3",
+            "guild_id": "123456789012345678",
+            "duration_ms": 1500,
+            "note": "hard",
+        },
+    )
+    assert dataclasses.asdict(verdict.shape.dimension) == {
+        "event": "discord.generator",
+        "surface": "discord",
+        "feature": "generator",
+        "action": "failure",
+        "status": "timeout",
+        "error_type": "provider_timeout",
+        "service": "sahasrahbot",
+        "service_version": "1.2.3",
+        "environment": "production",
+        "enums": (("provider", "smz3"),),
+    }
+    assert verdict.refused is None
+    assert verdict.shape.sample_rate == 0.25
+    assert verdict.shape.columns == ("guild_id", "note")
+    assert verdict.positions == (7, 9)
+    assert verdict.duration_at == 8
+    assert verdict.losses == ()
+
+
+def test_what_was_not_sent_is_told_as_absent(policy):
+    verdict = judge(policy, "discord.generator", {"note": "x"}, service=Service())
+    assert verdict.positions == (-1, 0)
+    assert verdict.duration_at == -1
+    assert verdict.shape.sample_rate == 1.0
+    assert verdict.shape.dimension.enums == ()
+    assert verdict.shape.dimension.service is None
+
+
+def test_enums_are_sorted_by_name_however_they_were_sent(policy):
+    one = judge(policy, "discord.generator", {"provider": "smz3", "mode": "open"})
+    two = judge(policy, "discord.generator", {"mode": "open", "provider": "smz3"})
+    assert one.shape.dimension.enums == (("mode", "open"), ("provider", "smz3"))
+    assert one.shape is two.shape
+
+
+FLOW = [
+    # What is said, whether the span failed: action, status, error type (A3, A4).
+    ({"feature.action": "invoke"}, False, ("invoke", "ok", None)),
+    ({"feature.action": "invoke"}, True, ("invoke", "error", "unexpected_error")),
+    ({"feature.action": "success"}, False, ("success", "ok", None)),
+    ({"feature.action": "success"}, True, ("success", "ok", None)),
+    ({"feature.action": "success", "error.type": "timeout"}, False, ("success", "ok", None)),
+    ({"feature.action": "failure"}, False, ("failure", "error", "unexpected_error")),
+    ({"feature.action": "failure"}, True, ("failure", "error", "unexpected_error")),
+    *(
+        ({"feature.action": "failure", "error.type": sent}, True, ("failure", status, kept))
+        for sent, status, kept in [
+            ("provider_unavailable", "error", "provider_unavailable"),
+            ("provider_timeout", "timeout", "provider_timeout"),
+            ("invalid_preset", "error", "invalid_preset"),
+            ("permission_denied", "denied", "permission_denied"),
+            ("unexpected_error", "error", "unexpected_error"),
+            ("seed_exhausted", "error", "seed_exhausted"),
+            ("TimeoutError", "timeout", "provider_timeout"),
+            ("discord.errors.Forbidden", "denied", "permission_denied"),
+            ("ValueError: alice@example.com", "error", "unexpected_error"),
+        ]
+    ),
+    ({"feature.action": "failure", "feature.status": "timeout"}, True,
+     ("failure", "timeout", "provider_timeout")),
+    ({"feature.action": "failure", "feature.status": "denied"}, True,
+     ("failure", "denied", "permission_denied")),
+    ({"feature.action": "failure", "feature.status": "error"}, True,
+     ("failure", "error", "unexpected_error")),
+    ({"feature.action": "failure", "feature.status": "denied", "error.type": "invalid_preset"}, True,
+     ("failure", "denied", "invalid_preset")),
+    ({"feature.action": "failure", "feature.status": "broken"}, True,
+     ("failure", "error", "unexpected_error")),
+    # A foreign span, which knows only OpenTelemetry's own conventions.
+    ({}, False, ("success", "ok", None)),
+    ({}, True, ("failure", "error", "unexpected_error")),
+    ({"error.type": "504"}, True, ("failure", "timeout", "provider_timeout")),
+    ({"error.type": "504"}, False, ("success", "ok", None)),
+    ({"feature.status": "timeout"}, True, ("failure", "timeout", "provider_timeout")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "failed", "expected"), FLOW)
+def test_action_status_and_error_type_follow_from_each_other(policy, sent, failed, expected):
+    assert outcome(judge(policy, "discord.generator", sent, failed=failed)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "sent", "failed", "expected"),
+    [
+        ("discord.generator.invoke", {}, False, ("invoke", "ok", None)),
+        ("discord.generator.failure", {}, False, ("failure", "error", "unexpected_error")),
+        ("discord.generator.success", {}, True, ("success", "ok", None)),
+        ("discord.generator.invoke", {"feature.action": "success"}, False, ("success", "ok", None)),
+        ("discord.tournament.run_start", {}, False, ("run_start", "ok", None)),
+        ("discord.tournament.run_start", {}, True, ("run_start", "error", "unexpected_error")),
+        ("web.visit", {}, False, ("view", "ok", None)),
+        ("web.visit", {}, True, ("view", "error", "unexpected_error")),
+        ("web.visit.view", {}, False, ("view", "ok", None)),
+        ("footfall.emitted", {}, False, ("count", "ok", None)),
+    ],
+)
+def test_the_name_or_the_only_action_tells_the_action(policy, name, sent, failed, expected):
+    assert outcome(judge(policy, name, sent, failed=failed)) == expected
+
+
+def test_an_events_name_is_stored_without_its_action(policy):
+    verdict = judge(policy, "discord.generator.invoke")
+    assert verdict.shape.dimension.event == "discord.generator"
+
+
+@pytest.mark.parametrize(
+    "name", ["", "GET /users/alice", "discord", "discord.generator.delete", "Discord.Generator"]
+)
+def test_an_undeclared_event_is_refused(policy, name):
+    assert judge(policy, name, {"feature.action": "success"}).refused is Loss.UNDECLARED_EVENT
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("discord.generator", {"feature.action": "run_start"}),  # another event's
+        ("discord.generator", {"feature.action": "delete"}),  # nobody's
+        ("discord.generator", {"feature.action": "SUCCESS"}),
+        ("discord.generator", {"feature.action": ""}),
+        ("discord.generator", {"feature.action": 5}),
+        ("discord.generator.invoke", {"feature.action": "delete"}),
+        ("web.visit", {"feature.action": "success"}),
+        ("discord.tournament", {}),  # two actions, none of them an outcome
+    ],
+)
+def test_an_undeclared_action_is_refused(policy, name, sent):
+    for failed in (False, True):
+        assert outcome(judge(policy, name, sent, failed=failed)) is Loss.UNDECLARED_ACTION
+
+
+@pytest.mark.parametrize(
+    ("today", "refused"),
+    [
+        (dt.date(2026, 11, 21), None),
+        (dt.date(2026, 11, 22), None),
+        (dt.date(2026, 11, 23), Loss.EXPIRED_EVENT),
+        (dt.date(2099, 1, 1), Loss.EXPIRED_EVENT),
+    ],
+)
+def test_an_event_expires_after_its_last_day(policy, today, refused):
+    assert judge(policy, "old", today=today).refused is refused
+    assert judge(policy, "old.success", today=today).refused is refused
+
+
+def test_senders_are_told_of_refusals_of_what_is_declared_only():
+    assert {Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.MALFORMED} == REJECTED
+    batch = Batch(
+        digest=b"",
+        signal="traces",
+        losses={Loss.EXPIRED_EVENT: 2, Loss.MALFORMED: 3, Loss.UNDECLARED_EVENT: 70, Loss.ENUM_VALUE: 9},
+    )  # fmt: skip
+    assert batch.rejected == 5
+
+
+def test_undeclared_attributes_are_counted_and_gone(policy):
+    verdict = judge(
+        policy,
+        "discord.generator",
+        {
+            "user.name": "alice",
+            "hard": True,  # declared, but not for this event
+            "mode": "open",
+            "client.address": "203.0.113.77",
+            "": 1,
+            "alice@example.com": 1,
+        },
+    )
+    assert losses(verdict) == {Loss.UNDECLARED_ATTRIBUTE: 5}
+    assert verdict.shape.dimension.enums == (("mode", "open"),)
+    assert "alice" not in repr(verdict)
+
+
+def test_all_undeclared_attributes_are_one_class(policy):
+    assert policy.classify("user.name", "alice") is policy.classify("client.address", ["x"])
+    assert policy.classify("user.name", "alice").name == ""
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        ("provider", "nobody", Loss.ENUM_VALUE),
+        ("provider", "SMZ3", Loss.ENUM_VALUE),
+        ("provider", 1, Loss.ENUM_VALUE),
+        ("provider", ["smz3"], Loss.ENUM_VALUE),
+        ("feature.status", "broken", Loss.ENUM_VALUE),
+        ("feature.surface", 5, Loss.ENUM_VALUE),
+        ("error.type", 500, Loss.ENUM_VALUE),
+        ("feature.sample_rate", 0, Loss.ENUM_VALUE),
+        ("feature.sample_rate", 1.5, Loss.ENUM_VALUE),
+        ("feature.sample_rate", True, Loss.ENUM_VALUE),
+        ("feature.sample_rate", float("nan"), Loss.ENUM_VALUE),
+        ("feature.sample_rate", "1", Loss.ENUM_VALUE),
+        ("note", 5, Loss.WRONG_TYPE),
+        ("note", b"x", Loss.WRONG_TYPE),
+        ("note", {"a": "alice"}, Loss.WRONG_TYPE),
+        ("note", "x" * 16_385, Loss.WRONG_TYPE),
+        ("guild_id", "", Loss.WRONG_TYPE),
+        ("guild_id", 1.5, Loss.WRONG_TYPE),
+        ("guild_id", None, Loss.WRONG_TYPE),
+        ("guild_id", 10**30, Loss.WRONG_TYPE),
+        ("duration_ms", "5", Loss.WRONG_TYPE),
+        ("duration_ms", True, Loss.WRONG_TYPE),
+    ],
+)
+def test_a_value_that_does_not_fit_is_dropped_and_counted(policy, key, value, reason):
+    verdict = judge(policy, "discord.generator", {key: value})
+    assert outcome(verdict) == ("success", "ok", None)
+    assert losses(verdict) == {reason: 1}
+    assert verdict.positions == (-1, -1)
+    assert verdict.duration_at == -1
+    assert verdict.shape.dimension.enums == ()
+    assert verdict.shape.sample_rate == 1.0
+
+
+@pytest.mark.parametrize("value", ["123456789012345678", 123456789012345678, "\ud800", -1])
+def test_a_hashed_attribute_may_be_text_or_a_number(policy, value):
+    verdict = judge(policy, "discord.generator", {"guild_id": value})
+    assert (verdict.positions, verdict.losses) == ((0, -1), ())
+
+
+def test_of_a_repeated_attribute_the_first_counts(policy):
+    verdict = judge(
+        policy,
+        "discord.generator",
+        [
+            ("note", "one"),
+            ("note", "two"),
+            ("provider", "smz3"),
+            ("provider", "alttpr"),
+            ("feature.action", "failure"),
+            ("feature.action", "success"),
+            ("duration_ms", 1),
+            ("duration_ms", 2),
+            ("user.name", "alice"),
+            ("user.name", "bob"),
+        ],
+    )
+    assert verdict.positions == (-1, 0)
+    assert verdict.duration_at == 6
+    assert verdict.shape.dimension.enums == (("provider", "smz3"),)
+    assert outcome(verdict) == ("failure", "error", "unexpected_error")
+    assert losses(verdict) == {Loss.DUPLICATE_ATTRIBUTE: 4, Loss.UNDECLARED_ATTRIBUTE: 2}
+
+
+def test_a_repeated_attribute_whose_first_value_does_not_fit_is_dropped_whole(policy):
+    sent = [
+        ("note", 5), ("note", "two"), ("provider", "nobody"), ("provider", "smz3"),
+        ("feature.status", 5), ("feature.status", "timeout"),
+    ]  # fmt: skip
+    verdict = judge(policy, "discord.generator", sent, failed=True)
+    assert verdict.positions == (-1, -1)
+    assert verdict.shape.dimension.enums == ()
+    assert outcome(verdict) == ("failure", "error", "unexpected_error")
+    assert losses(verdict) == {
+        Loss.WRONG_TYPE: 1, Loss.ENUM_VALUE: 2, Loss.DUPLICATE_ATTRIBUTE: 3,
+    }  # fmt: skip
+
+
+def test_losses_of_a_refused_span_are_not_counted_twice(policy):
+    assert judge(policy, "unknown", {"user.name": "alice"}).losses == ()
+
+
+@pytest.mark.parametrize(
+    ("sent", "rate"),
+    [(1, 1.0), (0.5, 0.5), (0.12345, 0.123), (0.0001, 0.001), (1e-300, 0.001), (0.9999, 1.0)],
+)
+def test_sample_rates_are_kept_to_three_digits(policy, sent, rate):
+    verdict = judge(policy, "discord.generator", {"feature.sample_rate": sent})
+    assert (verdict.shape.sample_rate, verdict.losses) == (rate, ())
+
+
+def test_the_sender_cannot_rename_surface_or_feature(policy):
+    sent = {"feature.surface": "alice", "feature.name": "alice@example.com"}
+    verdict = judge(policy, "discord.generator", sent)
+    dimension = verdict.shape.dimension
+    assert (dimension.surface, dimension.feature) == ("discord", "generator")
+    assert policy.classify("feature.surface", "alice").value == ""
+
+
+# Identity and bounds: the collector remembers classes and shapes as objects.
+
+
+def test_equal_classes_are_one_object(policy):
+    for key, one, two in [
+        ("guild_id", "1", "2"),
+        ("note", "a", "b"),
+        ("note", 1, ["x"]),
+        ("duration_ms", 1, 2),
+        ("provider", "smz3", "smz3"),
+        ("provider", "nobody", 7),
+        ("error.type", "TimeoutError", "timeout"),
+        ("error.type", "Alice", "Bob"),
+        ("feature.sample_rate", 0.1234, 0.12341),
+        ("feature.action", "nobody", "nothing"),
+        ("user.name", "alice", "bob"),
+    ]:
+        assert policy.classify(key, one) is policy.classify(key, two), key
+
+
+def test_different_classes_are_different_objects(policy):
+    sent = [
+        ("note", "a"), ("note", 5), ("hard", True), ("hard", 5), ("provider", "smz3"),
+        ("provider", "alttpr"), ("provider", "nobody"), ("user.name", "a"), ("feature.status", "ok"),
+        ("feature.status", 5), ("feature.action", "success"), ("feature.sample_rate", 1),
+        ("error.type", "timeout"),
+    ]  # fmt: skip
+    assert len({id(policy.classify(*pair)) for pair in sent}) == len(sent)
+
+
+def test_a_class_holds_no_raw_value(policy):
+    for key, value in [("guild_id", "alice"), ("note", "alice"), ("user.name", "alice"),
+                       ("provider", "alice"), ("error.type", "alice"), ("feature.action", "alice"),
+                       ("feature.name", "alice"), ("alice", 1)]:  # fmt: skip
+        assert "alice" not in repr(policy.classify(key, value))
+
+
+def test_equal_spans_share_shape_and_dimension(policy):
+    one = judge(policy, "discord.generator", {"provider": "smz3", "guild_id": "1"})
+    two = judge(policy, "discord.generator.success", {"user.name": "x", "provider": "smz3"})
+    assert one.shape is two.shape
+    sampled = judge(policy, "discord.generator", {"provider": "smz3", "feature.sample_rate": 0.5})
+    assert sampled.shape is not one.shape
+    assert sampled.shape.dimension is one.shape.dimension
+    elsewhere = judge(policy, "discord.generator", {"provider": "smz3"}, service=Service("other"))
+    assert elsewhere.shape.dimension is not one.shape.dimension
+
+
+KEYS = st.sampled_from(
+    [*ATTRIBUTES, "feature.action", "feature.status", "feature.sample_rate", "error.type",
+     "feature.surface", "feature.name", "user.name"]
+)  # fmt: skip
+VALUES = st.one_of(
+    st.text(st.characters()), st.integers(), st.floats(), st.booleans(), st.none(), st.binary(),
+    st.lists(st.text()), st.sampled_from(["smz3", "open", "invoke", "success", "failure", "ok", "timeout"]),
+    st.floats(0, 1),
+)  # fmt: skip
+
+
+@settings(PATIENT, max_examples=150)
+@given(st.sampled_from([*EVENTS, "discord.generator.invoke", "x"]), st.booleans(),
+       st.lists(st.tuples(KEYS, VALUES), max_size=8))  # fmt: skip
+def test_any_span_gets_a_verdict_of_declared_values_only(name, failed, attributes):
+    verdict = judge(Policy(CATALOG), name, attributes, failed=failed)
+    if verdict.shape is None:
+        assert isinstance(verdict.refused, Loss)
+        return
+    dimension = verdict.shape.dimension
+    event = CATALOG.events[dimension.event]
+    assert dimension.action in event.actions
+    assert dimension.status in {"ok", "error", "timeout", "denied"}
+    assert (dimension.error_type is None) == (dimension.status == "ok")
+    for key, value in dimension.enums:
+        assert key in event.attributes
+        assert value in ATTRIBUTES[key].values
+    for column, at in zip(verdict.shape.columns, verdict.positions, strict=True):
+        assert at == -1 or attributes[at][0] == column
+    used = sum(at >= 0 for at in (*verdict.positions, verdict.duration_at)) + len(dimension.enums)
+    plain = sum(key not in ATTRIBUTES for key, _ in attributes)
+    assert used <= len(attributes)
+    assert used + sum(losses(verdict).values()) >= len(attributes) - plain
+
+
+def test_hostile_values_do_not_grow_the_tables(policy):
+    for number in range(4_000):
+        word = f"value{number}"
+        for key in ("provider", "note", "guild_id", "error.type", "feature.action", "feature.status",
+                    "feature.name", word):  # fmt: skip
+            policy.classify(key, word)
+        policy.classify("feature.sample_rate", (number + 1) / 4_000)
+        policy.classify("duration_ms", number)
+        judge(policy, word, {"feature.action": word, "provider": word, "error.type": word})
+        judge(policy, "discord.generator", {"provider": word, "error.type": word, word: word})
+    assert len(policy._atoms) <= 1000 + 20  # one per sample rate, few for the rest
+    assert len(policy._dimensions) <= 2
+    assert len(policy._shapes) <= 2
+
+
+# Who sent it.
+
+
+@pytest.mark.parametrize(
+    ("resource", "service", "bad"),
+    [
+        ({}, Service(), 0),
+        (
+            {
+                "service.name": "sahasrahbot",
+                "service.version": "1.2.3-rc.1+build.5",
+                "deployment.environment.name": "production",
+                "host.name": "alices-laptop",
+            },
+            Service("sahasrahbot", "1.2.3-rc.1+build.5", "production"),
+            0,
+        ),
+        ({"deployment.environment": "staging"}, Service(environment="staging"), 0),
+        (
+            {"deployment.environment": "staging", "deployment.environment.name": "production"},
+            Service(environment="production"),
+            0,
+        ),
+        ({"service.name": "team/shop.api-v2_x"}, Service("team/shop.api-v2_x"), 0),
+        ({"service.version": "2026-11-22"}, Service(version="2026-11-22"), 0),
+        ({"service.name": "alice@example.com"}, Service(), 1),
+        ({"service.name": "Alice's laptop"}, Service(), 1),
+        ({"service.name": "x" * 64}, Service(), 1),
+        ({"service.name": "1st"}, Service(), 1),
+        ({"service.name": "bot\n"}, Service(), 1),
+        ({"service.name": ""}, Service(), 1),
+        ({"service.name": 5}, Service(), 1),
+        ({"service.name": ["bot"]}, Service(), 1),
+        ({"service.name": "bot-123456789012345678"}, Service(), 1),
+        ({"service.name": "sk-abcdefghijklmnopqrstuvwx"}, Service(), 1),
+        ({"service.version": "203.0.113.77"}, Service(), 1),
+        ({"service.version": "123456789012345678"}, Service(), 1),
+        ({"service.version": "x" * 33}, Service(), 1),
+        ({"service.version": "1.0", "service.name": 1, "deployment.environment": 2},
+         Service(version="1.0"), 2),
+    ],
+)  # fmt: skip
+def test_a_service_is_taken_in_its_expected_form_only(policy, resource, service, bad):
+    assert policy.service(resource) == (service, bad)
+
+
+def test_services_beyond_the_cap_lose_their_name_and_are_counted(policy):
+    for number in range(SERVICES):
+        name = f"service{number}"
+        assert policy.service({"service.name": name}) == (Service(name), 0)
+    assert policy.service({"service.name": "one-more"}) == (Service(), 1)
+    assert policy.service({"service.name": "one-more", "service.version": 5}) == (Service(), 2)
+    assert policy.service({"service.name": "service0"}) == (Service("service0"), 0)
+    assert policy.service({}) == (Service(), 0)
+    assert len(policy._services) == SERVICES + 1
+
+
+def test_values_are_cleaned_as_the_catalog_says(policy):
+    assert policy.clean_value("note", "ask alice@example.com") == "ask [email]"
+    assert policy.clean_value("duration_ms", 10**9) == 600_000
+    assert policy.clean_value("duration_ms", "5") is None
+
+
+def test_dimensions_are_compared_by_identity():
+    fields = ("e", "s", "f", "a", "ok", None, None, None, None, ())
+    assert Dimension(*fields) != Dimension(*fields)

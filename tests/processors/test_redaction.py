@@ -1,0 +1,275 @@
+import base64
+import json
+import time
+
+import pytest
+from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import strategies as st
+
+from footfall_processors import redact
+from footfall_processors.redaction import luhn
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+TOKEN = st.text(
+    "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789", min_size=40, max_size=60
+)
+SNOWFLAKE = st.integers(10**16, 2**64 - 1).map(str)
+
+
+def segment(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def check_digit(payload: str) -> str:
+    """Luhn by its definition: double every second digit from the right, sum the digits of all."""
+    doubled = [str(int(d) * (2 if n % 2 == 0 else 1)) for n, d in enumerate(reversed(payload))]
+    return str(-sum(int(d) for d in "".join(doubled)) % 10)
+
+
+@st.composite
+def cards(draw, *, valid):
+    payload = "4" + draw(st.text("0123456789", min_size=11, max_size=17))
+    good = check_digit(payload)
+    digit = good if valid else draw(st.sampled_from("0123456789").filter(lambda d: d != good))
+    number, gap = payload + digit, draw(st.sampled_from(["", " ", "-", "\u00a0"]))
+    return gap.join(number[i : i + 4] for i in range(0, len(number), 4))
+
+
+PHONES = st.sampled_from(
+    [
+        "+49 30 #######", "+49 (0) 30 #######", "+1 (555) 123-####", "+1-555-123-####", "+15551######",
+        "0049 30 #######", "(555) 123-####", "555-123-####", "555.123.####", "555 123 ####",
+        "06 ## ## ## ##", "06.##.##.##.##", "06\u00a0##\u00a0##\u00a0##\u00a0##", "030/#######",
+        "555\u2013123\u2013####", "0########", "090-####-####",
+    ]
+).flatmap(lambda form: st.text("3456789", min_size=12, max_size=12).map(lambda d: fill(form, d)))  # fmt: skip
+
+
+def fill(form: str, digits: str) -> str:
+    for digit in digits:
+        form = form.replace("#", digit, 1)
+    return form
+
+
+JWTS = st.tuples(st.sampled_from(["HS256", "RS256"]), st.text(min_size=1), st.binary(min_size=32)).map(
+    lambda p: ".".join([
+        segment(json.dumps({"alg": p[0], "typ": "JWT"}).encode()),
+        segment(json.dumps({"sub": p[1]}).encode()),
+        segment(p[2]),
+    ])
+)  # fmt: skip
+
+KEYS = st.tuples(
+    st.sampled_from(["sk-", "sk_live_", "pk_test_", "ghp_", "github_pat_", "glpat-", "xoxb-", ""]),
+    TOKEN,
+).map("".join) | st.text("0123456789abcdef", min_size=32, max_size=64)
+
+DISCORD_TOKENS = st.tuples(SNOWFLAKE.filter(lambda s: len(s) == 18), TOKEN).map(
+    lambda p: f"{segment(p[0].encode())}.GhJ2kL.{p[1]}"
+)
+
+PLANTED = {
+    "email": st.emails(),
+    "ipv4": st.ip_addresses(v=4).map(str),
+    "ipv6": st.ip_addresses(v=6).map(str).filter(lambda s: any(c.isdigit() for c in s)),
+    "phone": PHONES,
+    "valid card": cards(valid=True),
+    "invalid card": cards(valid=False),
+    "jwt": JWTS,
+    "api key": KEYS.filter(lambda k: any(c.isdigit() for c in k)),
+    "discord bot token": DISCORD_TOKENS,
+    "authorization": st.sampled_from(["Bearer ", "bearer ", "Basic ", "Bot "]).flatmap(
+        lambda scheme: TOKEN.filter(lambda t: any(c.isdigit() for c in t)).map(scheme.__add__)
+    ),
+    "snowflake": SNOWFLAKE,
+    "mention": st.sampled_from(["<@{}>", "<@!{}>", "<@&{}>", "<#{}>"]).flatmap(
+        lambda form: SNOWFLAKE.map(form.format)
+    ),
+    "discriminator": st.text("abcdefghijkl_.", min_size=2, max_size=32).map(lambda n: n + "#1234"),
+    "url": st.tuples(
+        st.sampled_from(["https://example.com/cb?code=", "http://u:pw@host/", "example.org/a?u=",
+                         "wss://gateway.example/#", "https://example.com/" + "a" * 3000 + "?q="]),
+        TOKEN,
+    ).map("".join),
+    "hardware address": st.binary(min_size=6, max_size=6).map(lambda b: b.hex(":")),
+}  # fmt: skip
+BEFORE = st.sampled_from([" ", "\n", "\t", "(", '"', ",", "=", "[", "は", "、", ": "])
+AFTER = st.sampled_from([" ", "\n", ")", '"', ",", "; ", "です", "、", "]", "?"])
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+@settings(PATIENT, max_examples=60)
+@given(st.data())
+def test_what_is_planted_in_arbitrary_text_is_gone(kind, data):
+    planted = data.draw(PLANTED[kind])
+    around = st.text(max_size=40)
+    text = data.draw(around) + data.draw(BEFORE) + planted + data.draw(AFTER) + data.draw(around)
+    assert planted not in redact(text)
+
+
+@settings(PATIENT, max_examples=60)
+@given(st.text(max_size=40), st.emails(), st.text(max_size=40))
+def test_an_address_is_gone_whatever_touches_it(before, email, after):
+    assume(not before.endswith("\\"))
+    local = email.partition("@")[0]
+    assert f"{local}@" not in redact(before + email + after)
+
+
+# One text for every pattern: what is left of it, exactly.
+EXACT = {
+    "ask alice.o'neil+games@mail.example.co.uk today": "ask [email] today",
+    "josé@example.com": "[email]",
+    "taro\uff20example\uff0ecom": "[email]",
+    "ali\u200bce@exam\u00adple.com": "[email]",
+    "/users/alice%40example.com/seeds": "[email]/seeds",
+    "from 203.0.113.77 today": "from [ip] today",
+    "ip:203.0.113.77": "ip:[ip]",
+    "10.0.0.1:4317 refused": "[ip]:4317 refused",
+    "10.0.0.0/8": "[ip]/8",
+    "接続元10.0.0.1です": "接続元[ip]です",
+    "peer [2001:db8::1]:443": "peer [[ip]]:443",
+    "peer:2001:db8:85a3::8a2e:370:7334.": "peer:[ip].",
+    "prefix 2001:db8:85a3::": "prefix [ip]",
+    "::ffff:10.0.0.1": "::ffff:[ip]",
+    "fe80::1%eth0": "[ip]%eth0",
+    "at 00:1a:2B:3c:4D:5e": "at [id]",
+    "at 00-1a-2B-3c-4D-5e": "at [id]",
+    "call +49 (0) 30 1234567 now": "call [phone] now",
+    "call (555) 123-4567x89": "call [phone]x89",
+    "電話09012345678です": "電話[phone]です",
+    "06 12 34 56 78 3 fois": "[phone] fois",
+    "\uff10\uff19\uff10 1234 5678": "[phone]",
+    "4111 1111 1111 1111": "[card]",
+    "card4111111111111111": "card[card]",
+    "3782-822463-10005": "[card]",
+    "6011.1111.1111.1117": "[card]",
+    "order 12 4111 1111 1111 1111": "order [phone]",
+    "4111 1111 1111 1111 12/27 123": "[phone]",
+    "4111 1111 1111 1112": "[phone]",
+    "guild 123456789012345678": "guild [id]",
+    "seed1234567890123456789012345": "seed[id]",
+    "<@123> and <@!12345678901234567> in <#99>": "[mention] and [mention] in [mention]",
+    "thanks @alice!": "thanks [mention]!",
+    "alice#1234 won": "[name] won",
+    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl": "[jwt]",
+    "sk-proj-aaaaaaaaaaaaaaaa": "[key]",
+    "鍵はghp_aaaaaaaaaaaaaaaaaaです": "鍵は[key]です",
+    "AKIAIOSFODNN7EXAMPLE": "[key]",
+    "d41d8cd98f00b204e9800998ecf8427e": "[key]",
+    "authorization: bearer abcdef123456": "authorization: [key]",
+    "Bot MTAwMDAwMDAwMDAwMDAwMDAw": "[key]",
+    "MTAwMDAwMDAwMDAwMDAwMDAw.GhJ2kL.aaaaaaaaaaaaaaaaaaaaaaaaaaaa": "[key]",
+    "6qrZcUqja7812RVdnEKjpzOL4CvHBFG": "[key]",
+    "password=hunter2": "[key]",
+    '"api_key": "abc"': '"[key]',
+    "https://racetime.gg/o/callback?code=x": "[url]",
+    "see https://alice:pw@example.com/": "see [url]",
+    "example.com/cb?code=x": "[url]",
+    "https://discord.com/api/webhooks/123456789012345678/aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vWxYz34": (
+        "https://discord.com/api/webhooks/[id]/[key]"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", EXACT)
+def test_each_kind_is_replaced_by_its_name(text):
+    assert redact(text) == EXACT[text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "The seed could not be generated: the preset is unknown. Try again later?",
+        "Bot administrators can skip_intro_cutscenes_and_more; basic understanding is enough.",
+        "casualboots, mcboss, open_7_keysanity, standard-crosskeys_hard, ambrosia_mixed_keydrop",
+        "Keysanity Triple Crystal Ambrosia 2025, Team-Blue-2-with-a-rather-long-name-for-a-team",
+        "version 1.2.3, v10.15.7, 2026.11.22.1, 0.66b2, 1.0.0-rc.1+build.5, v1.2.3.4",
+        "from 10.15.7 11.2.3 to 18.6.3",
+        "2026-11-22 and 22.11.2026 and 11/22/2026 and (2019-2024)",
+        "2026-11-22 10:30 and 2026-11-22T10:30:45.123456+00:00 and (2026-11-22 10:30:45)",
+        "seed 42 2026-11-22 2026-11-23",
+        "12:30:45 after 100 000 rolls, 12345678 points, 3 of 5, 99.5 %, 1/2, -7",
+        "levels 1 2 3 4 5 6 7 8 9 10 11 12",
+        "std::vector<int> a::b :: C# F# #42 issue #1234 @ home",
+        "is it node.js/deno? and/or https://example.com/docs/presets",
+        "電話で相談しました。プリセットはopenです",
+        "naïve café Ωmega 🧝‍♀️",
+    ],
+)
+def test_ordinary_text_survives(text):
+    assert redact(text) == text
+
+
+WORDS = st.sampled_from(
+    ["open", "standard", "keysanity", "the", "seed", "took", "about", "preset", "smz3"]
+)
+ITEMS = st.one_of(
+    st.integers(0, 99_999).map(str),
+    st.tuples(st.integers(0, 99), st.integers(0, 99), st.integers(0, 999)).map(
+        lambda v: ".".join(map(str, v))
+    ),
+    st.dates().filter(lambda d: 1900 <= d.year < 2100).map(str),
+    st.times().map(lambda t: t.isoformat("seconds")),
+    st.sampled_from(["casualboots", "open_7_keysanity", "mcboss-hard", "v1.2", "50%", "x2"]),
+)
+
+
+@settings(PATIENT)
+@given(st.lists(st.tuples(WORDS, ITEMS), max_size=10))
+def test_sentences_of_words_versions_dates_times_and_small_numbers_survive(parts):
+    text = " ".join(f"{word} {item}" for word, item in parts)
+    assert redact(text) == text
+
+
+FRAGMENTS = st.one_of(
+    *PLANTED.values(), st.text("[]@:./# 1a-()+=?", max_size=8), st.sampled_from(list(EXACT))
+)
+
+
+@settings(PATIENT, max_examples=100)
+@given(st.lists(FRAGMENTS, max_size=6).map("".join))
+@example("x://555 123 4567?q")
+@example("token: 4111 1111 1111 1111")
+def test_a_second_pass_changes_nothing(text):
+    assert redact(redact(text)) == redact(text)
+
+
+@settings(PATIENT)
+@given(st.text(st.characters()))
+def test_any_text_is_taken(text):
+    assert isinstance(redact(text), str)
+
+
+SIZE = 16_384
+HOSTILE = [
+    "1" * 33 + "x ", "1/", "1 ", "(1", "1-", "11111111111111111111-", "1", "1.", "1.2.3.4 ", "a:", "1:",
+    "-eyJ", "eyJaaaaa.", " eyJaaaaa", "a://", "a?", "a.bc/", "a", "a@", "a@a.", "%40", "a-", "aA1",
+    "bot ", "bot aaaaaaaaaaaa ", "pwd=", "token : ", "2020-", "2020-1-1 ", "a#1234", "<@", "\u200b", " ",
+    "sk-", "AKIA", "a" * 31 + "g", "aa:", "\uff11", "x://555 123 4567?q ",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", HOSTILE)
+def test_hostile_text_takes_no_longer_than_long_text(pattern):
+    """The bound is ten times and more what is needed; backtracking would exceed it a hundredfold."""
+    text = (pattern * SIZE)[: SIZE - 1] + "g"
+    before = time.process_time()
+    redact(text)
+    assert time.process_time() - before < 1
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["0", "18", "4111111111111111", "5500005555555559", "378282246310005", "6011111111111117"],
+)
+def test_luhn_accepts_published_test_numbers_and_no_neighbours(number):
+    assert luhn(number)
+    neighbours = [number[:-1] + d for d in "0123456789" if d != number[-1]]
+    assert not any(map(luhn, neighbours))
+
+
+@settings(PATIENT)
+@given(st.text("0123456789", min_size=1, max_size=30))
+def test_luhn_agrees_with_its_definition(payload):
+    assert luhn(payload + check_digit(payload))
