@@ -1,0 +1,64 @@
+"""What was driven against what the reports say."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from footfall_examples.sahasrahbot.drive import Tally
+from footfall_exporters.postgres import Report
+
+Key = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One kind of number, driven and reported.
+
+    Attributes:
+        what: `uses`, `failures` or `guilds`.
+        driven: By the books, per key.
+        reported: By the report, per key.
+    """
+
+    what: str
+    driven: Mapping[Key, int]
+    reported: Mapping[Key, int]
+
+    @property
+    def totals(self) -> tuple[int, int]:
+        """Driven and reported in all."""
+        return sum(self.driven.values()), sum(self.reported.values())
+
+    @property
+    def differences(self) -> list[tuple[str, int, int]]:
+        """Every key whose numbers differ, with both."""
+        keys = sorted({*self.driven, *self.reported})
+        numbers = [(" ".join(k), self.driven.get(k, 0), self.reported.get(k, 0)) for k in keys]
+        return [(key, driven, reported) for key, driven, reported in numbers if driven != reported]
+
+
+def compare(tally: Tally, reports: Mapping[str, Report]) -> list[Comparison]:
+    """Uses by action, failures by type and, within one day, active guilds: driven and reported.
+
+    Args:
+        tally: What was driven.
+        reports: `usage`, `errors` and `groups` of a database that holds nothing else.
+    """
+    comparisons = [
+        Comparison("uses", tally.uses, _sums(reports["usage"], ("event", "action"), "count")),
+        Comparison(
+            "failures", tally.failures, _sums(reports["errors"], ("event", "error_type"), "count")
+        ),
+    ]
+    if len(reports["groups"].rows) <= 1:  # past midnight a guild may be active on both days
+        groups = _sums(reports["groups"], ("attribute",), "active")
+        comparisons.append(Comparison("guilds", {("guild_id",): len(tally.guilds)}, groups))
+    return comparisons
+
+
+def _sums(report: Report, keys: Sequence[str], number: str) -> Mapping[Key, int]:
+    sums: Counter[Any] = Counter()
+    for row in report.records():
+        sums[tuple(str(row[key]) for key in keys)] += row[number]
+    return sums

@@ -1,0 +1,118 @@
+"""What the demo prints: where it runs, tables, totals, and where to look next."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+from footfall_collector.tables import print_report
+from footfall_examples.sahasrahbot import plain_otel
+from footfall_examples.sahasrahbot.compare import Comparison
+from footfall_examples.sahasrahbot.plan import Request, Step
+from footfall_examples.sahasrahbot.stage import SETTINGS, Stage
+from footfall_exporters.postgres import Report
+
+WIDTH: Final = 100
+"""Columns where there is no terminal to ask."""
+IMPLIED: Final = ("surface", "feature", "status")
+"""Columns that the event's name and the error type tell already."""
+
+
+def make_console() -> Console:
+    """A console that remembers what was printed."""
+    width = None if sys.stdout.isatty() else WIDTH
+    return Console(record=True, highlight=False, width=width)
+
+
+def print_stage(console: Console, stage: Stage, directory: Path) -> None:
+    """What runs, and where."""
+    console.print("[bold]SahasrahBot[/], a community bot with a web API, and Footfall beside it\n")
+    _rows(
+        console,
+        ("web API", stage.url),
+        ("collector", f"OTLP/gRPC {stage.collector.grpc}, OTLP/HTTP {stage.collector.http}"),
+        ("Postgres", f"a fresh one in {shown(directory)}"),
+    )
+
+
+def print_driven(console: Console, steps: Sequence[Step], seconds: float) -> None:
+    """What was done to it."""
+    requests = sum(isinstance(step.ask, Request) for step in steps)
+    commands = len(steps) - requests
+    console.print(
+        f"\nIn {seconds:.1f} s: {requests:,} web requests, {commands:,} bot commands, and"
+        f" {plain_otel.COMMANDS} spans of a\nprogram that knows OpenTelemetry but not Footfall."
+    )
+
+
+def print_reports(console: Console, reports: Mapping[str, Report], days: int) -> None:
+    """All reports, without the columns that others imply."""
+    for report in reports.values():
+        console.print()
+        print_report(_without(report, IMPLIED), days, console)
+
+
+def _without(report: Report, names: Sequence[str]) -> Report:
+    kept = [index for index, name in enumerate(report.columns) if name not in names]
+    return replace(
+        report,
+        columns=tuple(report.columns[index] for index in kept),
+        rows=[tuple(row[index] for index in kept) for row in report.rows],
+    )
+
+
+def print_comparison(console: Console, comparisons: Sequence[Comparison]) -> bool:
+    """Both totals of each kind, then every number that differs; True when none does."""
+    console.print("\n[bold]Is it exact?[/]")
+    for one in comparisons:
+        driven, reported = one.totals
+        sign = "≠" if one.differences else "="
+        _rows(console, (one.what, f"driven {driven:>5,} {sign} reported {reported:>5,}"))
+    wrong = [difference for one in comparisons for difference in one.differences]
+    if wrong:
+        table = Table("what differs", title_justify="left")
+        table.add_column("driven", justify="right")
+        table.add_column("reported", justify="right")
+        for key, driven, reported in wrong:
+            table.add_row(key, f"{driven:,}", f"{reported:,}")
+        console.print(table)
+    return not wrong
+
+
+def print_search(console: Console, lines: Sequence[str], dropped: Mapping[str, int]) -> None:
+    """What the search found, and what the collector had dropped."""
+    console.print("\n[bold]Is anything personal in it?[/]")
+    losses = ", ".join(f"{n:,} {reason.replace('_', ' ')}s" for reason, n in dropped.items())
+    for line in (*lines, f"dropped on the way: {losses or 'nothing'}"):
+        console.print(f"  {line}", soft_wrap=True)
+
+
+def print_next(console: Console, directory: Path, catalog: Path) -> None:
+    """Where to look next."""
+    command = "footfall" if shutil.which("footfall") else shown(Path(sys.argv[0]))
+    search = f"{shown(Path(sys.executable))} -m footfall_examples.sahasrahbot.search"
+    console.print("\n[bold]Where to look next[/]")
+    _rows(
+        console,
+        ("reports", f"{command} report usage -c {shown(directory / SETTINGS)}"),
+        ("search", f"{search} {shown(directory)}"),
+        ("catalog", shown(catalog)),
+        ("Grafana", "docker compose up (README.md says how), then http://127.0.0.1:3000"),
+    )
+
+
+def _rows(console: Console, *rows: tuple[str, str]) -> None:
+    for name, text in rows:
+        console.print(f"  {name:<10} {text}", soft_wrap=True)
+
+
+def shown(path: Path) -> str:
+    """A path as short as it can be typed here."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith(os.pardir) else relative

@@ -1,0 +1,74 @@
+"""The way out: queue, exporters, periodic export of the counters, flush and shutdown (A6).
+
+Only OpenTelemetry's own classes send anything. What stands here watches them: it counts what they
+fail to send, and keeps what they add (to logs, to the resource) out.
+"""
+
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+from footfall._counters import Counters
+from footfall._courier import Courier
+from footfall._exporters import CountersExporter, SpansExporter
+from footfall._recorder import SCOPE
+from footfall._settings import Exporters, Settings
+
+
+class Delivery:
+    """Everything between a finished span or count and the network.
+
+    Args:
+        settings: Sizes and intervals.
+        counters: The client's numbers.
+        resource: What is said about the service.
+        exporters: What sends.
+    """
+
+    def __init__(
+        self, settings: Settings, counters: Counters, resource: Resource, exporters: Exporters
+    ) -> None:
+        self._spans = SpansExporter(exporters.spans, counters)
+        self._metrics = CountersExporter(exporters.metrics, counters, resource)
+        self.queue = BatchSpanProcessor(
+            self._spans,
+            max_queue_size=settings.queue,
+            schedule_delay_millis=settings.span_delay,
+            max_export_batch_size=settings.batch,
+        )
+        reader = PeriodicExportingMetricReader(self._metrics, settings.metric_interval)
+        self._meters = MeterProvider(
+            [reader],
+            resource,
+            # An exemplar would carry the ids of the host's current span.
+            exemplar_filter=AlwaysOffExemplarFilter(),
+            shutdown_on_exit=False,
+        )
+        counters.register(self._meters.get_meter(SCOPE.name))
+        self._courier = Courier()
+
+    def flush(self, timeout: float) -> bool:
+        """Sends everything that waits; True when the collector took it all within `timeout` seconds."""
+        return self._courier.do(self._flush, timeout)
+
+    def close(self, timeout: float) -> bool:
+        """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
+        sent = self._courier.do(self._close, timeout)
+        self._spans.shutdown()  # ends an export that still waits for the collector
+        self._metrics.shutdown()
+        self._courier.stop()
+        return sent
+
+    def _flush(self) -> bool:
+        """Spans first: what goes wrong with them is in the counters that follow."""
+        failures = self._spans.failures + self._metrics.failures
+        self.queue.force_flush()
+        self._meters.force_flush()
+        return failures == self._spans.failures + self._metrics.failures
+
+    def _close(self) -> bool:
+        failures = self._spans.failures + self._metrics.failures
+        self.queue.shutdown()  # type: ignore[no-untyped-call]  # so in opentelemetry-sdk
+        self._meters.shutdown()
+        return failures == self._spans.failures + self._metrics.failures

@@ -1,0 +1,150 @@
+"""What `feature()` returns: a context manager and a decorator in one (A3).
+
+Each call makes one small object. While telemetry is off it is a plain `Feature`, which does nothing
+and must cost less than half a microsecond: hence a struct, which is made faster than an object of a
+class, and `gc=False`: nothing that an attribute may hold can refer back to it.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+import msgspec
+
+from footfall._wrap import wrap
+
+if TYPE_CHECKING:
+    from footfall._client import Client
+    from footfall._plan import Plan
+    from footfall._recorder import Recorder
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Feature(msgspec.Struct, eq=False, gc=False):
+    """One use of a feature; this one is used while telemetry is off, and does nothing.
+
+    One object measures one block. For the next block call `feature()` again; the decorator does so
+    for every call of the function.
+    """
+
+    client: "Client"
+    event: str
+    attributes: Mapping[str, Any]
+
+    def set(self, /, **attributes: Any) -> None:
+        """Adds attributes that are known only inside the block, or replaces given ones.
+
+        Example:
+            >>> import footfall
+            >>> with footfall.feature("discord.generator") as use:
+            ...     use.set(provider="smz3")
+        """
+
+    def fail(self, error: str | BaseException = "unexpected_error") -> None:
+        """Marks the use as failed although no exception leaves the block.
+
+        Args:
+            error: A declared error type (A4), or an exception, of which only the type is kept.
+
+        Example:
+            >>> import footfall
+            >>> with footfall.feature("discord.generator") as use:
+            ...     use.fail("invalid_preset")
+        """
+
+    def deny(self) -> None:
+        """Marks the use as denied: the user may not do this."""
+        self.fail("permission_denied")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.__exit__(kind, error, trace)
+
+    def __call__(self, function: F, /) -> F:
+        """Decorates a function: each call is one use.
+
+        Functions, coroutine functions, generators (measured from the first item to the last),
+        asynchronous generators and methods of all kinds are decorated; they stay what they are.
+        What is not a function is returned as it is.
+        """
+        try:
+            return wrap(self.client, self.event, self.attributes, function)
+        except Exception as error:
+            self.client.trouble(error)
+            return function
+
+
+class Measured(Feature, eq=False):
+    """A use that is measured."""
+
+    recorder: "Recorder"
+    plan: "Plan | None" = None
+    kept: dict[str, Any] = {}
+    error: str | None = None
+    start: int = 0
+    clock: int = 0
+
+    def set(self, /, **attributes: Any) -> None:
+        """Adds attributes; see `Feature.set`."""
+        if self.plan is not None:
+            try:
+                self.kept |= self.recorder.check(self.plan, attributes)
+            except Exception as error:
+                self.client.trouble(error)
+
+    def fail(self, error: str | BaseException = "unexpected_error") -> None:
+        """Marks the use as failed; see `Feature.fail`."""
+        try:
+            self.error = self.recorder.failure(error)
+        except Exception as trouble:
+            self.client.trouble(trouble)
+
+    def __enter__(self) -> Self:
+        try:
+            recorder = self.recorder
+            plan = self.plan = recorder.plan(self.event)
+            if plan is not None:
+                self.kept = recorder.check(plan, self.attributes)
+                recorder.started(plan, self.kept)
+        except Exception as error:
+            self.client.trouble(error)
+        self.start = time.time_ns()
+        self.clock = time.perf_counter_ns()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        length = time.perf_counter_ns() - self.clock
+        plan = self.plan
+        if plan is None:
+            return
+        try:
+            if error is not None and self.error is None:
+                self.error = self.recorder.failure(error)
+            self.recorder.ended(plan, self.error, self.kept, self.start, length)
+        except Exception as trouble:
+            self.client.trouble(trouble)

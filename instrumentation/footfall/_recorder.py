@@ -1,0 +1,209 @@
+"""The client while telemetry is on: calls become counts and finished spans (F1).
+
+A span is built once, when everything about it is known, with declared fields only. It belongs to no
+trace of the application and is never the current span, so that neither can be joined with the other.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Mapping
+from random import Random
+from typing import Any, Final
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+
+from footfall._counters import Counters
+from footfall._outcome import Errors, failure
+from footfall._plan import Plan
+from footfall_processors import names
+from footfall_processors.catalog import Catalog, Drop
+from footfall_processors.errors import STATUS_OF, UNEXPECTED_ERROR, normalise
+from footfall_processors.policy import Policy, Service
+
+SCOPE: Final = InstrumentationScope("footfall")
+LARGEST: Final = 1_000_000_000
+"""The largest number that one `count()` may add: sums stay within OTLP's 64 bits."""
+
+_FIXED: Final = frozenset(
+    (names.SURFACE, names.FEATURE, names.ACTION, names.STATUS, names.ERROR_TYPE, names.SAMPLE_RATE)
+)
+_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
+_OK: Final = Status(StatusCode.UNSET)
+_ERROR: Final = Status(StatusCode.ERROR)
+
+
+class Recorder:
+    """Turns calls into counts and spans.
+
+    Args:
+        catalog: The catalog, whose policy judges spans of other instrumentations.
+        plans: Every declared event, compiled.
+        counters: The client's numbers.
+        errors: The application's exception classes and their error types.
+        resource: What is said about the service; nothing else is.
+        queue: Takes finished spans; it never blocks.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        plans: Mapping[str, Plan],
+        counters: Counters,
+        errors: Errors,
+        resource: Resource,
+        queue: SpanProcessor,
+    ) -> None:
+        self.plans = plans
+        self.counters = counters
+        self._catalog = catalog
+        self._errors = errors
+        self._policy = Policy(catalog)
+        self._resource = resource
+        self._queue = queue
+        self._random = Random()  # noqa: S311  # its own: a host that seeds `random` is not disturbed
+
+    def plan(self, event: str) -> Plan | None:
+        """The plan of a declared event; an undeclared one is counted as dropped."""
+        try:
+            plan = self.plans.get(event)
+        except Exception:
+            plan = None  # not even hashable
+        if plan is None:
+            self.counters.drop(Drop.UNDECLARED_EVENT)
+        return plan
+
+    def check(self, plan: Plan, attributes: Mapping[str, Any]) -> dict[str, Any]:
+        """The attributes that may be sent; the others are counted as dropped (None means not given)."""
+        kept: dict[str, Any] = {}
+        checks = plan.checks
+        for name, value in attributes.items():
+            if value is None:
+                continue
+            check = checks.get(name)
+            if check is None:
+                self.counters.drop(Drop.UNDECLARED_ATTRIBUTE)
+                continue
+            try:
+                good = check(value)
+            except Exception:
+                good = None  # the value's own methods failed
+            if good is None:
+                self.counters.drop(Drop.WRONG_TYPE)
+            else:
+                kept[name] = good
+        return kept
+
+    def started(self, plan: Plan, kept: Mapping[str, Any]) -> None:
+        """Counts the start of a block."""
+        if plan.invokes:
+            self.counters.add(plan, plan.key(names.INVOKE, None, None, kept))
+
+    def failure(self, error: Any) -> str | None:
+        """The error type of an exception or of a word; None when it counts as a success."""
+        if issubclass(type(error), BaseException):
+            return failure(error, self._errors)
+        if issubclass(type(error), str):
+            return normalise(str.__str__(error), self._catalog.error_types)
+        return UNEXPECTED_ERROR
+
+    def ended(
+        self, plan: Plan, error: str | None, kept: dict[str, Any], start: int, length: int
+    ) -> None:
+        """Sends the observation of a block.
+
+        Args:
+            plan: Its event.
+            error: Its error type, or None for a success.
+            kept: Its attributes, checked.
+            start: When it began, ns since the Unix epoch.
+            length: How long it took, ns; an observation that took time has one of at least 1.
+        """
+        action = plan.success if error is None else plan.failure
+        self._observe(plan, action, error, kept, start, start + (length or 1))
+
+    def instant(self, event: str, action: str | None, attributes: Mapping[str, Any]) -> None:
+        """Sends an observation that took no time."""
+        plan = self.plan(event)
+        if plan is not None:
+            chosen = plan.success if action is None else plan.actions.get(action)
+            error = UNEXPECTED_ERROR if chosen == names.FAILURE else None
+            now = time.time_ns()
+            self._observe(plan, chosen, error, self.check(plan, attributes), now, now)
+
+    def count(
+        self, event: str, number: int, action: str | None, attributes: Mapping[str, Any]
+    ) -> None:
+        """Counts occurrences; of the attributes only enums are kept."""
+        plan = self.plan(event)
+        if plan is None:
+            return
+        chosen = plan.success if action is None else plan.actions.get(action)
+        if chosen is None:
+            self.counters.drop(Drop.UNDECLARED_EVENT)
+        elif type(number) is not int or not 0 < number <= LARGEST:
+            self.counters.drop(Drop.WRONG_TYPE)
+        else:
+            kept = self.check(plan, attributes)
+            self.counters.add(plan, plan.key(chosen, None, None, kept), number)
+
+    def adopt(self, span: ReadableSpan) -> None:
+        """Sends a span of another instrumentation, if it is a declared event, rebuilt.
+
+        The collector's own policy says what it is; expiry is left to the collector itself.
+        """
+        given = dict(span.attributes or {})
+        atoms = [self._policy.classify(key, value) for key, value in given.items()]
+        failed = span.status.status_code is StatusCode.ERROR
+        shape = self._policy.judge(Service(), span.name, failed, atoms, dt.date.min).shape
+        plan = None if shape is None else self.plans.get(shape.dimension.event)
+        if shape is None or plan is None:
+            self.counters.drop(Drop.UNDECLARED_EVENT)
+            return
+        kept = self.check(plan, {key: value for key, value in given.items() if key not in _FIXED})
+        start = span.start_time or time.time_ns()
+        end = max(span.end_time or start, start)
+        judged = shape.dimension
+        self._observe(plan, judged.action, judged.error_type, kept, start, end, judged.status)
+
+    def _observe(
+        self,
+        plan: Plan,
+        action: str | None,
+        error: str | None,
+        kept: dict[str, Any],
+        start: int,
+        end: int,
+        status: str | None = None,
+    ) -> None:
+        """Lets one observation travel: as a span, or as a count.
+
+        `action` is None where the event declares none that fits; `status` where the error type tells.
+        """
+        if action is None:
+            self.counters.drop(Drop.UNDECLARED_EVENT)
+            return
+        if status is None:
+            status = "ok" if error is None else STATUS_OF.get(error, "error")
+        sampled = plan.rate >= 1.0 or self._random.random() < plan.rate
+        if not self.counters.admit(plan, plan.key(action, status, error, kept), sampled):
+            return
+        attributes = {**plan.fixed, names.ACTION: action, names.STATUS: status, **kept}
+        if error is not None:
+            attributes[names.ERROR_TYPE] = error
+        if plan.rate < 1.0:
+            attributes[names.SAMPLE_RATE] = plan.rate
+        bits = self._random.getrandbits
+        span = ReadableSpan(
+            plan.name,
+            SpanContext(bits(128) or 1, bits(64) or 1, False, _SAMPLED),
+            resource=self._resource,
+            attributes=attributes,
+            status=_OK if error is None else _ERROR,
+            start_time=start,
+            end_time=end,
+            instrumentation_scope=SCOPE,
+        )
+        self._queue.on_end(span)

@@ -1,0 +1,138 @@
+"""From settings to a working client, or to everything that is wrong with them at once."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import Any, Final
+
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.version import __version__ as SDK_VERSION
+
+from footfall._counters import Counters
+from footfall._delivery import Delivery
+from footfall._log import Warnings
+from footfall._outcome import Errors
+from footfall._plan import Plan
+from footfall._recorder import Recorder
+from footfall._settings import ConfigurationError, Exporters, Settings
+from footfall_processors import names
+from footfall_processors.catalog import DROPPED, EMITTED, Catalog
+from footfall_processors.document import DocumentError, nearest
+from footfall_processors.errors import ERROR_TYPES
+from footfall_processors.loading import load_catalog
+from footfall_processors.policy import Policy
+
+_VARIABLE: Final = {
+    names.SERVICE_NAME: "service_name (OTEL_SERVICE_NAME)",
+    names.SERVICE_VERSION: "service_version (service.version in OTEL_RESOURCE_ATTRIBUTES)",
+    names.ENVIRONMENT: "environment (deployment.environment.name in OTEL_RESOURCE_ATTRIBUTES)",
+}
+
+
+def start(
+    settings: Settings,
+    service: tuple[str | None, str | None, str | None],
+    errors: Errors | None,
+    exporters: Exporters | None,
+    warnings: Warnings,
+) -> tuple[Recorder, Delivery]:
+    """Makes everything that a client needs while telemetry is on.
+
+    Args:
+        settings: With `enabled`.
+        service: Name, version and environment, None where `configure()` was not told.
+        errors: Exception classes and their error types.
+        exporters: What sends; None makes OTLP exporters.
+        warnings: Where warnings go.
+
+    Raises:
+        ConfigurationError: the catalog, the service, the errors or the exporters are wrong.
+    """
+    catalog = _catalog(settings)
+    resource, mistakes = _resource(catalog, service)
+    mistakes += _check_errors(catalog, errors or {})
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    plans = {
+        name: Plan(name, event, catalog, settings.sample_rate)
+        for name, event in catalog.events.items()
+        if name not in (EMITTED, DROPPED)
+    }
+    counters = Counters(plans, settings.queue, warnings)
+    delivery = Delivery(settings, counters, resource, exporters or _otlp(settings))
+    recorder = Recorder(catalog, plans, counters, errors or {}, resource, delivery.queue)
+    return recorder, delivery
+
+
+def _catalog(settings: Settings) -> Catalog:
+    """Raises ConfigurationError with every mistake in every file."""
+    catalog = settings.catalog
+    if isinstance(catalog, Catalog):
+        return catalog
+    paths = [catalog] if isinstance(catalog, str | PathLike) else list(catalog)
+    try:
+        return load_catalog([str(path) for path in paths])
+    except DocumentError as error:
+        raise ConfigurationError([str(mistake) for mistake in error.mistakes]) from error
+
+
+def _resource(catalog: Catalog, given: Sequence[str | None]) -> tuple[Resource, list[str]]:
+    """What is said about the service (three fields and a random instance), and what is wrong with it."""
+    found = OTELResourceDetector().detect().attributes
+    default = {names.SERVICE_NAME: catalog.products[0]}
+    named = {
+        name: value or found.get(name) or default.get(name)
+        for name, value in zip(_VARIABLE, given, strict=True)
+    }
+    wanted: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    service, _ = Policy(catalog).service(wanted)
+    kept = dict(zip(_VARIABLE, service, strict=True))
+    mistakes = [
+        f"{_VARIABLE[name]} must be letters, digits and . _ - (a name begins with a letter; at most"
+        " 63 characters, a version 32)"
+        for name in wanted
+        if kept[name] is None
+    ]
+    about = {
+        "telemetry.sdk.language": "python",
+        "telemetry.sdk.name": "opentelemetry",
+        "telemetry.sdk.version": SDK_VERSION,
+        names.SERVICE_INSTANCE: str(uuid.uuid4()),
+    }
+    return Resource(about | {n: v for n, v in kept.items() if v is not None}), mistakes
+
+
+def _check_errors(catalog: Catalog, errors: Mapping[Any, Any]) -> list[str]:
+    known = (*ERROR_TYPES, *catalog.error_types)
+    mistakes = []
+    for cls, name in errors.items():
+        if not (isinstance(cls, type) and issubclass(cls, BaseException)):
+            mistakes.append("errors: every key must be an exception class")
+        elif name not in known:
+            mistakes.append(
+                f'errors: {cls.__name__}: "{name}" is not an error type{nearest(str(name), known)}'
+                f" (known: {', '.join(known)}; a catalog may declare more under `error_types`)"
+            )
+    return mistakes
+
+
+def _otlp(settings: Settings) -> Exporters:
+    """OTLP exporters, imported only here: gRPC alone takes longer to import than all the rest."""
+    endpoint = settings.endpoint
+    try:
+        if settings.protocol == "grpc":
+            from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as grpc_metrics
+            from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc_spans
+
+            return Exporters(
+                grpc_spans.OTLPSpanExporter(endpoint), grpc_metrics.OTLPMetricExporter(endpoint)
+            )
+        from opentelemetry.exporter.otlp.proto.http import metric_exporter, trace_exporter
+
+        base = endpoint and endpoint.rstrip("/")
+        return Exporters(
+            trace_exporter.OTLPSpanExporter(base and f"{base}/v1/traces"),
+            metric_exporter.OTLPMetricExporter(base and f"{base}/v1/metrics"),
+        )
+    except Exception as error:  # what they refuse: files, compression, headers
+        raise ConfigurationError([f"OTEL_EXPORTER_OTLP_*: {error}"]) from error

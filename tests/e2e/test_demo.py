@@ -1,0 +1,218 @@
+"""`footfall demo` as a newcomer runs it: exact numbers, and nothing personal on disk or on screen."""
+
+import base64
+import ipaddress
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from footfall_examples import sahasrahbot
+
+FOOTFALL = str(Path(sys.executable).with_name("footfall"))
+PLANTED = Path(sahasrahbot.__path__[0]) / "planted.txt"
+ERROR_TYPES = {  # A4
+    "provider_unavailable", "provider_timeout", "invalid_preset", "permission_denied", "unexpected_error",
+}  # fmt: skip
+
+
+@dataclass
+class Done:
+    """A demo that has ended.
+
+    Attributes:
+        home: Footfall's home, in which it kept its data.
+        code: Its exit status.
+        output: What it printed, on both streams.
+        reports: Those that were asked for.
+    """
+
+    home: Path
+    code: int
+    output: str
+    reports: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        return self.home / "demo"
+
+    def report(self, name: str) -> list[dict[str, Any]]:
+        """A report, asked for once and as the demo says."""
+        if name not in self.reports:
+            command = ["report", name, "--json", "-c", str(self.data / "footfall.yaml")]
+            self.reports[name] = json.loads(_footfall(self.home, *command).stdout)["rows"]
+        return self.reports[name]
+
+
+def _footfall(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command in a shell that points elsewhere, and without a terminal."""
+    astray = {
+        "FOOTFALL_HOME": str(home),
+        "FOOTFALL_DSN": "host=nowhere.invalid",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://nowhere.invalid:4317",
+        "TELEMETRY_SAMPLE_RATE": "0.5",
+        "http_proxy": "http://nowhere.invalid:3128",
+    }
+    return subprocess.run(
+        [FOOTFALL, *command],
+        env=os.environ | astray,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def done() -> Iterator[Done]:
+    home = Path(tempfile.mkdtemp(prefix="footfall-demo-"))
+    home.chmod(0o711)  # for the user who runs Postgres when root runs the tests
+    run = _footfall(home, "demo", "--once")
+    yield Done(home, run.returncode, run.stdout + run.stderr)
+    shutil.rmtree(home)
+
+
+def test_it_succeeds(done: Done) -> None:
+    assert done.code == 0, done.output
+
+
+def test_what_was_driven_is_what_the_report_says(done: Done) -> None:
+    found = re.search(r"uses +driven +([\d,]+) = reported +([\d,]+)", done.output)
+    assert found, done.output
+    assert found[1] == found[2]
+    total = int(found[1].replace(",", ""))
+    assert total == sum(row["count"] for row in done.report("usage")) > 2000
+
+
+def test_every_error_type_is_in_the_errors_report(done: Done) -> None:
+    rows = done.report("errors")
+    assert {row["error_type"] for row in rows} == ERROR_TYPES
+    assert all(row["error_type"] in done.output for row in rows)
+    found = re.search(r"failures +driven +([\d,]+) = reported +([\d,]+)", done.output)
+    assert found
+    assert int(found[1]) == sum(row["count"] for row in rows)
+
+
+def test_percentiles_are_shown_and_slow_seeds_are_seen_in_the_last(done: Done) -> None:
+    for column in ("p50 ms", "p95 ms", "p99 ms"):
+        assert column in done.output
+    rows = {row["event"]: row for row in done.report("latency")}
+    generator = rows["discord.generator"]
+    assert 0 < generator["p50_ms"] <= generator["p95_ms"] <= generator["p99_ms"]
+    assert generator["p99_ms"] >= 200  # the slow randomizer takes that long at least
+
+
+def test_active_guilds_are_the_guilds_that_were_driven(done: Done) -> None:
+    guilds = [line for line in PLANTED.read_text().splitlines() if line.startswith("guild_id")]
+    days = done.report("groups")
+    assert {row["attribute"] for row in days} == {"guild_id"}
+    assert max(row["active"] for row in days) == len(guilds)
+    if len(days) == 1:  # it did not run past midnight
+        assert re.search(rf"guilds +driven +{len(guilds)} = reported +{len(guilds)}\b", done.output)
+
+
+def test_a_program_that_knows_only_opentelemetry_is_counted(done: Done) -> None:
+    rows = {row["action"]: row["count"] for row in done.report("usage") if row["feature"] == "room"}
+    assert rows["invoke"] == rows["success"] + rows["failure"] == 320 + 120
+    assert "120 spans of a program that knows OpenTelemetry but not Footfall" in " ".join(
+        done.output.split()
+    )
+
+
+def _planted() -> tuple[list[str], list[str]]:
+    """Control values and personal values."""
+    lines = [line.split(None, 1) for line in PLANTED.read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in lines if line and not line[0].startswith("#")]
+    controls = [value.strip() for kind, value in lines if kind == "control"]
+    return controls, [value.strip() for kind, value in lines if kind != "control"]
+
+
+def _forms(value: str) -> set[bytes]:
+    """The value's forms, without the zero bytes that a file is searched without."""
+    text = value.encode()
+    forms = {text, text.hex().encode(), text.hex().upper().encode()}
+    forms |= {value.encode("utf-16-le"), value.encode("utf-16-be")}
+    for lead in range(3):  # base64 works on groups of 3: only whole groups of the value's own count
+        whole = text[lead:]
+        whole = whole[: len(whole) // 3 * 3]
+        forms |= {base64.b64encode(whole), base64.urlsafe_b64encode(whole)}
+    number = int(value) if value.isdecimal() else None
+    if re.fullmatch(r"[\d.]{7,15}", value) and number is None:
+        number = int(ipaddress.ip_address(value))
+    for size in (4, 8):
+        if number is not None and number < 256**size:
+            forms |= {number.to_bytes(size, "big"), number.to_bytes(size, "little")}
+    return {form.strip(b"\0") for form in forms}
+
+
+def _contents(done: Done) -> dict[str, bytes]:
+    """Every file and the output; runs of zero bytes, of which a database is full, made short."""
+    files = {str(f): f.read_bytes() for f in done.data.rglob("*") if f.is_file()}
+    files["(output)"] = done.output.encode()
+    return {name: re.sub(rb"\0{32,}", bytes(32), content) for name, content in files.items()}
+
+
+def test_nothing_planted_is_on_disk_or_on_screen_but_the_controls_are(done: Done) -> None:
+    controls, personal = _planted()
+    contents = _contents(done)
+    names = "\n".join(contents)
+    for part in ("/base/", "/pg_wal/", "/postgres.log", "/demo.log", "/output.txt"):
+        assert part in names
+    for control in controls:  # first: the search finds what is there, in a table's file
+        text = control.encode()
+        assert [name for name, content in contents.items() if "/base/" in name and text in content]
+    everything = b"\0\0\0\0".join(contents.values())
+    found = [
+        f"{PLANTED.name}: value {number}"
+        for number, value in enumerate(personal)
+        if any(form in everything for form in _forms(value))
+    ]
+    assert found == []
+
+
+def test_its_own_search_says_the_same(done: Done) -> None:
+    assert "planted personal values in" in done.output
+    assert "none found" in done.output
+    module = "footfall_examples.sahasrahbot.search"
+    again = subprocess.run(
+        [sys.executable, "-m", module, str(done.data)], capture_output=True, text=True, check=False
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+
+
+def test_it_says_where_to_look_next(done: Done) -> None:
+    for what in ("footfall.yaml", "events.yaml", "sahasrahbot.search", "docker compose up"):
+        assert what in done.output
+
+
+def _command_line(process: Path) -> bytes:
+    try:
+        return (process / "cmdline").read_bytes()
+    except OSError:  # it has just ended
+        return b""
+
+
+def test_no_process_is_left(done: Done) -> None:
+    data = str(done.data).encode()
+    assert [p.name for p in Path("/proc").glob("[0-9]*") if data in _command_line(p)] == []
+
+
+def test_a_directory_with_other_data_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    run = _footfall(tmp_path, "demo", "--data", str(tmp_path))
+    assert run.returncode == 1
+    assert run.stderr.splitlines() == [
+        f"Error: {tmp_path} is not empty, and no demo made it; nothing was touched."
+        " Instead, choose another directory with --data"
+    ]
+    assert os.listdir(tmp_path) == ["thesis.txt"]

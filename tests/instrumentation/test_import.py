@@ -1,0 +1,140 @@
+import doctest
+import importlib
+import os
+import pkgutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import footfall
+
+HEAVY = (
+    "grpc",
+    "requests",
+    "google",
+    "fastapi",
+    "starlette",
+    "discord",
+    "django",
+    "flask",
+    "psycopg",
+)
+
+
+def python(code: str, **variables: str) -> str:
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_import_brings_no_exporter_and_no_framework():
+    found = python("""
+        import sys, footfall
+        footfall.configure("events.yaml")
+        with footfall.feature("any"): pass
+        print(*sorted({name.split(".")[0] for name in sys.modules}))
+    """).split()
+    assert "footfall" in found
+    assert not {*HEAVY, "opentelemetry", "footfall_processors", "yaml"} & set(found)
+
+
+def test_exporters_are_imported_when_telemetry_is_turned_on(catalog):
+    found = python(f"""
+        import sys, footfall
+        footfall.configure({str(catalog)!r}, "http://127.0.0.1:9", enabled=True)
+        print(*sorted({{name.split(".")[0] for name in sys.modules}}))
+        footfall.shutdown(0)
+    """).split()
+    assert "grpc" in found
+    assert not set(HEAVY[3:]) & set(found)
+
+
+def test_import_costs_less_than_60_ms_over_opentelemetry(tmp_path):
+    """CPU time, the best of several: whatever else the machine does only adds."""
+    cost = """
+        import time
+        import opentelemetry.sdk.trace, opentelemetry.sdk.metrics
+        before = time.process_time()
+        import footfall
+        print(time.process_time() - before)
+    """
+    compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
+    assert min(float(python(cost, **compiled)) for _ in range(5)) < 0.060
+
+
+@pytest.mark.parametrize(
+    "name", [m.name for m in pkgutil.iter_modules(footfall.__path__, "footfall.")] + ["footfall"]
+)
+def test_examples_in_docstrings_run(name):
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_users_programs_pass_mypy_strict(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text(
+        textwrap.dedent("""
+            import footfall
+
+            @footfall.feature("shop.order")
+            def order(number: int, *, gift: bool = False) -> str:
+                return str(number)
+
+            @footfall.feature("shop.order")
+            async def order_later(number: int) -> str:
+                return str(number)
+
+            class Shop:
+                @footfall.feature("shop.order")
+                def order(self, number: int) -> int:
+                    return number
+
+            async def main() -> None:
+                with footfall.feature("shop.order", provider="smz3") as use:
+                    use.set(items=3)
+                    use.fail(ValueError())
+                async with footfall.feature("shop.order"):
+                    reveal_type(await order_later(1))
+                reveal_type(order(1, gift=True))
+                reveal_type(Shop().order(1))
+                order("wrong")
+
+            footfall.configure("events.yaml", errors={ValueError: "invalid_preset"})
+            footfall.event("shop.order", "success", provider="smz3")
+            footfall.count("shop.order", 3)
+            done: bool = footfall.flush(1.0) and footfall.shutdown(1.0)
+        """)
+    )
+    run = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--strict",
+            "--config-file=",
+            "--cache-dir",
+            tmp_path,
+            program,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=tmp_path,
+    )
+    lines = [line.partition("program.py:")[2].partition(" ")[2] for line in run.stdout.splitlines()]
+    assert lines[:3] == [
+        'note: Revealed type is "str"',
+        'note: Revealed type is "str"',
+        'note: Revealed type is "int"',
+    ]
+    assert lines[3].startswith('error: Argument 1 to "order" has incompatible type "str"')
+    assert len(lines) == 5, run.stdout
