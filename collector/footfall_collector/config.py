@@ -11,16 +11,18 @@ file leaves out is taken from the environment (`ENVIRONMENT`), then from the def
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Catalog, SaltError, load_catalog, needs_static_salt, static_salts
-from footfall_processors.document import Document, DocumentError, Mistake, load
+from footfall_processors.document import Document, DocumentError, Mistake, load, peek
 from footfall_processors.hashing import Period
 
 ENVIRONMENT = {
@@ -31,6 +33,7 @@ ENVIRONMENT = {
 }
 """Environment variables and the keys they stand for where the file has none."""
 SIGNALS = ("traces", "metrics")
+_CATALOG = "processors.footfall.catalog"
 _REFERENCE = re.compile(r"\$\$|\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _Endpoint = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}$")]
 
@@ -68,7 +71,7 @@ class FootfallConfig(_Struct, frozen=True):
     """The privacy rules.
 
     Attributes:
-        catalog: One `events.yaml`, or one per product; relative to the configuration file.
+        catalog: One `events.yaml`, or one per product; as seen from the configuration file.
         hash_salt: For attributes with `hash: static`; 32 bytes or more (A7).
     """
 
@@ -155,55 +158,13 @@ def load_config(
     Raises:
         DocumentError: with all mistakes; nothing may be started then.
     """
-    document, read = _read(path, environment)
-    folder = Path(path).parent if path is not None else Path()
-    chosen = read.processors.footfall.catalog
-    files = [catalog] if catalog else [chosen] if isinstance(chosen, str) else list(chosen)
-    return _config(document, read, files if catalog else [str(folder / f) for f in files])
-
-
-def load_store(
-    path: str | Path | None = None, environment: Mapping[str, str] = os.environ
-) -> PostgresConfig:
-    """The store's part of a configuration, for commands that need no catalog.
-
-    Raises:
-        DocumentError: the file has mistakes.
-    """
-    document, read = _read(path, environment)
-    document.refuse()
-    return read.exporters.postgres
-
-
-def _read(path: str | Path | None, environment: Mapping[str, str]) -> tuple[Document, File]:
-    document = load(path) if path is not None else Document("(environment)", {})
-    document.lax = True
-    document.data = _expand(document, document.data, (), environment)
-    _fill(document.data, environment)
-    read = document.read(File)
-    if read is None:
-        raise DocumentError(document.mistakes)
-    _check(document, read)
-    return document, read
-
-
-def _config(document: Document, read: File, files: list[str]) -> Config:
-    """The configuration with its catalog and salts."""
-    mistakes: list[Mistake] = []
-    found, salts = None, {}
-    try:
-        found = load_catalog(files)
-    except DocumentError as error:
-        mistakes.extend(error.mistakes)
-    path = ("processors", "footfall", "hash_salt")
-    try:
-        salts = static_salts(read.processors.footfall.hash_salt)
-    except SaltError as error:
-        document.wrong(path, str(error))
-    if found is not None and needs_static_salt(found) and not salts and not document.mistakes:
-        document.wrong(path, "the catalog has `hash: static`: set TELEMETRY_HASH_SALT")
+    document, read, filled = _read(path, environment)
+    beside = Path(path).parent if path is not None and _CATALOG not in filled else Path()
+    files = [catalog] if catalog else [str(beside / f) for f in _catalog_files(document)]
+    found, mistakes = _catalog(files)
+    salts = _salts(document, read, found)
     mistakes = document.mistakes + mistakes
-    if mistakes or found is None:
+    if mistakes or read is None or found is None:
         raise DocumentError(mistakes)
     protocols = read.receivers.otlp.protocols
     return Config(
@@ -216,6 +177,69 @@ def _config(document: Document, read: File, files: list[str]) -> Config:
     )
 
 
+def load_store(
+    path: str | Path | None = None, environment: Mapping[str, str] = os.environ
+) -> PostgresConfig:
+    """The store's part of a configuration, for commands that need no catalog.
+
+    Raises:
+        DocumentError: the file has mistakes.
+    """
+    document, read, _ = _read(path, environment)
+    if read is None or document.mistakes:
+        raise DocumentError(document.mistakes)
+    return read.exporters.postgres
+
+
+def _read(
+    path: str | Path | None, environment: Mapping[str, str]
+) -> tuple[Document, File | None, dict[str, str]]:
+    """The document with its mistakes, what it says when it has the right form, and `_fill`'s result."""
+    document = load(path) if path is not None else Document("(environment)", {})
+    document.lax = True
+    document.data = _expand(document, document.data, (), environment)
+    filled = _fill(document.data, environment)
+    read = document.read(File)
+    if read is not None:
+        _check(document, read)
+    document.mistakes = [
+        replace(m, message=f"{m.message} (set by {filled[m.path]})") if m.path in filled else m
+        for m in document.mistakes
+    ]
+    return document, read, filled
+
+
+def _catalog_files(document: Document) -> Sequence[str]:
+    """The catalog's files, even where other parts of the document are wrong."""
+    named = document.data
+    for key in ("processors", "footfall"):
+        named = named.get(key, {}) if isinstance(named, dict) else None
+    files = named.get("catalog", "events.yaml") if isinstance(named, dict) else None
+    return peek(tuple[str, ...], [files] if isinstance(files, str) else files) or ()
+
+
+def _catalog(files: Sequence[str]) -> tuple[Catalog | None, list[Mistake]]:
+    try:
+        return (load_catalog(files) if files else None), []
+    except DocumentError as error:
+        return None, list(error.mistakes)
+
+
+def _salts(
+    document: Document, read: File | None, catalog: Catalog | None
+) -> Mapping[Period, bytes]:
+    """The operator's salt; a mistake where it is short, or needed and missing."""
+    path = ("processors", "footfall", "hash_salt")
+    salt = read.processors.footfall.hash_salt if read else None
+    if read and not salt and catalog and needs_static_salt(catalog):
+        document.wrong(path, "the catalog has `hash: static`: set TELEMETRY_HASH_SALT")
+    try:
+        return static_salts(salt)
+    except SaltError as error:
+        document.wrong(path, str(error))
+        return {}
+
+
 def _check(document: Document, read: File) -> None:
     """What the types cannot say."""
     known = {"receivers": ("otlp",), "processors": ("footfall",), "exporters": ("postgres",)}
@@ -226,7 +250,16 @@ def _check(document: Document, read: File) -> None:
         for kind, names in known.items():
             if getattr(pipeline, kind) != names:
                 document.wrong((*path, kind), f"must be [{', '.join(names)}]")
+    if not read.processors.footfall.catalog:
+        document.wrong(("processors", "footfall", "catalog"), "must name at least one file")
+    try:
+        conninfo_to_dict(read.exporters.postgres.dsn or "")
+    except ProgrammingError:  # libpq's message would quote it, password and all
+        right = "is not a libpq connection string, such as postgresql://user@host/database"
+        document.wrong(("exporters", "postgres", "dsn"), right)
     protocols = read.receivers.otlp.protocols
+    if not (protocols.grpc or protocols.http):
+        document.wrong(("receivers", "otlp", "protocols"), "leave at least one protocol on")
     for name, protocol in (("grpc", protocols.grpc), ("http", protocols.http)):
         if protocol is not None and int(protocol.endpoint.rpartition(":")[2]) > 65535:
             where = ("receivers", "otlp", "protocols", name, "endpoint")
@@ -256,8 +289,13 @@ def _expand(
     return _REFERENCE.sub(replacement, value) or None
 
 
-def _fill(data: Any, environment: Mapping[str, str]) -> None:
-    """Puts environment variables where the file has no value; wrong shapes are left for the check."""
+def _fill(data: Any, environment: Mapping[str, str]) -> dict[str, str]:
+    """Puts environment variables where the file has no value; wrong shapes are left for the check.
+
+    Returns:
+        The paths that were filled, as mistakes show them, with their variables.
+    """
+    filled: dict[str, str] = {}
     for variable, path in ENVIRONMENT.items():
         if not environment.get(variable):
             continue
@@ -265,4 +303,8 @@ def _fill(data: Any, environment: Mapping[str, str]) -> None:
         for key in path[:-1]:
             section = section.setdefault(key, {}) if isinstance(section, dict) else None
         if isinstance(section, dict) and section.get(path[-1]) is None:
-            section[path[-1]] = environment[variable]
+            text = environment[variable]
+            # As the SDK reads it: several files are joined as in PATH.
+            section[path[-1]] = text.split(os.pathsep) if path[-1] == "catalog" else text
+            filled[".".join(path)] = variable
+    return filled

@@ -99,7 +99,9 @@ class Atoms(dict[bytes, Atom]):
         if len(self) >= ENTRIES or len(self._seen) >= ENTRIES:
             self._forget()
         seen = self._seen[key] = self._seen.get(key, 0) + 1
-        if short and seen <= (UNDECLARED_VALUES if atom.role is Role.UNDECLARED else VALUES_PER_KEY):
+        if short and seen <= (
+            UNDECLARED_VALUES if atom.role is Role.UNDECLARED else VALUES_PER_KEY
+        ):
             self[encoded] = atom
         elif prefix == _prefix(key):
             if atom.role is Role.UNDECLARED:

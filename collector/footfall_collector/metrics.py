@@ -26,7 +26,9 @@ from footfall_collector import otlp
 from footfall_collector.pipeline import FUTURE_US, HOUR_US, PAST_US, digest
 from footfall_processors import Batch, Dimension, Loss, Point, Policy, Service
 from footfall_processors.names import SERVICE_INSTANCE
-from footfall_processors.values import INT_MAX
+
+MOST = 10**12
+"""The largest value that is believed: one beyond it would make sums overflow, and queries fail."""
 
 
 @dataclass(slots=True)
@@ -135,7 +137,7 @@ def _value(metric: Metric, point: NumberDataPoint, now_us: int) -> tuple[int, Lo
     cumulative = metric.sum.aggregation_temporality == (
         AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
     )
-    if unrecorded or not math.isfinite(number) or not 0 <= number <= INT_MAX:
+    if unrecorded or not math.isfinite(number) or not 0 <= number <= MOST:
         return 0, Loss.MALFORMED
     if start > end or (cumulative and not start) or not metric.sum.aggregation_temporality:
         return 0, Loss.MALFORMED

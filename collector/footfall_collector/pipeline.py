@@ -57,7 +57,7 @@ class _Rows:
     durations: list[int | None] = field(default_factory=list)
     shapes: list[Shape] = field(default_factory=list)
     values: list[tuple[Value | None, ...]] = field(default_factory=list)
-    counts: Counter[tuple[int, Dimension]] = field(default_factory=Counter)
+    counts: dict[tuple[int, Dimension], int] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
 
 
@@ -162,7 +162,8 @@ class Pipeline:
             chosen, tally, part = self._without_refused(rows, part, chosen)
         hour = part.times[0] // HOUR_US * HOUR_US if chosen else 0
         for plan, number in tally.items():
-            rows.counts[hour, plan.shape.dimension] += number
+            counted = hour, plan.shape.dimension
+            rows.counts[counted] = rows.counts.get(counted, 0) + number
             for reason, each in plan.losses:
                 rows.losses[reason] += each * number
         rows.times.extend(part.times)

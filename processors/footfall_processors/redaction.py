@@ -14,10 +14,8 @@ _Replacement = str | Callable[[re.Match[str]], str]
 
 _GAP = r"[ \u00a0\u2009\u202f./()\u2010-\u2015-]"
 """What stands between the digits of a phone number: any space, dash, dot, slash or parenthesis."""
-_DATE = (
-    r"(?:(?:19|20)\d\d[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-](?:19|20)\d\d)"
-    r"(?!\d|[./-]\d\d)"
-)
+_YEAR, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|[12]\d|3[01])"
+_DATE = rf"(?:{_YEAR}[./-]{_DAY}[./-]{_DAY}|{_DAY}[./-]{_DAY}[./-]{_YEAR})(?!\d|[./-]\d\d)"
 _FOLDED = dict.fromkeys((0xAD, 0x200B, 0x2060, 0xFEFF)) | {
     code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)
 }
@@ -43,10 +41,9 @@ def _url(match: re.Match[str]) -> str:
 
 
 def _random(match: re.Match[str]) -> str:
-    """A token has all three kinds of characters and, unlike `Team-Blue-2`, no short words."""
-    text = match.group()
-    kinds = all(re.search(kind, text) for kind in ("[a-z]", "[A-Z]", "[0-9]", "[A-Za-z0-9]{16}"))
-    return "[key]" if kinds else text
+    """A token mixes letters and digits at length, unlike `Team-Blue-2-and-further-words`."""
+    found = re.search(r"(?=[A-Za-z]{0,15}\d)(?=\d{0,15}[A-Za-z])[A-Za-z0-9]{16}", match.group())
+    return "[key]" if found else match.group()
 
 
 def _card(match: re.Match[str]) -> str:
@@ -80,7 +77,7 @@ def _phone(match: re.Match[str]) -> str:
 
 
 _PATTERNS: tuple[tuple[re.Pattern[str], _Replacement], ...] = (
-    (re.compile(r"(?<!\S)[^\s?#@]++[?#@]\S+"), _url),
+    (re.compile(r"(?<!\S)[^\s?#@]*+[?#@]\S+"), _url),
     (
         re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]{1,64}(?:@|%40)[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}"),
         "[email]",

@@ -1,6 +1,7 @@
 """What all receivers share: bytes in, an answer out, whatever the protocol (OTLP specification 1.x)."""
 
 import logging
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -84,7 +85,9 @@ class Intake:
         except Unavailable as error:
             raise unavailable(str(error), error.retry_after) from None
         except Exception as error:
-            log.exception("a %s request failed: %s", signal.name, type(error).__name__)
+            # Where it happened, not its message: that may quote what was sent.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("a %s request failed: %s\n%s", signal.name, type(error).__name__, where)
             raise unavailable("internal error", 5.0) from None
         return _answer(signal, batch)
 

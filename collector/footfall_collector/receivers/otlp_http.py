@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from google.rpc import code_pb2, status_pb2
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -64,7 +65,15 @@ class _Server(uvicorn.Server):
 
 def application(intake: Intake, signals: Sequence[Signal]) -> Starlette:
     """The ASGI application with one route per signal."""
-    return Starlette(routes=[_route(intake, signal) for signal in signals])
+    routes = [_route(intake, signal) for signal in signals]
+    return Starlette(routes=routes, exception_handlers={HTTPException: _wrong_place})
+
+
+async def _wrong_place(request: Request, error: Exception) -> Response:
+    """A path or method that is not served, answered as every other error is."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
+    status = status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=error.detail)
+    return Response(status.SerializeToString(), error.status_code, error.headers, PROTOBUF)
 
 
 def _route(intake: Intake, signal: Signal) -> Route:
@@ -99,6 +108,8 @@ async def _body(request: Request) -> bytes:
             part = inflate.decompress(chunk, MAX_BYTES + 1 - size) if inflate else chunk
         except zlib.error:
             raise _Answer(400, invalid("the body is not valid gzip")) from None
+        if inflate and inflate.unused_data:  # it would be kept, however much of it there is
+            raise _Answer(400, invalid("something follows the gzip body"))
         size += len(part)
         if size > MAX_BYTES:
             message = f"the request is larger than {MAX_BYTES} bytes; send smaller batches"

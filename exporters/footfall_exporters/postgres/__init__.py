@@ -1,12 +1,12 @@
 """The store: Postgres, holding every accepted observation exactly once."""
 
-from footfall_exporters.postgres.migrate import migrate
+from footfall_exporters.postgres.migrate import NewerSchema, migrate
 from footfall_exporters.postgres.reports import REPORTS, Report, report
 from footfall_exporters.postgres.retention import Purged, purge
 from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
 from footfall_exporters.postgres.store import Maintenance, PostgresConfig, Store, database, prepare
 
 __all__ = [
-    "REPORTS", "Maintenance", "PostgresConfig", "Purged", "Report", "SchemaConflict", "Store",
+    "REPORTS", "Maintenance", "NewerSchema", "PostgresConfig", "Purged", "Report", "SchemaConflict", "Store",
     "apply_catalog", "database", "migrate", "prepare", "purge", "report",
 ]  # fmt: skip

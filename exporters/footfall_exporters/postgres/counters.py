@@ -7,7 +7,7 @@ transaction that stores the batch, so that a replay adds nothing.
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import AsyncConnection
@@ -19,42 +19,48 @@ OLD_US = 7 * 24 * HOUR_US
 """A counter that started earlier than this before its point may have been counted already, and its
 state deleted since: its first value is a baseline."""
 
+_Key = tuple[uuid.UUID, uuid.UUID]
+
 
 @dataclass(frozen=True, slots=True)
 class Increments:
-    """What a batch's points add.
+    """What a group of batches adds.
 
     Attributes:
         counts: (hour as µs since the Unix epoch, dimension) → increment.
-        baselines: Series whose first value was taken as a baseline: a loss of unknown size.
+        baselines: Batch → its series whose first value was taken as a baseline: losses of unknown size.
     """
 
     counts: Counter[tuple[int, Dimension]]
-    baselines: int
+    baselines: Counter[int]
 
 
-async def merge(connection: AsyncConnection, points: Sequence[Point]) -> Increments:
-    """Merges points into the stored series, inside the caller's transaction."""
-    latest: dict[tuple[uuid.UUID, uuid.UUID], Point] = {}
-    for point in points:
-        key = (uuid.UUID(bytes=point.stream), uuid.UUID(bytes=point.series))
-        if key not in latest or latest[key].value < point.value:
-            latest[key] = point
-    keys = sorted(latest)
+async def merge(connection: AsyncConnection, batches: Mapping[int, Sequence[Point]]) -> Increments:
+    """Merges the points of batches into the stored series, inside the caller's transaction.
+
+    All series of the group are locked at once and in key order, so that collectors cannot deadlock.
+    """
+    points = [(number, _key(p), p) for number, group in batches.items() for p in group]
+    keys = sorted({key for _, key, _ in points})
     known = await _streams(connection, {stream for stream, _ in keys})
     new = await _seed(connection, keys)
-    before = await _lock(connection, keys)
-    counts: Counter[tuple[int, Dimension]] = Counter()
-    baselines = 0
-    for key in keys:
-        point = latest[key]
+    values = await _lock(connection, keys)
+    found = Increments(Counter(), Counter())
+    for number, key, point in sorted(points, key=lambda entry: (entry[2].time_us, entry[2].value)):
         old = point.time_us - point.start_us > OLD_US
         if key in new and old and key[0] not in known:
-            baselines += 1
-        elif point.value > before[key]:
-            counts[point.time_us // HOUR_US * HOUR_US, point.dimension] += point.value - before[key]
-    await _raise(connection, keys, [latest[key].value for key in keys])
-    return Increments(counts, baselines)
+            found.baselines[number] += 1
+        elif point.value > values[key]:
+            hour = point.time_us // HOUR_US * HOUR_US
+            found.counts[hour, point.dimension] += point.value - values[key]
+        new.discard(key)
+        values[key] = max(values[key], point.value)
+    await _raise(connection, keys, [values[key] for key in keys])
+    return found
+
+
+def _key(point: Point) -> _Key:
+    return uuid.UUID(bytes=point.stream), uuid.UUID(bytes=point.series)
 
 
 async def _streams(connection: AsyncConnection, streams: Iterable[uuid.UUID]) -> set[uuid.UUID]:
@@ -66,11 +72,8 @@ async def _streams(connection: AsyncConnection, streams: Iterable[uuid.UUID]) ->
     return {row[0] for row in await found.fetchall()}
 
 
-_Keys = Sequence[tuple[uuid.UUID, uuid.UUID]]
-
-
-async def _seed(connection: AsyncConnection, keys: _Keys) -> set[tuple[uuid.UUID, uuid.UUID]]:
-    """Inserts the series that are new, at zero; in key order, so that collectors cannot deadlock."""
+async def _seed(connection: AsyncConnection, keys: Sequence[_Key]) -> set[_Key]:
+    """Inserts the series that are new, at zero; returns them."""
     found = await connection.execute(
         "INSERT INTO footfall.counter_series (stream, series, value)"
         " SELECT stream, series, 0 FROM unnest(%s::uuid[], %s::uuid[]) AS k (stream, series)"
@@ -80,7 +83,7 @@ async def _seed(connection: AsyncConnection, keys: _Keys) -> set[tuple[uuid.UUID
     return {(stream, series) for stream, series in await found.fetchall()}
 
 
-async def _lock(connection: AsyncConnection, keys: _Keys) -> dict[tuple[uuid.UUID, uuid.UUID], int]:
+async def _lock(connection: AsyncConnection, keys: Sequence[_Key]) -> dict[_Key, int]:
     found = await connection.execute(
         "SELECT stream, series, value FROM footfall.counter_series"
         " WHERE (stream, series) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))"
@@ -90,7 +93,7 @@ async def _lock(connection: AsyncConnection, keys: _Keys) -> dict[tuple[uuid.UUI
     return {(stream, series): value for stream, series, value in await found.fetchall()}
 
 
-async def _raise(connection: AsyncConnection, keys: _Keys, values: Sequence[int]) -> None:
+async def _raise(connection: AsyncConnection, keys: Sequence[_Key], values: Sequence[int]) -> None:
     streams, series = map(list, zip(*keys, strict=True))
     await connection.execute(
         "UPDATE footfall.counter_series AS s"

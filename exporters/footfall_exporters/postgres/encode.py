@@ -36,7 +36,8 @@ class Encoder:
     def encode(self, batch: Batch, batch_id: int, ids: Mapping[Dimension, int]) -> Iterator[bytes]:
         """A batch's rows, in pieces that stand between HEADER and TRAILER in any order."""
         for rows in _alike(batch):
-            columns = list(zip(*_pick(batch.values, rows), strict=True))
+            values = _pick(batch.values, rows)
+            columns = [[row[n] for row in values] for n in range(len(values[0]))]
             kinds = [set(map(type, column)) for column in columns]
             if all(len(kind) == 1 and str not in kind for kind in kinds):
                 yield self._together(batch, rows, columns, batch_id, ids)
@@ -70,7 +71,8 @@ class Encoder:
         size = len(rows)
         pattern = self.plain_row(batch, rows[0], batch_id, ids)
         result = bytearray(pattern * size)
-        numbers = [ids[shape.dimension] for shape in _pick(batch.shapes, rows)]
+        shapes = _pick(batch.shapes, rows)
+        numbers = {shape: ids[shape.dimension] for shape in set(shapes)}
         fields = [  # (offset, bytes per row, all rows' bytes)
             (6, 8, pack(f">{size}q", *[t - EPOCH_US for t in _pick(batch.times, rows)])),
             (18, 4, pack(f">{size}i", *rows)),
@@ -79,7 +81,7 @@ class Encoder:
         if batch.durations[rows[0]] is not None:
             fields.append((26, 4, pack(f">{size}i", *_pick(batch.durations, rows))))
             offset += 4
-        fields.append((offset + 16, 4, pack(f">{size}i", *numbers)))
+        fields.append((offset + 16, 4, pack(f">{size}i", *map(numbers.__getitem__, shapes))))
         offset += 28
         sent = dict(zip(batch.shapes[rows[0]].columns, columns, strict=True))
         for name in self._columns:

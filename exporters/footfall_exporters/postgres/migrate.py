@@ -9,6 +9,10 @@ LOCK = 0x466F6F7466616C6C
 """Key of the advisory lock under which the schema is changed ("Footfall" in ASCII)."""
 
 
+class NewerSchema(Exception):  # what it is
+    """The database was migrated by a newer Footfall, which this one would not understand."""
+
+
 def version(connection: psycopg.Connection) -> str | None:
     """The schema's revision, None for an empty database."""
     if connection.execute("SELECT to_regclass('footfall.alembic_version')").fetchone() == (None,):
@@ -24,11 +28,16 @@ def migrate(dsn: str) -> tuple[str | None, str]:
         The revision before and after.
 
     Raises:
+        NewerSchema: the database is ahead of this version.
         psycopg.Error: Postgres refused.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
         before = version(connection)
+        if before is not None and before > HEAD:
+            raise NewerSchema(
+                f"the database has schema {before}, and this Footfall knows up to {HEAD}: update Footfall"
+            )
         if before != HEAD:
             connection.execute("CREATE SCHEMA IF NOT EXISTS footfall")
             connection.execute("CREATE SCHEMA IF NOT EXISTS reporting")

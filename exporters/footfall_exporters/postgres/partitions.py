@@ -38,9 +38,10 @@ async def ensure(connection: AsyncConnection, days: Iterable[dt.date]) -> list[d
     """Makes the partitions of these days that are missing, and returns those days.
 
     A partition is made apart and attached, which does not block writers; a check constraint spares
-    the attaching its scan.
+    the attaching its scan. What an interrupted drop left behind would be in the way, and goes first.
     """
     async with _schema_lock(connection):
+        await _finish_interrupted(connection)
         present = await existing(connection)
         missing = sorted(set(days) - present.keys())
         for day in missing:

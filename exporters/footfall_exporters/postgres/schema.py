@@ -24,7 +24,7 @@ _SQL_TYPES = {
 
 
 class SchemaConflict(Exception):  # what it is
-    """An attribute's column exists with another type, from an earlier catalog or another product."""
+    """An attribute's column exists otherwise, from an earlier catalog or another product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def apply_catalog(connection: psycopg.Connection, catalog: Catalog) -> list[str]
         The columns that were added, as `table.column`.
 
     Raises:
-        SchemaConflict: a column exists with another type; nothing was changed.
+        SchemaConflict: a column exists with another type or purpose; nothing was changed.
         psycopg.Error: Postgres refused, or a lock could not be had in ATTEMPTS tries.
     """
     wanted = columns(catalog)
@@ -104,7 +104,7 @@ def _add(connection: psycopg.Connection, wanted: list[Column]) -> list[str]:
         f" {c.table}.{c.name} is {present[c.table, c.name]}"
         for c in wanted
         if present.get((c.table, c.name), c.sql_type) != c.sql_type
-    ]
+    ] + _exposed(connection, wanted)
     if conflicts:
         raise SchemaConflict("; ".join(conflicts) + ". Give the attribute another name.")
     missing = [c for c in wanted if (c.table, c.name) not in present]
@@ -116,6 +116,20 @@ def _add(connection: psycopg.Connection, wanted: list[Column]) -> list[str]:
         )
     _describe(connection, wanted)
     return [f"{c.table}.{c.name}" for c in missing]
+
+
+def _exposed(connection: psycopg.Connection, wanted: list[Column]) -> list[str]:
+    """Columns that hold hashes for one attribute and would be shown in the reports for another."""
+    recorded = connection.execute(
+        "SELECT attribute, table_name, column_name, hash IS NOT NULL FROM footfall.catalog_columns"
+    ).fetchall()
+    return [
+        f"attribute {c.attribute}: its column {c.table}.{c.name} is that of {attribute}, of which"
+        f" {'only' if hashed else 'not'} a hash is kept"
+        for c in wanted
+        for attribute, table, name, hashed in recorded
+        if (table, name) == (c.table, c.name) and hashed != (c.hash is not None)
+    ]
 
 
 def _describe(connection: psycopg.Connection, wanted: list[Column]) -> None:

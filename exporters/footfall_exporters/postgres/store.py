@@ -126,8 +126,8 @@ class Store:
         periods = salts.needed(self._catalog, now_us)
         async with await AsyncConnection.connect(self.dsn, autocommit=True) as connection:
             made = await partitions.ensure(connection, days)
-            self.salts = await salts.make(connection, periods)
             destroyed = await salts.destroy(connection, periods)
+            self.salts = await salts.make(connection, periods)
             first_kept = today - dt.timedelta(days=self._config.retention_days)
             dropped = await partitions.drop(connection, first_kept)
             await forget(connection, self._config.rollup_retention_days)

@@ -10,8 +10,9 @@ import asyncio
 import datetime as dt
 import json
 import logging
+import traceback
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -22,13 +23,15 @@ from footfall_exporters.postgres import counters, partitions
 from footfall_exporters.postgres.dims import Dimensions
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
-from footfall_processors import Batch, Catalog, Dimension, Loss
+from footfall_processors import Batch, Catalog, Dimension, Loss, Point
 
 log = logging.getLogger("footfall.postgres")
 GROUP_ROWS = 50_000
 """Rows after which a group is full; a single larger request is a group by itself."""
 ID_BLOCK = 1024
 """Ids that one value of the sequence stands for (its INCREMENT)."""
+MOST = 10**12
+"""What a count can reach: sums over counts then fit in 64 bits, whatever a sender claims."""
 DATA_ERRORS = ("22", "23", "54")
 """SQLSTATE classes that blame the data: sending it again would fail again."""
 OPTIONS = (
@@ -90,9 +93,18 @@ class Writer:
     async def _gather(self) -> list[_Waiting]:
         group = [await self._queue.get()]
         rows = len(group[0].batch.times)
-        while not self._queue.empty() and rows < GROUP_ROWS:
-            group.append(self._queue.get_nowait())
-            rows += len(group[-1].batch.times)
+        waited = False
+        while rows < GROUP_ROWS:
+            if not self._queue.empty():
+                group.append(self._queue.get_nowait())
+                rows += len(group[-1].batch.times)
+                waited = False
+            elif waited:
+                break
+            else:
+                # Requests that have arrived are decoded first, and share this group's fixed costs.
+                await asyncio.sleep(0)
+                waited = True
         return group
 
     async def _commit(self, group: Sequence[_Waiting]) -> None:
@@ -114,7 +126,13 @@ class Writer:
             for waiting in group:
                 _fail(waiting, failure)
         except Exception as error:  # a fault of ours must not end the loop, nor lose what was sent
-            log.exception("commit failed: %s", type(error).__name__)
+            if len(group) > 1:
+                for waiting in group:
+                    await self._commit([waiting])
+                return
+            # Where it happened, not its message: that may quote values.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("commit failed: %s\n%s", type(error).__name__, where)
             for waiting in group:
                 _fail(waiting, self._away())
         else:
@@ -151,8 +169,9 @@ class Writer:
             counts = Counter[tuple[int, Dimension]]()
             for number in new:
                 counts.update(numbered[number].counts)
-                if numbered[number].points:
-                    counts.update(await self._count(connection, number, numbered[number]))
+            points = {n: numbered[n].points for n in new if numbered[n].points}
+            if points:
+                counts.update(await self._count(connection, points))
             await self._add_counts(connection, counts)
             await connection.execute(
                 "WITH next AS (UPDATE footfall.commit_clock SET position = position + 1"
@@ -180,13 +199,13 @@ class Writer:
         return sorted(row[0] for row in await found.fetchall())
 
     async def _count(
-        self, connection: AsyncConnection, number: int, batch: Batch
+        self, connection: AsyncConnection, points: Mapping[int, Sequence[Point]]
     ) -> Counter[tuple[int, Dimension]]:
-        increments = await counters.merge(connection, batch.points)
-        if increments.baselines:
+        increments = await counters.merge(connection, points)
+        for number, baselines in increments.baselines.items():
             await connection.execute(
                 "UPDATE footfall.ingest_batches SET losses = losses || %s::jsonb WHERE id = %s",
-                [json.dumps({Loss.COUNTER_BASELINE: increments.baselines}), number],
+                [json.dumps({Loss.COUNTER_BASELINE: baselines}), number],
             )
         return increments.counts
 
@@ -195,15 +214,18 @@ class Writer:
     ) -> None:
         """Upserts last and in key order: collectors that overlap wait for each other, never in a ring."""
         ids = self._dimensions.ids
-        ordered = sorted((hour // 1_000_000, ids[d], n) for (hour, d), n in counts.items() if n)
+        ordered = sorted(
+            (hour // 1_000_000, ids[d], min(n, MOST)) for (hour, d), n in counts.items() if n
+        )
         if ordered:
             await connection.execute(
                 "INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)"
                 " SELECT to_timestamp(hour), dim, n"
                 " FROM unnest(%s::bigint[], %s::integer[], %s::bigint[]) AS t (hour, dim, n)"
                 " ORDER BY hour, dim"
-                " ON CONFLICT (hour, dim_id) DO UPDATE SET count = c.count + excluded.count",
-                list(map(list, zip(*ordered, strict=True))),
+                " ON CONFLICT (hour, dim_id) DO UPDATE"
+                " SET count = least(c.count + excluded.count, %s)",
+                [*map(list, zip(*ordered, strict=True)), MOST],
             )
 
     async def _next_id(self, connection: AsyncConnection) -> int:
