@@ -220,7 +220,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=200, help="per round and concurrency")
-    parser.add_argument("--concurrency", type=int, nargs="+", default=[2, 8, 32])
+    parser.add_argument("--concurrency", type=int, nargs="+", default=[4, 16, 64])
     options = parser.parse_args()
     console = Console()
     here, there = mp.get_context("spawn").Pipe()

@@ -188,8 +188,8 @@ class Plan:
     losses: tuple[tuple[Loss, int], ...]
 
 
-Key = tuple[bytes, bool, tuple[Atom, ...]]
-"""A span's encoded name, whether it failed, and the classes of its attributes with the final STOP."""
+Key = tuple[bytes, bool, *tuple[Atom, ...]]
+"""A span's encoded name, whether it failed, and the classes of its attributes."""
 
 
 class Plans(dict[Key, Plan]):
@@ -204,10 +204,9 @@ class Plans(dict[Key, Plan]):
         self._extracts: dict[tuple[tuple[int, ...], tuple[str, ...]], Extract] = {}
 
     def __missing__(self, key: Key) -> Plan:
-        name, failed, atoms = key
-        verdict = self._policy.judge(
-            self._service, name.decode("utf-8", "replace"), failed, atoms[:-1], self._today
-        )
+        name, failed, *atoms = key
+        text = name.decode("utf-8", "replace")
+        verdict = self._policy.judge(self._service, text, failed, atoms, self._today)
         if len(self) >= ENTRIES:
             self.clear()
             self._extracts.clear()
@@ -221,12 +220,12 @@ class Plans(dict[Key, Plan]):
             return Plan(verdict.refused, NO_SHAPE, NOTHING, None, ())
         names = verdict.shape.columns
         # Positions count from where the span's attributes stop, backwards; 0 stands for absent.
-        at = tuple(position + 1 - size if position >= 0 else 0 for position in verdict.positions)
+        at = tuple(position - size if position >= 0 else 0 for position in verdict.positions)
         unsalted = sum(at < 0 and self._values[n].unsalted for n, at in zip(names, at, strict=True))
         losses = verdict.losses + (((Loss.SALT_MISSING, unsalted),) if unsalted else ())
         duration = None
         if verdict.duration_at >= 0:
-            duration = self._extract((verdict.duration_at + 1 - size,), (DURATION,))
+            duration = self._extract((verdict.duration_at - size,), (DURATION,))
         return Plan(None, verdict.shape, self._extract(at, names), duration, losses)
 
     def _extract(self, positions: tuple[int, ...], names: tuple[str, ...]) -> "Extract":

@@ -19,7 +19,7 @@ from operator import attrgetter, sub
 
 from footfall_collector import wire
 from footfall_collector.memo import DAY_US, Contexts, Extract, Key, Plan, Plans
-from footfall_processors import Atom, Attribute, Batch, Dimension, Loss, Policy, Shape, Type, Value
+from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Shape, Type, Value
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
 
@@ -137,17 +137,20 @@ class Pipeline:
     def _part(self, columns: wire.Columns) -> "_Part":
         """The spans with their attributes classified."""
         known, stops = self.contexts.atoms, columns.stops
-        groups: Iterable[tuple[Atom, ...]]  # a span's atoms, with the STOP at their end
-        if isinstance(stops, range):
-            places = (columns.attributes[n :: stops.step] for n in range(stops.step))
-            groups = zip(*map(known.column, places), strict=True)
+        failed = map(self.contexts.statuses.__getitem__, columns.statuses)
+        keys: list[Key]
+        if isinstance(
+            stops, range
+        ):  # a column per place; the last place holds the empty attributes
+            places = (columns.attributes[n :: stops.step] for n in range(stops.step - 1))
+            keys = list(zip(columns.names, failed, *map(known.column, places), strict=True))
         else:
             atoms = tuple(map(known.__getitem__, columns.attributes))
-            ends = [stop + 1 for stop in stops]
-            groups = map(atoms.__getitem__, map(slice, [0, *ends[:-1]], ends))
-        failed = map(self.contexts.statuses.__getitem__, columns.statuses)
+            groups = map(atoms.__getitem__, map(slice, [0, *[s + 1 for s in stops[:-1]]], stops))
+            spans = zip(columns.names, failed, groups, strict=True)
+            keys = [(name, fail, *group) for name, fail, group in spans]
         return _Part(
-            keys=list(zip(columns.names, failed, groups, strict=True)),
+            keys=keys,
             times=[end // 1000 for end in columns.ends],
             spreads=list(map(sub, columns.ends, columns.starts)),
             stops=columns.stops,

@@ -291,7 +291,7 @@ def _outcome(action: str, failed: bool, fixed: Mapping[Role, Any]) -> tuple[str,
     error: str | None = fixed.get(Role.ERROR_TYPE)
     status: str | None = fixed.get(Role.STATUS)
     bad = action == names.FAILURE or (failed and action != names.SUCCESS)
-    if status is None:
+    if status is None or (status == "ok" and action == names.FAILURE):
         status = STATUS_OF.get(error or "", "error") if bad else "ok"
     if status == "ok":
         return status, None

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import grpc
 
 from footfall_collector.receivers.intake import MAX_BYTES, Intake, Refusal, Signal, retry_info
-from footfall_collector.receivers.listen import StartError, split
+from footfall_collector.receivers.listen import StartError, open_socket, split
 
 GRACE = 5.0
 """Seconds that requests under way get when the server stops."""
@@ -24,6 +24,9 @@ async def serve(endpoint: str, intake: Intake, signals: Sequence[Signal]) -> Asy
     Raises:
         StartError: the port cannot be had.
     """
+    open_socket(
+        endpoint, "OTLP/gRPC"
+    ).close()  # gRPC would add its own lines to the one that matters
     server = grpc.aio.server(options=OPTIONS)
     server.add_generic_rpc_handlers(tuple(_handler(intake, signal) for signal in signals))
     host, _ = split(endpoint)

@@ -225,7 +225,7 @@ class Writer:
                 " ORDER BY hour, dim"
                 " ON CONFLICT (hour, dim_id) DO UPDATE"
                 " SET count = least(c.count + excluded.count, %s)",
-                [*map(list, zip(*ordered, strict=True)), MOST],
+                [*map(_array, zip(*ordered, strict=True)), MOST],
             )
 
     async def _next_id(self, connection: AsyncConnection) -> int:
@@ -252,6 +252,11 @@ class Writer:
 
     def _away(self) -> Unavailable:
         return Unavailable("the store is not available", self._reconnect)
+
+
+def _array(numbers: Sequence[int]) -> str:
+    """Postgres' text form of an array; psycopg's adapter looks at every element by itself."""
+    return "{" + ",".join(map(str, numbers)) + "}"
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:
