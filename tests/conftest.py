@@ -23,7 +23,7 @@ from footfall_processors import Catalog, load_catalog
 CATALOG = Path(__file__).with_name("events.yaml")
 
 
-def _make_directory() -> Path:
+def make_directory() -> Path:
     """A directory that the server's user can enter; pytest's own are closed to it when root runs them."""
     directory = Path(tempfile.mkdtemp(prefix="footfall-test-"))
     directory.chmod(0o711)
@@ -33,7 +33,7 @@ def _make_directory() -> Path:
 @pytest.fixture
 def postgres_directory() -> Iterator[Path]:
     """An empty directory in which an EmbeddedPostgres may be started, removed afterwards."""
-    directory = _make_directory()
+    directory = make_directory()
     yield directory
     shutil.rmtree(directory)
 
@@ -44,7 +44,7 @@ def postgres_server() -> Iterator[str]:
     if dsn := os.environ.get("FOOTFALL_TEST_DSN"):
         yield dsn
         return
-    directory = _make_directory()
+    directory = make_directory()
     # What a power failure would lose is of no interest to a test.
     with EmbeddedPostgres(directory / "postgres", {"fsync": "off"}) as conninfo:
         yield conninfo
@@ -56,12 +56,16 @@ def new_database(server: str, template: str = "template1") -> Iterator[str]:
     """The connection string of a new database, dropped afterwards."""
     name = f"footfall_test_{uuid.uuid4().hex}"
     names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
+    _execute(server, sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+    try:
+        yield make_conninfo(server, dbname=name)
+    finally:
+        _execute(server, sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+
+
+def _execute(server: str, statement: sql.Composed) -> None:
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
-        try:
-            yield make_conninfo(server, dbname=name)
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+        connection.execute(statement)
 
 
 @pytest.fixture
@@ -97,3 +101,22 @@ def store_database(postgres_server: str, store_template: str) -> Iterator[str]:
     """The connection string of a new database ready to store batches, dropped afterwards."""
     with new_database(postgres_server, store_template) as dsn:
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def own_server() -> Iterator[EmbeddedPostgres]:
+    """A server of our own, which a test may stop, start and crash; it need not run."""
+    directory = make_directory()
+    server = EmbeddedPostgres(directory / "postgres", {"fsync": "off"})
+    yield server
+    server.stop()
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def own_database(own_server: EmbeddedPostgres, catalog: Catalog) -> Iterator[str]:
+    """The connection string of a new database of that server, ready to store batches."""
+    with new_database(own_server.start()) as dsn:
+        prepare(dsn, Settings(catalog))
+        yield dsn
+        own_server.start()  # to drop it

@@ -1,0 +1,463 @@
+import asyncio
+import contextlib
+import datetime as dt
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from psycopg.conninfo import make_conninfo
+
+from conftest import CATALOG, make_directory
+from footfall_collector.cli import main
+from footfall_collector.pipeline import Pipeline
+from footfall_exporters.contracts import Settings
+from footfall_exporters.postgres import PostgresConfig
+from footfall_exporters.postgres.migrate import HEAD
+from footfall_processors import Policy
+
+SALT = "a salt of thirty-two bytes or more"
+FOOTFALL = [sys.executable, "-c", "from footfall_collector.cli import main; main()"]
+TODAY = dt.datetime.now(dt.UTC).date()
+
+
+def environment(**variables):
+    """This process's, without settings of Footfall, and with these."""
+    kept = {
+        k: v
+        for k, v in os.environ.items()
+        if not k.startswith(("FOOTFALL_", "TELEMETRY_", "OTEL_"))
+    }
+    return kept | {"TELEMETRY_HASH_SALT": SALT} | variables
+
+
+@pytest.fixture
+def invoke(monkeypatch, tmp_path):
+    """Runs a command in this process; FOOTFALL_HOME is empty at first."""
+    for name in [n for n in os.environ if n.startswith(("FOOTFALL_", "TELEMETRY_", "OTEL_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TELEMETRY_HASH_SALT", SALT)
+    monkeypatch.setenv("FOOTFALL_HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments, **variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return CliRunner().invoke(main, list(map(str, arguments)))
+
+    return invoke
+
+
+def lines(result):
+    """The exit status and the lines on standard error."""
+    return result.exit_code, result.stderr.splitlines()
+
+
+def request(*names, age_days=0):
+    message = ExportTraceServiceRequest()
+    spans = message.resource_spans.add().scope_spans.add().spans
+    for name in names:
+        end = time.time_ns() - age_days * 86_400 * 10**9
+        span = spans.add(name=name, start_time_unix_nano=end - 83 * 10**6, end_time_unix_nano=end)
+        span.attributes.add(key="guild_id").value.string_value = "1234"
+    return message.SerializeToString()
+
+
+@pytest.fixture
+def filled(store_database, catalog):
+    """A database with three orders of today and two of three days ago."""
+
+    async def fill():
+        settings = Settings(catalog)
+        async with PostgresConfig(dsn=store_database).open(settings) as store:
+            pipeline = Pipeline(Policy(catalog), store.salts)
+            for body in (request(*["shop.order"] * 3), request(*["shop.order"] * 2, age_days=3)):
+                await store.consume(await pipeline.traces(body))
+
+    asyncio.run(fill())
+    return store_database
+
+
+# Checking
+
+
+def test_a_valid_catalog_and_a_valid_configuration_are_called_so(invoke, tmp_path):
+    config = tmp_path / "collector.yaml"
+    config.write_text(f"processors: {{footfall: {{catalog: {CATALOG}}}}}")
+    assert invoke("validate", CATALOG).output == f"{CATALOG}: a valid catalog with 5 events\n"
+    assert invoke("validate", config).output == f"{config}: a valid configuration with 5 events\n"
+
+
+def test_mistakes_of_a_catalog_are_listed_and_the_status_is_2(invoke, tmp_path):
+    wrong = tmp_path / "events.yaml"
+    wrong.write_text(
+        "product: a\nevents:\n  a.b: {surface: web}\n  C: {surface: web, feature: x}\n"
+    )
+    status, listed = lines(invoke("validate", wrong))
+    assert status == 2
+    assert {line.split(" ")[0] for line in listed[:-1]} == {f"{wrong}:3:", f"{wrong}:4:"}
+    assert listed[-1] == "2 mistakes; nothing was started"
+
+
+@pytest.mark.parametrize("command", ["up", "migrate"])
+def test_with_a_wrong_catalog_or_configuration_nothing_is_started(invoke, tmp_path, command):
+    catalog, config = tmp_path / "events.yaml", tmp_path / "collector.yaml"
+    catalog.write_text("product: a\n")
+    config.write_text("receivers: {otpl: {}}\n")
+    status, listed = lines(invoke(command, "--config", config))
+    assert status == 2
+    assert [line.split(":")[0] for line in listed[:-1]] == [str(config), str(catalog)]
+    assert listed[-1] == "2 mistakes; nothing was started"
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("command", [["report", "usage"], ["purge"]])
+def test_commands_without_a_catalog_list_mistakes_too(invoke, tmp_path, command):
+    config = tmp_path / "collector.yaml"
+    config.write_text("exporters: {postgres: {dns: x, retention_days: 1}}\n")
+    status, listed = lines(invoke(*command, "--config", config))
+    assert (status, len(listed)) == (2, 3)
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["report", "walkers"],
+        ["report", "usage", "--days", "0"],
+        ["purge", "--days", "-1"],
+        ["walk"],
+    ],
+)
+def test_a_wrong_argument_is_refused_with_status_2(invoke, arguments, tmp_path):
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "Usage: " in result.stderr
+    assert not (tmp_path / "home").exists()
+
+
+# Reports, purge, migration
+
+
+def test_reports_are_printed_as_json(invoke, filled):
+    def rows(name, days):
+        result = invoke("report", name, "--json", "--days", days, FOOTFALL_DSN=filled)
+        assert (result.exit_code, result.stderr) == (0, "")
+        printed = json.loads(result.stdout)
+        assert (printed["report"], printed["days"]) == (name, days)
+        return printed["rows"]
+
+    fields = {"surface": "web", "feature": "order", "event": "shop.order"}
+    assert rows("usage", 1) == [{**fields, "action": "success", "count": 3}]
+    assert rows("usage", 7) == [{**fields, "action": "success", "count": 5}]
+    assert rows("latency", 7) == [
+        {**fields, "observations": 5, "p50_ms": 83, "p95_ms": 83, "p99_ms": 83}
+    ]
+    assert rows("errors", 7) == []
+    early = str(TODAY - dt.timedelta(days=3))
+    assert rows("groups", 7) == [
+        {"day": day, "attribute": "guild_id", "active": 1} for day in (early, str(TODAY))
+    ]
+
+
+def test_reports_are_printed_as_tables(invoke, filled):
+    result = invoke("report", "usage", FOOTFALL_DSN=filled)
+    assert result.exit_code == 0
+    assert "What was used, the last 7 days (UTC)" in result.output
+    assert re.search(r"web\s.*order\s.*shop\.order\s.*success\s.*5\s", result.output)
+    assert (
+        "What failed, today (UTC): nothing yet." in invoke("report", "errors", "--days", 1).output
+    )
+
+
+def test_a_database_without_footfall_says_what_to_do(invoke, empty_database):
+    status, said = lines(invoke("report", "usage", FOOTFALL_DSN=empty_database))
+    assert status == 1
+    assert said == [
+        "Error: this database holds nothing of Footfall yet; run `footfall up` (or `footfall migrate`)"
+    ]
+
+
+def test_purge_tells_what_it_would_drop_and_then_drops_it(invoke, filled):
+    first = str(TODAY - dt.timedelta(days=3))
+
+    def purge(*options):
+        result = invoke("purge", "--days", 2, *options, "--json", FOOTFALL_DSN=filled)
+        assert result.exit_code == 0
+        printed = json.loads(result.stdout)
+        assert printed["first_kept"] == str(TODAY - dt.timedelta(days=2))
+        return printed["dry_run"], {day: n for day, n in printed["rows"].items() if n}
+
+    assert purge("--dry-run") == (True, {first: 2})
+    assert purge() == (False, {first: 2})
+    assert purge() == (False, {})
+    with psycopg.connect(filled) as connection:
+        found = connection.execute("SELECT count(*) FROM footfall.feature_events").fetchone()
+    assert found == (3,)
+
+
+def test_purge_in_words(invoke, filled):
+    result = invoke("purge", "--days", 2, "--dry-run", FOOTFALL_DSN=filled)
+    last = result.output.splitlines()[-1]
+    assert re.fullmatch(
+        rf"2 observations of \d days would be dropped; kept from {TODAY - dt.timedelta(days=2)} on",
+        last,
+    )
+
+
+def test_purge_keeps_the_retention_unless_told_otherwise(invoke, filled):
+    result = invoke("purge", "--json", FOOTFALL_DSN=filled, TELEMETRY_RETENTION_DAYS="9")
+    assert json.loads(result.stdout)["first_kept"] == str(TODAY - dt.timedelta(days=9))
+
+
+def test_migrate_says_what_it_did(invoke, empty_database):
+    result = invoke("migrate", "--catalog", CATALOG, FOOTFALL_DSN=empty_database)
+    assert result.exit_code == 0
+    first, second = result.output.splitlines()
+    assert first == f"schema: empty -> {HEAD}"
+    assert second.startswith("columns added: feature_events.")
+    assert "feature_dims.provider" in second
+    again = invoke("migrate", "--catalog", CATALOG, FOOTFALL_DSN=empty_database)
+    assert again.output.splitlines() == [f"schema: {HEAD}", "columns added: none"]
+
+
+# What goes wrong: one line, status 1
+
+
+def assert_one_line(result, *said):
+    assert result.exit_code == 1, result.output
+    [line] = result.stderr.splitlines()
+    assert line.startswith("Error: ")
+    for each in said:
+        assert each in line
+
+
+def test_a_server_that_does_not_answer_is_said_plainly(invoke):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    dsn = f"postgresql://walker:secret@127.0.0.1:{port}/footfall"
+    for command in (
+        ["report", "usage"],
+        ["migrate", "--catalog", CATALOG],
+        ["up", "--catalog", CATALOG],
+    ):
+        result = invoke(*command, FOOTFALL_DSN=dsn)
+        assert_one_line(result, "Postgres cannot be reached", "Connection refused", "Check the DSN")
+        assert "secret" not in result.output
+
+
+def test_a_server_that_refuses_the_password_is_said_plainly(invoke, postgres_server):
+    wrong = make_conninfo(postgres_server, password="secret")
+    result = invoke("up", "--catalog", CATALOG, FOOTFALL_DSN=wrong)
+    assert_one_line(result, "Postgres cannot be reached", "authentication failed")
+    assert "secret" not in result.output
+
+
+def test_a_user_who_does_not_own_the_database_is_said_plainly(
+    invoke, postgres_server, empty_database
+):
+    with psycopg.connect(postgres_server, autocommit=True) as connection:
+        connection.execute("CREATE ROLE footfall_guest LOGIN PASSWORD 'guest'")
+        try:
+            guest = make_conninfo(empty_database, user="footfall_guest", password="guest")
+            result = invoke("migrate", "--catalog", CATALOG, FOOTFALL_DSN=guest)
+        finally:
+            connection.execute("DROP ROLE footfall_guest")
+    assert_one_line(result, "Postgres refused", "does the DSN's user own the database?")
+
+
+def test_a_database_of_a_newer_footfall_is_left_alone(invoke, store_database):
+    with psycopg.connect(store_database) as connection:
+        connection.execute("UPDATE footfall.alembic_version SET version_num = '9999'")
+    for command in ("migrate", "up"):
+        result = invoke(command, "--catalog", CATALOG, FOOTFALL_DSN=store_database)
+        assert_one_line(result, "schema 9999", "update Footfall")
+
+
+def test_a_catalog_that_does_not_fit_the_tables_is_said_plainly(invoke, store_database, tmp_path):
+    other = tmp_path / "other.yaml"
+    other.write_text(
+        "product: other\nattributes: {note: {type: int}}\n"
+        "events: {other.used: {surface: web, feature: x, attributes: [note]}}\n"
+    )
+    result = invoke("up", "--catalog", other, FOOTFALL_DSN=store_database)
+    assert_one_line(result, "attribute note: the catalog needs bigint", "another name")
+
+
+def test_a_data_directory_that_cannot_be_written_is_said_plainly(invoke, tmp_path):
+    (tmp_path / "file").write_text("")
+    home = tmp_path / "file" / "home"
+    for command in (["up", "--catalog", CATALOG], ["report", "usage"]):
+        assert_one_line(invoke(*command, FOOTFALL_HOME=str(home)), str(home), "set FOOTFALL_HOME")
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+def test_a_port_in_use_is_said_plainly(store_database, tmp_path, protocol):
+    """In a process of its own: gRPC's core writes past Python's standard error."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = write_config(tmp_path, **{protocol: port})
+        process = subprocess.run(
+            [*FOOTFALL, "up", "--config", config],
+            env=environment(FOOTFALL_DSN=store_database),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert (process.returncode, process.stdout) == (1, "")
+    [line] = process.stderr.splitlines()
+    assert f"port {port} on 127.0.0.1 is in use" in line
+
+
+def write_config(folder, grpc=0, http=0):
+    config = folder / "collector.yaml"
+    config.write_text(
+        f"processors: {{footfall: {{catalog: {CATALOG}}}}}\n"
+        "receivers: {otlp: {protocols: {"
+        f"grpc: {{endpoint: '127.0.0.1:{grpc}'}}, http: {{endpoint: '127.0.0.1:{http}'}}}}}}}}\n"
+    )
+    return config
+
+
+# The collector as a process
+
+
+@pytest.fixture(scope="module")
+def home():
+    """A FOOTFALL_HOME whose embedded Postgres the tests below share, one after the other."""
+    directory = make_directory()
+    yield directory
+    assert not postgres_of(directory)
+    subprocess.run(["rm", "-rf", directory], check=True)
+
+
+def postgres_of(home: Path) -> list[int]:
+    """The processes of the embedded server: their working directory is the cluster."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (entry / "cwd").readlink().is_relative_to(home):
+                found.append(int(entry.name))
+    return found
+
+
+@contextlib.contextmanager
+def up(home, tmp_path):
+    """`footfall up` on free ports; yields the process and its HTTP address."""
+    process = subprocess.Popen(
+        [*FOOTFALL, "up", "--config", write_config(tmp_path)],
+        env=environment(FOOTFALL_HOME=str(home)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            said = [process.stdout.readline() for _ in range(4)]
+            yield process, said
+        finally:
+            process.kill()
+
+
+def send(said, body):
+    [address] = re.findall(r"OTLP/HTTP\s+(http://\S+)", "".join(said))
+    headers = {"content-type": "application/x-protobuf"}
+    sent = urllib.request.Request(f"{address}/v1/traces", body, headers)
+    with urllib.request.urlopen(sent) as response:
+        assert response.status == 200
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_up_collects_until_it_is_told_to_stop_and_leaves_no_process_behind(home, tmp_path, number):
+    with up(home, tmp_path) as (process, said):
+        assert said[0] == "Footfall collects testbed into an embedded Postgres.\n"
+        assert re.fullmatch(r"  OTLP/gRPC  http://127\.0\.0\.1:\d+\n", said[1])
+        assert re.fullmatch(r"  OTLP/HTTP  http://127\.0\.0\.1:\d+\n", said[2])
+        assert "footfall report usage" in said[3]
+        send(said, request("shop.order"))
+        process.send_signal(number)
+        output, errors = process.communicate()
+        assert (process.returncode, errors) == (0, "")
+        assert output == "Stopping: finishing the requests under way ...\n"
+    assert not postgres_of(home)
+
+
+def test_reports_join_the_running_collector_and_the_data_stays(home, tmp_path):
+    def count():
+        command = [*FOOTFALL, "report", "usage", "--json"]
+        output = subprocess.check_output(command, env=environment(FOOTFALL_HOME=str(home)))
+        return sum(row["count"] for row in json.loads(output)["rows"])
+
+    with up(home, tmp_path) as (process, said):
+        before = count()
+        send(said, request("shop.order", "shop.order"))
+        assert count() == before + 2
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 0
+    assert count() == before + 2
+    assert not postgres_of(home)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_after_kill_9_no_postgres_is_left_and_the_next_start_has_the_data(home, tmp_path):
+    with up(home, tmp_path) as (process, said):
+        send(said, request("shop.visit.open"))
+        process.kill()
+    deadline = time.monotonic() + 30
+    while postgres_of(home):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    with up(home, tmp_path) as (process, said):
+        send(said, request("shop.visit.close"))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 0
+    command = [*FOOTFALL, "report", "usage", "--json"]
+    rows = json.loads(subprocess.check_output(command, env=environment(FOOTFALL_HOME=str(home))))[
+        "rows"
+    ]
+    visits = {row["action"]: row["count"] for row in rows if row["event"] == "shop.visit"}
+    assert visits == {"open": 1, "close": 1}
+
+
+# What is documented
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+COMMANDS = main.list_commands(None)
+
+
+def test_all_commands_are_there():
+    assert {"up", "report", "migrate", "purge", "validate"} <= set(COMMANDS)
+
+
+def row_of(name):
+    [row] = re.findall(rf"^\| `footfall {name}\b.*$", DOCUMENT, re.MULTILINE)
+    return row
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_is_documented_with_its_options(name):
+    command = main.get_command(None, name)
+    options = {o for p in command.params for o in p.opts if o.startswith("--")}
+    assert set(re.findall(r"`(--[a-z-]+)`", row_of(name))) == options
+    for option in options:
+        assert re.search(rf"^\| `{option}[ `]", DOCUMENT, re.MULTILINE), option
+    assert command.help
+
+
+def test_every_documented_command_exists():
+    assert set(re.findall(r"^\| `footfall (\w+)", DOCUMENT, re.MULTILINE)) == set(COMMANDS)
+
+
+def test_the_reports_are_documented():
+    names = main.get_command(None, "report").params[0].type.choices
+    assert all(f"`{name}`" in row_of("report") for name in names)

@@ -1,0 +1,369 @@
+import os
+import re
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from conftest import CATALOG
+from footfall_collector import config
+from footfall_collector.config import load_config, load_store
+from footfall_exporters.embedded import default_directory
+from footfall_exporters.postgres import PostgresConfig
+from footfall_processors import DocumentError, Hash
+
+SALT = "a salt of thirty-two bytes or more"
+SMALL = """
+product: small
+events:
+  small.used: {surface: web, feature: small}
+"""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "events.yaml").write_text(SMALL)
+    return tmp_path
+
+
+@pytest.fixture
+def write(folder):
+    """Writes a configuration and returns its path."""
+
+    def write(text):
+        path = folder / "collector.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def mistakes(path, environment=None, read=load_config, **options):
+    with pytest.raises(DocumentError) as error:
+        read(path, environment or {}, **options)
+    return {(m.line, m.path, m.message) for m in error.value.mistakes}
+
+
+# What is read
+
+
+def test_every_key_is_optional(write):
+    loaded = load_config(write(""), {})
+    assert (loaded.grpc, loaded.http) == ("127.0.0.1:4317", "127.0.0.1:4318")
+    assert loaded.signals == ("traces", "metrics")
+    assert loaded.static_salts == {}
+    assert loaded.postgres == PostgresConfig(
+        dsn=None, data_directory=None, retention_days=30, rollup_retention_days=400
+    )
+    assert loaded.catalog.products == ("small",)
+
+
+def test_a_whole_configuration_is_read(write, folder):
+    (folder / "more.yaml").write_text(SMALL.replace("small", "more"))
+    loaded = load_config(
+        write(f"""
+            receivers: {{otlp: {{protocols: {{grpc: {{endpoint: "[::1]:14317"}}, http: null}}}}}}
+            processors: {{footfall: {{catalog: [events.yaml, more.yaml], hash_salt: {SALT}}}}}
+            exporters:
+              postgres:
+                dsn: postgresql://someone@database/footfall
+                data_directory: /srv/footfall
+                retention_days: 8
+                rollup_retention_days: 1000
+            service:
+              pipelines: {{traces: {{receivers: [otlp], processors: [footfall], exporters: [postgres]}}}}
+        """),
+        {},
+    )
+    assert (loaded.grpc, loaded.http, loaded.signals) == ("[::1]:14317", None, ("traces",))
+    assert loaded.static_salts == {(Hash.STATIC, 0): SALT.encode()}
+    assert loaded.postgres == PostgresConfig(
+        dsn="postgresql://someone@database/footfall",
+        data_directory="/srv/footfall",
+        retention_days=8,
+        rollup_retention_days=1000,
+    )
+    assert loaded.catalog.products == ("small", "more")
+
+
+def test_without_a_file_the_environment_and_the_defaults_count(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert load_config(None, {}).catalog.products == ("small",)
+    loaded = load_config(
+        None,
+        {
+            "TELEMETRY_CATALOG": str(CATALOG),
+            "TELEMETRY_HASH_SALT": SALT,
+            "TELEMETRY_RETENTION_DAYS": "9",
+            "FOOTFALL_DSN": "host=/run/postgresql dbname=footfall",
+        },
+    )
+    assert loaded.catalog.products == ("testbed",)
+    assert list(loaded.static_salts.values()) == [SALT.encode()]
+    assert loaded.postgres.retention_days == 9
+    assert loaded.postgres.dsn == "host=/run/postgresql dbname=footfall"
+
+
+def test_the_file_wins_over_the_environment(write):
+    path = write("exporters: {postgres: {retention_days: 10}}")
+    environment = {"TELEMETRY_RETENTION_DAYS": "20", "FOOTFALL_DSN": "dbname=from_environment"}
+    loaded = load_config(path, environment)
+    assert loaded.postgres.retention_days == 10
+    assert loaded.postgres.dsn == "dbname=from_environment"
+
+
+def test_empty_variables_are_as_good_as_none(write):
+    environment = dict.fromkeys(config.ENVIRONMENT, "")
+    assert load_config(write(""), environment) == load_config(write(""), {})
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ('"${env:DSN}"', "dbname=a"),
+        ('"host=b ${env:DSN} user=$${env:DSN}"', "host=b dbname=a user=${env:DSN}"),
+        ('"${env:NOWHERE:-dbname=c}"', "dbname=c"),
+        ('"${env:DSN:-dbname=c}"', "dbname=a"),
+        ('"${env:NOWHERE:-}"', None),
+        ('"password=a$b"', "password=a$b"),
+    ],
+)
+def test_references_to_the_environment_are_expanded(write, written, expected):
+    path = write(f"exporters: {{postgres: {{dsn: {written}}}}}")
+    assert load_config(path, {"DSN": "dbname=a"}).postgres.dsn == expected
+
+
+def test_a_number_may_come_from_the_environment(write):
+    path = write('exporters: {postgres: {retention_days: "${env:DAYS}"}}')
+    assert load_config(path, {"DAYS": "12"}).postgres.retention_days == 12
+
+
+def test_the_catalog_is_looked_for_beside_the_configuration(write, folder, monkeypatch):
+    path = write("")
+    monkeypatch.chdir("/")
+    assert load_config(path, {}).catalog.products == ("small",)
+
+
+def test_the_catalogs_of_the_environment_are_found_from_here_and_joined_as_in_path(
+    write, folder, monkeypatch
+):
+    path = write("")
+    (folder / "here").mkdir()
+    for name in ("one", "two"):
+        (folder / "here" / f"{name}.yaml").write_text(SMALL.replace("small", name))
+    monkeypatch.chdir(folder / "here")
+    environment = {"TELEMETRY_CATALOG": os.pathsep.join(["one.yaml", "two.yaml"])}
+    assert load_config(path, environment).catalog.products == ("one", "two")
+
+
+def test_a_catalog_that_is_given_wins_and_is_found_from_here(write):
+    loaded = load_config(write(""), {"TELEMETRY_HASH_SALT": SALT}, catalog=str(CATALOG))
+    assert loaded.catalog.products == ("testbed",)
+
+
+def test_commands_without_a_catalog_read_the_store_alone(write, folder):
+    path = write(
+        "exporters: {postgres: {dsn: dbname=a}}\nprocessors: {footfall: {catalog: nowhere.yaml}}"
+    )
+    assert load_store(path, {}).dsn == "dbname=a"
+    assert load_store(None, {"FOOTFALL_DSN": "dbname=b"}).dsn == "dbname=b"
+    assert mistakes(write("exporters: {postgres: {dns: dbname=a}}"), read=load_store)
+
+
+def test_the_embedded_server_has_a_place_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("FOOTFALL_HOME", str(tmp_path))
+    assert default_directory() == tmp_path / "postgres"
+
+
+# What is refused
+
+
+def test_every_mistake_is_listed_with_its_line_and_path(write):
+    path = write("""\
+receivers:
+  otlp:
+    protocols:
+      grpc: {endpoint: 4317}
+      http: {endpoint: "localhost:70000"}
+    http: 1
+processors:
+  footfal: {}
+exporters:
+  postgres:
+    retention_days: 3
+    rollup_retention_days: many
+service:
+  pipelines: {traces: {exporters: [clickhouse]}}
+""")
+    found = mistakes(path)
+    assert {(line, where) for line, where, _ in found} == {
+        (4, "receivers.otlp.protocols.grpc.endpoint"),
+        (6, "receivers.otlp.http"),
+        (8, "processors.footfal"),
+        (11, "exporters.postgres.retention_days"),
+        (12, "exporters.postgres.rollup_retention_days"),
+    }
+    by_path = {where: message for _, where, message in found}
+    assert 'did you mean "footfall"?' in by_path["processors.footfal"]
+    assert ">= 8" in by_path["exporters.postgres.retention_days"]
+
+
+def test_mistakes_that_the_types_do_not_show_are_listed_too(write):
+    path = write("""\
+receivers: {otlp: {protocols: {http: {endpoint: "localhost:70000"}}}}
+processors: {footfall: {hash_salt: short}}
+exporters: {postgres: {dsn: "a password = walker's"}}
+service:
+  pipelines:
+    traces: {exporters: [clickhouse], receivers: [otlp, zipkin]}
+    logs: {}
+""")
+    assert mistakes(path) == {
+        (1, "receivers.otlp.protocols.http.endpoint", "the port must be at most 65535"),
+        (2, "processors.footfall.hash_salt", "TELEMETRY_HASH_SALT must be at least 32 bytes; make one with"
+            " `openssl rand -hex 32`."),
+        (3, "exporters.postgres.dsn", "is not a libpq connection string, such as"
+            " postgresql://user@host/database"),
+        (6, "service.pipelines.traces.exporters", "must be [postgres]"),
+        (6, "service.pipelines.traces.receivers", "must be [otlp]"),
+        (7, "service.pipelines.logs", "is not a signal that is taken (known: traces, metrics)"),
+    }  # fmt: skip
+
+
+def test_the_catalogs_mistakes_are_listed_with_those_of_the_configuration(write, folder):
+    (folder / "events.yaml").write_text("product: small\nevents: {small.used: {surface: web}}\n")
+    for text in (
+        "exporters: {postgres: {retention_days: 3}}",
+        "processors: {footfall: {hash_salt: short}}",
+    ):
+        with pytest.raises(DocumentError) as error:
+            load_config(write(text), {})
+        files = sorted(Path(m.file).name for m in error.value.mistakes)
+        assert files == ["collector.yaml", "events.yaml"]
+
+
+def test_a_collector_without_a_catalog_does_not_start(write, folder):
+    assert mistakes(write("processors: {footfall: {catalog: []}}")) == {
+        (1, "processors.footfall.catalog", "must name at least one file")
+    }
+    (folder / "events.yaml").unlink()
+    assert mistakes(write("")) == {(1, "", "cannot be read: No such file or directory")}
+
+
+def test_a_collector_that_listens_nowhere_does_not_start(write):
+    path = write("receivers: {otlp: {protocols: {grpc: null, http: null}}}")
+    assert mistakes(path) == {(1, "receivers.otlp.protocols", "leave at least one protocol on")}
+
+
+def test_a_static_hash_needs_a_salt(write):
+    path = write("exporters: {postgres: {retention_days: 10}}")
+    assert mistakes(path, catalog=str(CATALOG)) == {
+        (
+            1,
+            "processors.footfall.hash_salt",
+            "the catalog has `hash: static`: set TELEMETRY_HASH_SALT",
+        )
+    }
+
+
+def test_a_missing_variable_is_named_with_what_to_do(write):
+    path = write('\nexporters: {postgres: {dsn: "${env:MY_DSN}"}}')
+    [(line, where, message)] = mistakes(path)
+    assert (line, where) == (2, "exporters.postgres.dsn")
+    assert "MY_DSN is not set" in message
+    assert "${env:MY_DSN:-default}" in message
+
+
+def test_a_wrong_variable_is_named(write):
+    [(_, where, message)] = mistakes(write(""), {"TELEMETRY_RETENTION_DAYS": "3"})
+    assert where == "exporters.postgres.retention_days"
+    assert message.endswith("(set by TELEMETRY_RETENTION_DAYS)")
+
+
+@pytest.mark.parametrize("text", ["- a list", "just text", "a: [", "\x00"])
+def test_what_is_no_mapping_is_refused(write, text):
+    [(_, _, message)] = mistakes(write(text))
+    assert "\n" not in message
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    assert mistakes(tmp_path / "nowhere.yaml") == {
+        (1, "", "cannot be read: No such file or directory")
+    }
+
+
+@pytest.mark.parametrize(
+    "text", ["exporters: {postgres: {dsn: [walker]}}", "processors: {footfall: walker}"]
+)
+def test_mistakes_do_not_echo_values(write, text):
+    assert all("walker" not in message for _, _, message in mistakes(write(text)))
+
+
+# What is documented
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+
+
+def keys_of(shape, prefix=""):
+    """Every key of a configuration file, as the document names it."""
+    for each in msgspec.structs.fields(shape):
+        path = f"{prefix}{each.encode_name}"
+        inner = next(
+            (a for a in getattr(each.type, "__args__", (each.type,))
+             if isinstance(a, type) and issubclass(a, msgspec.Struct)),
+            None,
+        )  # fmt: skip
+        if inner is not None and inner is not config.PipelineConfig:
+            yield from keys_of(inner, f"{path}.")
+        else:
+            yield path
+
+
+def test_there_are_keys_to_document():
+    assert {
+        "receivers.otlp.protocols.grpc.endpoint",
+        "exporters.postgres.dsn",
+        "service.pipelines",
+    } <= set(keys_of(config.File))
+
+
+@pytest.mark.parametrize("key", [*keys_of(config.File)])
+def test_every_key_is_documented(key):
+    assert f"`{key}`" in DOCUMENT
+
+
+def test_every_documented_key_exists():
+    documented = set(re.findall(r"^\| `([a-z_]+\.[a-z_.]+)`", DOCUMENT, re.MULTILINE))
+    assert documented == set(keys_of(config.File))
+
+
+def variables_read():
+    """Every variable of Footfall's own that the code speaks of."""
+    root = Path(__file__).parents[2]
+    rooms = ("processors", "instrumentation", "exporters", "collector")
+    text = "".join(
+        p.read_text(encoding="utf-8") for room in rooms for p in (root / room).rglob("*.py")
+    )
+    return set(re.findall(r"\b(?:TELEMETRY|FOOTFALL|OTEL)_[A-Z_]*[A-Z]\b", text))
+
+
+@pytest.mark.parametrize("variable", sorted(variables_read() | set(config.ENVIRONMENT)))
+def test_every_variable_is_documented(variable):
+    assert f"`{variable}`" in DOCUMENT
+
+
+def defaults():
+    postgres = PostgresConfig()
+    return {
+        "receivers.otlp.protocols.grpc.endpoint": config.GrpcConfig().endpoint,
+        "receivers.otlp.protocols.http.endpoint": config.HttpConfig().endpoint,
+        "processors.footfall.catalog": config.FootfallConfig().catalog,
+        "exporters.postgres.retention_days": postgres.retention_days,
+        "exporters.postgres.rollup_retention_days": postgres.rollup_retention_days,
+    }
+
+
+@pytest.mark.parametrize("key", defaults())
+def test_the_documented_default_is_the_default(key):
+    [row] = [line for line in DOCUMENT.splitlines() if line.startswith(f"| `{key}`")]
+    assert f"| `{defaults()[key]}` |" in row

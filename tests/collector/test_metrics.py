@@ -1,0 +1,331 @@
+import datetime as dt
+import math
+
+import pytest
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
+
+from footfall_collector import metrics
+from footfall_processors import Loss, Policy
+
+NOW = dt.datetime(2026, 11, 18, 10, 30, tzinfo=dt.UTC)
+NOW_NS = int(NOW.timestamp()) * 10**9
+NOW_US, HOUR_US = NOW_NS // 1000, 3600 * 10**6
+SECOND, DAY = 10**9, 86_400 * 10**9
+START = NOW_NS - 3600 * SECOND
+DELTA, CUMULATIVE = 1, 2
+
+
+@pytest.fixture(scope="module")
+def policy(catalog):
+    return Policy(catalog)
+
+
+def point(number=1, *, time=NOW_NS, start=START, **attributes):
+    found = NumberDataPoint(time_unix_nano=time, start_time_unix_nano=start)
+    if isinstance(number, int):
+        found.as_int = number
+    elif number is not None:
+        found.as_double = number
+    for key, text in attributes.items():
+        found.attributes.add(key=key.replace("__", ".")).value.string_value = text
+    return found
+
+
+class Request:
+    """An ExportMetricsServiceRequest of one resource, built up metric by metric."""
+
+    def __init__(self, **resource):
+        self.message = ExportMetricsServiceRequest()
+        self._group = self.message.resource_metrics.add()
+        for key, text in resource.items():
+            self._group.resource.attributes.add(
+                key=key.replace("__", ".")
+            ).value.string_value = text
+        self._scope = self._group.scope_metrics.add()
+
+    def sum(self, *points, name="shop.ping", temporality=CUMULATIVE, monotonic=True):
+        metric = self._scope.metrics.add(name=name)
+        metric.sum.aggregation_temporality = temporality
+        metric.sum.is_monotonic = monotonic
+        metric.sum.data_points.extend(points)
+        return self
+
+    def delta(self, *points, **options):
+        return self.sum(*points, temporality=DELTA, **options)
+
+    def other(self, kind, *points, name="shop.ping"):
+        metric = self._scope.metrics.add(name=name)
+        getattr(metric, kind).SetInParent()
+        if points:
+            getattr(metric, kind).data_points.extend(points)
+        return self
+
+    def decoded_by(self, policy):
+        return metrics.decode(policy, self.message.SerializeToString(), NOW_US)
+
+
+def counts(batch):
+    """(event, action, status, enums, hour from now) → count."""
+    return {
+        (
+            d.event,
+            d.action,
+            d.status,
+            d.enums,
+            (hour - NOW_US // HOUR_US * HOUR_US) // HOUR_US,
+        ): number
+        for (hour, d), number in batch.counts.items()
+    }
+
+
+def test_a_delta_counts_as_it_stands_in_the_hour_of_its_time(policy):
+    batch = (
+        Request()
+        .delta(point(3), point(4), point(5, time=NOW_NS - 3600 * SECOND, start=START - 1))
+        .decoded_by(policy)
+    )
+    assert counts(batch) == {
+        ("shop.ping", "invoke", "ok", (), 0): 7,
+        ("shop.ping", "invoke", "ok", (), -1): 5,
+    }
+    assert (batch.points, batch.losses, batch.signal, batch.times) == ((), {}, "metrics", ())
+
+
+def test_a_delta_needs_no_start(policy):
+    assert counts(Request().delta(point(3, start=0)).decoded_by(policy)) == {
+        ("shop.ping", "invoke", "ok", (), 0): 3
+    }
+
+
+def test_declared_attributes_make_the_dimension(policy):
+    batch = (
+        Request(service__name="shop")
+        .delta(
+            point(1, feature__action="success", provider="smz3"),
+            point(2, feature__action="failure", provider="smz3", error__type="TimeoutError"),
+            point(4, feature__action="failure", provider="walker"),
+            name="shop.order",
+        )
+        .decoded_by(policy)
+    )
+    smz3 = (("provider", "smz3"),)
+    assert counts(batch) == {
+        ("shop.order", "success", "ok", smz3, 0): 1,
+        ("shop.order", "failure", "timeout", smz3, 0): 2,
+        ("shop.order", "failure", "error", (), 0): 4,
+    }
+    assert {d.service for _, d in batch.counts} == {"shop"}
+    assert {d.error_type for _, d in batch.counts} == {None, "provider_timeout", "unexpected_error"}
+    assert batch.losses == {Loss.ENUM_VALUE: 1}
+
+
+def test_a_metric_may_carry_its_action_in_its_name(policy):
+    batch = Request().delta(point(6), name="shop.order.failure").decoded_by(policy)
+    assert counts(batch) == {("shop.order", "failure", "error", (), 0): 6}
+
+
+def test_a_cumulative_counter_becomes_a_point_of_its_series(policy):
+    batch = Request(service__instance__id="one").sum(point(41)).decoded_by(policy)
+    (found,) = batch.points
+    assert (found.value, found.start_us, found.time_us) == (41, START // 1000, NOW_US)
+    assert found.dimension.event == "shop.ping"
+    assert (len(found.stream), len(found.series)) == (16, 16)
+    assert (batch.counts, batch.losses) == ({}, {})
+
+
+def one_point(policy, number=1, start=START, attributes=(), **resource):
+    """The point of a one-point request."""
+    sent = point(number, start=start, **dict(attributes))
+    batch = Request(**resource).sum(sent, name="shop.order").decoded_by(policy)
+    (found,) = batch.points
+    return found
+
+
+def test_later_exports_of_a_counter_belong_to_the_same_series(policy):
+    resource = {"service__name": "shop", "service__instance__id": "one"}
+    first, second = (one_point(policy, number, **resource) for number in (1, 2))
+    assert (first.stream, first.series) == (second.stream, second.series)
+
+
+@pytest.mark.parametrize(
+    ("start", "resource"),
+    [
+        (START, {"service__name": "shop", "service__instance__id": "two"}),
+        (START, {"service__name": "cafe", "service__instance__id": "one"}),
+        (START + 1, {"service__name": "shop", "service__instance__id": "one"}),
+    ],
+    ids=["another instance", "another service", "restarted"],
+)
+def test_another_process_is_another_stream(policy, start, resource):
+    known = one_point(policy, service__name="shop", service__instance__id="one")
+    other = one_point(policy, start=start, **resource)
+    assert known.stream != other.stream
+    assert known.series != other.series
+
+
+def test_another_dimension_is_another_series_of_the_same_stream(policy):
+    points = [
+        one_point(policy, attributes=attributes.items())
+        for attributes in (
+            {},
+            {"provider": "smz3"},
+            {"provider": "smr"},
+            {"feature__action": "failure"},
+            {"feature__action": "failure", "feature__status": "denied"},
+            {"feature__action": "failure", "error__type": "out_of_stock"},
+        )
+    ]
+    assert len({p.stream for p in points}) == 1
+    assert len({p.series for p in points}) == len(points)
+
+
+def test_points_that_differ_only_in_what_nobody_declared_are_added_up(policy):
+    batch = (
+        Request()
+        .sum(
+            point(5, user__email="a@example.org"),
+            point(7, user__email="b@example.org", time=NOW_NS - SECOND),
+            point(11, provider="smz3"),
+            name="shop.order",
+        )
+        .decoded_by(policy)
+    )
+    assert sorted((p.value, p.time_us) for p in batch.points) == [(11, NOW_US), (12, NOW_US)]
+    assert batch.losses == {Loss.UNDECLARED_ATTRIBUTE: 2}
+
+
+def test_what_is_not_a_declared_counter_is_dropped_without_complaint(policy):
+    batch = (
+        Request()
+        .sum(point(1), point(2), name="http.server.requests")
+        .other("histogram", name="http.server.duration")
+        .other("gauge", point(20), name="process.memory")
+        .decoded_by(policy)
+    )
+    assert (batch.counts, batch.points) == ({}, ())
+    assert batch.losses == {Loss.UNDECLARED_EVENT: 4}
+    assert batch.rejected == 0
+
+
+def test_a_declared_name_on_another_kind_of_metric_is_no_count(policy):
+    batch = (
+        Request()
+        .other("gauge", point(3), point(4))
+        .other("histogram")
+        .other("exponential_histogram")
+        .other("summary")
+        .sum(point(5), monotonic=False)
+        .decoded_by(policy)
+    )
+    assert (batch.counts, batch.points) == ({}, ())
+    assert batch.losses == {Loss.UNSUPPORTED_METRIC: 6}
+
+
+@pytest.mark.parametrize("temporality", [DELTA, CUMULATIVE])
+@pytest.mark.parametrize("number", [-1, -0.5, math.nan, math.inf, -math.inf, 1e300, 10**12 + 1])
+def test_a_number_that_cannot_be_a_count_is_refused(policy, temporality, number):
+    batch = Request().sum(point(number), point(2), temporality=temporality).decoded_by(policy)
+    assert batch.losses == {Loss.MALFORMED: 1}
+    assert batch.rejected == 1
+    assert sum(batch.counts.values()) + sum(p.value for p in batch.points) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "kept"), [(None, 0), (0, 0), (2.0, 2), (2.6, 3), (10**12, 10**12)]
+)
+def test_a_number_is_counted_whole(policy, number, kept):
+    (found,) = Request().sum(point(number)).decoded_by(policy).points
+    assert found.value == kept
+
+
+def test_a_cumulative_counter_without_a_start_is_refused(policy):
+    batch = Request().sum(point(3, start=0)).decoded_by(policy)
+    assert (batch.points, batch.losses) == ((), {Loss.MALFORMED: 1})
+
+
+@pytest.mark.parametrize("temporality", [DELTA, CUMULATIVE])
+def test_a_point_that_ends_before_it_starts_is_refused(policy, temporality):
+    sent = point(3, start=NOW_NS + 1)
+    batch = Request().sum(sent, temporality=temporality).decoded_by(policy)
+    assert (batch.points, batch.counts, batch.losses) == ((), {}, {Loss.MALFORMED: 1})
+
+
+def test_a_sum_without_temporality_is_refused(policy):
+    assert Request().sum(point(3), temporality=0).decoded_by(policy).losses == {Loss.MALFORMED: 1}
+
+
+def test_a_point_without_a_recorded_value_is_refused(policy):
+    sent = point(3)
+    sent.flags = 1  # DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+    assert Request().sum(sent).decoded_by(policy).losses == {Loss.MALFORMED: 1}
+
+
+@pytest.mark.parametrize("time", [NOW_NS - 7 * DAY - 1000, NOW_NS + 300 * SECOND + 1000, 0])
+def test_a_point_outside_the_window_is_refused(policy, time):
+    batch = Request().delta(point(3, time=time, start=0)).decoded_by(policy)
+    assert (batch.counts, batch.losses, batch.rejected) == ({}, {Loss.OUT_OF_WINDOW: 1}, 1)
+
+
+@pytest.mark.parametrize("time", [NOW_NS - 7 * DAY, NOW_NS + 300 * SECOND])
+def test_a_point_at_the_edge_of_the_window_is_taken(policy, time):
+    batch = Request().delta(point(3, time=time, start=0)).decoded_by(policy)
+    assert sum(batch.counts.values()) == 3
+
+
+def test_an_expired_event_and_an_undeclared_action_are_refused(policy):
+    batch = (
+        Request()
+        .delta(point(3), name="shop.gone")
+        .delta(point(4, feature__action="explode"))
+        .decoded_by(policy)
+    )
+    assert batch.counts == {}
+    assert batch.losses == {Loss.EXPIRED_EVENT: 1, Loss.UNDECLARED_ACTION: 1}
+
+
+def test_exemplars_descriptions_and_units_are_not_looked_at(policy):
+    sent = point(3)
+    exemplar = sent.exemplars.add(as_int=99, trace_id=b"t" * 16)
+    exemplar.filtered_attributes.append(KeyValue(key="user.email"))
+    request = Request().delta(sent)
+    request._scope.metrics[0].description = "walker@example.org"
+    request._scope.metrics[0].unit = "{walker}"
+    batch = request.decoded_by(policy)
+    assert counts(batch) == {("shop.ping", "invoke", "ok", (), 0): 3}
+    assert batch.losses == {}
+
+
+def test_a_personal_value_in_the_resource_is_dropped_and_counted_once(policy):
+    batch = Request(service__name="walker@example.org").delta(point(1), point(1)).decoded_by(policy)
+    assert {d.service for _, d in batch.counts} == {None}
+    assert batch.losses == {Loss.RESOURCE_VALUE: 1}
+
+
+def test_the_sdks_own_tally_is_taken(policy):
+    batch = (
+        Request()
+        .sum(point(8, emitted_event="shop.order"), name="footfall.emitted")
+        .decoded_by(policy)
+    )
+    (found,) = batch.points
+    assert (found.dimension.surface, found.value) == ("footfall", 8)
+    assert found.dimension.enums == (("emitted_event", "shop.order"),)
+
+
+def test_an_empty_request_is_an_empty_batch(policy):
+    batch = metrics.decode(policy, b"", NOW_US)
+    assert (batch.counts, batch.points, batch.losses) == ({}, (), {})
+
+
+@pytest.mark.parametrize("body", [b"\xff", b"\x0a\x05abc", b"garbage"])
+def test_what_is_no_request_is_refused(policy, body):
+    with pytest.raises(DecodeError):
+        metrics.decode(policy, body, NOW_US)
+
+
+def test_equal_requests_and_no_others_have_equal_digests(policy):
+    digests = [Request().delta(point(number)).decoded_by(policy).digest for number in (1, 1, 2)]
+    assert digests[0] == digests[1] != digests[2]
