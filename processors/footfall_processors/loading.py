@@ -37,6 +37,8 @@ def load_catalog(paths: str | Path | Sequence[str | Path]) -> Catalog:
     """
     files = [paths] if isinstance(paths, str | Path) else list(paths)
     mistakes: list[Mistake] = []
+    if not files:
+        mistakes.append(Mistake("(catalog)", 1, "", "no file was named; name an events.yaml"))
     sources: list[tuple[Document, Source]] = []
     for path in files:
         try:

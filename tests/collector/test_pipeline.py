@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import datetime as dt
 import hashlib
 import hmac
@@ -63,13 +64,18 @@ def limit(patch, limits):
         patch.setattr(owner, name, value)
 
 
+@contextlib.contextmanager
+def limited(limits):
+    with pytest.MonkeyPatch.context() as patch:
+        limit(patch, limits)
+        yield
+
+
 @pytest.fixture(scope="module", params=[USUAL, SMALL], ids=["usual memos", "memos always full"])
 def shared(request, policy):
-    """One pipeline for all examples, with and without salts: what it remembers wrongly would show."""
-    with pytest.MonkeyPatch.context() as patch:
-        limit(patch, request.param)
-        clock = lambda: NOW_US * 1000 + 999  # noqa: E731
-        yield [(Pipeline(policy, salts, clock), salts) for salts in (SALTS, {})]
+    """Limits, and a pipeline for all examples, with and without salts: a wrong memory would show."""
+    clock = lambda: NOW_US * 1000 + 999  # noqa: E731
+    return request.param, [(Pipeline(policy, salts, clock), salts) for salts in (SALTS, {})]
 
 
 def decode(pipe, body):
@@ -246,8 +252,11 @@ thorough = settings(
 @thorough
 @given(body=REQUESTS)
 def test_a_request_means_what_a_plain_walk_over_the_official_classes_says(shared, body):
-    for pipe, salts in shared:
-        assert as_result(decode(pipe, body)) == expected(pipe, salts, reference.official(body))
+    limits, pipelines = shared
+    for pipe, salts in pipelines:
+        with limited(limits):
+            found = as_result(decode(pipe, body))
+        assert found == expected(pipe, salts, reference.official(body))
 
 
 @st.composite
@@ -273,13 +282,15 @@ def damaged(draw):
 @thorough
 @given(body=damaged() | st.binary(max_size=60))
 def test_damaged_bytes_mean_the_same_or_are_refused_and_nothing_else_happens(shared, body):
-    for pipe, salts in shared:
+    limits, pipelines = shared
+    for pipe, salts in pipelines:
         try:
             resources = list(reference.official(body))
         except DecodeError:
             resources = None
         try:
-            found = as_result(decode(pipe, body))
+            with limited(limits):
+                found = as_result(decode(pipe, body))
         except DecodeError:
             assert resources is None
             with pytest.raises(DecodeError):
@@ -503,8 +514,10 @@ async def test_a_long_request_lets_the_event_loop_run_between_slices(policy):
 
 def hostile_requests():
     """Requests in which nothing repeats itself: names, keys, values, resources, messages, shapes, days."""
-    for n in range(60):
-        end = NOW_US * 1000 - n % 8 * DAY
+    for n in range(120):
+        # By turns: other services and days, and always the same service today.
+        service, age = (f"service-{n}", n % 16 // 2 * DAY) if n % 2 else ("shop", 0)
+        end = NOW_US * 1000 - age
         attributes = [
             key_value(f"key{n}", string_value="x"),
             key_value("k" * 200 + str(n), string_value="x"),
@@ -512,18 +525,17 @@ def hostile_requests():
             key_value("guild_id", string_value=f"guild {n}"),
             key_value("team_id", int_value=1000 + n),
             key_value("note", string_value=f"note {n}"),
-            key_value("ratio", double_value=n / 61),
+            key_value("ratio", double_value=n / 121),
             key_value("seed", string_value=f"0d6bbde3-9f1d-4b58-9f0e-{n:012}"),
             key_value("error.type", string_value=f"Error{n}"),
-            key_value("feature.sample_rate", double_value=(n + 1) / 61),
+            key_value("feature.sample_rate", double_value=(n + 1) / 121),
         ]
         spans = [
             one_span("shop.survey", *attributes[n % 10 :], end=end),
             one_span(f"GET /users/{n}", *attributes[: n % 10], end=end),
             one_span(end=end, status=Status(code=2, message=f"user {n}")),
         ]
-        yield body_of(*spans, service=f"service-{n}")
-        yield body_of(*spans)
+        yield body_of(*spans, service=service)
 
 
 def test_no_memo_outgrows_its_limit(policy, monkeypatch):

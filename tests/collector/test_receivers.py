@@ -811,6 +811,7 @@ async def test_secrets_in_every_place_are_neither_stored_nor_logged_nor_answered
     catalog, own_server, own_database, caplog, capfd
 ):
     caplog.set_level(logging.DEBUG, "footfall")
+    caplog.set_level(logging.INFO, "uvicorn")
     secrets, answers = Secrets(), []
     headers = {
         "user-agent": secrets.text("user agent"),

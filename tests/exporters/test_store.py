@@ -368,6 +368,7 @@ async def test_a_counter_as_large_as_can_be_does_not_make_others_fail(
             await writer.consume(hostile)
     await writer.consume(batch(one_row()))
     assert stored(query)[0] == 1
+    assert query("SELECT max(count) FROM footfall.feature_counts") == [(10**12,)]
     with psycopg.connect(store_database) as connection:
         for name in postgres.REPORTS:
             report(connection, name, 7)

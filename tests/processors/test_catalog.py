@@ -418,3 +418,8 @@ def test_the_types_give_a_json_schema_for_editors():
     """`footfall_processors.catalog.Source` is the definition; an editor reads its schema."""
     schema = msgspec.json.schema(Source)
     assert set(schema["$defs"]) >= {"Attribute", "Event", "Source"}
+
+
+def test_no_file_at_all_is_refused():
+    with pytest.raises(DocumentError, match="no file was named"):
+        load_catalog([])

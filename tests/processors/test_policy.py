@@ -133,6 +133,8 @@ FLOW = [
     ({"feature.action": "invoke"}, True, ("invoke", "error", "unexpected_error")),
     ({"feature.action": "success"}, False, ("success", "ok", None)),
     ({"feature.action": "success"}, True, ("success", "ok", None)),
+    ({"feature.action": "failure", "feature.status": "ok"}, False,
+     ("failure", "error", "unexpected_error")),
     ({"feature.action": "success", "error.type": "timeout"}, False, ("success", "ok", None)),
     ({"feature.action": "failure"}, False, ("failure", "error", "unexpected_error")),
     ({"feature.action": "failure"}, True, ("failure", "error", "unexpected_error")),
