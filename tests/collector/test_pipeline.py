@@ -514,9 +514,8 @@ async def test_a_long_request_lets_the_event_loop_run_between_slices(policy):
 
 def hostile_requests():
     """Requests in which nothing repeats itself: names, keys, values, resources, messages, shapes, days."""
-    for n in range(120):
-        # By turns: other services and days, and always the same service today.
-        service, age = (f"service-{n}", n % 16 // 2 * DAY) if n % 2 else ("shop", 0)
+    for n in range(120):  # first other services and days, then always the same
+        service, age = (f"service-{n}", n % 8 * DAY) if n < 60 else ("shop", 0)
         end = NOW_US * 1000 - age
         attributes = [
             key_value(f"key{n}", string_value="x"),
