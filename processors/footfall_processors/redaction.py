@@ -108,7 +108,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], _Replacement], ...] = (
     (
         re.compile(
             rf"(?<![A-Za-z0-9_.])(?:\(?(?P<date>{_DATE})"
-            rf"|\+?\(?\d(?:{_GAP}{{0,2}}+(?!{_DATE})\d)*+)"
+            rf"|\+?\(?\d(?:{_GAP}{{0,2}}(?!{_DATE})\d)*)"  # not possessive: a group's is broken in 3.11.2
         ),
         _phone,
     ),
