@@ -25,7 +25,7 @@ class Purged:
 
 
 async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
-    """Drops observations of the days before the last `days` UTC days (today is the last of them).
+    """Drops observations of all days but today and the `days` UTC days before it.
 
     Raises:
         psycopg.Error: Postgres refused.
