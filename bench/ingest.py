@@ -219,7 +219,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=200, help="per round and concurrency")
+    parser.add_argument("--requests", type=int, default=300, help="per round and concurrency")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[4, 16, 64])
     options = parser.parse_args()
     console = Console()

@@ -70,7 +70,10 @@ class Atoms(dict[bytes, Atom]):
         """
         first = encoded[0]
         prefix = first[: first[1] + 2] if len(first) > 1 else b""
-        if prefix in self._undeclared and all(map(bytes.startswith, encoded, repeat(prefix))):
+        # What lies between two strings that begin alike begins like them.
+        if prefix in self._undeclared and all(
+            outermost(encoded).startswith(prefix) for outermost in (min, max)
+        ):
             return repeat(UNDECLARED, len(encoded))
         return map(self.__getitem__, encoded)
 

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from operator import attrgetter, sub
 
 from footfall_collector import wire
@@ -137,11 +138,12 @@ class Pipeline:
     def _part(self, columns: wire.Columns) -> "_Part":
         """The spans with their attributes classified."""
         known, stops = self.contexts.atoms, columns.stops
-        failed = map(self.contexts.statuses.__getitem__, columns.statuses)
+        failed: Iterable[bool] = repeat(False, len(columns.names))
+        if any(columns.statuses):
+            failed = map(self.contexts.statuses.__getitem__, columns.statuses)
         keys: list[Key]
-        if isinstance(
-            stops, range
-        ):  # a column per place; the last place holds the empty attributes
+        # Spans of one form have a column per place; the last place holds the empty attributes.
+        if isinstance(stops, range):
             places = (columns.attributes[n :: stops.step] for n in range(stops.step - 1))
             keys = list(zip(columns.names, failed, *map(known.column, places), strict=True))
         else:

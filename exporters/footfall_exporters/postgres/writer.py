@@ -14,6 +14,7 @@ import traceback
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, errors, sql
@@ -41,6 +42,14 @@ OPTIONS = (
     "-c synchronous_commit=on -c lock_timeout=10s -c statement_timeout=60s"
     " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
 )
+
+PATIENCE: dict[str, Any] = {
+    "application_name": "footfall",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "tcp_user_timeout": 30_000,
+}
+"""A Postgres that stops answering is given up after half a minute, not after the kernel's two hours."""
 
 
 @dataclass(slots=True, eq=False)
@@ -118,8 +127,7 @@ class Writer:
         except psycopg.Error as error:
             blames_data = (error.sqlstate or "").startswith(DATA_ERRORS)
             if blames_data and len(group) > 1:
-                for waiting in group:
-                    await self._commit([waiting])
+                await self._one_by_one(group)
                 return
             log.error("commit refused: %s", _describe(error))
             failure = Rejected("the store refuses this data") if blames_data else self._away()
@@ -127,8 +135,7 @@ class Writer:
                 _fail(waiting, failure)
         except Exception as error:  # a fault of ours must not end the loop, nor lose what was sent
             if len(group) > 1:
-                for waiting in group:
-                    await self._commit([waiting])
+                await self._one_by_one(group)
                 return
             # Where it happened, not its message: that may quote values.
             where = "".join(traceback.format_tb(error.__traceback__))
@@ -139,6 +146,15 @@ class Writer:
             for waiting in group:
                 if not waiting.done.done():
                     waiting.done.set_result(None)
+
+    async def _one_by_one(self, group: Sequence[_Waiting]) -> None:
+        """Commits each by itself, so that only the one at fault is refused."""
+        try:
+            for waiting in group:
+                await self._commit([waiting])
+        finally:  # cancelled: whoever has no answer yet is told to come again
+            for waiting in group:
+                _fail(waiting, Unavailable("shutting down"))
 
     async def _store(self, batches: Sequence[Batch]) -> None:
         connection = await self._connected()
@@ -246,7 +262,7 @@ class Writer:
     async def _connected(self) -> AsyncConnection:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = await AsyncConnection.connect(
-                self._dsn, autocommit=True, options=OPTIONS, application_name="footfall"
+                self._dsn, autocommit=True, options=OPTIONS, **PATIENCE
             )
         return self._connection
 
