@@ -25,7 +25,7 @@ from footfall_processors.errors import (
 )
 from footfall_processors.losses import Loss
 from footfall_processors.redaction import redact
-from footfall_processors.values import Value, clean, hashable
+from footfall_processors.values import clean, hashable
 
 SERVICES = 1000
 """Distinct (service, version, environment) kept apart; further ones lose these fields."""
@@ -235,10 +235,6 @@ class Policy:
             shape = Shape(dimension, sample_rate, self.catalog.columns(event))
             self._shapes[dimension, sample_rate] = shape
         return shape
-
-    def clean_value(self, key: str, value: Any) -> Value | None:
-        """A declared value, not hashed, as it is stored."""
-        return clean(self.catalog.attributes[key], value)
 
 
 _FIXED = {
