@@ -6,11 +6,11 @@ are bounded; a full one is emptied and fills again.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from typing import Any
 
-from footfall_collector import otlp
+from footfall_collector import otlp, wire
 from footfall_processors import (
     Atom,
     Attribute,
@@ -45,8 +45,7 @@ DAYS = 16
 """Days whose hashes are remembered at once; events are accepted over eight."""
 
 STOP = Atom(Role.IMPLIED)
-"""Stands for the empty attribute after each span's (`wire.Columns.attributes`)."""
-_Values = tuple[Value | None, ...]
+"""Stands for the mark after each span's attributes (`wire.MARK`)."""
 
 
 class Atoms(dict[bytes, Atom]):
@@ -57,14 +56,14 @@ class Atoms(dict[bytes, Atom]):
     """
 
     def __init__(self, policy: Policy) -> None:
-        super().__init__({b"": STOP})
+        super().__init__({wire.MARK: STOP})
         self._policy = policy
         self._seen: dict[str, int] = {}
         self._undeclared: set[bytes] = set()
         self._valid: dict[tuple[bytes, bytes], Atom] = {}
 
-    def column(self, encoded: Sequence[bytes]) -> Iterable[Atom]:
-        """The classes of attributes that stand at the same place in spans of one form.
+    def column(self, encoded: Sequence[bytes]) -> Atom | Iterator[Atom]:
+        """The classes of attributes that stand at the same place in spans of one form, or the class of all.
 
         They usually have the same key. When nobody declared it, their values need not be looked up.
         """
@@ -74,7 +73,7 @@ class Atoms(dict[bytes, Atom]):
         if prefix in self._undeclared and all(
             outermost(encoded).startswith(prefix) for outermost in (min, max)
         ):
-            return repeat(UNDECLARED, len(encoded))
+            return UNDECLARED
         return map(self.__getitem__, encoded)
 
     def __missing__(self, encoded: bytes) -> Atom:
@@ -117,7 +116,7 @@ class Atoms(dict[bytes, Atom]):
         self.clear()
         self._seen.clear()
         self._undeclared.clear()
-        self[b""] = STOP
+        self[wire.MARK] = STOP
 
 
 _STRING, _BOOL, _INT = b"\x0a", b"\x10", b"\x18"  # tags of AnyValue: string, bool, int
@@ -191,32 +190,49 @@ class Plan:
     losses: tuple[tuple[Loss, int], ...]
 
 
-Key = tuple[bytes, bool, *tuple[Atom, ...]]
-"""A span's encoded name, whether it failed, and the classes of its attributes."""
+Trait = bytes | bool | Atom
+"""What a plan depends on: a span's encoded name, whether it failed, the class of each attribute."""
+Form = tuple[Trait | None, ...]
+"""The traits that some spans have in common, in this order; None where they differ, empty when they may
+differ in their number."""
 
 
-class Plans(dict[Key, Plan]):
-    """Span → plan, for the spans of one service whose times share every salt."""
+class Plans:
+    """Plans for the spans of one service whose times share every salt."""
 
     def __init__(
         self, policy: Policy, service: Service, today: dt.date, values: Mapping[str, Values]
     ) -> None:
-        super().__init__()
         self._policy, self._service, self._today = policy, service, today
         self._values = values
+        self._forms: dict[Form, FormPlans] = {}
+        self._learned = 0
         self._extracts: dict[tuple[tuple[int, ...], tuple[str, ...]], Extract] = {}
 
-    def __missing__(self, key: Key) -> Plan:
-        name, failed, *atoms = key
+    def form(self, form: Form) -> "FormPlans":
+        """The plans of the spans that have these traits in common."""
+        plans = self._forms.get(form)
+        if plans is None:
+            plans = FormPlans(self, form)
+            if len(form) <= LONGEST:
+                self._learn()
+                self._forms[form] = plans
+        return plans
+
+    def make(self, name: bytes, failed: bool, atoms: Sequence[Atom]) -> Plan:
+        """What becomes of a span with these traits."""
+        self._learn()
         text = name.decode("utf-8", "replace")
         verdict = self._policy.judge(self._service, text, failed, atoms, self._today)
-        if len(self) >= ENTRIES:
-            self.clear()
+        return self._plan(verdict, len(atoms))
+
+    def _learn(self) -> None:
+        """Makes room for another form or plan."""
+        if self._learned >= ENTRIES:
+            self._learned = 0
+            self._forms.clear()
             self._extracts.clear()
-        plan = self._plan(verdict, len(atoms))
-        if len(name) + len(atoms) <= LONGEST:
-            self[key] = plan
-        return plan
+        self._learned += 1
 
     def _plan(self, verdict: Verdict, size: int) -> Plan:
         if verdict.shape is None:
@@ -240,6 +256,25 @@ class Plans(dict[Key, Plan]):
         return known
 
 
+class FormPlans(dict[tuple[Trait, ...], Plan]):
+    """The traits in which spans of one form differ → plan."""
+
+    def __init__(self, plans: Plans, form: Form) -> None:
+        super().__init__()
+        self._plans, self._form = plans, form
+
+    def __missing__(self, differing: tuple[Trait, ...]) -> Plan:
+        rest = iter(differing)
+        traits: Any = [next(rest) if trait is None else trait for trait in self._form] or differing
+        name, failed, *atoms = traits
+        plan = self._plans.make(name, failed, atoms)
+        if len(name) + len(atoms) <= LONGEST:
+            if len(self) >= ENTRIES:
+                self.clear()
+            self[differing] = plan
+        return plan
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Extract:
     """Picks values out of all spans' attributes.
@@ -252,17 +287,16 @@ class Extract:
     positions: tuple[int, ...]
     memos: tuple[Values, ...]
 
-    def rows(self, attributes: Sequence[bytes], stops: Sequence[int]) -> list[_Values]:
-        """The values of the spans whose attributes stop at these positions, a tuple for each."""
-        if not self.positions:
-            return [()] * len(stops)
-        columns = (
-            map(memo.__getitem__, _at(attributes, stops, position))
+    def columns(
+        self, attributes: Sequence[bytes], stops: Sequence[int]
+    ) -> list[list[Value | None]]:
+        """The values, by column, of the spans whose attributes stop at these positions."""
+        return [
+            list(map(memo.__getitem__, _at(attributes, stops, position)))
             if position
-            else repeat(None, len(stops))
+            else [None] * len(stops)
             for position, memo in zip(self.positions, self.memos, strict=True)
-        )
-        return list(zip(*columns, strict=True))
+        ]
 
 
 def _at(attributes: Sequence[bytes], stops: Sequence[int], position: int) -> Sequence[bytes]:

@@ -13,14 +13,13 @@ import datetime as dt
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from operator import attrgetter, sub
 
 from footfall_collector import wire
-from footfall_collector.memo import DAY_US, Contexts, Extract, Key, Plan, Plans
-from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Shape, Type, Value
+from footfall_collector.memo import DAY_US, Contexts, Extract, Form, Plan, Plans, Trait
+from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
 
@@ -51,13 +50,10 @@ def digest(path: str, sender: bytes, body: bytes) -> bytes:
 
 
 @dataclass(slots=True)
-class _Rows:
+class _Found:
     """A batch under construction."""
 
-    times: list[int] = field(default_factory=list)
-    durations: list[int | None] = field(default_factory=list)
-    shapes: list[Shape] = field(default_factory=list)
-    values: list[tuple[Value | None, ...]] = field(default_factory=list)
+    rows: list[Rows] = field(default_factory=list)
     counts: dict[tuple[int, Dimension], int] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
 
@@ -87,32 +83,29 @@ class Pipeline:
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
         """
-        rows = _Rows()
+        found = _Found()
         now_us = self.clock() // 1000
         stretch = 0
         for resource, spans in wire.resource_spans(body):
-            rows.losses[Loss.RESOURCE_VALUE] += self.contexts.service(resource)[1]
+            found.losses[Loss.RESOURCE_VALUE] += self.contexts.service(resource)[1]
             for start in range(0, len(spans), SLICE):
                 if stretch >= SLICE:
                     stretch = 0
                     await asyncio.sleep(0)
                 part = spans[start : start + SLICE]
                 stretch += len(part)
-                self._add(rows, resource, wire.columns(part), now_us)
+                self._add(found, resource, wire.columns(part), now_us)
         return Batch(
             digest=digest("/v1/traces", sender, body),
             signal="traces",
-            times=rows.times,
-            durations=rows.durations,
-            shapes=rows.shapes,
-            values=rows.values,
-            counts=rows.counts,
-            losses=+rows.losses,
+            rows=found.rows,
+            counts=found.counts,
+            losses=+found.losses,
         )
 
-    def _add(self, rows: _Rows, resource: bytes, columns: wire.Columns, now_us: int) -> None:
+    def _add(self, found: _Found, resource: bytes, columns: wire.Columns, now_us: int) -> None:
         """Adds one scope's spans, hour by hour: counts are kept per hour, salts per day."""
-        rows.losses[Loss.MALFORMED] += columns.malformed
+        found.losses[Loss.MALFORMED] += columns.malformed
         if not columns.names:
             return
         part = self._part(columns)
@@ -120,7 +113,7 @@ class Pipeline:
         low, high = now_us - PAST_US, now_us + FUTURE_US
         today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
         if low <= first and last <= high and first // HOUR_US == last // HOUR_US:  # nearly always
-            self._add_hour(rows, part, self.contexts.plans(resource, first, today))
+            self._add_hour(found, part, self.contexts.plans(resource, first, today))
             return
         by_hour: dict[int, list[int]] = {}
         for index, moment in enumerate(part.times):
@@ -128,30 +121,38 @@ class Pipeline:
             by_hour.setdefault(hour, []).append(index)
         outside = by_hour.pop(OUTSIDE, [])
         for index in outside:
-            plan = self.contexts.plans(resource, now_us, today)[part.keys[index]]
-            rows.losses[plan.refused or Loss.OUT_OF_WINDOW] += 1
+            plans = self.contexts.plans(resource, now_us, today).form(part.form)
+            plan = plans[part.keys[index]]
+            found.losses[plan.refused or Loss.OUT_OF_WINDOW] += 1
         for hour, indexes in by_hour.items():
             self._add_hour(
-                rows, part.take(indexes), self.contexts.plans(resource, hour * HOUR_US, today)
+                found, part.take(indexes), self.contexts.plans(resource, hour * HOUR_US, today)
             )
 
     def _part(self, columns: wire.Columns) -> "_Part":
         """The spans with their attributes classified."""
-        known, stops = self.contexts.atoms, columns.stops
-        failed: Iterable[bool] = repeat(False, len(columns.names))
+        known, stops, size = self.contexts.atoms, columns.stops, len(columns.names)
+        name = columns.names[0]
+        same_name = columns.names.count(name) == size
+        failed = None
         if any(columns.statuses):
             failed = map(self.contexts.statuses.__getitem__, columns.statuses)
-        keys: list[Key]
-        # Spans of one form have a column per place; the last place holds the empty attributes.
+        # Spans of one form have a column per place; the last place holds the marks.
         if isinstance(stops, range):
-            places = (columns.attributes[n :: stops.step] for n in range(stops.step - 1))
-            keys = list(zip(columns.names, failed, *map(known.column, places), strict=True))
+            places = [columns.attributes[n :: stops.step] for n in range(stops.step - 1)]
+            traits = [
+                name if same_name else iter(columns.names),
+                failed or False,
+                *map(known.column, places),
+            ]
+            form, keys = _split(traits, size)
         else:
             atoms = tuple(map(known.__getitem__, columns.attributes))
             groups = map(atoms.__getitem__, map(slice, [0, *[s + 1 for s in stops[:-1]]], stops))
-            spans = zip(columns.names, failed, groups, strict=True)
-            keys = [(name, fail, *group) for name, fail, group in spans]
+            spans = zip(columns.names, failed or [False] * size, groups, strict=True)
+            form, keys = (), [(name, fail, *group) for name, fail, group in spans]
         return _Part(
+            form=form,
             keys=keys,
             times=[end // 1000 for end in columns.ends],
             spreads=list(map(sub, columns.ends, columns.starts)),
@@ -159,33 +160,33 @@ class Pipeline:
             attributes=columns.attributes,
         )
 
-    def _add_hour(self, rows: _Rows, part: "_Part", plans: Plans) -> None:
+    def _add_hour(self, found: _Found, part: "_Part", plans: Plans) -> None:
         """Adds spans of one hour."""
-        chosen = list(map(plans.__getitem__, part.keys))
+        chosen = list(map(plans.form(part.form).__getitem__, part.keys))
         tally = Counter(chosen)
         if min(part.spreads) < 0 or any(map(_refused, tally)):
-            chosen, tally, part = self._without_refused(rows, part, chosen)
-        hour = part.times[0] // HOUR_US * HOUR_US if chosen else 0
+            chosen, tally, part = self._without_refused(found, part, chosen)
+        if not chosen:
+            return
+        hour = part.times[0] // HOUR_US * HOUR_US
         for plan, number in tally.items():
             counted = hour, plan.shape.dimension
-            rows.counts[counted] = rows.counts.get(counted, 0) + number
+            found.counts[counted] = found.counts.get(counted, 0) + number
             for reason, each in plan.losses:
-                rows.losses[reason] += each * number
-        rows.times.extend(part.times)
-        rows.shapes.extend(map(_shape, chosen))
-        rows.durations.extend(self._durations(part, chosen, tally))
-        rows.values.extend(_values(part, chosen, {plan.values for plan in tally}))
+                found.losses[reason] += each * number
+        durations = self._durations(part, chosen, tally)
+        found.rows.extend(_rows(part, chosen, durations, {plan.values for plan in tally}))
 
     def _without_refused(
-        self, rows: _Rows, part: "_Part", chosen: list[Plan]
+        self, found: _Found, part: "_Part", chosen: list[Plan]
     ) -> tuple[list[Plan], Counter[Plan], "_Part"]:
         """Leaves out, and counts, spans that are refused or end before they start."""
         kept: list[int] = []
         for index, (plan, spread) in enumerate(zip(chosen, part.spreads, strict=True)):
             if plan.refused is not None:
-                rows.losses[plan.refused] += 1
+                found.losses[plan.refused] += 1
             elif spread < 0:
-                rows.losses[Loss.MALFORMED] += 1
+                found.losses[Loss.MALFORMED] += 1
             else:
                 kept.append(index)
         chosen = [chosen[index] for index in kept]
@@ -203,7 +204,7 @@ class Pipeline:
         if any(plan.duration for plan in tally):
             for index, (plan, stop) in enumerate(zip(chosen, part.stops, strict=True)):
                 if plan.duration is not None:
-                    [(said,)] = plan.duration.rows(part.attributes, [stop])
+                    [[said]] = plan.duration.columns(part.attributes, [stop])
                     durations[index] = self._clamp(said) if isinstance(said, int) else None
         return durations
 
@@ -215,7 +216,8 @@ class Pipeline:
 class _Part:
     """Some spans of one resource, as columns of equal length, and all attributes they draw from."""
 
-    keys: list[Key]
+    form: Form
+    keys: list[tuple[Trait, ...]]
     times: list[int]
     spreads: list[int]
     stops: Sequence[int]
@@ -224,6 +226,7 @@ class _Part:
     def take(self, indexes: Sequence[int]) -> "_Part":
         """The spans at these positions."""
         return _Part(
+            form=self.form,
             keys=[self.keys[i] for i in indexes],
             times=[self.times[i] for i in indexes],
             spreads=[self.spreads[i] for i in indexes],
@@ -232,19 +235,31 @@ class _Part:
         )
 
 
-def _values(
-    part: _Part, chosen: Sequence[Plan], extracts: set[Extract]
-) -> list[tuple[Value | None, ...]]:
-    """Each row's values; spans that are extracted alike are extracted together."""
+def _split(
+    traits: Sequence[Trait | Iterator[Trait]], size: int
+) -> tuple[Form, list[tuple[Trait, ...]]]:
+    """What spans have in common, and in what each of them differs."""
+    form = tuple(None if isinstance(trait, Iterator) else trait for trait in traits)
+    differing = [trait for trait in traits if isinstance(trait, Iterator)]
+    return form, list(zip(*differing, strict=True)) if differing else [()] * size
+
+
+def _rows(
+    part: _Part, chosen: list[Plan], durations: list[int | None], extracts: set[Extract]
+) -> Iterator[Rows]:
+    """The spans' rows; those whose values are extracted alike together."""
+    shapes = list(map(_shape, chosen))
     if len(extracts) == 1:
         (extract,) = extracts
-        return extract.rows(part.attributes, part.stops)
+        yield Rows(part.times, durations, shapes, extract.columns(part.attributes, part.stops))
+        return
     groups: dict[Extract, list[int]] = {}
     for index, plan in enumerate(chosen):
         groups.setdefault(plan.values, []).append(index)
-    values: list[tuple[Value | None, ...]] = [()] * len(chosen)
     for extract, indexes in groups.items():
-        found = extract.rows(part.attributes, [part.stops[i] for i in indexes])
-        for index, row in zip(indexes, found, strict=True):
-            values[index] = row
-    return values
+        yield Rows(
+            times=[part.times[i] for i in indexes],
+            durations=[durations[i] for i in indexes],
+            shapes=[shapes[i] for i in indexes],
+            values=extract.columns(part.attributes, [part.stops[i] for i in indexes]),
+        )

@@ -7,15 +7,16 @@ are thrown away. Two properties of the protobuf encoding avoid them:
   as the bytes they are; equal attributes are equal bytes and can be looked up as such (`memo.py`);
 * concatenated messages parse as one merged message, whose repeated fields are concatenated. All spans
   of a scope, joined, are therefore parsed at once by a schema in which a span's fields are repeated:
-  one list of names, one of start times, one of attributes. An empty attribute between the spans
-  (`_BETWEEN`) marks where one ends.
+  one list of names, one of start times, one of attributes. An attribute between the spans, which no
+  sender can know (`MARK`), tells where one ends.
 
-A request whose bytes are unusual (a span without a name or a time, a status on some spans only, an
-empty attribute, a broken span) is read span by span instead, with the same result.
+A request whose bytes are unusual (a span without a name or a time, a status on some spans only, a broken
+span) is read span by span instead, with the same result.
 
 Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,10 @@ _SCHEMA: dict[str, list[tuple[str, int, Any, Any, str | None]]] = {
         ("flags", 16, _FIXED32, _ONE, None),
     ],
 }
-_BETWEEN = b"\x4a\x00"  # field 9, `attributes`, of length 0
+MARK = secrets.token_bytes(16)
+"""Stands for an attribute after each span's own. A sender who could guess it could move attributes from
+one of its spans to another."""
+_BETWEEN = b"\x4a\x10" + MARK  # field 9, `attributes`, of length 16
 
 
 def _build() -> tuple[Any, Any]:
@@ -79,8 +83,8 @@ class Columns:
         starts: Start times, Unix nanoseconds; where absent the end time, 0 without either.
         ends: End times, Unix nanoseconds; where absent the start time.
         statuses: Encoded `Status` messages; empty where absent.
-        attributes: All encoded attributes, one after the other, an empty one after each span's.
-        stops: The positions of those empty ones: where each span's attributes stop; a range when all
+        attributes: All encoded attributes, one after the other, `MARK` after each span's.
+        stops: The positions of those marks: where each span's attributes stop; a range when all
             spans have the same number.
         malformed: Spans that could not be parsed and are in no column.
     """
@@ -118,7 +122,7 @@ def columns(spans: Sequence[bytes]) -> Columns:
     names, starts, ends = merged.names[:], merged.starts[:], merged.ends[:]
     statuses = merged.statuses[:] or [b""] * size
     attributes = merged.attributes[:]
-    attributes.append(b"")
+    attributes.append(MARK)
     stops = _stops(attributes, size)
     # A singular field occurs at most once in a span, so equal lengths mean: once in each.
     if not len(names) == len(starts) == len(ends) == len(statuses) == len(stops) == size:
@@ -129,11 +133,11 @@ def columns(spans: Sequence[bytes]) -> Columns:
 
 
 def _stops(attributes: list[bytes], size: int) -> Sequence[int]:
-    """The positions of the empty attributes; more than `size` when a sender had sent some."""
+    """The positions of the marks; fewer than `size` when a broken span swallowed one."""
     step = len(attributes) // size
-    if attributes[step - 1 :: step] == [b""] * size and attributes.count(b"") == size:
+    if attributes[step - 1 :: step] == [MARK] * size:
         return range(step - 1, len(attributes), step)
-    return [position for position, encoded in enumerate(attributes) if not encoded]
+    return [position for position, encoded in enumerate(attributes) if encoded == MARK]
 
 
 def _one_by_one(spans: Sequence[bytes]) -> Columns:
@@ -154,7 +158,7 @@ def _one_by_one(spans: Sequence[bytes]) -> Columns:
         starts.append(start or end)
         ends.append(end or start)
         statuses.append(b"".join(span.statuses))  # merged, as protobuf does
-        attributes.extend(filter(None, span.attributes))
+        attributes.extend(span.attributes)
         stops.append(len(attributes))
-        attributes.append(b"")
+        attributes.append(MARK)
     return Columns(names, starts, ends, statuses, attributes, stops, malformed)

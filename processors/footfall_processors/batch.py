@@ -1,7 +1,7 @@
 """What the pipeline hands to an exporter: one request's observations, counts and losses.
 
-Everything in here has passed the policy; nothing raw is left. Rows are kept as columns (one list per
-field, all of the same length), which is the cheapest thing to build and to encode in Python.
+Everything in here has passed the policy; nothing raw is left. Rows are kept as columns, from the wire
+to the COPY, which is the cheapest thing to build and to encode in Python.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,6 +49,32 @@ class Shape:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """Observations with the same attributes, as columns of equal length.
+
+    Attributes:
+        times: µs since the Unix epoch.
+        durations: Milliseconds, or None for an instant.
+        shapes: The row's constant part; all have the same `columns`.
+        values: A column for each of `columns`; None where a value is missing.
+    """
+
+    times: Sequence[int]
+    durations: Sequence[int | None]
+    shapes: Sequence[Shape]
+    values: Sequence[Sequence[Value | None]]
+
+    def take(self, positions: Sequence[int]) -> "Rows":
+        """The rows at these positions."""
+        return Rows(
+            times=[self.times[at] for at in positions],
+            durations=[self.durations[at] for at in positions],
+            shapes=[self.shapes[at] for at in positions],
+            values=[[column[at] for at in positions] for column in self.values],
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Point:
     """One exported state of a cumulative counter (OTLP metrics data model, "Sums").
 
@@ -80,10 +106,7 @@ class Batch:
     Attributes:
         digest: 16 bytes that are equal for equal requests; the ledger's key.
         signal: `traces` or `metrics`.
-        times: µs since the Unix epoch, one per row.
-        durations: Milliseconds, or None for an instant.
-        shapes: The row's constant part.
-        values: The row's values in the order of `shape.columns`; None where missing.
+        rows: The observations; a row's ordinal is its position in all of them.
         counts: Occurrences by hour and dimension, rows included.
         points: Cumulative counters, whose increments the store works out.
         losses: What was dropped, by reason.
@@ -91,13 +114,15 @@ class Batch:
 
     digest: bytes
     signal: str
-    times: Sequence[int] = ()
-    durations: Sequence[int | None] = ()
-    shapes: Sequence[Shape] = ()
-    values: Sequence[tuple[Value | None, ...]] = ()
+    rows: Sequence[Rows] = ()
     counts: Counts = field(default_factory=dict)
     points: Sequence[Point] = ()
     losses: Mapping[Loss, int] = field(default_factory=dict)
+
+    @property
+    def size(self) -> int:
+        """How many rows it has."""
+        return sum(len(rows.times) for rows in self.rows)
 
     @property
     def rejected(self) -> int:

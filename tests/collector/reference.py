@@ -120,7 +120,7 @@ def official(body: bytes):
 
 def span(message) -> Span:
     failed = message.status.code == Status.STATUS_CODE_ERROR
-    pairs = [pair(kv) for kv in message.attributes if kv.ByteSize()]  # an empty one is none
+    pairs = [pair(kv) for kv in message.attributes]
     return Span(
         message.name, message.start_time_unix_nano, message.end_time_unix_nano, failed, pairs
     )
@@ -168,7 +168,7 @@ def _tolerant_span(encoded: bytes) -> Span | None:
             for n, kind, default in ((5, 2, b""), (7, 1, 0), (8, 1, 0))
         )
         status = _parsed(Status, b"".join(_all(encoded, 15, 2)))
-        pairs = [_parsed(KeyValue, each) for each in _all(encoded, 9, 2) if each]
+        pairs = [_parsed(KeyValue, each) for each in _all(encoded, 9, 2)]
     except DecodeError:
         return None
     return Span(

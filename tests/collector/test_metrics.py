@@ -91,7 +91,7 @@ def test_a_delta_counts_as_it_stands_in_the_hour_of_its_time(policy):
         ("shop.ping", "invoke", "ok", (), 0): 7,
         ("shop.ping", "invoke", "ok", (), -1): 5,
     }
-    assert (batch.points, batch.losses, batch.signal, batch.times) == ((), {}, "metrics", ())
+    assert (batch.points, batch.losses, batch.signal, batch.rows) == ((), {}, "metrics", ())
 
 
 def test_a_delta_needs_no_start(policy):

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
 
 import psycopg
@@ -36,7 +36,7 @@ from footfall_exporters.postgres import (
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.migrate import HEAD
 from footfall_exporters.postgres.writer import Writer
-from footfall_processors import Batch, Dimension, Hash, Loss, Point, Shape, load_catalog
+from footfall_processors import Batch, Dimension, Hash, Loss, Point, Rows, Shape, load_catalog
 
 SECOND, HOUR, DAY = 10**6, 3600 * 10**6, 86_400 * 10**6
 NOW = time.time_ns() // 1000
@@ -71,17 +71,19 @@ def dimension(event="shop.order", action="success", status="ok", error=None, **f
 
 def batch(*rows, points=(), losses=None, counts=None, digest=None, signal="traces"):
     """A batch of (time, duration, dimension, values by attribute) rows, counted as the pipeline does."""
-    times, durations, shapes, values = [], [], [], []
     tally = dict(counts or {})
-    for moment, duration, of, named in rows:
-        times.append(moment)
-        durations.append(duration)
-        shapes.append(shape(of, tuple(sorted(named))))
-        values.append(tuple(named[name] for name in sorted(named)))
+    for moment, _, of, _ in rows:
         tally[moment // HOUR * HOUR, of] = tally.get((moment // HOUR * HOUR, of), 0) + 1
-    return Batch(
-        digest or next(digests), signal, times, durations, shapes, values, tally, points, losses or {}
-    )  # fmt: skip
+    alike = [as_rows(list(group)) for _, group in groupby(rows, key=lambda row: sorted(row[3]))]
+    return Batch(digest or next(digests), signal, alike, tally, points, losses or {})
+
+
+def as_rows(together):
+    """Rows with the same attributes, as columns."""
+    times, durations, dimensions, named = map(list, zip(*together, strict=True))
+    names = tuple(sorted(named[0]))
+    shapes = [shape(of, names) for of in dimensions]
+    return Rows(times, durations, shapes, [[row[name] for row in named] for name in names])
 
 
 @cache

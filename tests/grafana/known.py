@@ -9,7 +9,7 @@ from pathlib import Path
 
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import PostgresConfig
-from footfall_processors import Batch, Dimension, Loss, Shape, load_catalog
+from footfall_processors import Batch, Dimension, Loss, Rows, Shape, load_catalog
 
 CATALOG = (
     Path(__file__).parents[2] / "examples" / "footfall_examples" / "sahasrahbot" / "events.yaml"
@@ -139,12 +139,21 @@ class _Maker:
         return Batch(
             digest=digest.rjust(16),
             signal="traces",
-            times=[_micros(use.at) for use in observed],
-            durations=[use.ms for use in observed],
-            shapes=[self._shape(use) for use in observed],
-            values=[self._values(use) for use in observed],
+            rows=[
+                self._rows([use for use in observed if self.columns[use.event] == columns])
+                for columns in {self.columns[use.event] for use in observed}
+            ],
             counts=Counter((_micros(use.hour), self._dimension(use)) for use in uses),
             losses=losses,
+        )
+
+    def _rows(self, uses: list[Use]) -> Rows:
+        """Observations of events with the same attributes."""
+        return Rows(
+            times=[_micros(use.at) for use in uses],
+            durations=[use.ms for use in uses],
+            shapes=[self._shape(use) for use in uses],
+            values=list(zip(*map(self._values, uses), strict=True)),
         )
 
     def tally(self, digest: bytes, emitted: Counter[str], losses: dict[Loss, int]) -> Batch:

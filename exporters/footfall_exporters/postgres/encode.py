@@ -8,9 +8,9 @@ use it, and tests compare the two.
 
 from collections.abc import Iterator, Mapping, Sequence
 from struct import pack
-from typing import Any, TypeVar
+from typing import Any
 
-from footfall_processors import Batch, Dimension, Value
+from footfall_processors import Batch, Dimension, Rows, Value
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + pack(">ii", 0, 0)
 TRAILER = pack(">h", -1)
@@ -18,8 +18,6 @@ EPOCH_US = 946_684_800_000_000
 """2000-01-01, from which Postgres counts, in µs since the Unix epoch."""
 NULL = pack(">i", -1)
 FIXED = ("time", "ordinal", "duration_ms", "batch_id", "dim_id", "sample_rate")
-
-T = TypeVar("T")
 
 
 class Encoder:
@@ -35,24 +33,25 @@ class Encoder:
 
     def encode(self, batch: Batch, batch_id: int, ids: Mapping[Dimension, int]) -> Iterator[bytes]:
         """A batch's rows, in pieces that stand between HEADER and TRAILER in any order."""
-        for rows in _alike(batch):
-            values = _pick(batch.values, rows)
-            columns = [[row[n] for row in values] for n in range(len(values[0]))]
-            kinds = [set(map(type, column)) for column in columns]
-            if all(len(kind) == 1 and str not in kind for kind in kinds):
-                yield self._together(batch, rows, columns, batch_id, ids)
-            else:
-                yield from (self.plain_row(batch, i, batch_id, ids) for i in rows)
+        first = 0
+        for rows in batch.rows:
+            for alike, ordinals in _alike(rows, range(first, first + len(rows.times))):
+                if str in {type(column[0]) for column in alike.values}:
+                    for at, ordinal in enumerate(ordinals):
+                        yield self.plain_row(alike, at, ordinal, batch_id, ids)
+                else:
+                    yield self._together(alike, ordinals, batch_id, ids)
+            first += len(rows.times)
 
     def plain_row(
-        self, batch: Batch, index: int, batch_id: int, ids: Mapping[Dimension, int]
+        self, rows: Rows, at: int, ordinal: int, batch_id: int, ids: Mapping[Dimension, int]
     ) -> bytes:
         """One row, field by field."""
-        shape, duration = batch.shapes[index], batch.durations[index]
-        values = dict(zip(shape.columns, batch.values[index], strict=True))
+        shape, duration = rows.shapes[at], rows.durations[at]
+        values = {name: column[at] for name, column in _named(rows)}
         return b"".join(
             (
-                pack(">hiqii", self._width, 8, batch.times[index] - EPOCH_US, 4, index),
+                pack(">hiqii", self._width, 8, rows.times[at] - EPOCH_US, 4, ordinal),
                 NULL if duration is None else pack(">ii", 4, duration),
                 pack(">iqiiif", 8, batch_id, 4, ids[shape.dimension], 4, shape.sample_rate),
                 *(field(values.get(column)) for column in self._columns),
@@ -60,30 +59,24 @@ class Encoder:
         )
 
     def _together(
-        self,
-        batch: Batch,
-        rows: Sequence[int],
-        columns: Sequence[Sequence[Value | None]],
-        batch_id: int,
-        ids: Mapping[Dimension, int],
+        self, rows: Rows, ordinals: Sequence[int], batch_id: int, ids: Mapping[Dimension, int]
     ) -> bytes:
         """Rows of one layout: the first row as the pattern, then the fields that differ."""
-        size = len(rows)
-        pattern = self.plain_row(batch, rows[0], batch_id, ids)
+        size = len(ordinals)
+        pattern = self.plain_row(rows, 0, ordinals[0], batch_id, ids)
         result = bytearray(pattern * size)
-        shapes = _pick(batch.shapes, rows)
-        numbers = {shape: ids[shape.dimension] for shape in set(shapes)}
+        numbers = {shape: ids[shape.dimension] for shape in set(rows.shapes)}
         fields = [  # (offset, bytes per row, all rows' bytes)
-            (6, 8, pack(f">{size}q", *[t - EPOCH_US for t in _pick(batch.times, rows)])),
-            (18, 4, pack(f">{size}i", *rows)),
+            (6, 8, pack(f">{size}q", *[time - EPOCH_US for time in rows.times])),
+            (18, 4, pack(f">{size}i", *ordinals)),
         ]
         offset = 26
-        if batch.durations[rows[0]] is not None:
-            fields.append((26, 4, pack(f">{size}i", *_pick(batch.durations, rows))))
+        if rows.durations[0] is not None:
+            fields.append((26, 4, pack(f">{size}i", *rows.durations)))
             offset += 4
-        fields.append((offset + 16, 4, pack(f">{size}i", *map(numbers.__getitem__, shapes))))
+        fields.append((offset + 16, 4, pack(f">{size}i", *map(numbers.__getitem__, rows.shapes))))
         offset += 28
-        sent = dict(zip(batch.shapes[rows[0]].columns, columns, strict=True))
+        sent = dict(_named(rows))
         for name in self._columns:
             width, data = _fixed(sent.get(name, (None,)))
             fields.append((offset + 4, width, data))
@@ -95,22 +88,23 @@ class Encoder:
         return bytes(result)
 
 
-def _alike(batch: Batch) -> Iterator[Sequence[int]]:
-    """The rows' indexes, those of the same layout together."""
-    forms = {shape: (shape.columns, shape.sample_rate) for shape in set(batch.shapes)}
-    if len(set(forms.values())) == 1 and None not in batch.durations:  # nearly always
-        yield range(len(batch.times))
+def _named(rows: Rows) -> Iterator[tuple[str, Sequence[Value | None]]]:
+    return zip(rows.shapes[0].columns, rows.values, strict=True)
+
+
+def _alike(rows: Rows, ordinals: Sequence[int]) -> Iterator[tuple[Rows, Sequence[int]]]:
+    """The rows and their ordinals, those of the same layout together."""
+    rates = {shape.sample_rate for shape in set(rows.shapes)}
+    types = [set(map(type, column)) for column in rows.values]
+    if len(rates) == 1 and None not in rows.durations and all(len(t) == 1 for t in types):
+        yield rows, ordinals  # nearly always
         return
     groups: dict[object, list[int]] = {}
-    rows = zip(batch.shapes, batch.durations, batch.values, strict=True)
-    for index, (shape, duration, values) in enumerate(rows):
-        layout = (forms[shape], duration is None, *map(type, values))
-        groups.setdefault(layout, []).append(index)
-    yield from groups.values()
-
-
-def _pick(column: Sequence[T], rows: Sequence[int]) -> Sequence[T]:
-    return column if len(column) == len(rows) else [column[i] for i in rows]
+    for at, (shape, duration) in enumerate(zip(rows.shapes, rows.durations, strict=True)):
+        layout = (shape.sample_rate, duration is None, *[type(c[at]) for c in rows.values])
+        groups.setdefault(layout, []).append(at)
+    for chosen in groups.values():
+        yield rows.take(chosen), [ordinals[at] for at in chosen]
 
 
 def _fixed(column: Sequence[Any]) -> tuple[int, bytes]:

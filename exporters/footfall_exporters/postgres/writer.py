@@ -104,7 +104,7 @@ class Writer:
 
     async def _gather(self) -> list[_Waiting]:
         group = [await self._queue.get()]
-        rows = len(group[0].batch.times)
+        rows = group[0].batch.size
         turns = 0
         while rows < GROUP_ROWS and turns < TURNS:
             if self._queue.empty():
@@ -112,7 +112,7 @@ class Writer:
                 turns += 1
             else:
                 group.append(self._queue.get_nowait())
-                rows += len(group[-1].batch.times)
+                rows += group[-1].batch.size
                 turns = 0
         return group
 
@@ -208,7 +208,7 @@ class Writer:
                 [number for number, _ in ordered],
                 [batch.digest.hex() for _, batch in ordered],
                 [batch.signal for _, batch in ordered],
-                [len(batch.times) + len(batch.points) for _, batch in ordered],
+                [batch.size + len(batch.points) for _, batch in ordered],
                 [json.dumps(dict(batch.losses)) for _, batch in ordered],
             ],
         )
@@ -253,7 +253,7 @@ class Writer:
         return self._ids.pop()
 
     async def _make_partitions(self, batches: Sequence[Batch]) -> None:
-        days = {t // 86_400_000_000 for b in batches for t in b.times}
+        days = {t // 86_400_000_000 for b in batches for rows in b.rows for t in rows.times}
         async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
             await partitions.ensure(
                 connection, [dt.date(1970, 1, 1) + dt.timedelta(days=day) for day in days]
