@@ -103,7 +103,7 @@ class Client:
             if self._strict:
                 raise
 
-    def feature(self, event: str, /, **attributes: Any) -> Feature:
+    def feature(self, event: str, /, action: str | None = None, **attributes: Any) -> Feature:
         """Measures a use of a feature: as a context manager or as a decorator, in sync and async code.
 
         Its start is counted (`invoke`); its end sends one observation: success or failure, status,
@@ -111,6 +111,8 @@ class Client:
 
         Args:
             event: A declared event.
+            action: What a use that goes well is called, one of the event's actions; its start is
+                then not counted. None is `success`, or the only action there is.
             attributes: Declared attributes; None means not given. Others are dropped and counted.
 
         Example:
@@ -122,8 +124,8 @@ class Client:
         """
         recorder = self.recorder
         if recorder is None:
-            return Feature(self, event, attributes)
-        return Measured(self, event, attributes, recorder)
+            return Feature(self, event, action, attributes)
+        return Measured(self, event, action, attributes, recorder)
 
     def event(self, event: str, /, action: str | None = None, **attributes: Any) -> None:
         """Sends an observation that takes no time.

@@ -31,6 +31,7 @@ class Feature(msgspec.Struct, eq=False, gc=False):
 
     client: "Client"
     event: str
+    action: str | None
     attributes: Mapping[str, Any]
 
     def set(self, /, **attributes: Any) -> None:
@@ -88,7 +89,7 @@ class Feature(msgspec.Struct, eq=False, gc=False):
         What is not a function is returned as it is.
         """
         try:
-            return wrap(self.client, self.event, self.attributes, function)
+            return wrap(self.client, self.event, self.action, self.attributes, function)
         except Exception as error:
             self.client.trouble(error)
             return function
@@ -125,7 +126,8 @@ class Measured(Feature, eq=False):
             plan = self.plan = recorder.plan(self.event)
             if plan is not None:
                 self.kept = recorder.check(plan, self.attributes)
-                recorder.started(plan, self.kept)
+                if self.action is None:
+                    recorder.started(plan, self.kept)
         except Exception as error:
             self.client.trouble(error)
         self.start = time.time_ns()
@@ -145,6 +147,6 @@ class Measured(Feature, eq=False):
         try:
             if error is not None and self.error is None:
                 self.error = self.recorder.failure(error)
-            self.recorder.ended(plan, self.error, self.kept, self.start, length)
+            self.recorder.ended(plan, self.action, self.error, self.kept, self.start, length)
         except Exception as trouble:
             self.client.trouble(trouble)

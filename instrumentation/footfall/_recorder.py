@@ -110,19 +110,31 @@ class Recorder:
         return UNEXPECTED_ERROR
 
     def ended(
-        self, plan: Plan, error: str | None, kept: dict[str, Any], start: int, length: int
+        self,
+        plan: Plan,
+        action: str | None,
+        error: str | None,
+        kept: dict[str, Any],
+        start: int,
+        length: int,
     ) -> None:
         """Sends the observation of a block.
 
         Args:
             plan: Its event.
+            action: What it is called unless it failed (None: `success`), or unless a failure has no
+                name of its own.
             error: Its error type, or None for a success.
             kept: Its attributes, checked.
             start: When it began, ns since the Unix epoch.
             length: How long it took, ns; an observation that took time has one of at least 1.
         """
-        action = plan.success if error is None else plan.failure
-        self._observe(plan, action, error, kept, start, start + (length or 1))
+        if action is None:
+            chosen = plan.success if error is None else plan.failure
+        else:
+            failed = plan.actions.get(names.FAILURE) if error is not None else None
+            chosen = failed or plan.actions.get(action)
+        self._observe(plan, chosen, error, kept, start, start + (length or 1))
 
     def instant(self, event: str, action: str | None, attributes: Mapping[str, Any]) -> None:
         """Sends an observation that took no time."""

@@ -10,14 +10,15 @@ from footfall_processors.errors import ERROR_TYPES, error_type, normalise
 from footfall_processors.hashing import SaltError, keyed_hash, period, static_salts
 from footfall_processors.loading import load_catalog, needs_static_salt
 from footfall_processors.losses import REJECTED, Loss
+from footfall_processors.matching import Match, Matcher
 from footfall_processors.policy import Atom, Policy, Role, Service, Verdict
 from footfall_processors.redaction import redact
 from footfall_processors.values import Value, clean, hashable, safe_text
 
 __all__ = [
     "ERROR_TYPES", "REJECTED", "Atom", "Attribute", "Batch", "Catalog", "Counts", "Dimension",
-    "DocumentError", "Drop", "Event", "Hash", "Loss", "Mistake", "Point", "Policy", "Role",
-    "Rows", "SaltError", "Service", "Shape", "Type", "Value", "Verdict", "clean", "column_name", "error_type",
-    "hashable", "keyed_hash", "load_catalog", "needs_static_salt", "normalise", "period", "redact",
-    "safe_text", "static_salts",
+    "DocumentError", "Drop", "Event", "Hash", "Loss", "Match", "Matcher", "Mistake", "Point", "Policy",
+    "Role", "Rows", "SaltError", "Service", "Shape", "Type", "Value", "Verdict", "clean", "column_name",
+    "error_type", "hashable", "keyed_hash", "load_catalog", "needs_static_salt", "normalise", "period",
+    "redact", "safe_text", "static_salts",
 ]  # fmt: skip

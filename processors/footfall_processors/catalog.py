@@ -91,6 +91,23 @@ class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     hash: Hash | None = None
 
 
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What stands for an event in a framework; exactly one of the first three is given.
+
+    Attributes:
+        route: An HTTP method and a route template: `GET /seeds/{id}`; `*` for any method.
+        discord: A command's qualified name (`generator alttpr`), or the custom id of a component or
+            a modal; `*` stands for any characters.
+        racetime: A room command's name without `ex_`; `*` stands for any characters.
+        action: What a use that went well is called, one of the event's actions; `success` unless given.
+    """
+
+    route: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    discord: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    racetime: Annotated[str, msgspec.Meta(max_length=128)] = ""
+    action: Slug | None = None
+
+
 class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One declared event.
 
@@ -100,6 +117,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         description: For people.
         actions: What may be said about it; `event_name.action` is A1's `event_name`.
         attributes: Names from the catalog's `attributes` that it may carry.
+        match: The routes and commands that stand for it (A8).
         owner: Who answers for it.
         expires: The last day on which it is accepted (G5).
         sample_rate: Share of observations that the SDK sends as spans; counts stay exact.
@@ -110,6 +128,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     description: str = ""
     actions: tuple[Slug, ...] = (INVOKE, SUCCESS, FAILURE)
     attributes: tuple[Name, ...] = ()
+    match: tuple[Rule, ...] = ()
     owner: str = ""
     expires: dt.date | None = None
     sample_rate: Rate = 1.0

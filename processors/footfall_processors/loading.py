@@ -20,6 +20,7 @@ from footfall_processors.catalog import (
 )
 from footfall_processors.document import Document, DocumentError, Mistake, nearest
 from footfall_processors.errors import ERROR_TYPES
+from footfall_processors.matching import ROUTE_FORM, kinds
 from footfall_processors.values import FLOAT_MAX, INT_MAX, INT_MIN
 
 RESERVED_PREFIX = "footfall"
@@ -70,6 +71,7 @@ def read_source(doc: Document) -> tuple[Document, Source]:
         if event is not None:
             _check_event(doc, name, event, set(events), set(attributes))
     _check_columns(doc, attributes)
+    _check_rules(doc, events)
     doc.refuse()
     assert source is not None  # noqa: S101  # refuse() raised otherwise
     return doc, source
@@ -147,6 +149,26 @@ def _check_event(
             doc.wrong(path, f'with action "{action}" it has the name of the event {name}.{action}')
 
 
+def _check_rules(doc: Document, events: Mapping[str, Event | None]) -> None:
+    """Each rule says one thing, and no two events are matched by the same."""
+    owners: dict[tuple[str, str], str] = {}
+    for name, event in events.items():
+        for number, rule in enumerate(event.match if event is not None else ()):
+            path = ("events", name, "match", number)
+            matched = kinds(rule)
+            if len(matched) != 1:
+                doc.wrong(path, "a rule has exactly one of route, discord and racetime")
+            if rule.route and not ROUTE_FORM.fullmatch(rule.route):
+                doc.wrong((*path, "route"), "must be a method and a path, such as GET /seeds/{id}")
+            if event is not None and rule.action is not None and rule.action not in event.actions:
+                hint = nearest(rule.action, event.actions)
+                doc.wrong((*path, "action"), f'"{rule.action}" is no action of {name}{hint}')
+            for key in matched.items():
+                if key in owners:
+                    doc.wrong(path, f"stands for {owners[key]} already")
+                owners.setdefault(key, name)
+
+
 def _check_columns(doc: Document, attributes: Mapping[str, Attribute | None]) -> None:
     """Two attributes may not share a column (`guild_id` hashed and `guild_hash`)."""
     owners: dict[str, str] = {}
@@ -186,8 +208,20 @@ def _check_against(doc: Document, source: Source, others: list[tuple[Document, S
                         f'with action "{action}" it has the name of {taken} in {other_doc.file}'
                     )
                     doc.wrong(("events", name), message)
+        _check_rules_against(doc, source, other_doc, other)
         if source.product == other.product:
             doc.wrong(("product",), f"is the product of {other_doc.file} as well")
+
+
+def _check_rules_against(doc: Document, source: Source, other_doc: Document, other: Source) -> None:
+    owners = {
+        key: name for name, e in other.events.items() for r in e.match for key in kinds(r).items()
+    }
+    for name, event in source.events.items():
+        for number, rule in enumerate(event.match):
+            for key in owners.keys() & kinds(rule).items():
+                message = f"stands for {owners[key]} in {other_doc.file} already"
+                doc.wrong(("events", name, "match", number), message)
 
 
 def _merge(sources: list[Source]) -> Catalog:

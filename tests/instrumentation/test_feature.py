@@ -37,6 +37,36 @@ def test_a_block_counts_its_start_and_sends_one_observation_at_its_end(client, r
     assert received.dropped() == {}
 
 
+@pytest.mark.parametrize("decorated", [False, True])
+def test_a_use_with_an_action_of_its_own_is_called_so_when_it_goes_well(
+    client, received, decorated
+):
+    def run(event, action, fail):
+        if decorated:
+            client.feature(event, action, provider="smz3")(lambda: 1 / fail)()
+        else:
+            with client.feature(event, action, provider="smz3"):
+                1 / fail  # noqa: B018
+
+    run("shop.order", "invoke", 1)
+    with contextlib.suppress(ZeroDivisionError):
+        run("shop.order", "invoke", 0)
+    with contextlib.suppress(ZeroDivisionError):
+        run("shop.lamp", "lit", 0)  # has no failure of its own
+    run("shop.order", "sucess", 1)  # misspelt
+    found = [
+        (each["event"], each["feature.action"], each["feature.status"])
+        for each in observed(client, received)
+    ]
+    assert found == [
+        ("shop.order", "invoke", "ok"),
+        ("shop.order", "failure", "error"),
+        ("shop.lamp", "lit", "error"),
+    ]
+    assert received.dropped()["undeclared_event"] == 1
+    assert received.emitted() == {"shop.order": 2, "shop.lamp": 1}, "no start is counted"
+
+
 def test_times_are_those_of_the_block_and_the_end_comes_after_the_start(client, received):
     before = time.time_ns()
     with client.feature("shop.order"):

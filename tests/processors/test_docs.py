@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from footfall_processors import ERROR_TYPES, Drop, Event, Hash, Loss, Type, load_catalog
-from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Source
+from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Rule, Source
 from footfall_processors.errors import STATUS_OF
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,7 @@ def table(file, heading):
 
 @pytest.mark.parametrize(
     ("struct", "heading"),
-    [(Source, "The file"), (Event, "An event"), (Attribute, "An attribute")],
+    [(Source, "The file"), (Event, "An event"), (Rule, "A rule"), (Attribute, "An attribute")],
 )
 def test_every_field_of_the_catalog_is_documented_as_it_is(struct, heading):
     documented = table(CATALOG, heading)
