@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from footfall._delivery import Delivery
     from footfall._outcome import Errors
     from footfall._recorder import Recorder
-    from footfall_processors.catalog import Catalog
+    from footfall_processors.catalog import Attribute, Catalog
+    from footfall_processors.matching import Match
 
 
 class Client:
@@ -173,6 +174,30 @@ class Client:
                 self.recorder.adopt(span)
             except Exception as error:
                 self.trouble(error)
+
+    def match(self, kind: str, text: str) -> "Match | None":
+        """The event that a route or a command stands for by the catalog's rules (A8).
+
+        Args:
+            kind: `route`, `discord` or `racetime`.
+            text: `GET /seeds/{id}`, or a command's name.
+
+        Returns:
+            Event and action; None when no rule fits, or while telemetry is off.
+        """
+        try:
+            return None if self.recorder is None else self.recorder.matchers[kind].find(text)
+        except Exception as error:
+            self.trouble(error)
+            return None
+
+    def declared(self, event: str, attribute: str) -> "Attribute | None":
+        """What an event may carry under this name; None when nothing, or while telemetry is off."""
+        if self.recorder is None or event not in self.recorder.plans:
+            return None
+        catalog = self.recorder.catalog
+        declared = attribute in catalog.events[event].attributes
+        return catalog.attributes[attribute] if declared else None
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends everything that waits; blocks for at most `timeout` seconds.

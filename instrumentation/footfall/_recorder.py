@@ -21,6 +21,7 @@ from footfall._plan import Plan
 from footfall_processors import names
 from footfall_processors.catalog import Catalog, Drop
 from footfall_processors.errors import STATUS_OF, UNEXPECTED_ERROR, normalise
+from footfall_processors.matching import KINDS, Matcher
 from footfall_processors.policy import Policy, Service
 
 SCOPE: Final = InstrumentationScope("footfall")
@@ -58,7 +59,8 @@ class Recorder:
     ) -> None:
         self.plans = plans
         self.counters = counters
-        self._catalog = catalog
+        self.catalog = catalog
+        self.matchers = {kind: Matcher(catalog, kind) for kind in KINDS}
         self._errors = errors
         self._policy = Policy(catalog)
         self._resource = resource
@@ -106,7 +108,7 @@ class Recorder:
         if issubclass(type(error), BaseException):
             return failure(error, self._errors)
         if issubclass(type(error), str):
-            return normalise(str.__str__(error), self._catalog.error_types)
+            return normalise(str.__str__(error), self.catalog.error_types)
         return UNEXPECTED_ERROR
 
     def ended(

@@ -9,6 +9,8 @@ from footfall_processors.catalog import Catalog, Rule
 
 ROUTE_FORM = re.compile(r"(\*|[A-Z]+) /\S*")
 """`GET /seeds/{id}`: a method (`*` for any) and a route template as the framework writes it."""
+KINDS = ("route", "discord", "racetime")
+"""What rules can be about."""
 REMEMBERED = 1_024
 """Texts whose event is remembered; how many commands a bot has, or routes an application, is bounded,
 but the custom ids of components may not be."""
@@ -27,16 +29,8 @@ class Match(NamedTuple):
 
 
 def kinds(rule: Rule) -> dict[str, str]:
-    """What a rule matches: its kind (`route`, `discord`, `racetime`) and text; exactly one if it is valid."""
-    return {
-        kind: text
-        for kind, text in (
-            ("route", rule.route),
-            ("discord", rule.discord),
-            ("racetime", rule.racetime),
-        )
-        if text
-    }
+    """What a rule matches: its kind and text; exactly one if it is valid."""
+    return {kind: text for kind in KINDS if (text := getattr(rule, kind))}
 
 
 def rules(catalog: Catalog, kind: str) -> Iterator[tuple[str, Match]]:
@@ -55,7 +49,7 @@ class Matcher:
 
     Args:
         catalog: The catalog in force.
-        kind: `route`, `discord` or `racetime`.
+        kind: One of KINDS.
     """
 
     def __init__(self, catalog: Catalog, kind: str) -> None:

@@ -46,7 +46,7 @@ def test_a_use_with_an_action_of_its_own_is_called_so_when_it_goes_well(
             client.feature(event, action, provider="smz3")(lambda: 1 / fail)()
         else:
             with client.feature(event, action, provider="smz3"):
-                1 / fail  # noqa: B018
+                1 / fail
 
     run("shop.order", "invoke", 1)
     with contextlib.suppress(ZeroDivisionError):
