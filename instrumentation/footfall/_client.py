@@ -3,9 +3,11 @@
 import atexit
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
-from footfall import _settings
+from footfall import _fork, _settings
 from footfall._feature import Feature, Measured
 from footfall._log import Warnings, log
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from footfall._recorder import Recorder
     from footfall_processors.catalog import Attribute, Catalog
     from footfall_processors.matching import Match
+
+    _Service = tuple[str | None, str | None, str | None]
+    _Exporters = _settings.Exporters | None
 
 
 class Client:
@@ -44,6 +49,10 @@ class Client:
         self._strict = strict
         self._warnings = Warnings()
         self._changing = threading.RLock()
+        self._asleep = False
+        self._started_with: (
+            tuple[_settings.Settings, _Service, Errors | None, _Exporters] | None
+        ) = None
 
     def configure(
         self,
@@ -95,7 +104,8 @@ class Client:
                 )
                 if settings.enabled:
                     service = (service_name, service_version, environment)
-                    self._start(settings, service, errors, exporters)
+                    self._started_with = (settings, service, errors, exporters)
+                    self._start()
         except _settings.ConfigurationError as error:
             lines = "".join(f"\n  {mistake}" for mistake in error.mistakes)
             log.warning("footfall is off, nothing is sent; to turn it on, correct:%s", lines)
@@ -167,6 +177,14 @@ class Client:
             except Exception as error:
                 self.trouble(error)
 
+    def log(self, event: str, properties: Mapping[str, Any], *, keep: bool = False) -> None:
+        """Sends an observation whose attributes are a mapping; see `footfall.log_telemetry` (C1)."""
+        if self.recorder is not None:
+            try:
+                self.recorder.instant(event, None, properties, keep=keep)
+            except Exception as error:
+                self.trouble(error)
+
     def adopt(self, span: "ReadableSpan") -> None:
         """Sends a finished span of any instrumentation, if it is named as a declared event."""
         if self.recorder is not None:
@@ -209,7 +227,9 @@ class Client:
             Whether the collector took it all in time.
         """
         try:
-            return self._delivery is None or self._delivery.flush(timeout)
+            if self._delivery is None or self._asleep:
+                return True
+            return self._delivery.flush(timeout)
         except Exception as error:
             self.trouble(error)
             return False
@@ -222,7 +242,10 @@ class Client:
         """
         try:
             with self._changing:
-                delivery, self._delivery, self.recorder = self._delivery, None, None
+                delivery, self._delivery = self._delivery, None
+                if self._asleep:
+                    delivery = None  # the parent's
+                self.recorder, self._asleep = None, False
                 atexit.unregister(self.shutdown)
             return delivery is None or delivery.close(timeout)
         except Exception as error:
@@ -237,18 +260,42 @@ class Client:
             "internal", "footfall: %s in a call, which was ignored", type(error).__name__
         )
 
-    def _start(
-        self,
-        settings: _settings.Settings,
-        service: tuple[str | None, str | None, str | None],
-        errors: "Errors | None",
-        exporters: _settings.Exporters | None,
-    ) -> None:
+    def forked(self) -> None:
+        """Begins anew in the child of a fork: spans, counts and connections are the parent's.
+
+        Nothing is made until the child uses telemetry: most children never do.
+        """
+        self._changing = threading.RLock()
+        self._warnings = Warnings()
+        if self._delivery is not None:
+            self._delivery.abandon()
+            self._asleep = True
+            self.recorder = cast("Recorder", _fork.Asleep(self.wake))
+
+    def wake(self) -> "Recorder | None":
+        """Starts what `forked()` has put to sleep; called at its first use."""
+        with self._changing:
+            if self._asleep:
+                self._asleep = False
+                parents, self.recorder = self._delivery, None
+                self._start()
+                _fork.at_end_of_worker(self.shutdown)
+                if parents is not None and self._delivery is not None:
+                    self._delivery.bury(parents)
+            return self.recorder
+
+    def _start(self) -> None:
         from footfall import _setup  # not before it is needed: it imports the OpenTelemetry SDK
 
+        if self._started_with is None:
+            return
+        settings, service, errors, exporters = self._started_with
         recorder, self._delivery = _setup.start(
             settings, service, errors, exporters, self._warnings
         )
+        settings = replace(settings, catalog=recorder.catalog)  # not read again after a fork
+        self._started_with = (settings, service, errors, exporters)
+        _fork.watch(self)
         atexit.register(self.shutdown)
         self.recorder = recorder
 

@@ -29,8 +29,8 @@ class Delivery:
     def __init__(
         self, settings: Settings, counters: Counters, resource: Resource, exporters: Exporters
     ) -> None:
-        self._spans = SpansExporter(exporters.spans, counters)
-        self._metrics = CountersExporter(exporters.metrics, counters, resource)
+        self._spans = SpansExporter(exporters.spans, counters, settings.queue)
+        self._metrics = CountersExporter(exporters.metrics, counters, resource, self._spans.retry)
         self.queue = BatchSpanProcessor(
             self._spans,
             max_queue_size=settings.queue,
@@ -60,15 +60,28 @@ class Delivery:
         self._courier.stop()
         return sent
 
+    def abandon(self) -> None:
+        """Leaves everything to the parent, in a forked process; takes no lock, which may be held."""
+        self._spans.abandon()
+        self._metrics.abandon()
+
+    def bury(self, abandoned: "Delivery") -> None:
+        """Ends the threads that OpenTelemetry started again in this process for an abandoned delivery."""
+        self._courier.do(abandoned._close, 0)
+
     def _flush(self) -> bool:
         """Spans first: what goes wrong with them is in the counters that follow."""
         failures = self._spans.failures + self._metrics.failures
         self.queue.force_flush()
+        self._spans.retry()
         self._meters.force_flush()
         return failures == self._spans.failures + self._metrics.failures
 
     def _close(self) -> bool:
         failures = self._spans.failures + self._metrics.failures
+        self.queue.force_flush()
+        self._spans.retry()
+        self._spans.give_up()
         self.queue.shutdown()  # type: ignore[no-untyped-call]  # so in opentelemetry-sdk
         self._meters.shutdown()
         return failures == self._spans.failures + self._metrics.failures

@@ -2,7 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,7 +21,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from footfall._counters import Counters
 from footfall._log import log
-from footfall._recorder import SCOPE
+from footfall._recorder import SCOPE, KeptSpan
 from footfall_processors.catalog import Drop
 
 _LOST = (
@@ -73,31 +74,77 @@ _quiet = _Quiet()
 class SpansExporter(SpanExporter):
     """Passes spans on, and counts those that the collector did not take.
 
+    A batch with a span that is to be kept is tried again, as a whole and in the same order: should the
+    collector have stored it, although its answer was lost, it recognises the same bytes.
+
+    Args:
+        exporter: What sends.
+        counters: The client's numbers.
+        capacity: Spans that may be kept; of what exceeds it the oldest batch is given up.
+
     Attributes:
         failures: Exports that failed.
     """
 
-    def __init__(self, exporter: SpanExporter, counters: Counters) -> None:
+    def __init__(self, exporter: SpanExporter, counters: Counters, capacity: int) -> None:
         self.failures = 0
         self._exporter = exporter
         self._counters = counters
+        self._capacity = capacity
+        self._kept: deque[Sequence[ReadableSpan]] = deque()
         self._stopped = False
+        self._abandoned = False
         _quiet.watch(exporter)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports spans that have just left the queue."""
+        if self._abandoned:
+            return SpanExportResult.SUCCESS
         self._counters.taken(len(spans))
+        result = self._send(spans)
+        if result is SpanExportResult.SUCCESS:
+            self.retry()
+        elif any(isinstance(span, KeptSpan) for span in spans):
+            self._keep(spans)
+        else:
+            self._lose(spans)
+        return result
+
+    def retry(self) -> None:
+        """Exports what was kept, oldest first, until something fails again."""
+        while self._kept:
+            spans = self._kept.popleft()  # by one thread at a time
+            if self._send(spans) is not SpanExportResult.SUCCESS:
+                self._kept.appendleft(spans)
+                return
+
+    def give_up(self) -> None:
+        """Counts what is still kept as lost."""
+        while self._kept:
+            self._lose(self._kept.popleft())
+
+    def abandon(self) -> None:
+        """Sends nothing any more, in a forked process: the connection and the spans are the parent's."""
+        self._stopped = self._abandoned = True
+
+    def _send(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
             with _quiet.exporting():
                 result = self._exporter.export(spans)
         except Exception as error:
             log.debug("%s in the exporter of spans", type(error).__name__)
             result = SpanExportResult.FAILURE
-        if result is not SpanExportResult.SUCCESS:
-            self.failures += 1
-            self._counters.drop(Drop.EXPORT_FAILED, len(spans))
-            self._counters.warnings.warn(Drop.EXPORT_FAILED, _LOST, len(spans))
+        self.failures += result is not SpanExportResult.SUCCESS
         return result
+
+    def _keep(self, spans: Sequence[ReadableSpan]) -> None:
+        self._kept.append(tuple(spans))
+        while sum(map(len, self._kept)) > self._capacity:
+            self._lose(self._kept.popleft())
+
+    def _lose(self, spans: Sequence[ReadableSpan]) -> None:
+        self._counters.drop(Drop.EXPORT_FAILED, len(spans))
+        self._counters.warnings.warn(Drop.EXPORT_FAILED, _LOST, len(spans))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here."""
@@ -115,23 +162,39 @@ class CountersExporter(MetricExporter):
 
     OpenTelemetry adds metrics about itself and, after a fork, what it detects about the process.
 
+    Args:
+        exporter: What sends.
+        counters: The client's numbers.
+        resource: What is said about the service.
+        exported: Called after each export that succeeded: the collector is there.
+
     Attributes:
         failures: Exports that failed.
     """
 
-    def __init__(self, exporter: MetricExporter, counters: Counters, resource: Resource) -> None:
+    def __init__(
+        self,
+        exporter: MetricExporter,
+        counters: Counters,
+        resource: Resource,
+        exported: Callable[[], None],
+    ) -> None:
         super().__init__({ObservableCounter: AggregationTemporality.CUMULATIVE})
         self.failures = 0
         self._exporter = exporter
         self._counters = counters
         self._resource = resource
+        self._exported = exported
         self._stopped = False
+        self._abandoned = False
         _quiet.watch(exporter)
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
         """Exports the counters' present state."""
+        if self._abandoned:
+            return MetricExportResult.SUCCESS
         ours = [
             replace(
                 part,
@@ -149,7 +212,13 @@ class CountersExporter(MetricExporter):
         if result is not MetricExportResult.SUCCESS:
             self.failures += 1
             self._counters.warnings.warn("counters", _LATE)
+        else:
+            self._exported()
         return result
+
+    def abandon(self) -> None:
+        """Sends nothing any more; see `SpansExporter.abandon`."""
+        self._stopped = self._abandoned = True
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Nothing waits here."""

@@ -8,6 +8,8 @@ log = logging.getLogger("footfall")
 
 INTERVAL = 300.0
 """Seconds in which one kind of warning is logged at most once."""
+KINDS = 256
+"""Kinds that are remembered; names of events may be made up at run time, without end."""
 
 
 class Warnings:
@@ -23,5 +25,7 @@ class Warnings:
         with self._lock:
             if now < self._next.get(kind, 0.0):
                 return
+            if len(self._next) >= KINDS:
+                self._next.clear()
             self._next[kind] = now + INTERVAL
         log.warning(message, *values)

@@ -6,6 +6,8 @@ from typing import Any
 
 from footfall_processors import names
 from footfall_processors.catalog import Attribute, Catalog, Event, Type
+from footfall_processors.hashing import keyed_hash
+from footfall_processors.policy import sampled_share
 from footfall_processors.values import INT_MAX, clean, hashable, safe_text
 
 Check = Callable[[Any], Any]
@@ -46,16 +48,18 @@ class Plan:
         "success", "tally",
     )  # fmt: skip
 
-    def __init__(self, name: str, event: Event, catalog: Catalog, sample_rate: float) -> None:
+    def __init__(
+        self, name: str, event: Event, catalog: Catalog, sample_rate: float, salt: bytes = b""
+    ) -> None:
         self.name = name
         self.fixed = {names.SURFACE: event.surface, names.FEATURE: event.feature}
-        self.rate = sample_rate * event.sample_rate
+        self.rate = sampled_share(sample_rate * event.sample_rate)
         self.actions = {action: action for action in event.actions}
         self.invokes = names.INVOKE in event.actions and len(event.actions) > 1
         self.success = _outcome(event, names.SUCCESS)
         self.failure = _outcome(event, names.FAILURE)
         self.enums = catalog.enums(event)
-        self.checks = {n: _check(catalog.attributes[n]) for n in event.attributes}
+        self.checks = {n: _check(n, catalog.attributes[n], salt) for n in event.attributes}
         self.tally: dict[Key, int] = {}
         self.emitted = 0
 
@@ -94,9 +98,11 @@ def _outcome(event: Event, action: str) -> str | None:
     return event.actions[0] if len(event.actions) == 1 else None
 
 
-def _check(attribute: Attribute) -> Check:
+def _check(name: str, attribute: Attribute, salt: bytes) -> Check:
     if attribute.type is Type.ENUM:
         return {value: value for value in attribute.values}.get
+    if attribute.hash and salt:
+        return lambda value: _keyed(salt, name, _plain(value))
     if attribute.hash:
         return lambda value: _hashed(_plain(value))
     if attribute.type is Type.UUID:
@@ -127,6 +133,13 @@ def _cut(value: Any) -> Any:
     if not isinstance(value, str) or len(value) <= LONGEST:
         return value
     return value[:LONGEST].rpartition(" ")[0].rstrip("0123456789 +()./-") or None
+
+
+def _keyed(salt: bytes, name: str, value: Any) -> str | None:
+    """An identifier hashed here already, so that the collector never sees it; it hashes it again."""
+    if not hashable(value):
+        return None
+    return str(uuid.UUID(bytes=keyed_hash(salt, name, value)))
 
 
 def _hashed(value: Any) -> str | int | None:

@@ -15,6 +15,7 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
+from footfall import _hints as hints
 from footfall._counters import Counters
 from footfall._outcome import Errors, failure
 from footfall._plan import Plan
@@ -36,6 +37,10 @@ _OK: Final = Status(StatusCode.UNSET)
 _ERROR: Final = Status(StatusCode.ERROR)
 
 
+class KeptSpan(ReadableSpan):
+    """A span whose export is tried again until the collector takes it (C1)."""
+
+
 class Recorder:
     """Turns calls into counts and spans.
 
@@ -46,6 +51,7 @@ class Recorder:
         errors: The application's exception classes and their error types.
         resource: What is said about the service; nothing else is.
         queue: Takes finished spans; it never blocks.
+        developing: Whether mistakes in calls are told to the developer, by name, on the logger.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Recorder:
         errors: Errors,
         resource: Resource,
         queue: SpanProcessor,
+        developing: bool = False,
     ) -> None:
         self.plans = plans
         self.counters = counters
@@ -65,6 +72,7 @@ class Recorder:
         self._policy = Policy(catalog)
         self._resource = resource
         self._queue = queue
+        self._developing = developing
         self._random = Random()  # noqa: S311  # its own: a host that seeds `random` is not disturbed
 
     def plan(self, event: str) -> Plan | None:
@@ -75,7 +83,18 @@ class Recorder:
             plan = None  # not even hashable
         if plan is None:
             self.counters.drop(Drop.UNDECLARED_EVENT)
+            if self._developing:
+                hints.undeclared_event(self.counters.warnings, event, self.plans)
         return plan
+
+    def named(self, event: str, action: str | None) -> tuple[Plan | None, str | None]:
+        """The plan of an event that may be named together with its action, as A1 does, and the action."""
+        if action is None and isinstance(event, str) and event not in self.plans:
+            base, _, last = event.rpartition(".")
+            plan = self.plans.get(base)
+            if plan is not None and last in plan.actions:
+                return plan, last
+        return self.plan(event), action
 
     def check(self, plan: Plan, attributes: Mapping[str, Any]) -> dict[str, Any]:
         """The attributes that may be sent; the others are counted as dropped (None means not given)."""
@@ -87,6 +106,8 @@ class Recorder:
             check = checks.get(name)
             if check is None:
                 self.counters.drop(Drop.UNDECLARED_ATTRIBUTE)
+                if self._developing:
+                    hints.undeclared_attribute(self.counters.warnings, plan.name, name, checks)
                 continue
             try:
                 good = check(value)
@@ -94,6 +115,9 @@ class Recorder:
                 good = None  # the value's own methods failed
             if good is None:
                 self.counters.drop(Drop.WRONG_TYPE)
+                if self._developing:
+                    attribute = self.catalog.attributes[name]
+                    hints.wrong_type(self.counters.warnings, plan.name, name, attribute)
             else:
                 kept[name] = good
         return kept
@@ -138,20 +162,45 @@ class Recorder:
             chosen = failed or plan.actions.get(action)
         self._observe(plan, chosen, error, kept, start, start + (length or 1))
 
-    def instant(self, event: str, action: str | None, attributes: Mapping[str, Any]) -> None:
-        """Sends an observation that took no time."""
-        plan = self.plan(event)
-        if plan is not None:
-            chosen = plan.success if action is None else plan.actions.get(action)
-            error = UNEXPECTED_ERROR if chosen == names.FAILURE else None
-            now = time.time_ns()
-            self._observe(plan, chosen, error, self.check(plan, attributes), now, now)
+    def instant(
+        self,
+        event: str,
+        action: str | None,
+        attributes: Mapping[str, Any],
+        *,
+        error: str | None = None,
+        length: int = 0,
+        keep: bool = False,
+    ) -> None:
+        """Sends an observation that is over.
+
+        Args:
+            event: An event, or an event and its action.
+            action: Its action; None is `success`, or `failure` with an error type.
+            attributes: As given.
+            error: Its error type, if it failed.
+            length: How long it took, ns; 0 for an instant.
+            keep: Whether to try again until the collector takes it.
+        """
+        plan, action = self.named(event, action)
+        if plan is None:
+            return
+        if action is None:
+            chosen = plan.success if error is None else plan.failure
+        else:
+            chosen = plan.actions.get(action)
+        if error is None and chosen == names.FAILURE:
+            error = UNEXPECTED_ERROR
+        now = time.time_ns()
+        kept = self.check(plan, attributes)
+        kind = KeptSpan if keep else ReadableSpan
+        self._observe(plan, chosen, error, kept, now - length, now, kind=kind)
 
     def count(
         self, event: str, number: int, action: str | None, attributes: Mapping[str, Any]
     ) -> None:
         """Counts occurrences; of the attributes only enums are kept."""
-        plan = self.plan(event)
+        plan, action = self.named(event, action)
         if plan is None:
             return
         chosen = plan.success if action is None else plan.actions.get(action)
@@ -191,6 +240,7 @@ class Recorder:
         start: int,
         end: int,
         status: str | None = None,
+        kind: type[ReadableSpan] = ReadableSpan,
     ) -> None:
         """Lets one observation travel: as a span, or as a count.
 
@@ -210,7 +260,7 @@ class Recorder:
         if plan.rate < 1.0:
             attributes[names.SAMPLE_RATE] = plan.rate
         bits = self._random.getrandbits
-        span = ReadableSpan(
+        span = kind(
             plan.name,
             SpanContext(bits(128) or 1, bits(64) or 1, False, _SAMPLED),
             resource=self._resource,

@@ -39,6 +39,11 @@ VARIABLES: Final = {
         "1",
         "Share of observations sent as spans, 0 to 1; the others are counted, so counts stay exact",
     ),
+    "TELEMETRY_HASH_SALT": Variable(
+        "",
+        "A secret of 32 bytes or more: attributes with `hash` are then hashed before they are sent, and"
+        " hashed again by the collector",
+    ),
     "OTEL_EXPORTER_OTLP_ENDPOINT": Variable(
         "", "The collector's URL (default: http://localhost:4317 for grpc, :4318 for http/protobuf)"
     ),
@@ -72,6 +77,7 @@ class Settings:
         endpoint: The collector's URL, or None for what the variables say.
         protocol: `grpc` or `http/protobuf`.
         sample_rate: Share of observations that are sent as spans, [0, 1].
+        salt: Hashes attributes with `hash` before they are sent; empty when they are not.
         metric_interval: Milliseconds between two exports of the counters.
         span_delay: Milliseconds between two exports of spans.
         queue: How many spans may wait.
@@ -83,6 +89,7 @@ class Settings:
     endpoint: str | None = None
     protocol: str = "grpc"
     sample_rate: float = 1.0
+    salt: bytes = b""
     metric_interval: float = 60_000.0
     span_delay: float = 5_000.0
     queue: int = 2048
@@ -145,6 +152,7 @@ def read(
             endpoint=value("OTEL_EXPORTER_OTLP_ENDPOINT", _url, endpoint) and endpoint,
             protocol=value("OTEL_EXPORTER_OTLP_PROTOCOL", _protocol),
             sample_rate=value("TELEMETRY_SAMPLE_RATE", _share, sample_rate),
+            salt=value("TELEMETRY_HASH_SALT", _salt),
             metric_interval=value("OTEL_METRIC_EXPORT_INTERVAL", _positive),
             span_delay=value("OTEL_BSP_SCHEDULE_DELAY", _positive),
             queue=queue,
@@ -175,6 +183,17 @@ def _number(text: str, good: Callable[[float], bool], rule: str) -> float:
 
 def _share(text: str) -> float:
     return _number(text, lambda n: 0 <= n <= 1, "must be a number from 0 to 1")
+
+
+def _salt(text: str) -> bytes:
+    from footfall_processors.hashing import SaltError, static_salts
+
+    try:
+        return next(iter(static_salts(text).values()), b"")
+    except SaltError:  # its message names the variable, as ours does
+        raise ValueError(
+            "must be at least 32 bytes; make one with `openssl rand -hex 32`"
+        ) from None
 
 
 def _positive(text: str) -> float:

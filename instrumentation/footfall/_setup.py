@@ -10,6 +10,7 @@ from opentelemetry.sdk.version import __version__ as SDK_VERSION
 
 from footfall._counters import Counters
 from footfall._delivery import Delivery
+from footfall._hints import DEVELOPMENT
 from footfall._log import Warnings
 from footfall._outcome import Errors
 from footfall._plan import Plan
@@ -54,13 +55,22 @@ def start(
     if mistakes:
         raise ConfigurationError(mistakes)
     plans = {
-        name: Plan(name, event, catalog, settings.sample_rate)
+        name: Plan(name, event, catalog, settings.sample_rate, settings.salt)
         for name, event in catalog.events.items()
         if name not in (EMITTED, DROPPED)
     }
     counters = Counters(plans, settings.queue, warnings)
     delivery = Delivery(settings, counters, resource, exporters or _otlp(settings))
-    recorder = Recorder(catalog, plans, counters, errors or {}, resource, delivery.queue)
+    environment = str(resource.attributes.get(names.ENVIRONMENT, ""))
+    recorder = Recorder(
+        catalog,
+        plans,
+        counters,
+        errors or {},
+        resource,
+        delivery.queue,
+        developing=environment.lower() in DEVELOPMENT,
+    )
     return recorder, delivery
 
 

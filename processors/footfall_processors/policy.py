@@ -208,7 +208,7 @@ class Policy:
         """The few values that a fixed field may have; None for any other."""
         if role is Role.SAMPLE_RATE:
             good = isinstance(value, float | int) and not isinstance(value, bool) and 0 < value <= 1
-            return max(round(float(value), 3), 0.001) if good else None
+            return sampled_share(float(value)) if good else None
         if not isinstance(value, str):
             return None
         if role is Role.ERROR_TYPE:
@@ -245,6 +245,11 @@ _FIXED = {
     names.ERROR_TYPE: Role.ERROR_TYPE,
     names.SAMPLE_RATE: Role.SAMPLE_RATE,
 }
+
+
+def sampled_share(share: float) -> float:
+    """A share of observations, [0, 1], in thousandths: what is said of a rate is what was drawn by."""
+    return max(round(share, 3), 0.001) if share > 0 else 0.0
 
 
 def _objection(event: Event, atom: Atom, seen: set[str]) -> Loss | None:

@@ -1,0 +1,145 @@
+"""A process that forks: each process sends what it saw itself, once."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+START = """
+    import multiprocessing, os, sys, time
+    import footfall
+
+    def work(number):
+        with footfall.feature("shop.order", provider="smz3"):
+            footfall.count("shop.lamp", number, "lit")
+        return os.getpid()
+
+    footfall.configure({catalog!r}, {endpoint!r}, enabled=True)
+    footfall.event("shop.visit")
+    footfall.count("shop.lamp", 1000, "lit")
+"""
+
+
+def run(catalog, endpoint, program, **variables):
+    code = textwrap.dedent(START).format(catalog=str(catalog), endpoint=endpoint)
+    done = subprocess.run(
+        [sys.executable, "-c", code + textwrap.dedent(program)],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def instances(received):
+    """Service instance → (observations, lamps counted)."""
+    spans, lamps = {}, {}
+    for group in received.resource_spans():
+        name = next(a.value.string_value for a in group.resource.attributes if a.key == INSTANCE)
+        spans[name] = spans.get(name, 0) + sum(len(scope.spans) for scope in group.scope_spans)
+    for group in received.resource_metrics():
+        name = next(a.value.string_value for a in group.resource.attributes if a.key == INSTANCE)
+        for scope in group.scope_metrics:
+            for metric in scope.metrics:
+                if metric.name == "shop.lamp":
+                    lamps[name] = max(point.as_int for point in metric.sum.data_points)
+    return sorted((spans.get(name, 0), lamps.get(name, 0)) for name in {*spans, *lamps})
+
+
+INSTANCE = "service.instance.id"
+
+
+@pytest.mark.parametrize("flushed_before", [True, False])
+def test_parent_and_child_each_send_their_own(catalog, received, flushed_before):
+    run(
+        catalog,
+        received.endpoint,
+        f"""
+        {"footfall.flush()" if flushed_before else "pass"}
+        if (child := os.fork()) == 0:
+            work(7)
+            assert footfall.flush()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        work(500)
+        """,
+    )
+    assert instances(received) == [(1, 7), (2, 1500)]
+    assert sorted(each["event"] for each in received.observations()) == [
+        "shop.order",
+        "shop.order",
+        "shop.visit",
+    ]
+
+
+def test_workers_of_multiprocessing_flush_when_they_end(catalog, received):
+    run(
+        catalog,
+        received.endpoint,
+        """
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            used = set(pool.map(work, [1] * 20, chunksize=1))
+            pool.close()
+            pool.join()
+        """,
+    )
+    found = instances(received)
+    assert sum(spans for spans, _ in found) == 1 + 20
+    assert sum(lamps for _, lamps in found) == 1000 + 20
+
+
+def test_a_child_that_uses_no_telemetry_starts_no_thread_of_ours_and_sends_nothing(
+    catalog, received
+):
+    out = run(
+        catalog,
+        received.endpoint,
+        """
+        import threading
+        if (child := os.fork()) == 0:
+            print([t.name for t in threading.enumerate() if t.name == "footfall"], flush=True)
+            footfall.shutdown()
+            os._exit(0)
+        os.waitpid(child, 0)
+        """,
+    )
+    assert out == "[]\n"
+    assert instances(received) == [(1, 1000)]
+
+
+def test_a_block_that_was_entered_before_the_fork_is_sent_by_the_parent_only(catalog, received):
+    run(
+        catalog,
+        received.endpoint,
+        """
+        with footfall.feature("shop.order"):
+            child = os.fork()
+        if child == 0:
+            work(1)
+            footfall.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
+        """,
+    )
+    assert instances(received) == [(1, 1), (2, 1000)]
+
+
+def test_the_catalog_is_not_read_again(catalog, received):
+    run(
+        catalog,
+        received.endpoint,
+        f"""
+        os.rename({str(catalog)!r}, {str(catalog) + ".gone"!r})
+        if (child := os.fork()) == 0:
+            work(7)
+            assert footfall.flush()
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        """,
+    )
+    assert instances(received) == [(1, 7), (1, 1000)]
