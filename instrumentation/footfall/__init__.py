@@ -11,9 +11,21 @@ Telemetry is off unless TELEMETRY_ENABLED=true; then every call is a no-op. No c
 on the network, or sends anything that the catalog does not declare.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from footfall._client import Client, default
 from footfall._feature import Feature
 from footfall._settings import Exporters
+
+if TYPE_CHECKING:
+    from footfall.service import (
+        NoOpTelemetryService,
+        TelemetryService,
+        log_telemetry,
+        log_telemetry_safe,
+        telemetry_service,
+    )
 
 configure = default.configure
 feature = default.feature
@@ -22,6 +34,23 @@ count = default.count
 flush = default.flush
 shutdown = default.shutdown
 
+_LATER = {
+    "NoOpTelemetryService": "service",
+    "TelemetryService": "service",
+    "log_telemetry": "service",
+    "log_telemetry_safe": "service",
+    "telemetry_service": "service",
+}
+"""What is imported at its first use, by module: most programs need little of it."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
 __all__ = [
-    "Client", "Exporters", "Feature", "configure", "count", "event", "feature", "flush", "shutdown",
+    "Client", "Exporters", "Feature", "NoOpTelemetryService", "TelemetryService", "configure", "count",
+    "event", "feature", "flush", "log_telemetry", "log_telemetry_safe", "shutdown", "telemetry_service",
 ]  # fmt: skip

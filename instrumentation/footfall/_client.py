@@ -177,11 +177,37 @@ class Client:
             except Exception as error:
                 self.trouble(error)
 
-    def log(self, event: str, properties: Mapping[str, Any], *, keep: bool = False) -> None:
-        """Sends an observation whose attributes are a mapping; see `footfall.log_telemetry` (C1)."""
-        if self.recorder is not None:
+    def observe(
+        self,
+        event: str,
+        action: str | None,
+        attributes: Mapping[str, Any],
+        *,
+        error_type: str | None = None,
+        duration_ms: float = 0.0,
+        keep: bool = False,
+    ) -> None:
+        """Sends an observation of which everything is known.
+
+        Args:
+            event: A declared event, alone or with its action.
+            action: One of its actions; None is `success`, or `failure` with an error type.
+            attributes: Declared attributes.
+            error_type: A normalised error type (A4), if it failed.
+            duration_ms: How long it took, in milliseconds; 0 for an instant.
+            keep: Whether to try again until the collector takes it.
+        """
+        recorder = self.recorder
+        if recorder is not None:
             try:
-                self.recorder.instant(event, None, properties, keep=keep)
+                recorder.instant(
+                    event,
+                    action,
+                    attributes,
+                    error=None if error_type is None else recorder.failure(error_type),
+                    length=recorder.length(duration_ms),
+                    keep=keep,
+                )
             except Exception as error:
                 self.trouble(error)
 

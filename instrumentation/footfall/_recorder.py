@@ -28,6 +28,8 @@ from footfall_processors.policy import Policy, Service
 SCOPE: Final = InstrumentationScope("footfall")
 LARGEST: Final = 1_000_000_000
 """The largest number that one `count()` may add: sums stay within OTLP's 64 bits."""
+LONGEST_MS: Final = 7 * 86_400_000
+"""Milliseconds that an observation may take: what began earlier, the collector would not take."""
 
 _FIXED: Final = frozenset(
     (names.SURFACE, names.FEATURE, names.ACTION, names.STATUS, names.ERROR_TYPE, names.SAMPLE_RATE)
@@ -161,6 +163,13 @@ class Recorder:
             failed = plan.actions.get(names.FAILURE) if error is not None else None
             chosen = failed or plan.actions.get(action)
         self._observe(plan, chosen, error, kept, start, start + (length or 1))
+
+    def length(self, milliseconds: float) -> int:
+        """A duration as ns; what is none is counted as dropped."""
+        if type(milliseconds) not in (int, float) or not 0 <= milliseconds <= LONGEST_MS:
+            self.counters.drop(Drop.WRONG_TYPE)
+            return 0
+        return int(milliseconds * 1_000_000)
 
     def instant(
         self,

@@ -183,3 +183,20 @@ def test_beyond_the_limit_of_series_a_count_loses_its_enums_but_is_exact(
     assert client.flush()
     assert received.count("many.words") == 5000
     assert not any("otel" in name for key in received.counts() for name in dict(key))
+
+
+@pytest.mark.parametrize("rate", [1 / 3, 0.12345, 0.0004, 2 / 3])
+def test_the_share_that_is_said_is_the_share_that_is_drawn(connect, received, rate):
+    """Weights are exact: what was counted instead of sent is 1 - the share that the spans say."""
+    client = connect(received.endpoint, sample_rate=rate)
+    share = client.recorder.plans["shop.order"].rate
+    assert share == max(round(rate, 3), 0.001)
+    draws = iter([share - 1e-9, share, share + 1e-9])
+    client.recorder._random.random = lambda: next(draws)
+    for _ in range(3):
+        client.event("shop.order")
+    assert client.flush()
+    (sent,) = received.observations()
+    assert sent["feature.sample_rate"] == share
+    assert received.count("shop.order", feature_action="success") == 2
+    assert received.emitted() == {"shop.order": 3}

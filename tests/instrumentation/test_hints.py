@@ -1,0 +1,62 @@
+"""What a developer is told about a misspelt call, and what production never logs."""
+
+import logging
+
+import pytest
+
+DEVELOPMENT = ["development", "dev", "Local", "test"]
+
+
+def told(caplog):
+    return [r.getMessage() for r in caplog.records if r.name == "footfall"]
+
+
+@pytest.mark.parametrize("environment", DEVELOPMENT)
+def test_an_undeclared_event_names_the_nearest_declared_one(connect, received, caplog, environment):
+    client = connect(received.endpoint, environment=environment)
+    client.event("shop.ordr")
+    with client.feature("shop.visits"):
+        pass
+    client.count("nothing like it")
+    client.event("shop.ordr")
+    assert told(caplog) == [
+        'footfall: the event "shop.ordr" is not declared and was not sent; did you mean "shop.order"?',
+        'footfall: the event "shop.visits" is not declared and was not sent; did you mean "shop.visit"?',
+        'footfall: the event "nothing like it" is not declared and was not sent',
+    ]
+    assert all(r.levelno == logging.WARNING for r in caplog.records)
+
+
+def test_an_attribute_that_was_left_out_is_named_but_never_its_value(connect, received, caplog):
+    client = connect(received.endpoint, environment="dev")
+    client.event("shop.order", providr="smz3", provider="walker@example.org", items="walker")
+    assert told(caplog) == [
+        'footfall: shop.order does not declare the attribute "providr", which was left out; did you mean'
+        ' "provider"?',
+        "footfall: shop.order: the value of provider was left out: it must be one of alttpr, smz3",
+        "footfall: shop.order: the value of items was left out: it must be int",
+    ]
+
+
+@pytest.mark.parametrize("environment", [None, "production", "staging"])
+def test_elsewhere_they_are_counted_in_silence(connect, received, caplog, environment):
+    client = connect(received.endpoint, environment=environment)
+    client.event("user walker@example.org")
+    client.event("shop.order", walker=1, provider="walker")
+    assert client.flush()
+    assert told(caplog) == []
+    assert received.dropped() == {
+        "undeclared_event": 1,
+        "undeclared_attribute": 1,
+        "wrong_type": 1,
+    }
+
+
+def test_names_without_end_neither_fill_the_memory_nor_take_long(connect, received, caplog):
+    client = connect(received.endpoint, environment="dev")
+    for number in range(1_000):
+        client.event(f"made up {number}")
+    client.event("x" * 1_000_000)
+    client.event("shop.order", **{"y" * 1_000_000: 1})
+    assert len(client._warnings._next) <= 256
+    assert all(len(message) < 300 for message in told(caplog))
