@@ -50,6 +50,7 @@ class Client:
         self._warnings = Warnings()
         self._changing = threading.RLock()
         self._asleep = False
+        self._capturing: _Exporters = None
         self._started_with: (
             tuple[_settings.Settings, _Service, Errors | None, _Exporters] | None
         ) = None
@@ -95,6 +96,8 @@ class Client:
         try:
             with self._changing:
                 self.shutdown()
+                if self._capturing is not None:
+                    enabled, exporters = True, self._capturing
                 settings = _settings.read(
                     os.environ,
                     enabled=enabled,
@@ -286,6 +289,15 @@ class Client:
             "internal", "footfall: %s in a call, which was ignored", type(error).__name__
         )
 
+    def captured(self, exporters: "_Exporters") -> None:
+        """Makes what is configured from now on go to these exporters; see `footfall.testing`.
+
+        Args:
+            exporters: None ends it. What was configured before is shut down.
+        """
+        self.shutdown()
+        self._capturing, self._warnings = exporters, Warnings()
+
     def forked(self) -> None:
         """Begins anew in the child of a fork: spans, counts and connections are the parent's.
 
@@ -317,7 +329,7 @@ class Client:
             return
         settings, service, errors, exporters = self._started_with
         recorder, self._delivery = _setup.start(
-            settings, service, errors, exporters, self._warnings
+            settings, service, errors, exporters, self._warnings, self._capturing is not None
         )
         settings = replace(settings, catalog=recorder.catalog)  # not read again after a fork
         self._started_with = (settings, service, errors, exporters)

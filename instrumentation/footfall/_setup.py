@@ -36,6 +36,7 @@ def start(
     errors: Errors | None,
     exporters: Exporters | None,
     warnings: Warnings,
+    developing: bool = False,
 ) -> tuple[Recorder, Delivery]:
     """Makes everything that a client needs while telemetry is on.
 
@@ -45,6 +46,7 @@ def start(
         errors: Exception classes and their error types.
         exporters: What sends; None makes OTLP exporters.
         warnings: Where warnings go.
+        developing: Whether mistakes in calls are told, in whatever environment.
 
     Raises:
         ConfigurationError: the catalog, the service, the errors or the exporters are wrong.
@@ -69,7 +71,7 @@ def start(
         errors or {},
         resource,
         delivery.queue,
-        developing=environment.lower() in DEVELOPMENT,
+        developing=developing or environment.lower() in DEVELOPMENT,
     )
     return recorder, delivery
 

@@ -1,0 +1,172 @@
+"""The fixtures that applications use in their own tests, in real pytest runs."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+import footfall
+from footfall.testing import capture
+
+APPLICATION = """
+import footfall
+
+class PresetError(ValueError): ...
+
+def start():
+    errors = {PresetError: "invalid_preset"}
+    footfall.configure("events.yaml", "http://127.0.0.1:9", enabled=False, errors=errors)
+
+@footfall.feature("shop.order", provider="smz3")
+def order(fails=False):
+    footfall.count("shop.lamp", 3, "lit")
+    if fails:
+        raise PresetError("of walker@example.org")
+"""
+
+
+@pytest.fixture
+def run(tmp_path, catalog):
+    """Runs a test of an application by pytest; returns the exit code and what was printed."""
+    (tmp_path / "app.py").write_text(APPLICATION)
+
+    def run(test, *, configuration="", **variables):
+        (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = .\n{configuration}\n")
+        (tmp_path / "test_app.py").write_text("import app, footfall\n" + textwrap.dedent(test))
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:simcord", "-p", "no:cacheprovider"],
+            cwd=tmp_path,
+            env=os.environ | variables,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_what_the_application_would_send_is_captured_and_asserted(run):
+    code, out = run(
+        """
+        import pytest
+
+        def test_order(captured_telemetry):
+            app.start()
+            app.order()
+            with pytest.raises(app.PresetError):
+                app.order(fails=True)
+            captured_telemetry.assert_sent("shop.order", "invoke", times=2)
+            captured_telemetry.assert_sent("shop.order", "success", provider="smz3", times=1)
+            captured_telemetry.assert_sent("shop.lamp", times=6)
+            good, bad = captured_telemetry.observations
+            assert (good.event, good.action) == ("shop.order", "success")
+            assert (good.status, good.error_type) == ("ok", None)
+            assert (bad.action, bad.status, bad.error_type) == ("failure", "error", "invalid_preset")
+            assert good.attributes == {"provider": "smz3"} and good.duration_ms > 0
+            assert captured_telemetry.count("shop.order") == 4
+            assert captured_telemetry.dropped() == {}
+
+        def test_nothing_is_left_of_another_test(captured_telemetry):
+            assert captured_telemetry.observations == []
+            app.start()
+            assert captured_telemetry.count("shop.lamp") == 0
+        """,
+        TELEMETRY_ENABLED="false",
+        OTEL_SDK_DISABLED="true",
+        DO_NOT_TRACK="1",
+    )
+    assert code == 0, out
+    assert "2 passed" in out
+
+
+def test_an_assertion_that_fails_says_what_was_sent(run):
+    code, out = run(
+        """
+        def test_order(captured_telemetry):
+            app.start()
+            app.order()
+            captured_telemetry.assert_sent("shop.order", "failure")
+        """
+    )
+    assert code == 1
+    assert "shop.order failure was sent 0 times instead of at least once" in out
+    assert "Observation(event='shop.order', action='success'" in out
+
+
+def test_a_catalog_can_be_named_in_the_configuration(run):
+    code, out = run(
+        """
+        def test_order(strict_telemetry):
+            app.order()
+            strict_telemetry.assert_sent("shop.order", "success")
+        """,
+        configuration="footfall_catalog = events.yaml",
+    )
+    assert code == 0, out
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ('footfall.event("shop.ordr")', 'did you mean "shop.order"?'),
+        ('footfall.event("shop.order", providr="smz3")', 'did you mean "provider"?'),
+        ('footfall.event("shop.order", provider="walker")', "must be one of alttpr, smz3"),
+        ('footfall.count("shop.order", 0)', "wrong_type: 1"),
+    ],
+)
+def test_the_strict_fixture_fails_on_what_the_catalog_does_not_allow(run, call, message):
+    code, out = run(
+        f"""
+        def test_it(strict_telemetry):
+            app.start()
+            {call}
+        """
+    )
+    assert code == 1
+    assert "telemetry that the catalog does not allow" in out
+    assert message in out
+    assert "walker" not in out.split("telemetry that the catalog does not allow")[1]
+
+
+def test_the_strict_fixture_asks_the_collectors_own_policy(tmp_path):
+    """An event that has expired is sent by the SDK, and refused by the collector."""
+    file = tmp_path / "events.yaml"
+    file.write_text(
+        "product: shop\nevents:\n  shop.old: {surface: web, feature: old, expires: 2020-01-01}\n"
+    )
+    with capture(file) as captured:
+        footfall.event("shop.old")
+        assert [each.event for each in captured.observations] == ["shop.old"]
+        assert captured.mistakes() == ["shop.old: the collector counts it as expired_event"]
+    with capture(file) as captured:
+        assert captured.mistakes() == []
+
+
+def test_capturing_ends_and_an_isolated_client_is_not_touched(catalog):
+    isolated = footfall.Client()
+    with capture(catalog) as captured:
+        isolated.event("shop.order")
+        assert captured.observations == []
+        footfall.event("shop.order")
+        assert len(captured.observations) == 1
+    assert footfall.default.recorder is None
+    with capture(catalog, isolated) as captured:
+        isolated.event("shop.order")
+        footfall.event("shop.order")
+        assert len(captured.observations) == 1
+
+
+def test_pytest_starts_without_opentelemetry(run):
+    code, out = run(
+        """
+        import sys
+
+        def test_it():
+            assert not any(name.startswith("opentelemetry") for name in sys.modules)
+        """
+    )
+    assert code == 0, out
