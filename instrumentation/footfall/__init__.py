@@ -19,6 +19,9 @@ from footfall._feature import Feature
 from footfall._settings import Exporters
 
 if TYPE_CHECKING:
+    from footfall._consent import Consent
+    from footfall.discord import instrument_discord
+    from footfall.racetime import instrument_racetime
     from footfall.service import (
         NoOpTelemetryService,
         TelemetryService,
@@ -26,6 +29,16 @@ if TYPE_CHECKING:
         log_telemetry_safe,
         telemetry_service,
     )
+    from footfall.sessions import session
+    from footfall.web import (
+        instrument_asgi,
+        instrument_django,
+        instrument_fastapi,
+        instrument_flask,
+        route_event,
+    )
+
+    consent: Consent
 
 configure = default.configure
 feature = default.feature
@@ -37,20 +50,32 @@ shutdown = default.shutdown
 _LATER = {
     "NoOpTelemetryService": "service",
     "TelemetryService": "service",
+    "instrument_asgi": "web",
+    "instrument_discord": "discord",
+    "instrument_django": "web",
+    "instrument_fastapi": "web",
+    "instrument_flask": "web",
+    "instrument_racetime": "racetime",
     "log_telemetry": "service",
     "log_telemetry_safe": "service",
+    "route_event": "web",
+    "session": "sessions",
     "telemetry_service": "service",
 }
 """What is imported at its first use, by module: most programs need little of it."""
 
 
 def __getattr__(name: str) -> Any:
+    if name == "consent":  # the object changes with `configure()`
+        return default.consent
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
 __all__ = [
-    "Client", "Exporters", "Feature", "NoOpTelemetryService", "TelemetryService", "configure", "count",
-    "event", "feature", "flush", "log_telemetry", "log_telemetry_safe", "shutdown", "telemetry_service",
+    "Client", "Exporters", "Feature", "NoOpTelemetryService", "TelemetryService", "configure", "consent",
+    "count", "event", "feature", "flush", "instrument_asgi", "instrument_discord", "instrument_django",
+    "instrument_fastapi", "instrument_flask", "instrument_racetime", "log_telemetry", "log_telemetry_safe",
+    "route_event", "session", "shutdown", "telemetry_service",
 ]  # fmt: skip

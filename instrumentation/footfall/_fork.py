@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 if TYPE_CHECKING:
-    from footfall._client import Client
+    from footfall._lifecycle import Lifecycle
 
-_clients: "WeakSet[Client]" = WeakSet()
+_clients: "WeakSet[Lifecycle]" = WeakSet()
 
 
 class Asleep:
@@ -26,7 +26,7 @@ class Asleep:
         return getattr(self._wake(), name)
 
 
-def watch(client: "Client") -> None:
+def watch(client: "Lifecycle") -> None:
     """Tells a client when its process was forked."""
     _clients.add(client)
 

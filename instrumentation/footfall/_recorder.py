@@ -46,6 +46,9 @@ class KeptSpan(ReadableSpan):
 class Recorder:
     """Turns calls into counts and spans.
 
+    Attributes:
+        surroundings: What every event carries that declares it.
+
     Args:
         catalog: The catalog, whose policy judges spans of other instrumentations.
         plans: Every declared event, compiled.
@@ -69,6 +72,7 @@ class Recorder:
         self.plans = plans
         self.counters = counters
         self.catalog = catalog
+        self.surroundings: Mapping[str, Any] = {}
         self.matchers = {kind: Matcher(catalog, kind) for kind in KINDS}
         self._errors = errors
         self._policy = Policy(catalog)
@@ -102,6 +106,9 @@ class Recorder:
         """The attributes that may be sent; the others are counted as dropped (None means not given)."""
         kept: dict[str, Any] = {}
         checks = plan.checks
+        if self.surroundings:
+            declared = {n: value for n, value in self.surroundings.items() if n in checks}
+            attributes = {**declared, **attributes}
         for name, value in attributes.items():
             if value is None:
                 continue

@@ -12,6 +12,8 @@ from os import PathLike, pathsep
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from footfall._decision import Mode, State, decide
+
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
@@ -31,9 +33,12 @@ class Variable(NamedTuple):
 
 VARIABLES: Final = {
     "TELEMETRY_ENABLED": Variable(
-        "false", "`true` turns telemetry on; without it every call is a no-op"
+        "false",
+        "`true` turns telemetry on, `local` keeps everything on this machine; without it every call is a"
+        " no-op, except in a program that asks its user",
     ),
     "OTEL_SDK_DISABLED": Variable("false", "`true` turns telemetry off, whatever else is set"),
+    "DO_NOT_TRACK": Variable("0", "Anything but `0` and `false` turns telemetry off as well"),
     "TELEMETRY_CATALOG": Variable("", "Path of `events.yaml`; several are joined as in PATH"),
     "TELEMETRY_SAMPLE_RATE": Variable(
         "1",
@@ -72,7 +77,7 @@ class Settings:
     """The settings as they hold.
 
     Attributes:
-        enabled: Whether anything is sent at all; when False nothing else was looked at.
+        mode: `on`, `local` (nothing is sent) or `off`, when nothing else was looked at.
         catalog: A catalog, or the paths of its files.
         endpoint: The collector's URL, or None for what the variables say.
         protocol: `grpc` or `http/protobuf`.
@@ -84,7 +89,7 @@ class Settings:
         batch: Spans in one request.
     """
 
-    enabled: bool = False
+    mode: Mode = "off"
     catalog: "Catalog | Paths" = ()
     endpoint: str | None = None
     protocol: str = "grpc"
@@ -123,8 +128,17 @@ def read(
     catalog: "Catalog | Paths | None",
     endpoint: str | None,
     sample_rate: float | None,
+    consent: State | None = None,
 ) -> Settings:
     """The settings from arguments (None where not given) and environment variables.
+
+    Args:
+        environ: The environment variables.
+        enabled: As in `configure()`, like the three that follow.
+        catalog: A catalog or its files.
+        endpoint: The collector's URL.
+        sample_rate: The share of observations that are sent as spans.
+        consent: What the user said, in a program that asks.
 
     Raises:
         ConfigurationError: anything is wrong. While telemetry is off only what turns it on is read.
@@ -139,15 +153,15 @@ def read(
             mistakes.append(f"{name} {error}")
             return parse(VARIABLES[name].default)
 
-    off = enabled is False or value("OTEL_SDK_DISABLED", _flag)
-    unset = not environ.get("TELEMETRY_ENABLED", "").strip()
-    on = not off and (enabled is True if unset else value("TELEMETRY_ENABLED", _flag))
+    value("OTEL_SDK_DISABLED", _flag)
+    value("TELEMETRY_ENABLED", _switch)
+    mode = decide(environ, enabled, consent)
     settings = Settings()
-    if on:
+    if mode != "off":
         value("OTEL_EXPORTER_OTLP_TIMEOUT", _positive)  # which the exporters read themselves
         queue = value("OTEL_BSP_MAX_QUEUE_SIZE", _whole)
         settings = Settings(
-            enabled=True,
+            mode=mode,
             catalog=value("TELEMETRY_CATALOG", _paths) if catalog is None else catalog,
             endpoint=value("OTEL_EXPORTER_OTLP_ENDPOINT", _url, endpoint) and endpoint,
             protocol=value("OTEL_EXPORTER_OTLP_PROTOCOL", _protocol),
@@ -169,6 +183,11 @@ def _flag(text: str) -> bool:
     if text.lower() not in ("true", "false", "1", "0"):
         raise ValueError("must be true or false")
     return text.lower() in ("true", "1")
+
+
+def _switch(text: str) -> None:
+    if text.lower() not in ("true", "false", "1", "0", "local"):
+        raise ValueError("must be true, false or local")
 
 
 def _number(text: str, good: Callable[[float], bool], rule: str) -> float:

@@ -15,7 +15,7 @@ from footfall._log import Warnings
 from footfall._outcome import Errors
 from footfall._plan import Plan
 from footfall._recorder import Recorder
-from footfall._settings import ConfigurationError, Exporters, Settings
+from footfall._settings import ConfigurationError, Exporters, Paths, Settings
 from footfall_processors import names
 from footfall_processors.catalog import DROPPED, EMITTED, Catalog
 from footfall_processors.document import DocumentError, nearest
@@ -41,7 +41,7 @@ def start(
     """Makes everything that a client needs while telemetry is on.
 
     Args:
-        settings: With `enabled`.
+        settings: With a mode that is not `off`.
         service: Name, version and environment, None where `configure()` was not told.
         errors: Exception classes and their error types.
         exporters: What sends; None makes OTLP exporters.
@@ -51,7 +51,7 @@ def start(
     Raises:
         ConfigurationError: the catalog, the service, the errors or the exporters are wrong.
     """
-    catalog = _catalog(settings)
+    catalog = load(settings.catalog)
     resource, mistakes = _resource(catalog, service)
     mistakes += _check_errors(catalog, errors or {})
     if mistakes:
@@ -62,7 +62,8 @@ def start(
         if name not in (EMITTED, DROPPED)
     }
     counters = Counters(plans, settings.queue, warnings)
-    delivery = Delivery(settings, counters, resource, exporters or _otlp(settings))
+    ways_out = exporters or (_local(catalog) if settings.mode == "local" else _otlp(settings))
+    delivery = Delivery(settings, counters, resource, ways_out)
     environment = str(resource.attributes.get(names.ENVIRONMENT, ""))
     recorder = Recorder(
         catalog,
@@ -76,9 +77,12 @@ def start(
     return recorder, delivery
 
 
-def _catalog(settings: Settings) -> Catalog:
-    """Raises ConfigurationError with every mistake in every file."""
-    catalog = settings.catalog
+def load(catalog: Catalog | Paths) -> Catalog:
+    """A catalog from its files.
+
+    Raises:
+        ConfigurationError: with every mistake in every file.
+    """
     if isinstance(catalog, Catalog):
         return catalog
     paths = [catalog] if isinstance(catalog, str | PathLike) else list(catalog)
@@ -126,6 +130,12 @@ def _check_errors(catalog: Catalog, errors: Mapping[Any, Any]) -> list[str]:
                 f" (known: {', '.join(known)}; a catalog may declare more under `error_types`)"
             )
     return mistakes
+
+
+def _local(catalog: Catalog) -> Exporters:
+    from footfall import _local, _state
+
+    return _local.exporters(_state.store_path(catalog.products[0]))
 
 
 def _otlp(settings: Settings) -> Exporters:

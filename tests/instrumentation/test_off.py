@@ -45,6 +45,9 @@ def off(received, catalog):
         ({"TELEMETRY_ENABLED": "true", "OTEL_SDK_DISABLED": "true"}, None, False),
         ({"OTEL_SDK_DISABLED": "true"}, True, False),
         ({"TELEMETRY_ENABLED": "true", "OTEL_SDK_DISABLED": "false"}, None, True),
+        ({"TELEMETRY_ENABLED": "true", "DO_NOT_TRACK": "1"}, None, False),
+        ({"DO_NOT_TRACK": "yes please"}, True, False),
+        ({"TELEMETRY_ENABLED": "true", "DO_NOT_TRACK": "0"}, None, True),
     ],
 )
 def test_telemetry_is_on_only_when_somebody_says_so_and_nobody_the_opposite(
@@ -134,7 +137,7 @@ def test_everything_that_is_wrong_is_one_warning_and_the_host_goes_on(
 def test_a_wrong_switch_is_off(off, catalog, received, monkeypatch, caplog):
     monkeypatch.setenv("TELEMETRY_ENABLED", "maybe")
     off.configure(catalog, received.endpoint)
-    assert "TELEMETRY_ENABLED must be true or false" in only_warning(caplog)
+    assert "TELEMETRY_ENABLED must be true, false or local" in only_warning(caplog)
     assert off.recorder is None
 
 

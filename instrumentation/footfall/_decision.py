@@ -1,0 +1,54 @@
+"""Who has a say in whether telemetry is on, and who wins (E1). Light: every program imports it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Mode = Literal["off", "local", "on"]
+"""`on` sends; `local` keeps events on this machine and sends nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What the user of a program said.
+
+    Attributes:
+        mode: What he agreed to; `off` when he said no, or nothing yet.
+        decided: Whether he said anything.
+        outdated: Whether the catalog allows more than he agreed to: telemetry is off until he agrees
+            again.
+        since: The day of his decision (UTC).
+    """
+
+    mode: Mode = "off"
+    decided: bool = False
+    outdated: bool = False
+    since: dt.date | None = None
+
+
+def decide(environ: Mapping[str, str], enabled: bool | None, consent: State | None) -> Mode:
+    """What telemetry may do; whoever says off wins.
+
+    Args:
+        environ: Of which OTEL_SDK_DISABLED, DO_NOT_TRACK (consoledonottrack.com) and
+            TELEMETRY_ENABLED count; a value that cannot be understood means off.
+        enabled: What the program says in its code.
+        consent: What its user said; None in a program that does not ask.
+    """
+    said = {name: environ.get(name, "").strip().lower() for name in (*_KILL_SWITCHES, _SWITCH)}
+    wanted = said[_SWITCH]
+    forbidden = any(said[name] not in _NO for name in _KILL_SWITCHES)
+    if forbidden or enabled is False or wanted not in (*_YES, "local", ""):
+        return "off"
+    if consent is None:
+        mode: Mode = "on" if wanted or enabled else "off"
+    else:
+        mode = "off" if consent.outdated or not consent.decided else consent.mode
+    return "local" if wanted == "local" and mode == "on" else mode
+
+
+_KILL_SWITCHES = ("OTEL_SDK_DISABLED", "DO_NOT_TRACK")
+_SWITCH = "TELEMETRY_ENABLED"
+_YES = ("true", "1")
+_NO = ("", "0", "false")

@@ -1,0 +1,281 @@
+"""A client's life: configured, started, captured, forked, agreed to, shut down (A5, A6, E1)."""
+
+import atexit
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from footfall import _fork, _settings
+from footfall._log import Warnings, log
+
+if TYPE_CHECKING:
+    from footfall._consent import Consent
+    from footfall._delivery import Delivery
+    from footfall._outcome import Errors
+    from footfall._recorder import Recorder
+    from footfall_processors.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class _Given:
+    """The arguments of `configure()`."""
+
+    catalog: "Catalog | _settings.Paths | None" = None
+    endpoint: str | None = None
+    enabled: bool | None = None
+    sample_rate: float | None = None
+    consent: bool = False
+    errors: "Errors | None" = None
+    exporters: _settings.Exporters | None = None
+    service: tuple[str | None, str | None, str | None] = (None, None, None)
+
+
+class Lifecycle:
+    """What turns a client on and off.
+
+    Args:
+        strict: Raise Footfall's own errors instead of swallowing them; for tests of Footfall.
+
+    Attributes:
+        recorder: What works while telemetry is on; None while it is off.
+        surroundings: What every event carries that declares it; see `Client.ambient`.
+    """
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.recorder: Recorder | None = None
+        self.surroundings: Mapping[str, Any] = {}
+        self._delivery: Delivery | None = None
+        self._strict = strict
+        self._warnings = Warnings()
+        self._changing = threading.RLock()
+        self._asleep = False
+        self._capturing: _settings.Exporters | None = None
+        self._given = _Given()
+        self._settings = _settings.Settings()
+        self._consent: Consent | None = None
+
+    def configure(
+        self,
+        catalog: "Catalog | _settings.Paths | None" = None,
+        endpoint: str | None = None,
+        *,
+        enabled: bool | None = None,
+        service_name: str | None = None,
+        service_version: str | None = None,
+        environment: str | None = None,
+        sample_rate: float | None = None,
+        errors: "Errors | None" = None,
+        exporters: _settings.Exporters | None = None,
+        consent: bool = False,
+    ) -> None:
+        """Turns telemetry on, if it is enabled; call it once, when the program starts.
+
+        It never raises. When anything is wrong, one warning on the logger `footfall` lists all of
+        it and telemetry stays off. Called again it flushes and replaces what was configured before.
+
+        Args:
+            catalog: `events.yaml`, or several such files, or a loaded catalog (TELEMETRY_CATALOG).
+            endpoint: The collector's URL (OTEL_EXPORTER_OTLP_ENDPOINT).
+            enabled: Whether to send anything. TELEMETRY_ENABLED=false wins over True.
+            service_name: OTEL_SERVICE_NAME; the catalog's product when neither is given.
+            service_version: `service.version` in OTEL_RESOURCE_ATTRIBUTES.
+            environment: `deployment.environment.name` in OTEL_RESOURCE_ATTRIBUTES.
+            sample_rate: Share of observations sent as spans, [0, 1] (TELEMETRY_SAMPLE_RATE).
+            errors: The application's exception classes and their error types (A4).
+            exporters: What sends, instead of OTLP; for tests.
+            consent: For programs on their users' machines: what the user says in `footfall.consent`
+                turns telemetry on and off; until he agrees nothing is collected or made (E1).
+
+        Example:
+            >>> import footfall
+            >>> class PresetError(Exception): ...
+            >>> footfall.configure(
+            ...     catalog="events.yaml",
+            ...     endpoint="http://localhost:4317",
+            ...     errors={PresetError: "invalid_preset"},
+            ... )
+        """
+        try:
+            with self._changing:
+                self.shutdown()
+                self._given = _Given(
+                    catalog, endpoint, enabled, sample_rate, consent, errors, exporters,
+                    (service_name, service_version, environment),
+                )  # fmt: skip
+                if self._capturing is not None:
+                    self._given = replace(
+                        self._given, enabled=True, consent=False, exporters=self._capturing
+                    )
+                self._consent = self._user() if self._given.consent else None
+                self._apply()
+        except Exception as error:
+            self._refuse(error)
+
+    @property
+    def consent(self) -> "Consent":
+        """What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
+
+        Before `configure(consent=True)`, or when the catalog is wrong, nothing is read, and what is
+        granted has no effect and is not kept.
+        """
+        if self._consent is None:
+            from footfall._unasked import Unasked
+
+            return Unasked()
+        return self._consent
+
+    def surround(self, attributes: Mapping[str, Any]) -> None:
+        """Replaces what every event carries; never changed in place, as other threads read it."""
+        self.surroundings = attributes
+        if self.recorder is not None:
+            self.recorder.surroundings = attributes
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Sends everything that waits; blocks for at most `timeout` seconds.
+
+        Programs need it before they are frozen or killed, not at exit. In asynchronous code:
+        `await asyncio.to_thread(footfall.flush)`.
+
+        Returns:
+            Whether the collector took it all in time.
+        """
+        try:
+            if self._delivery is None or self._asleep:
+                return True
+            return self._delivery.flush(timeout)
+        except Exception as error:
+            self.trouble(error)
+            return False
+
+    def shutdown(self, timeout: float = 2.0) -> bool:
+        """Sends everything that waits and turns telemetry off; at exit this happens by itself.
+
+        Returns:
+            Whether the collector took it all within `timeout` seconds; the rest is lost.
+        """
+        try:
+            with self._changing:
+                delivery, self._delivery = self._delivery, None
+                if self._asleep:
+                    delivery = None  # the parent's
+                self.recorder, self._asleep = None, False
+                atexit.unregister(self.shutdown)
+            return delivery is None or delivery.close(timeout)
+        except Exception as error:
+            self.trouble(error)
+            return False
+
+    def trouble(self, error: Exception) -> None:
+        """Swallows an error of Footfall itself, naming its type but never its message."""
+        if self._strict:
+            raise error
+        self._warnings.warn(
+            "internal", "footfall: %s in a call, which was ignored", type(error).__name__
+        )
+
+    def captured(self, exporters: _settings.Exporters | None) -> None:
+        """Makes what is configured from now on go to these exporters; see `footfall.testing`.
+
+        Args:
+            exporters: None ends it. What was configured before is shut down.
+        """
+        self.shutdown()
+        self._capturing, self._warnings = exporters, Warnings()
+
+    def forked(self) -> None:
+        """Begins anew in the child of a fork: spans, counts and connections are the parent's.
+
+        Nothing is made until the child uses telemetry: most children never do.
+        """
+        self._changing = threading.RLock()
+        self._warnings = Warnings()
+        if self._delivery is not None:
+            self._delivery.abandon()
+            self._asleep = True
+            self.recorder = cast("Recorder", _fork.Asleep(self.wake))
+
+    def wake(self) -> "Recorder | None":
+        """Starts what `forked()` has put to sleep; called at its first use."""
+        with self._changing:
+            if self._asleep:
+                self._asleep = False
+                parents, self.recorder = self._delivery, None
+                self._start()
+                _fork.at_end_of_worker(self.shutdown)
+                if parents is not None and self._delivery is not None:
+                    self._delivery.bury(parents)
+            return self.recorder
+
+    def _apply(self) -> None:
+        """Starts, if that is what the settings and the user say now."""
+        given = self._given
+        settings = _settings.read(
+            os.environ,
+            enabled=given.enabled,
+            catalog=given.catalog,
+            endpoint=given.endpoint,
+            sample_rate=given.sample_rate,
+            consent=None if self._consent is None else self._consent.state(),
+        )
+        if settings.mode != "off":
+            self._settings = settings
+            self._start()
+
+    def _start(self) -> None:
+        from footfall import _setup  # not before it is needed: it imports the OpenTelemetry SDK
+
+        given = self._given
+        recorder, self._delivery = _setup.start(
+            self._settings,
+            given.service,
+            given.errors,
+            given.exporters,
+            self._warnings,
+            self._capturing is not None,
+        )
+        recorder.surroundings = self.surroundings
+        self._settings = replace(self._settings, catalog=recorder.catalog)  # not read after a fork
+        _fork.watch(self)
+        atexit.register(self.shutdown)
+        self.recorder = recorder
+
+    def _user(self) -> "Consent":
+        """What the user said about this program's catalog."""
+        from footfall import _consent, _setup
+
+        given = self._given.catalog
+        paths = os.environ.get("TELEMETRY_CATALOG", "").split(os.pathsep)
+        catalog = _setup.load(paths if given is None else given)
+        self._given = replace(self._given, catalog=catalog)
+        return _consent.Consent(catalog.products[0], catalog, changed=self._decided)
+
+    def _decided(self) -> None:
+        """The user has just agreed, or no longer agrees."""
+        try:
+            with self._changing:
+                if self._consent is not None and self._consent.state().mode == "off":
+                    self._discard()
+                else:
+                    self.shutdown()
+                self._apply()
+        except Exception as error:
+            self._refuse(error)
+
+    def _discard(self) -> None:
+        """Stops without sending what still waits, and forgets the session."""
+        self.surround({})
+        if self._delivery is not None:
+            self._delivery.abandon()
+        self.shutdown(0)
+
+    def _refuse(self, error: Exception) -> None:
+        """Says why telemetry stays off."""
+        if isinstance(error, _settings.ConfigurationError):
+            lines = "".join(f"\n  {mistake}" for mistake in error.mistakes)
+            log.warning("footfall is off, nothing is sent; to turn it on, correct:%s", lines)
+            return
+        log.warning("footfall is off, nothing is sent: %s in configure()", type(error).__name__)
+        if self._strict:
+            raise error

@@ -1,0 +1,223 @@
+"""The file that remembers what a user decided about telemetry (E1, E5, E6).
+
+Reading never writes: before the first decision there is no file, and no folder. The file is replaced in
+one step, so that no reader sees half of it; whatever else is found in its place counts as no decision.
+"""
+
+import datetime as dt
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import platformdirs
+
+from footfall._log import Warnings
+from footfall_processors.changes import Scope
+
+try:
+    import fcntl
+except ImportError:  # Windows: two programs that decide in the same moment are not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+PATIENCE = 1.0
+"""Seconds to wait for another process that is writing; afterwards the file is replaced all the same."""
+_LARGEST = 1 << 24
+_NOT_SAVED = (
+    "footfall: what was decided about telemetry cannot be saved (%s); it holds until this program"
+    " ends"
+)
+
+
+class Granted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="granted"):
+    """The user said yes.
+
+    Attributes:
+        mode: `on`, or `local`: nothing is sent.
+        since: The day (UTC).
+        catalog: The fingerprint of the catalog that was agreed to.
+        scope: What that catalog allowed.
+        installation: A random id, from its first use on.
+    """
+
+    mode: Literal["on", "local"]
+    since: dt.date
+    catalog: str
+    scope: Scope
+    installation: uuid.UUID | None = None
+
+
+class Revoked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="revoked"):
+    """The user said no, or took back a yes.
+
+    Attributes:
+        since: The day (UTC).
+    """
+
+    since: dt.date
+
+
+class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the file holds; as it stands here it is what holds without one.
+
+    Attributes:
+        decision: None until there is one.
+        nudged: The day (UTC) of the last reminder since then.
+        never_again: Whether the user wants no more of them.
+        version: Of this layout; a file of a later one is not understood, and counts as no decision.
+    """
+
+    decision: Granted | Revoked | None = None
+    nudged: dt.date | None = None
+    never_again: bool = False
+    version: Literal[1] = 1
+
+
+def state_path(product: str, folder: Path | None = None) -> Path | None:
+    """Where a product's decision is kept: among the user's settings, unless a folder is given.
+
+    None where the user has no home.
+    """
+    place = folder or _own_folder(platformdirs.user_config_dir)
+    return place and place / f"{product}.json"
+
+
+def store_path(product: str, folder: Path | None = None) -> Path | None:
+    """Where `local` mode keeps a product's events: among the user's data, unless a folder is given.
+
+    None where the user has no home.
+    """
+    place = folder or _own_folder(platformdirs.user_data_dir)
+    return place and place / f"{product}.sqlite"
+
+
+def _own_folder(place: Callable[[str, Literal[False]], str]) -> Path | None:
+    try:
+        folder = Path(place("footfall", False))
+    except RuntimeError:  # no home
+        return None
+    return folder if folder.is_absolute() else None
+
+
+def remove_database(path: Path) -> bool:
+    """Deletes an SQLite file and what belongs to it; False when something is left."""
+    try:
+        for end in ("-wal", "-shm", "-journal", ""):
+            path.with_name(path.name + end).unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
+
+
+def make_folder(folder: Path, parents: int) -> None:
+    """Makes a folder that only its owner may enter.
+
+    Args:
+        folder: The folder.
+        parents: How many folders above it may be made too: a home that is missing is not made.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    for each in reversed([folder, *folder.parents[:parents]]):
+        each.mkdir(0o700, exist_ok=True)
+
+
+def read(path: Path) -> Stored | None:
+    """What the file holds; None when there is none, or something else in its place."""
+    try:
+        if not path.is_file():  # a pipe would block
+            return None
+        with path.open("rb") as file:
+            return msgspec.json.decode(file.read(_LARGEST), type=Stored)
+    except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
+        return None
+
+
+class StateFile:
+    """One product's file.
+
+    Args:
+        path: Its place; None when there is no place for it.
+
+    Attributes:
+        path: The same.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self._held: Stored | None = None
+        self._warnings = Warnings()
+
+    def read(self) -> Stored:
+        """What holds now: what could not be written, or else what the file says."""
+        return self._held or (read(self.path) if self.path else None) or Stored()
+
+    def change(self, edit: Callable[[Stored], Stored]) -> Stored:
+        """Replaces what holds by what `edit` makes of it, and returns that.
+
+        What cannot be written holds for this process, after a warning on the logger `footfall`. When
+        nothing is to be changed, nothing is written or made.
+        """
+        if (now := self.read()) == edit(now):
+            return now
+        try:
+            if self.path is None:
+                raise FileNotFoundError
+            make_folder(self.path.parent, parents=1)
+            with _alone(self.path.parent):
+                wanted = edit(self.read())
+                _replace(self.path, msgspec.json.encode(wanted))
+                self._held = None
+        except OSError as error:
+            self._held = wanted = edit(self.read())
+            # The error's message would name the user's home.
+            self._warnings.warn("state", _NOT_SAVED, type(error).__name__)
+        return wanted
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Writes a file that only its owner may read, whole or not at all."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keeps other processes from changing files of a folder inside the block, where that is possible.
+
+    The folder itself is locked, so that no further file is left behind.
+    """
+    lock = -1
+    try:
+        with suppress(OSError):
+            if fcntl is not None:
+                lock = os.open(folder, os.O_RDONLY)
+                _wait(lock)
+        yield
+    finally:
+        if lock >= 0:
+            os.close(lock)
+
+
+def _wait(lock: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            time.sleep(0.01)

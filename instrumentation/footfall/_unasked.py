@@ -1,0 +1,30 @@
+"""The consent of a program that does not ask: there is none, and none can be given."""
+
+from pathlib import Path
+
+from footfall._consent import Consent
+from footfall._decision import Mode
+from footfall._log import log
+from footfall._state import StateFile, Stored
+from footfall_processors.catalog import Catalog
+
+
+class Unasked(Consent):
+    """Reads and keeps nothing, and says so once whenever it is told something."""
+
+    def __init__(self) -> None:
+        super().__init__("none", Catalog(products=("none",), events={}, attributes={}), Path())
+        self.store = None
+        self._file = _NoFile(None)
+
+    def grant(self, mode: Mode = "on") -> None:
+        """Changes nothing, with a warning."""
+        log.warning("footfall: configure(consent=True) comes before consent; nothing was changed")
+
+    def revoke(self) -> None:
+        """Changes nothing: nothing is sent on anybody's word."""
+
+
+class _NoFile(StateFile):
+    def change(self, edit: object) -> Stored:
+        return Stored()

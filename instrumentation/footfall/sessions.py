@@ -1,0 +1,138 @@
+"""Sessions of a program: start, heartbeat, end, and continuity between them without identity (E2 to E5).
+
+The ids are made here, at random, and only while telemetry is on. The catalog decides whether they travel: an
+event carries `session_id` and `installation_id` if it declares them, best with `hash`.
+"""
+
+import atexit
+import threading
+import time
+import uuid
+from types import TracebackType
+from typing import Final, Self
+
+from footfall._client import Client, default
+
+START: Final = "start"
+ALIVE: Final = "alive"
+END: Final = "end"
+SESSION: Final = "session_id"
+INSTALLATION: Final = "installation_id"
+HEARTBEAT: Final = 300.0
+"""Seconds between two heartbeats; a session counts as ended an hour after its last (E2)."""
+
+
+class Session:
+    """One run of a program; also a context manager.
+
+    Args:
+        event: A declared event with the actions `start`, `alive` and `end`, whichever are wanted.
+        heartbeat: Seconds between two heartbeats; 0 for none but by `alive()`.
+        session_id: An id that the program has already; None makes a random one.
+        client: None is the client behind `footfall.configure()`.
+
+    Attributes:
+        id: The session's id while it runs; None before, afterwards, and while telemetry is off.
+    """
+
+    def __init__(
+        self,
+        event: str,
+        heartbeat: float = HEARTBEAT,
+        session_id: str | None = None,
+        client: Client | None = None,
+    ) -> None:
+        self.id: str | None = None
+        self._event, self._heartbeat, self._given = event, heartbeat, session_id
+        self._client = default if client is None else client
+        self._began = 0.0
+        self._over = threading.Event()
+
+    def start(self) -> None:
+        """Begins the session; does nothing while telemetry is off, or when it has begun.
+
+        A program whose user agrees later calls it again then.
+        """
+        running = self.id is not None and self._client.surroundings.get(SESSION) == self.id
+        if running or self._client.recorder is None:
+            return
+        try:
+            self._over.set()  # of a session that ended when its user took back his consent
+            self._over = threading.Event()
+            self.id = self._given or str(uuid.uuid4())
+            self._began = time.monotonic()
+            installation = self._client.consent.installation_id()
+            self._client.ambient(**{SESSION: self.id, INSTALLATION: installation})
+            self._say(START)
+            atexit.register(self.end)
+            if self._heartbeat > 0:
+                beat = threading.Thread(target=self._beat, args=(self._over,), daemon=True)
+                beat.name = "footfall-session"
+                beat.start()
+        except Exception as error:
+            self._client.trouble(error)
+
+    def alive(self) -> None:
+        """Says that the session goes on."""
+        self._say(ALIVE)
+
+    def end(self) -> None:
+        """Ends the session; its end carries how long it took."""
+        if self.id is None:
+            return
+        try:
+            self._over.set()
+            atexit.unregister(self.end)
+            self._say(END, (time.monotonic() - self._began) * 1000)
+            self._client.ambient(**{SESSION: None, INSTALLATION: None})
+        except Exception as error:
+            self._client.trouble(error)
+        finally:
+            self.id = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.end()
+
+    def _say(self, action: str, duration_ms: float = 0.0) -> None:
+        """Sends one of the session's actions, if the catalog declares it."""
+        recorder = self._client.recorder
+        if self.id is None or recorder is None:
+            return
+        plan = recorder.plan(self._event)
+        if plan is not None and action in plan.actions:
+            self._client.observe(self._event, action, {}, duration_ms=duration_ms)
+
+    def _beat(self, over: threading.Event) -> None:
+        while not over.wait(self._heartbeat):
+            self.alive()
+
+
+def session(
+    event: str,
+    heartbeat: float = HEARTBEAT,
+    session_id: str | None = None,
+    client: Client | None = None,
+) -> Session:
+    """A session of this program, which begins with `start()` or `with` (E2).
+
+    Args:
+        event: A declared event with the actions `start`, `alive` and `end`, whichever are wanted.
+        heartbeat: Seconds between two heartbeats; 0 for none but by `alive()`.
+        session_id: An id that the program has already; None makes a random one.
+        client: None is the client behind `footfall.configure()`.
+
+    Example:
+        >>> import footfall
+        >>> with footfall.session("plugin.session"):
+        ...     footfall.event("plugin.story", "open")
+    """
+    return Session(event, heartbeat, session_id, client)

@@ -1,0 +1,170 @@
+"""What a catalog lets be collected, and what one allows more than another, in plain words (E1, G6).
+
+A consent is given to a scope. A catalog that allows less stays within it; one that allows anything
+more needs a new consent, which is asked for with the lines that `widened` returns.
+
+How a thing is described, where in the code it happens, who answers for it, until when it is accepted and
+how large a share of it is sampled are no part of a scope: it says what may be known, not how often.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Catalog, Hash, Type
+
+_PERIODS = (Hash.DAILY, Hash.WEEKLY, Hash.MONTHLY, Hash.STATIC, None)
+"""From what stays recognisable for the shortest time to what is not hashed at all."""
+_KEPT = {
+    Hash.DAILY: "a code that changes every day",
+    Hash.WEEKLY: "a code that changes every week",
+    Hash.MONTHLY: "a code that changes every month",
+    Hash.STATIC: "a code that stays the same",
+}
+_KIND = {
+    Type.ENUM: "one of a list",
+    Type.INT: "a whole number",
+    Type.FLOAT: "a number",
+    Type.BOOL: "yes or no",
+    Type.STRING: "text",
+    Type.UUID: "a UUID",
+}
+_LISTED = 20
+"""Values of a list that are named; the others are counted."""
+
+
+class EventScope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What may be said about one event.
+
+    Attributes:
+        actions: Its actions, sorted.
+        attributes: Names of what it may carry, sorted.
+    """
+
+    actions: tuple[str, ...]
+    attributes: tuple[str, ...]
+
+
+class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a catalog lets be collected, as it is kept with a consent (msgspec reads and writes it).
+
+    Attributes:
+        events: Event name to what may be said about it; Footfall's own events are in every catalog.
+        attributes: The attributes that an event carries, without what changes nothing.
+        error_types: What a failure may be called beyond the names that are built in, sorted.
+    """
+
+    events: dict[str, EventScope]
+    attributes: dict[str, Attribute]
+    error_types: tuple[str, ...] = ()
+
+
+def scope(catalog: Catalog) -> Scope:
+    """What `catalog` lets be collected."""
+    events = {
+        name: EventScope(tuple(sorted(event.actions)), tuple(sorted(event.attributes)))
+        for name, event in catalog.events.items()
+        if name not in (EMITTED, DROPPED)
+    }
+    carried = sorted({name for event in events.values() for name in event.attributes})
+    return Scope(
+        events={name: events[name] for name in sorted(events)},
+        attributes={name: _bare(catalog.attributes[name]) for name in carried},
+        error_types=tuple(sorted(catalog.error_types)),
+    )
+
+
+def fingerprint(catalog: Catalog) -> str:
+    """The SHA-256, in hex, of what `catalog` lets be collected."""
+    return hashlib.sha256(msgspec.json.encode(scope(catalog))).hexdigest()
+
+
+def widened(before: Scope, after: Scope) -> list[str]:
+    """What `after` lets be collected that `before` did not: a sentence each; none if nothing.
+
+    Args:
+        before: What was consented to.
+        after: What is asked for now.
+    """
+    return [
+        *_events(before, after),
+        *(
+            f"{name}: {line}."
+            for name, attribute in after.attributes.items()
+            if name in before.attributes
+            for line in _attribute(before.attributes[name], attribute)
+        ),
+        *(
+            f'A failure may be called "{name}".'
+            for name in _new(before.error_types, after.error_types)
+        ),
+    ]
+
+
+def described(attribute: Attribute) -> str:
+    """What an attribute may hold, in plain words, such as `a whole number from 0 to 100`."""
+    kind = _KIND[attribute.type]
+    if attribute.hash:
+        return f"{kind}, kept only as {_KEPT[attribute.hash]}"
+    if attribute.type is Type.ENUM:
+        return f"one of {_listed(attribute.values)}"
+    if attribute.type is Type.STRING:
+        return f"{kind} of at most {attribute.max_length} characters"
+    low = "" if attribute.min is None else f" from {attribute.min}"
+    return f"{kind}{low}" + ("" if attribute.max is None else f" to {attribute.max}")
+
+
+def _bare(attribute: Attribute) -> Attribute:
+    """An attribute without what changes nothing: its description, the order of its values."""
+    cut = attribute.type is Type.STRING and attribute.hash is None
+    return msgspec.structs.replace(
+        attribute,
+        description="",
+        values=tuple(sorted(attribute.values)),
+        max_length=attribute.max_length if cut else Attribute(type=attribute.type).max_length,
+    )
+
+
+def _events(before: Scope, after: Scope) -> Iterator[str]:
+    for name, event in after.events.items():
+        known = before.events.get(name)
+        if known is None:
+            yield f"New: {name} ({_listed(event.actions)})."
+        elif actions := _new(known.actions, event.actions):
+            yield f"{name} also tells: {_listed(actions)}."
+        for carried in _new(known.attributes if known else (), event.attributes):
+            yield f"{name} may carry {carried}: {described(after.attributes[carried])}."
+
+
+def _attribute(before: Attribute, after: Attribute) -> Iterator[str]:
+    """What an attribute may hold that it could not; limits do not hold for what is hashed."""
+    if before.type is not after.type:
+        yield f"is now {described(after)}; it was {described(before)}"
+        return
+    if _PERIODS.index(after.hash) > _PERIODS.index(before.hash):
+        yield f"is now {described(after)}; it was kept only as {_KEPT[before.hash or Hash.STATIC]}"
+    if values := _new(before.values, after.values):
+        yield f"may also be {_listed(values)}"
+    if not (before.hash or after.hash) and after.max_length > before.max_length:
+        yield f"may have {after.max_length} characters; it had at most {before.max_length}"
+    if not before.hash and _limit(after.min, -1) < _limit(before.min, -1):
+        yield f"may be below {before.min}"
+    if not before.hash and _limit(after.max, 1) > _limit(before.max, 1):
+        yield f"may be above {before.max}"
+
+
+def _limit(value: float | None, sign: int) -> float:
+    return sign * math.inf if value is None else value
+
+
+def _new(before: Iterable[str], after: Iterable[str]) -> list[str]:
+    known = frozenset(before)
+    return [name for name in after if name not in known]
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(names)
+    more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
+    return ", ".join(every[:_LISTED]) + more
