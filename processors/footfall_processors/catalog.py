@@ -98,7 +98,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         route: An HTTP method and a route template: `GET /seeds/{id}`; `*` for any method.
         discord: A command's qualified name (`generator alttpr`), or the custom id of a component or
             a modal; `*` stands for any characters.
-        racetime: A room command's name without `ex_`; `*` stands for any characters.
+        racetime: A room command's name without `ex_` (`*` stands for any characters), or a method of
+            the handler, exactly: `generate_seed()`.
         action: What a use that went well is called, one of the event's actions; `success` unless given.
     """
 

@@ -20,6 +20,9 @@ HEAVY = (
     "django",
     "flask",
     "psycopg",
+    "racetime_bot",
+    "aiohttp",
+    "websockets",
 )
 
 
