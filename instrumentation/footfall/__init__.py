@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from footfall._client import Client, default
-from footfall._feature import Feature
+from footfall._feature import Feature, current
 from footfall._settings import Exporters
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Client", "Exporters", "Feature", "NoOpTelemetryService", "TelemetryService", "configure", "consent",
-    "count", "event", "feature", "flush", "instrument_asgi", "instrument_discord", "instrument_django",
+    "count", "current", "event", "feature", "flush", "instrument_asgi", "instrument_discord", "instrument_django",
     "instrument_fastapi", "instrument_flask", "instrument_racetime", "log_telemetry", "log_telemetry_safe",
     "route_event", "session", "shutdown", "telemetry_service",
 ]  # fmt: skip

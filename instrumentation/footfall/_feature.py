@@ -7,6 +7,7 @@ class, and `gc=False`: nothing that an attribute may hold can refer back to it.
 
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -96,7 +97,17 @@ class Feature(msgspec.Struct, eq=False, gc=False):
 
 
 class Measured(Feature, eq=False):
-    """A use that is measured."""
+    """A use that is measured.
+
+    Attributes:
+        recorder: The client's, when the use was made.
+        plan: Its event; None while it has not begun, or when the event is not declared.
+        kept: Its attributes, checked.
+        error: Its error type, once it has failed.
+        start: When it began, ns since the Unix epoch.
+        clock: The same by a clock that cannot be set.
+        outer: The use around it.
+    """
 
     recorder: "Recorder"
     plan: "Plan | None" = None
@@ -104,6 +115,7 @@ class Measured(Feature, eq=False):
     error: str | None = None
     start: int = 0
     clock: int = 0
+    outer: "Measured | None" = None
 
     def set(self, /, **attributes: Any) -> None:
         """Adds attributes; see `Feature.set`."""
@@ -130,6 +142,8 @@ class Measured(Feature, eq=False):
                     recorder.started(plan, self.kept)
         except Exception as error:
             self.client.trouble(error)
+        self.outer = _current.get()
+        _current.set(self)
         self.start = time.time_ns()
         self.clock = time.perf_counter_ns()
         return self
@@ -141,6 +155,10 @@ class Measured(Feature, eq=False):
         trace: TracebackType | None,
     ) -> None:
         length = time.perf_counter_ns() - self.clock
+        if (
+            _current.get() is self
+        ):  # not so when it is left in another context than it was entered in
+            _current.set(self.outer)
         plan = self.plan
         if plan is None:
             return
@@ -150,3 +168,32 @@ class Measured(Feature, eq=False):
             self.recorder.ended(plan, self.action, self.error, self.kept, self.start, length)
         except Exception as trouble:
             self.client.trouble(trouble)
+
+
+_current: ContextVar[Measured | None] = ContextVar("footfall_current", default=None)
+
+
+def current() -> Feature:
+    """The innermost use that is going on here: to add what only the inside of it knows.
+
+    The instrumentations of web frameworks and bots measure a handler from outside; inside it, this is
+    its use. Where nothing is measured, it is a use that does nothing.
+
+    Example:
+        >>> import footfall
+        >>> @footfall.feature("discord.generator")
+        ... def generate(provider: str) -> None:
+        ...     footfall.current().set(provider=provider)
+    """
+    return _current.get() or _NOBODYS
+
+
+class _Nobodys(Feature, eq=False):
+    """A use that nobody began; it has no client."""
+
+    def __call__(self, function: F, /) -> F:
+        """Leaves the function as it is."""
+        return function
+
+
+_NOBODYS = _Nobodys(None, "", None, {})  # type: ignore[arg-type]

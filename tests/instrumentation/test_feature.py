@@ -1,15 +1,18 @@
 import asyncio
 import contextlib
+import contextvars
 import inspect
 import random
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import Any
 
 import pytest
 
+import footfall
 from footfall import Client
 
 FIXED = {"event": "shop.order", "feature.surface": "web", "feature.name": "order"}
@@ -65,6 +68,58 @@ def test_a_use_with_an_action_of_its_own_is_called_so_when_it_goes_well(
     ]
     assert received.dropped()["undeclared_event"] == 1
     assert received.emitted() == {"shop.order": 2, "shop.lamp": 1}, "no start is counted"
+
+
+def test_the_inside_of_a_use_can_add_to_it_from_anywhere(client, received):
+    def inside(provider):
+        footfall.current().set(provider=provider)
+
+    @client.feature("shop.order")
+    def in_a_thread():
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(contextvars.copy_context().run, inside, "alttpr").result()
+
+    @client.feature("shop.order")
+    async def in_a_task():
+        await asyncio.gather(asyncio.to_thread(inside, "smz3"), asyncio.sleep(0))
+
+    inside("smz3")  # of nothing: has no effect
+    in_a_thread()
+    asyncio.run(in_a_task())
+    with client.feature("shop.order"):
+        with client.feature("shop.visit"):
+            inside("alttpr")
+        inside("smz3")
+        footfall.current().deny()
+    assert footfall.current()(inside) is inside
+    found = [
+        (each["event"], each["feature.status"], each.get("provider"))
+        for each in observed(client, received)
+    ]
+    assert found == [
+        ("shop.order", "ok", "alttpr"),
+        ("shop.order", "ok", "smz3"),
+        ("shop.visit", "ok", "alttpr"),
+        ("shop.order", "denied", "smz3"),
+    ]
+    assert received.dropped() == {}
+
+
+def test_uses_that_overlap_in_tasks_are_not_mixed_up(client, received):
+    async def one(provider, seconds):
+        with client.feature("shop.order"):
+            await asyncio.sleep(seconds)
+            footfall.current().set(provider=provider)
+
+    async def both():
+        await asyncio.gather(one("smz3", 0.02), one("alttpr", 0.01))
+
+    asyncio.run(both())
+    lengths = {
+        each["provider"]: span.end_time_unix_nano - span.start_time_unix_nano
+        for each, span in zip(observed(client, received), received.spans(), strict=True)
+    }
+    assert lengths["smz3"] > lengths["alttpr"]
 
 
 def test_times_are_those_of_the_block_and_the_end_comes_after_the_start(client, received):
