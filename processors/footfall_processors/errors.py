@@ -42,6 +42,7 @@ _KNOWN: Final = {
     "TransportError": PROVIDER_UNAVAILABLE,
     "ClientConnectionError": PROVIDER_UNAVAILABLE,
     "gaierror": PROVIDER_UNAVAILABLE,
+    "DiscordServerError": PROVIDER_UNAVAILABLE,
     "unavailable": PROVIDER_UNAVAILABLE,
     "502": PROVIDER_UNAVAILABLE,
     "503": PROVIDER_UNAVAILABLE,

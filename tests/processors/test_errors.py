@@ -35,6 +35,7 @@ def test_the_error_types_are_those_of_the_requirements():
         *((name, name) for name in A4),
         ("TimeoutError", "provider_timeout"),
         ("httpx.ReadTimeout", "provider_timeout"),
+        ("discord.errors.DiscordServerError", "provider_unavailable"),
         ("requests.exceptions.Timeout", "provider_timeout"),
         ("deadline_exceeded", "provider_timeout"),
         ("504", "provider_timeout"),
