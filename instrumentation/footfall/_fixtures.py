@@ -40,4 +40,5 @@ def strict_telemetry(captured_telemetry: "Captured") -> "Iterator[Captured]":
     yield captured_telemetry
     mistakes = captured_telemetry.mistakes()
     if mistakes:
-        pytest.fail("telemetry that the catalog does not allow:\n  " + "\n  ".join(mistakes))
+        lines = "\n  ".join(mistakes)
+        pytest.fail(f"telemetry that the catalog does not allow:\n  {lines}", pytrace=False)
