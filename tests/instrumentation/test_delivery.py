@@ -1,8 +1,11 @@
+import contextlib
 import gzip
 import logging
 import os
+import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
@@ -54,6 +57,79 @@ def black_hole():
     """An endpoint that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def answering(answer):
+    """An endpoint that does `answer(connection)` with everybody who comes."""
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = server.accept()
+                with connection, contextlib.suppress(OSError):
+                    connection.settimeout(1)
+                    answer(connection)
+
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+@pytest.fixture
+def garbage():
+    """An endpoint that answers nonsense."""
+
+    def answer(connection):
+        connection.recv(65536)
+        connection.sendall(random.Random(7).randbytes(4096))
+
+    with answering(answer) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def drip():
+    """An endpoint that answers, a byte at a time, for as long as anybody listens."""
+
+    def answer(connection):
+        connection.recv(65536)
+        for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"x" * 40:
+            connection.sendall(bytes([byte]))
+            time.sleep(0.02)
+
+    with answering(answer) as port:
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def broken_tls(garbage):
+    """An endpoint that should speak TLS and does not."""
+    return garbage.replace("http://", "https://")
+
+
+@pytest.fixture
+def untrusted_tls(tmp_path):
+    """An endpoint that speaks TLS with a certificate that nobody trusts."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    names = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+         "-days", "2", "-keyout", key, "-out", certificate, *names],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+
+    def answer(connection):
+        with contextlib.suppress(ssl.SSLError):
+            context.wrap_socket(connection, server_side=True).close()
+
+    with answering(answer) as port:
+        yield f"https://127.0.0.1:{port}"
 
 
 @pytest.mark.parametrize("compression", ["", "gzip"])
@@ -154,7 +230,9 @@ def test_an_exporter_that_raises_has_failed(connect, received, caplog):
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-@pytest.mark.parametrize("place", ["closed_port", "black_hole"])
+@pytest.mark.parametrize(
+    "place", ["closed_port", "black_hole", "garbage", "drip", "broken_tls", "untrusted_tls"]
+)
 def test_a_collector_that_is_away_does_not_slow_the_host(
     connect, monkeypatch, request, place, protocol
 ):
