@@ -13,6 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from footfall_collector.receivers import browser
 from footfall_collector.receivers.intake import MAX_BYTES, Intake, Refusal, Signal, invalid
 from footfall_collector.receivers.listen import open_socket
 
@@ -64,8 +65,8 @@ class _Server(uvicorn.Server):
 
 
 def application(intake: Intake, signals: Sequence[Signal]) -> Starlette:
-    """The ASGI application with one route per signal."""
-    routes = [_route(intake, signal) for signal in signals]
+    """The ASGI application with one route per signal, and those of the browser client."""
+    routes = [*(_route(intake, signal) for signal in signals), *browser.routes()]
     return Starlette(routes=routes, exception_handlers={HTTPException: _wrong_place})
 
 

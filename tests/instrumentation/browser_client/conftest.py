@@ -1,0 +1,137 @@
+"""Chromium, as Debian packages it, and pages in it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from instrumentation.browser_client.server import Telemetry, serving
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP *.test 127.0.0.1",
+]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of Chromium; root gets it from Debian's archive when it is not there."""
+    if shutil.which("chromium") is None:
+        if os.geteuid() != 0 or shutil.which("apt-get") is None:
+            pytest.skip("needs Chromium: apt-get install chromium")
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        install = ["install", "--yes", "--no-install-recommends", "chromium"]
+        for arguments in (["update"], install):
+            subprocess.run(["apt-get", "-qq", *arguments], env=environment, check=True)
+    path = shutil.which("chromium")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """For one module: while it runs, its thread counts as one with a running event loop."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def telemetry() -> Iterator[Telemetry]:
+    """The server that the page comes from; it must find no contract broken."""
+    with serving() as server:
+        yield server
+    assert server.broken == []
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[Telemetry]:
+    """A server of another origin."""
+    with serving() as server:
+        yield server
+    assert server.broken == []
+
+
+@dataclass
+class Shop:
+    """A page with the module loaded as `footfall`."""
+
+    page: Page
+    telemetry: Telemetry
+
+    def run(self, script: str, argument: Any = None) -> Any:
+        """The value of a JavaScript expression or function."""
+        return self.page.evaluate(script, argument)
+
+    def status(self) -> dict[str, Any]:
+        return self.run("footfall.status()")  # type: ignore[no-any-return]
+
+    def settled(self, queued: int) -> None:
+        """Waits until so many wait to be sent: what is under way is not among them."""
+        self.page.wait_for_function("n => footfall.status().queued == n", arg=queued, timeout=8000)
+
+    def wrong(self) -> list[str]:
+        """The errors that the page has seen and nobody caught."""
+        return self.run("window.wrong")  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser) -> Callable[[], Page]:
+    """The page that tests use one after the other; a new one when the last was closed."""
+    context = browser.new_context()
+    pages: list[Page] = []
+
+    def current() -> Page:
+        if not pages or pages[-1].is_closed():
+            pages.append(context.new_page())
+        return pages[-1]
+
+    return current
+
+
+@pytest.fixture
+def shop(
+    browser: Browser, tab: Callable[[], Page], telemetry: Telemetry
+) -> Iterator[Callable[..., Shop]]:
+    """Opens the page and configures the module; the options that it does not know are the module's."""
+
+    def open_page(
+        *, origin: str | None = None, before: str = "", clock: bool = False, **options: Any
+    ) -> Shop:
+        page = browser.new_context().new_page() if clock else tab()
+        if clock:
+            page.clock.install()  # in its whole context, for good
+        telemetry.page = f"<!doctype html><script>{ERRORS}</script><script>{before}</script>"
+        page.goto((origin or telemetry.origin) + "/page")
+        page.evaluate(LOAD, {"consent": True, "timeout": PATIENCE, **options})
+        return Shop(page, telemetry)
+
+    yield open_page
+    if not tab().is_closed():
+        tab().context.set_offline(False)
+        tab().goto("about:blank")
+
+
+PATIENCE = 8000
+"""Milliseconds instead of 200: a machine under load is no failure of the network."""
+ERRORS = """
+window.wrong = [];
+for (const kind of ["error", "unhandledrejection"])
+    addEventListener(kind, (event) => wrong.push(String(event.reason ?? event.message)));
+"""
+LOAD = """async (options) => {
+    window.footfall = await import("/footfall.js");
+    footfall.configure(options);
+}"""
