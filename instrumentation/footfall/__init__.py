@@ -19,7 +19,6 @@ from footfall._feature import Feature, current
 from footfall._settings import Exporters
 
 if TYPE_CHECKING:
-    from footfall._consent import Consent
     from footfall.discord import instrument_discord
     from footfall.racetime import instrument_racetime
     from footfall.service import (
@@ -38,14 +37,13 @@ if TYPE_CHECKING:
         route_event,
     )
 
-    consent: Consent
-
 configure = default.configure
 feature = default.feature
 event = default.event
 count = default.count
 flush = default.flush
 shutdown = default.shutdown
+consent = default.consent
 
 _LATER = {
     "NoOpTelemetryService": "service",
@@ -66,8 +64,6 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name == "consent":  # the object changes with `configure()`
-        return default.consent
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
@@ -75,7 +71,7 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "Client", "Exporters", "Feature", "NoOpTelemetryService", "TelemetryService", "configure", "consent",
-    "count", "current", "event", "feature", "flush", "instrument_asgi", "instrument_discord", "instrument_django",
-    "instrument_fastapi", "instrument_flask", "instrument_racetime", "log_telemetry", "log_telemetry_safe",
-    "route_event", "session", "shutdown", "telemetry_service",
+    "count", "current", "event", "feature", "flush", "instrument_asgi", "instrument_discord",
+    "instrument_django", "instrument_fastapi", "instrument_flask", "instrument_racetime", "log_telemetry",
+    "log_telemetry_safe", "route_event", "session", "shutdown", "telemetry_service",
 ]  # fmt: skip

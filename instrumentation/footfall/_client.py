@@ -160,11 +160,15 @@ class Client(Lifecycle):
 
     def declared(self, event: str, attribute: str) -> "Attribute | None":
         """What an event may carry under this name; None when nothing, or while telemetry is off."""
-        if self.recorder is None or event not in self.recorder.plans:
+        try:
+            if self.recorder is None or event not in self.recorder.plans:
+                return None
+            catalog = self.recorder.catalog
+            declared = attribute in catalog.events[event].attributes
+            return catalog.attributes[attribute] if declared else None
+        except Exception as error:
+            self.trouble(error)
             return None
-        catalog = self.recorder.catalog
-        declared = attribute in catalog.events[event].attributes
-        return catalog.attributes[attribute] if declared else None
 
 
 default = Client()

@@ -10,6 +10,7 @@ from functools import partial
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
+from footfall import _fork
 from footfall._log import Warnings
 from footfall._plan import Key, Plan
 from footfall_processors import names
@@ -33,10 +34,15 @@ class Counters:
     def __init__(self, plans: Mapping[str, Plan], capacity: int, warnings: Warnings) -> None:
         self.warnings = warnings
         self._lock = threading.RLock()
+        _fork.watch(self)
         self._plans = plans
         self._capacity = capacity
         self._waiting = 0
         self._drops: dict[Drop, int] = {}
+
+    def forked(self) -> None:
+        """In the child of a fork: another thread may have held the locks, and a block may be open."""
+        self._lock, self.warnings = threading.RLock(), Warnings()
 
     def add(self, plan: Plan, key: Key, number: int = 1) -> None:
         """Counts occurrences that travel as counts."""

@@ -4,6 +4,8 @@ Only OpenTelemetry's own classes send anything. What stands here watches them: i
 fail to send, and keeps what they add (to logs, to the resource) out.
 """
 
+import threading
+
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
@@ -60,6 +62,11 @@ class Delivery:
         self._courier.stop()
         return sent
 
+    def discard(self) -> None:
+        """Gives up what waits, without a word to the collector; `close()` comes next."""
+        self._spans.discard()
+        self._metrics.discard()
+
     def abandon(self) -> None:
         """Leaves everything to the parent, in a forked process; takes no lock, which may be held."""
         self._spans.abandon()
@@ -67,7 +74,8 @@ class Delivery:
 
     def bury(self, abandoned: "Delivery") -> None:
         """Ends the threads that OpenTelemetry started again in this process for an abandoned delivery."""
-        self._courier.do(abandoned._close, 0)
+        # Not by the courier: a lock that another thread held at the fork is never released here.
+        threading.Thread(target=abandoned._close, name="footfall", daemon=True).start()
 
     def _flush(self) -> bool:
         """Spans first: what goes wrong with them is in the counters that follow."""

@@ -92,6 +92,7 @@ class SpansExporter(SpanExporter):
         self._counters = counters
         self._capacity = capacity
         self._kept: deque[Sequence[ReadableSpan]] = deque()
+        self._retrying = threading.Lock()
         self._stopped = False
         self._abandoned = False
         _quiet.watch(exporter)
@@ -102,6 +103,8 @@ class SpansExporter(SpanExporter):
             return SpanExportResult.SUCCESS
         self._counters.taken(len(spans))
         result = self._send(spans)
+        if self._is_over():  # meanwhile
+            return SpanExportResult.SUCCESS
         if result is SpanExportResult.SUCCESS:
             self.retry()
         elif any(isinstance(span, KeptSpan) for span in spans):
@@ -110,22 +113,36 @@ class SpansExporter(SpanExporter):
             self._lose(spans)
         return result
 
+    def _is_over(self) -> bool:
+        return self._abandoned
+
     def retry(self) -> None:
-        """Exports what was kept, oldest first, until something fails again."""
-        while self._kept:
-            spans = self._kept.popleft()  # by one thread at a time
-            if self._send(spans) is not SpanExportResult.SUCCESS:
-                self._kept.appendleft(spans)
-                return
+        """Exports what was kept, oldest first, until two batches fail: one alone may be refused for ever."""
+        if not self._kept or self._abandoned:  # before the lock: after a fork nobody may release it
+            return
+        with self._retrying:  # the threads of the queue, of the counters and of `flush()`
+            failed: list[Sequence[ReadableSpan]] = []
+            while self._kept and not self._abandoned and len(failed) < 2:
+                spans = self._kept.popleft()
+                if self._send(spans) is not SpanExportResult.SUCCESS:
+                    failed.append(spans)
+            if not self._abandoned:
+                self._kept.extendleft(reversed(failed))
 
     def give_up(self) -> None:
         """Counts what is still kept as lost."""
         while self._kept:
             self._lose(self._kept.popleft())
 
+    def discard(self) -> None:
+        """Sends nothing any more, neither what waits nor what was kept."""
+        self._abandoned = True
+        self._kept.clear()
+
     def abandon(self) -> None:
-        """Sends nothing any more, in a forked process: the connection and the spans are the parent's."""
-        self._stopped = self._abandoned = True
+        """The same in a forked process: the connection and the spans are the parent's."""
+        self._stopped = True
+        self.discard()
 
     def _send(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
@@ -209,6 +226,8 @@ class CountersExporter(MetricExporter):
         except Exception as error:
             log.debug("%s in the exporter of counters", type(error).__name__)
             result = MetricExportResult.FAILURE
+        if self._is_over():  # meanwhile
+            return MetricExportResult.SUCCESS
         if result is not MetricExportResult.SUCCESS:
             self.failures += 1
             self._counters.warnings.warn("counters", _LATE)
@@ -216,8 +235,15 @@ class CountersExporter(MetricExporter):
             self._exported()
         return result
 
+    def _is_over(self) -> bool:
+        return self._abandoned
+
+    def discard(self) -> None:
+        """Sends nothing any more."""
+        self._abandoned = True
+
     def abandon(self) -> None:
-        """Sends nothing any more; see `SpansExporter.abandon`."""
+        """The same in a forked process; see `SpansExporter.abandon`."""
         self._stopped = self._abandoned = True
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:

@@ -60,6 +60,12 @@ class Feature(msgspec.Struct, eq=False, gc=False):
         """Marks the use as denied: the user may not do this."""
         self.fail("permission_denied")
 
+    def _pause(self) -> None:
+        """Leaves the context, as a generator does between two items."""
+
+    def _resume(self) -> None:
+        """Comes back to it, or to another."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -107,6 +113,7 @@ class Measured(Feature, eq=False):
         start: When it began, ns since the Unix epoch.
         clock: The same by a clock that cannot be set.
         outer: The use around it.
+        going: Whether it has begun and not ended.
     """
 
     recorder: "Recorder"
@@ -116,6 +123,7 @@ class Measured(Feature, eq=False):
     start: int = 0
     clock: int = 0
     outer: "Measured | None" = None
+    going: bool = False
 
     def set(self, /, **attributes: Any) -> None:
         """Adds attributes; see `Feature.set`."""
@@ -142,11 +150,24 @@ class Measured(Feature, eq=False):
                     recorder.started(plan, self.kept)
         except Exception as error:
             self.client.trouble(error)
-        self.outer = _current.get()
-        _current.set(self)
+        self._resume()
         self.start = time.time_ns()
         self.clock = time.perf_counter_ns()
         return self
+
+    def _pause(self) -> None:
+        """Leaves the context; see `Feature.pause`."""
+        if _current.get() is self:
+            _current.set(self.outer)
+        self.outer = None  # keeps no other use alive
+
+    def _resume(self) -> None:
+        """Becomes the current use."""
+        outer = _current.get()
+        # A context that was copied inside a use (a callback, a task) still names it when it is over.
+        self.outer = outer if outer is not None and outer.going else None
+        self.going = True
+        _current.set(self)
 
     def __exit__(
         self,
@@ -155,10 +176,8 @@ class Measured(Feature, eq=False):
         trace: TracebackType | None,
     ) -> None:
         length = time.perf_counter_ns() - self.clock
-        if (
-            _current.get() is self
-        ):  # not so when it is left in another context than it was entered in
-            _current.set(self.outer)
+        self._pause()
+        self.going = False
         plan = self.plan
         if plan is None:
             return
@@ -185,7 +204,8 @@ def current() -> Feature:
         ... def generate(provider: str) -> None:
         ...     footfall.current().set(provider=provider)
     """
-    return _current.get() or _NOBODYS
+    use = _current.get()
+    return use if use is not None and use.going else _NOBODYS
 
 
 class _Nobodys(Feature, eq=False):

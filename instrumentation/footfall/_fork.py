@@ -7,13 +7,21 @@ counts: they would be stored twice. It starts anew, as another instance, when it
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 from weakref import WeakSet
 
-if TYPE_CHECKING:
-    from footfall._lifecycle import Lifecycle
 
-_clients: "WeakSet[Lifecycle]" = WeakSet()
+class Forked(Protocol):
+    """What has to know that its process was forked."""
+
+    def forked(self) -> None: ...
+
+
+_watched: WeakSet[Forked] = WeakSet()
+
+
+class StaysOff(Exception):  # no error
+    """Telemetry stays off in the child: its user has said no meanwhile, or it cannot start."""
 
 
 class Asleep:
@@ -23,24 +31,27 @@ class Asleep:
         self._wake = wake
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._wake(), name)
+        recorder = self._wake()
+        if recorder is None:
+            raise StaysOff
+        return getattr(recorder, name)
 
 
-def watch(client: "Lifecycle") -> None:
-    """Tells a client when its process was forked."""
-    _clients.add(client)
+def watch(one: Forked) -> None:
+    """Tells a client, or a part of it, when its process was forked."""
+    _watched.add(one)
 
 
 def at_end_of_worker(shutdown: Callable[[], Any]) -> None:
     """Flushes at the end of a `multiprocessing` worker, which runs no `atexit` functions."""
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
+    process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
+    if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, shutdown, exitpriority=0)
 
 
 def _in_child() -> None:
-    for client in list(_clients):
-        client.forked()
+    for one in list(_watched):
+        one.forked()
 
 
 if hasattr(os, "register_at_fork"):

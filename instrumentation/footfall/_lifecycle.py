@@ -3,11 +3,12 @@
 import atexit
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from footfall import _fork, _settings
+from footfall._decision import State, decide
 from footfall._log import Warnings, log
 
 if TYPE_CHECKING:
@@ -32,6 +33,20 @@ class _Given:
     service: tuple[str | None, str | None, str | None] = (None, None, None)
 
 
+class PresentConsent:
+    """The `Consent` of a client, whichever it has: `configure()` makes another one.
+
+    Before `configure(consent=True)`, or when the catalog is wrong, nothing is read, and what is granted
+    has no effect and is not kept.
+    """
+
+    def __init__(self, present: "Callable[[], Consent]") -> None:
+        self._present = present
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._present(), name)
+
+
 class Lifecycle:
     """What turns a client on and off.
 
@@ -41,6 +56,7 @@ class Lifecycle:
     Attributes:
         recorder: What works while telemetry is on; None while it is off.
         surroundings: What every event carries that declares it; see `Client.ambient`.
+        consent: What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -50,11 +66,12 @@ class Lifecycle:
         self._strict = strict
         self._warnings = Warnings()
         self._changing = threading.RLock()
-        self._asleep = False
+        self._asleep = self._ends = False
         self._capturing: _settings.Exporters | None = None
         self._given = _Given()
         self._settings = _settings.Settings()
         self._consent: Consent | None = None
+        self.consent = cast("Consent", PresentConsent(self.present_consent))
 
     def configure(
         self,
@@ -99,7 +116,7 @@ class Lifecycle:
         """
         try:
             with self._changing:
-                self.shutdown()
+                self._stop()
                 self._given = _Given(
                     catalog, endpoint, enabled, sample_rate, consent, errors, exporters,
                     (service_name, service_version, environment),
@@ -113,17 +130,12 @@ class Lifecycle:
         except Exception as error:
             self._refuse(error)
 
-    @property
-    def consent(self) -> "Consent":
-        """What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
-
-        Before `configure(consent=True)`, or when the catalog is wrong, nothing is read, and what is
-        granted has no effect and is not kept.
-        """
+    def present_consent(self) -> "Consent":
+        """The consent that holds now; see `footfall.consent`."""
         if self._consent is None:
             from footfall._unasked import Unasked
 
-            return Unasked()
+            return Unasked(self._warnings, quiet=self._capturing is not None)
         return self._consent
 
     def surround(self, attributes: Mapping[str, Any]) -> None:
@@ -156,33 +168,40 @@ class Lifecycle:
             Whether the collector took it all within `timeout` seconds; the rest is lost.
         """
         try:
-            with self._changing:
-                delivery, self._delivery = self._delivery, None
-                if self._asleep:
-                    delivery = None  # the parent's
-                self.recorder, self._asleep = None, False
-                atexit.unregister(self.shutdown)
-            return delivery is None or delivery.close(timeout)
+            atexit.unregister(self.shutdown)
+            self._ends = False
+            return self._stop(timeout)
         except Exception as error:
             self.trouble(error)
             return False
 
+    def _stop(self, timeout: float = 2.0) -> bool:
+        with self._changing:
+            delivery, self._delivery = self._delivery, None
+            if self._asleep:
+                delivery = None  # the parent's
+            self.recorder, self._asleep = None, False
+        return delivery is None or delivery.close(timeout)
+
     def trouble(self, error: Exception) -> None:
         """Swallows an error of Footfall itself, naming its type but never its message."""
+        if isinstance(error, _fork.StaysOff):
+            return
         if self._strict:
             raise error
         self._warnings.warn(
             "internal", "footfall: %s in a call, which was ignored", type(error).__name__
         )
 
-    def captured(self, exporters: _settings.Exporters | None) -> None:
+    def captured(self, exporters: _settings.Exporters | None) -> _settings.Exporters | None:
         """Makes what is configured from now on go to these exporters; see `footfall.testing`.
 
         Args:
             exporters: None ends it. What was configured before is shut down.
         """
         self.shutdown()
-        self._capturing, self._warnings = exporters, Warnings()
+        before, self._capturing, self._warnings = self._capturing, exporters, Warnings()
+        return before
 
     def forked(self) -> None:
         """Begins anew in the child of a fork: spans, counts and connections are the parent's.
@@ -191,6 +210,7 @@ class Lifecycle:
         """
         self._changing = threading.RLock()
         self._warnings = Warnings()
+        self._ends = False
         if self._delivery is not None:
             self._delivery.abandon()
             self._asleep = True
@@ -201,12 +221,20 @@ class Lifecycle:
         with self._changing:
             if self._asleep:
                 self._asleep = False
-                parents, self.recorder = self._delivery, None
-                self._start()
-                _fork.at_end_of_worker(self.shutdown)
-                if parents is not None and self._delivery is not None:
-                    self._delivery.bury(parents)
+                parents, self._delivery, self.recorder = self._delivery, None, None
+                try:
+                    if self._consent is None:
+                        self._start()
+                    else:
+                        self._apply()  # what the user says now; another process may have asked him
+                except Exception as error:
+                    self._refuse(error)
+                self._bury(parents)
             return self.recorder
+
+    def _bury(self, parents: "Delivery | None") -> None:
+        if parents is not None and self._delivery is not None:
+            self._delivery.bury(parents)
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
@@ -238,16 +266,27 @@ class Lifecycle:
         recorder.surroundings = self.surroundings
         self._settings = replace(self._settings, catalog=recorder.catalog)  # not read after a fork
         _fork.watch(self)
-        atexit.register(self.shutdown)
+        if not self._ends:  # once: what else the program does at its end comes before
+            atexit.register(self.shutdown)
+            _fork.at_end_of_worker(self.shutdown)
+            self._ends = True
         self.recorder = recorder
 
-    def _user(self) -> "Consent":
-        """What the user said about this program's catalog."""
-        from footfall import _consent, _setup
+    def _user(self) -> "Consent | None":
+        """What the user said about this program's catalog; None where it does not matter.
 
-        given = self._given.catalog
-        paths = os.environ.get("TELEMETRY_CATALOG", "").split(os.pathsep)
-        catalog = _setup.load(paths if given is None else given)
+        Raises:
+            ConfigurationError: the catalog is wrong.
+        """
+        from footfall import _consent
+        from footfall._sources import load
+
+        try:
+            catalog = load(_settings.catalog_of(os.environ, self._given.catalog))
+        except _settings.ConfigurationError:
+            if decide(os.environ, self._given.enabled, State("on", decided=True)) == "off":
+                return None  # in silence, as in every program that is turned off
+            raise
         self._given = replace(self._given, catalog=catalog)
         return _consent.Consent(catalog.products[0], catalog, changed=self._decided)
 
@@ -255,11 +294,13 @@ class Lifecycle:
         """The user has just agreed, or no longer agrees."""
         try:
             with self._changing:
-                if self._consent is not None and self._consent.state().mode == "off":
+                state = State() if self._consent is None else self._consent.state()
+                mode = decide(os.environ, self._given.enabled, state)
+                if mode == "off":
                     self._discard()
-                else:
-                    self.shutdown()
-                self._apply()
+                elif self.recorder is None or mode != self._settings.mode:
+                    self._stop()
+                    self._apply()
         except Exception as error:
             self._refuse(error)
 
@@ -267,8 +308,8 @@ class Lifecycle:
         """Stops without sending what still waits, and forgets the session."""
         self.surround({})
         if self._delivery is not None:
-            self._delivery.abandon()
-        self.shutdown(0)
+            self._delivery.discard()
+        self._stop(0)
 
     def _refuse(self, error: Exception) -> None:
         """Says why telemetry stays off."""

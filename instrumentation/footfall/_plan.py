@@ -4,6 +4,8 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec.structs import replace
+
 from footfall_processors import names
 from footfall_processors.catalog import Attribute, Catalog, Event, Type
 from footfall_processors.hashing import keyed_hash
@@ -101,12 +103,16 @@ def _outcome(event: Event, action: str) -> str | None:
 def _check(name: str, attribute: Attribute, salt: bytes) -> Check:
     if attribute.type is Type.ENUM:
         return {value: value for value in attribute.values}.get
+    form: Check = _plain
+    if attribute.type is Type.UUID:  # the same UUID in another spelling is the same
+        plain = replace(attribute, hash=None)
+        form = lambda value: _uuid(plain, _plain(value))  # noqa: E731
     if attribute.hash and salt:
-        return lambda value: _keyed(salt, name, _plain(value))
+        return lambda value: _keyed(salt, name, form(value))
     if attribute.hash:
-        return lambda value: _hashed(_plain(value))
+        return lambda value: _hashed(form(value))
     if attribute.type is Type.UUID:
-        return lambda value: _uuid(attribute, _plain(value))
+        return form
     if attribute.type is Type.STRING:
         return lambda value: clean(attribute, _cut(_plain(value)))
     return lambda value: clean(attribute, _plain(value))

@@ -72,6 +72,9 @@ service.version and deployment.environment.name are used) and the OTEL_EXPORTER_
 headers, compression and certificates."""
 
 
+NO_CATALOG: Final = "no catalog is named: configure(catalog=...) or TELEMETRY_CATALOG"
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings as they hold.
@@ -162,7 +165,7 @@ def read(
         queue = value("OTEL_BSP_MAX_QUEUE_SIZE", _whole)
         settings = Settings(
             mode=mode,
-            catalog=value("TELEMETRY_CATALOG", _paths) if catalog is None else catalog,
+            catalog=catalog_of(environ, catalog),
             endpoint=value("OTEL_EXPORTER_OTLP_ENDPOINT", _url, endpoint) and endpoint,
             protocol=value("OTEL_EXPORTER_OTLP_PROTOCOL", _protocol),
             sample_rate=value("TELEMETRY_SAMPLE_RATE", _share, sample_rate),
@@ -173,10 +176,15 @@ def read(
             batch=min(value("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _whole), queue),
         )
         if not settings.catalog:
-            mistakes.append("no catalog is named: configure(catalog=...) or TELEMETRY_CATALOG")
+            mistakes.append(NO_CATALOG)
     if mistakes:
         raise ConfigurationError(mistakes)
     return settings
+
+
+def catalog_of(environ: Mapping[str, str], catalog: "Catalog | Paths | None") -> "Catalog | Paths":
+    """The catalog that was given, or the files that TELEMETRY_CATALOG names; empty without either."""
+    return _paths(environ.get("TELEMETRY_CATALOG", "").strip()) if catalog is None else catalog
 
 
 def _flag(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from os import PathLike
 from typing import Any, Final
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -15,12 +14,12 @@ from footfall._log import Warnings
 from footfall._outcome import Errors
 from footfall._plan import Plan
 from footfall._recorder import Recorder
-from footfall._settings import ConfigurationError, Exporters, Paths, Settings
+from footfall._settings import ConfigurationError, Exporters, Settings
+from footfall._sources import load
 from footfall_processors import names
 from footfall_processors.catalog import DROPPED, EMITTED, Catalog
-from footfall_processors.document import DocumentError, nearest
+from footfall_processors.document import nearest
 from footfall_processors.errors import ERROR_TYPES
-from footfall_processors.loading import load_catalog
 from footfall_processors.policy import Policy
 
 _VARIABLE: Final = {
@@ -75,21 +74,6 @@ def start(
         developing=developing or environment.lower() in DEVELOPMENT,
     )
     return recorder, delivery
-
-
-def load(catalog: Catalog | Paths) -> Catalog:
-    """A catalog from its files.
-
-    Raises:
-        ConfigurationError: with every mistake in every file.
-    """
-    if isinstance(catalog, Catalog):
-        return catalog
-    paths = [catalog] if isinstance(catalog, str | PathLike) else list(catalog)
-    try:
-        return load_catalog([str(path) for path in paths])
-    except DocumentError as error:
-        raise ConfigurationError([str(mistake) for mistake in error.mistakes]) from error
 
 
 def _resource(catalog: Catalog, given: Sequence[str | None]) -> tuple[Resource, list[str]]:

@@ -53,8 +53,24 @@ def _coroutine(client: "Client", use: Use, function: Callable[..., Any]) -> Call
 
 def _generator(client: "Client", use: Use, function: Callable[..., Any]) -> Callable[..., Any]:
     def measured(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with use():
-            return (yield from function(*args, **kwargs))
+        with use() as this:
+            inner = function(*args, **kwargs)
+            step, value = inner.send, None
+            while True:  # as `yield from`, but between two items the use is not the current one
+                try:
+                    item = step(value)
+                except StopIteration as end:
+                    return end.value
+                this._pause()
+                try:
+                    step, value = inner.send, (yield item)
+                except GeneratorExit:
+                    inner.close()
+                    raise
+                except BaseException as error:
+                    step, value = inner.throw, error
+                finally:
+                    this._resume()
 
     return measured
 
@@ -63,7 +79,7 @@ def _async_generator(
     client: "Client", use: Use, function: Callable[..., Any]
 ) -> Callable[..., Any]:
     async def measured(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with use():
+        with use() as this:
             inner = function(*args, **kwargs)
             step = inner.asend(None)
             while True:  # as `yield from`, which asynchronous generators do not have (PEP 525)
@@ -71,6 +87,7 @@ def _async_generator(
                     item = await step
                 except StopAsyncIteration:
                     return
+                this._pause()
                 try:
                     step = inner.asend((yield item))
                 except GeneratorExit:
@@ -78,6 +95,8 @@ def _async_generator(
                     raise
                 except BaseException as error:
                     step = inner.athrow(error)
+                finally:
+                    this._resume()
 
     return measured
 

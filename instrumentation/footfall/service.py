@@ -16,6 +16,7 @@ class TelemetryService(Protocol):
     def record(
         self,
         event: str,
+        /,
         action: str | None = None,
         *,
         error_type: str | None = None,
@@ -34,6 +35,7 @@ class TelemetryService(Protocol):
         self,
         event: str,
         duration_ms: float,
+        /,
         action: str | None = None,
         *,
         error_type: str | None = None,
@@ -61,6 +63,7 @@ class ClientTelemetryService:
     def record(
         self,
         event: str,
+        /,
         action: str | None = None,
         *,
         error_type: str | None = None,
@@ -73,6 +76,7 @@ class ClientTelemetryService:
         self,
         event: str,
         duration_ms: float,
+        /,
         action: str | None = None,
         *,
         error_type: str | None = None,
@@ -98,6 +102,7 @@ class NoOpTelemetryService:
     def record(
         self,
         event: str,
+        /,
         action: str | None = None,
         *,
         error_type: str | None = None,
@@ -109,6 +114,7 @@ class NoOpTelemetryService:
         self,
         event: str,
         duration_ms: float,
+        /,
         action: str | None = None,
         *,
         error_type: str | None = None,

@@ -5,6 +5,7 @@ event carries `session_id` and `installation_id` if it declares them, best with 
 """
 
 import atexit
+import os
 import threading
 import time
 import uuid
@@ -43,9 +44,10 @@ class Session:
         client: Client | None = None,
     ) -> None:
         self.id: str | None = None
-        self._event, self._heartbeat, self._given = event, heartbeat, session_id
+        self._event, self._given = event, session_id
+        self._heartbeat = min(heartbeat, threading.TIMEOUT_MAX)
         self._client = default if client is None else client
-        self._began = 0.0
+        self._began, self._process = 0.0, 0
         self._over = threading.Event()
 
     def start(self) -> None:
@@ -53,13 +55,12 @@ class Session:
 
         A program whose user agrees later calls it again then.
         """
-        running = self.id is not None and self._client.surroundings.get(SESSION) == self.id
-        if running or self._client.recorder is None:
+        if self._running() or self._client.recorder is None:
             return
         try:
             self._over.set()  # of a session that ended when its user took back his consent
             self._over = threading.Event()
-            self.id = self._given or str(uuid.uuid4())
+            self.id, self._process = self._given or str(uuid.uuid4()), os.getpid()
             self._began = time.monotonic()
             installation = self._client.consent.installation_id()
             self._client.ambient(**{SESSION: self.id, INSTALLATION: installation})
@@ -72,9 +73,17 @@ class Session:
         except Exception as error:
             self._client.trouble(error)
 
+    def _running(self) -> bool:
+        """Whether it goes on, in the process that began it and under the consent that it began with."""
+        ours = self._process == os.getpid() and self._client.surroundings.get(SESSION) == self.id
+        return self.id is not None and ours
+
     def alive(self) -> None:
         """Says that the session goes on."""
-        self._say(ALIVE)
+        try:
+            self._say(ALIVE)
+        except Exception as error:
+            self._client.trouble(error)
 
     def end(self) -> None:
         """Ends the session; its end carries how long it took."""
@@ -105,7 +114,7 @@ class Session:
     def _say(self, action: str, duration_ms: float = 0.0) -> None:
         """Sends one of the session's actions, if the catalog declares it."""
         recorder = self._client.recorder
-        if self.id is None or recorder is None:
+        if recorder is None or not self._running():
             return
         plan = recorder.plan(self._event)
         if plan is not None and action in plan.actions:

@@ -60,7 +60,7 @@ class Captured:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._spans = InMemorySpanExporter()
+        self._spans = _Spans()
         self._metrics = _Metrics()
         self._told = _Told()
 
@@ -118,6 +118,11 @@ class Captured:
 
     def mistakes(self) -> list[str]:
         """What was called but is not allowed, and what the collector would refuse, a line each."""
+        if self._client.recorder is None and not self.observations and not self._metrics.any:
+            return [
+                "telemetry was never on: the application did not call configure()",
+                *self._told.lines,
+            ]
         dropped = self.dropped()
         lines = [f"{reason}: {dropped[reason]}" for reason in _MISTAKES if reason in dropped]
         return [*lines, *self._told.lines, *self._refused()]
@@ -158,13 +163,13 @@ def capture(catalog: Paths | None = None, client: Client | None = None) -> Itera
     log.addHandler(captured._told)
     switches = {name: os.environ.pop(name) for name in _SWITCHES if name in os.environ}
     try:
-        client.captured(Exporters(captured._spans, captured._metrics))
+        outer = client.captured(Exporters(captured._spans, captured._metrics))
         if catalog is not None:
             client.configure(catalog)
         yield captured
     finally:
         log.removeHandler(captured._told)
-        client.captured(None)
+        client.captured(outer)
         os.environ.update(switches)
 
 
@@ -182,6 +187,12 @@ def _observation(span: ReadableSpan) -> Observation:
     )
 
 
+class _Spans(InMemorySpanExporter):
+    """Stays open when the application configures the client again."""
+
+    def shutdown(self) -> None: ...
+
+
 class _Metrics(MetricExporter):
     """Keeps the latest state of each instance's counters."""
 
@@ -195,6 +206,11 @@ class _Metrics(MetricExporter):
         for part in metrics_data.resource_metrics:
             self._latest[part.resource.attributes[names.SERVICE_INSTANCE]] = part
         return MetricExportResult.SUCCESS
+
+    @property
+    def any(self) -> bool:
+        """Whether anything was exported."""
+        return bool(self._latest)
 
     def points(self, name: str) -> Iterator[Any]:
         """The points of one counter."""

@@ -341,3 +341,31 @@ def test_a_signal_handler_may_call_at_any_moment(catalog, received):
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], timeout=20, check=True)
     assert received.count("shop.order") > 0
     assert received.count("shop.visit") > 50
+
+
+def test_a_signal_handler_may_make_mistakes_while_one_is_told(catalog, received):
+    code = f"""
+        import logging, signal, footfall
+
+        class Slow(logging.Handler):
+            def emit(self, record): ...
+
+        def handler(*_):
+            footfall.event(f"made up {{next(numbers)}}")
+
+        import itertools
+        numbers = itertools.count()
+        logging.getLogger("footfall").addHandler(Slow())
+        logging.getLogger("footfall").propagate = False
+        signal.signal(signal.SIGALRM, handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True, environment="dev")
+        for number in range(4000):
+            footfall.event(f"undeclared {{number}}")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        print("done")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("done\n", "", 0)

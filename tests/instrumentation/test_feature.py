@@ -566,3 +566,63 @@ def test_functions_decorated_before_configure_are_measured_after_it(received, ca
     client.shutdown()
     assert order() == 1
     assert received.observations() == [SUCCESS | {"provider": "smz3"}]
+
+
+def test_a_callback_that_schedules_itself_keeps_no_earlier_use_alive(client):
+    """Each copies the context that it was scheduled in, with the use around it."""
+    depth = []
+
+    async def main():
+        loop, done, left = asyncio.get_running_loop(), asyncio.Event(), 300
+
+        @client.feature("shop.order")
+        def poll():
+            nonlocal left
+            left -= 1
+            use, links = footfall.current(), 0
+            while (use := getattr(use, "outer", None)) is not None:
+                links += 1
+            depth.append(links)
+            loop.call_soon(poll if left else done.set)
+
+        poll()
+        await done.wait()
+
+    asyncio.run(main())
+    assert max(depth) == 0
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_between_its_items_a_generator_is_not_the_current_use(client, received, kind):
+    @client.feature("shop.visit")
+    def items():
+        footfall.current().set(provider="alttpr")
+        yield 1
+        yield 2
+
+    @client.feature("shop.visit")
+    async def aitems():
+        footfall.current().set(provider="alttpr")
+        yield 1
+        yield 2
+
+    async def consume():
+        with client.feature("shop.order"):
+            async for _ in aitems():
+                footfall.current().set(provider="smz3")
+
+    if kind == "async":
+        asyncio.run(consume())
+    else:
+        with client.feature("shop.order"):
+            for _ in items():
+                footfall.current().set(provider="smz3")
+    found = {o["event"]: o.get("provider") for o in observed(client, received)}
+    assert found == {"shop.visit": "alttpr", "shop.order": "smz3"}
+
+
+def test_a_use_that_is_over_is_not_current_where_its_context_was_copied(client, received):
+    with client.feature("shop.order"):
+        context = contextvars.copy_context()
+    context.run(lambda: footfall.current().set(provider="smz3"))
+    assert [o.get("provider") for o in observed(client, received)] == [None]

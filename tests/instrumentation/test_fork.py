@@ -22,7 +22,7 @@ START = """
 """
 
 
-def run(catalog, endpoint, program, **variables):
+def run(catalog, endpoint, program, *, quiet=True, **variables):
     code = textwrap.dedent(START).format(catalog=str(catalog), endpoint=endpoint)
     done = subprocess.run(
         [sys.executable, "-c", code + textwrap.dedent(program)],
@@ -32,7 +32,8 @@ def run(catalog, endpoint, program, **variables):
         timeout=60,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0, done.stderr
+    assert not (quiet and done.stderr)
     return done.stdout
 
 
@@ -143,3 +144,101 @@ def test_the_catalog_is_not_read_again(catalog, received):
         """,
     )
     assert instances(received) == [(1, 7), (1, 1000)]
+
+
+def test_a_kept_batch_is_sent_by_the_parent_alone(catalog, received):
+    received.held = True
+    run(
+        catalog,
+        received.endpoint,
+        """
+        footfall.log_telemetry_safe("shop.order", {})
+        footfall.flush(0.5)
+        if (child := os.fork()) == 0:
+            work(7)
+            footfall.flush(0.5)
+            os._exit(0)
+        os.waitpid(child, 0)
+        """,
+        quiet=False,
+        OTEL_EXPORTER_OTLP_TIMEOUT="0.2",
+    )
+    ids = [span.span_id for span in received.spans()]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_lock_that_another_thread_held_at_the_fork_hangs_nobody(catalog, received):
+    run(
+        catalog,
+        received.endpoint,
+        """
+        import signal, threading
+        counters = footfall.default.recorder.counters
+        held, over = threading.Event(), threading.Event()
+
+        def hold():
+            with counters._lock:
+                held.set()
+                over.wait()
+
+        threading.Thread(target=hold).start()
+        held.wait()
+        use = footfall.feature("shop.order")
+        use.clock, use.plan = 1, footfall.default.recorder.plans["shop.order"]
+        if (child := os.fork()) == 0:
+            signal.alarm(20)
+            use.__exit__(None, None, None)
+            work(7)
+            assert footfall.flush()
+            os._exit(0)
+        over.set()
+        assert os.waitpid(child, 0)[1] == 0
+        """,
+    )
+    assert (1, 7) in instances(received)
+
+
+def test_a_fork_during_an_export_of_the_counters_leaves_the_child_working(catalog, received):
+    run(
+        catalog,
+        received.endpoint,
+        """
+        import threading
+        reader = footfall.default._delivery._meters._metric_readers[0]
+        with reader._export_lock:
+            child = os.fork()
+            if child == 0:
+                work(7)
+                assert footfall.flush(5)
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        """,
+    )
+    assert (1, 7) in instances(received)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_workers_that_configure_themselves_flush_when_they_end(catalog, received, tmp_path, method):
+    (tmp_path / "program.py").write_text(
+        textwrap.dedent(
+            f"""
+            import multiprocessing
+            import footfall
+
+            def start():
+                footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+
+            def work(_):
+                footfall.event("shop.order")
+
+            if __name__ == "__main__":
+                context = multiprocessing.get_context({method!r})
+                with context.Pool(2, initializer=start) as pool:
+                    pool.map(work, range(10), chunksize=1)
+                    pool.close()
+                    pool.join()
+            """
+        )
+    )
+    subprocess.run([sys.executable, tmp_path / "program.py"], check=True, timeout=60)
+    assert sum(spans for spans, _ in instances(received)) == 10

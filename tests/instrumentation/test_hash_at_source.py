@@ -61,3 +61,23 @@ def test_a_salt_that_is_too_short_keeps_telemetry_off(catalog, received, monkeyp
     client.configure(catalog, received.endpoint, enabled=True)
     assert client.recorder is None
     assert "TELEMETRY_HASH_SALT must be at least 32 bytes" in caplog.text
+
+
+@pytest.mark.parametrize("salt", ["", SALT])
+def test_a_uuid_is_the_same_in_every_spelling(received, monkeypatch, tmp_path, salt):
+    monkeypatch.setenv("TELEMETRY_HASH_SALT", salt)
+    (tmp_path / "uuids.yaml").write_text(
+        "product: shop\nattributes: {key: {type: uuid, hash: daily}}\n"
+        "events: {shop.use: {surface: web, feature: use, attributes: [key]}}\n"
+    )
+    client = Client(strict=True)
+    client.configure(tmp_path / "uuids.yaml", received.endpoint, enabled=True)
+    key = uuid.UUID("0d6bbde3-9f1d-4b58-9f0e-0c4a7c1c0e39")
+    for spelling in (key, str(key), str(key).upper(), key.hex, f"{{{key}}}"):
+        client.event("shop.use", key=spelling)
+    client.event("shop.use", key="walker@example.org")
+    assert client.shutdown()
+    *keys, wrong = [o.get("key") for o in received.observations()]
+    assert set(keys) == {hashed("key", str(key)) if salt else str(key)}
+    assert wrong is None
+    assert received.dropped() == {"wrong_type": 1}

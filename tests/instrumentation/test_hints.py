@@ -60,3 +60,24 @@ def test_names_without_end_neither_fill_the_memory_nor_take_long(connect, receiv
     client.event("shop.order", **{"y" * 1_000_000: 1})
     assert len(client._warnings._next) <= 256
     assert all(len(message) < 300 for message in told(caplog))
+
+
+def test_a_handler_that_makes_mistakes_itself_is_not_called_without_end(connect, received, caplog):
+    client = connect(received.endpoint, environment="dev")
+
+    class Careless(logging.Handler):
+        calls = 0
+
+        def emit(self, record):
+            Careless.calls += 1
+            for number in range(2):
+                client.event(f"made up {Careless.calls} {number}")
+
+    handler = Careless()
+    logging.getLogger("footfall").addHandler(handler)
+    try:
+        client.event("shop.ordr")
+    finally:
+        logging.getLogger("footfall").removeHandler(handler)
+    assert Careless.calls == 1
+    assert len(told(caplog)) == 1

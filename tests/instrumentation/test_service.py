@@ -217,3 +217,24 @@ def test_two_threads_never_send_or_lose_a_kept_batch_twice(flaky):
 
     asyncio.run(both())
     assert sorted(exporter.taken) == [[number] for number in range(6)]
+
+
+def test_attributes_may_have_any_name(service, received):
+    for use in (service, footfall.NoOpTelemetryService()):
+        use.record("shop.order", event="x", self=1)
+        use.record_timing("shop.order", 1, event="x", self=1)
+    assert service.flush()
+    assert received.dropped() == {"undeclared_attribute": 4}
+
+
+def test_a_batch_that_is_always_refused_does_not_hold_up_the_others(flaky):
+    client, exporter = flaky
+    for number in range(3):
+        client.observe("shop.order", None, {"items": number}, keep=True)
+        client.flush()
+    take = exporter.export
+    refused = SpanExportResult.FAILURE
+    exporter.export = lambda spans: refused if spans[0].attributes["items"] == 0 else take(spans)
+    exporter.away = False
+    client.flush()
+    assert exporter.taken == [[1], [2]]

@@ -192,3 +192,37 @@ def test_a_program_that_just_ends_has_ended_its_session(catalog, received):
         [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, env=os.environ
     )
     assert [action for _, action, _ in said(received)] == ["start", "end"]
+
+
+def test_a_session_survives_a_second_configure_and_ends_with_the_program(catalog, received):
+    program = f"""
+        import footfall
+        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+        footfall.session("plugin.session").start()
+        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, env=os.environ
+    )
+    assert [action for _, action, _ in said(received)] == ["start", "end"]
+
+
+def test_a_forked_child_does_not_end_its_parents_session(catalog, received):
+    program = f"""
+        import os, sys, footfall
+        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+        footfall.session("plugin.session").start()
+        if (child := os.fork()) == 0:
+            sys.exit()
+        os.waitpid(child, 0)
+    """
+    subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, env=os.environ
+    )
+    assert [action for _, action, _ in said(received)] == ["start", "end"]
+
+
+def test_any_heartbeat_will_do(client, capfd):
+    with session("plugin.session", heartbeat=float("inf"), client=client):
+        time.sleep(0.05)
+    assert capfd.readouterr().err == ""

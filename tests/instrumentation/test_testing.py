@@ -170,3 +170,34 @@ def test_pytest_starts_without_opentelemetry(run):
         """
     )
     assert code == 0, out
+
+
+def test_an_application_may_configure_twice_and_tests_may_nest(catalog, received):
+    with capture() as outer:
+        for _ in range(2):
+            footfall.configure(catalog, received.endpoint, enabled=True)
+            footfall.event("shop.order")
+        with capture(catalog) as inner:
+            footfall.event("shop.visit")
+            assert [each.event for each in inner.observations] == ["shop.visit"]
+        footfall.configure(catalog, received.endpoint, enabled=True)
+        footfall.event("shop.order")
+        assert [each.event for each in outer.observations] == ["shop.order"] * 3
+        assert outer.mistakes() == []
+    assert received.spans() == []
+
+
+def test_a_program_that_asks_its_user_is_captured_without_asking(catalog):
+    with capture() as captured:
+        footfall.configure(catalog, consent=True)
+        footfall.consent.grant()
+        footfall.event("shop.order")
+        captured.assert_sent("shop.order")
+        assert captured.mistakes() == []
+
+
+def test_telemetry_that_was_never_on_is_a_mistake():
+    with capture() as captured:
+        footfall.event("shop.order")
+        (told,) = captured.mistakes()
+    assert "never on" in told

@@ -1,0 +1,125 @@
+"""Requests of a Django project, under WSGI and ASGI (A8, D5, F3).
+
+Django knows the route only when the request has passed the other middlewares: a use is counted, with
+its start, when its response is there. A streamed response is measured until it begins.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django import conf  # type: ignore[import-untyped]
+from django.http import HttpRequest, HttpResponseBase  # type: ignore[import-untyped]
+from django.urls import Resolver404, ResolverMatch, resolve  # type: ignore[import-untyped]
+from opentelemetry.instrumentation.django import DjangoInstrumentor
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import TracerProvider, get_current_span
+
+from footfall._web import Visit, trace_headers
+
+if TYPE_CHECKING:
+    from footfall._client import Client
+
+GetResponse = Callable[[HttpRequest], Any]
+
+CLIENT: Final = "_FOOTFALL_CLIENT"
+"""The setting that holds the client: Django makes middlewares itself, from their names."""
+_OPENTELEMETRY: Final = "opentelemetry.instrumentation.django."
+_ERROR: Final = "_footfall_error"
+
+
+class Middleware:
+    """Measures each request, inside OpenTelemetry's middleware.
+
+    Args:
+        get_response: The middlewares and the view inside it.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+        self._client: Client = getattr(conf.settings, CLIENT)
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        """Answers one request; what the project raises passes through."""
+        if self._is_async:
+            return self._answer(request)
+        visit = self._visit()
+        try:
+            response: HttpResponseBase = self._get_response(request)
+        except BaseException as error:
+            self._end(visit, request, None, error)
+            raise
+        self._end(visit, request, response, None)
+        return response
+
+    async def _answer(self, request: HttpRequest) -> HttpResponseBase:
+        visit = self._visit()
+        try:
+            response: HttpResponseBase = await self._get_response(request)
+        except BaseException as error:
+            self._end(visit, request, None, error)
+            raise
+        self._end(visit, request, response, None)
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """Keeps what a view raised: of the response that Django makes of it, only its status is known."""
+        setattr(request, _ERROR, exception)
+
+    def _visit(self) -> Visit | None:
+        return None if self._client.recorder is None else Visit(self._client)
+
+    def _end(
+        self,
+        visit: Visit | None,
+        request: HttpRequest,
+        response: HttpResponseBase | None,
+        error: BaseException | None,
+    ) -> None:
+        """Counts the request, and adds the headers of D5 unless the response has them."""
+        try:
+            if visit is not None:
+                match = _resolved(request)
+                if match is not None:
+                    visit.routed(request.method or "", f"/{match.route}")
+                    visit.handled(match.func)
+                if response is not None:
+                    visit.answer(response.status_code, getattr(request, _ERROR, None))
+                visit.end(error)
+            if response is not None:
+                for name, value in trace_headers(get_current_span()):
+                    response.headers.setdefault(name, value)
+        except Exception as trouble:
+            self._client.trouble(trouble)
+
+
+def _resolved(request: HttpRequest) -> ResolverMatch | None:
+    """The route, also of a request that a middleware answered before Django looked for it."""
+    if request.resolver_match is not None:
+        return request.resolver_match
+    try:
+        return resolve(request.path_info, getattr(request, "urlconf", None))
+    except Resolver404:
+        return None
+
+
+def instrument(client: "Client", tracer_provider: TracerProvider | None) -> None:
+    """See `footfall.web.instrument_django`."""
+    name = f"{Middleware.__module__}.{Middleware.__qualname__}"
+    if name in conf.settings.MIDDLEWARE:
+        return
+    if not any(each.startswith(_OPENTELEMETRY) for each in conf.settings.MIDDLEWARE):
+        DjangoInstrumentor().instrument(
+            tracer_provider=tracer_provider, meter_provider=NoOpMeterProvider()
+        )
+    middlewares = list(conf.settings.MIDDLEWARE)
+    outer = [n for n, each in enumerate(middlewares) if each.startswith(_OPENTELEMETRY)]
+    middlewares.insert(outer[-1] + 1 if outer else 0, name)
+    setattr(conf.settings, CLIENT, client)
+    conf.settings.MIDDLEWARE = middlewares

@@ -1,0 +1,85 @@
+"""Requests of a Flask application (A8, D5, F3)."""
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from flask import Flask, Response, current_app, request
+from opentelemetry.instrumentation.flask import FlaskInstrumentor
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.trace import TracerProvider, get_current_span
+
+from footfall._web import Visit, trace_headers
+
+if TYPE_CHECKING:
+    from footfall._client import Client
+
+_MARK: Final = "_is_instrumented_by_footfall"
+_VISIT: Final = "footfall.visit"
+
+
+class Hooks:
+    """What Flask calls around each request; ours is the first before it and the last after it.
+
+    Args:
+        client: What sends; it may be configured later.
+    """
+
+    def __init__(self, client: "Client") -> None:
+        self._client = client
+
+    def before(self) -> None:
+        """Begins a visit."""
+        try:
+            if self._client.recorder is not None and _VISIT not in request.environ:
+                visit = request.environ[_VISIT] = Visit(self._client)
+                if request.url_rule is not None:
+                    visit.routed(request.method, request.url_rule.rule)
+                    visit.handled(current_app.view_functions.get(request.endpoint or ""))
+        except Exception as error:
+            self._client.trouble(error)
+
+    def after(self, response: Response) -> Response:
+        """Notes the response, and adds the headers of D5 unless it has them."""
+        try:
+            for name, value in trace_headers(get_current_span()):
+                response.headers.setdefault(name, value)
+            visit: Visit | None = request.environ.get(_VISIT)
+            if visit is not None:
+                visit.answer(response.status_code, sys.exception())  # Flask is handling it
+                # What Flask makes of abort() seems streamed too, but is complete.
+                if response.is_streamed and response.status_code < 400:
+                    response.call_on_close(visit.end)
+                else:
+                    visit.end()
+        except Exception as error:
+            self._client.trouble(error)
+        return response
+
+    def teardown(self, error: BaseException | None) -> None:
+        """Ends the visit of a request that is not answered: its exception goes on to the server."""
+        visit: Visit | None = request.environ.get(_VISIT)
+        if visit is not None and not visit.answered and error is not None:
+            visit.end(error)
+
+
+def instrument(app: Flask, client: "Client", tracer_provider: TracerProvider | None) -> None:
+    """See `footfall.web.instrument_flask`."""
+    if getattr(app, _MARK, False):
+        return
+    if not getattr(app, "_is_instrumented_by_opentelemetry", False):
+        FlaskInstrumentor.instrument_app(  # type: ignore[no-untyped-call]
+            app,
+            tracer_provider=tracer_provider,
+            meter_provider=NoOpMeterProvider(),
+            enable_commenter=False,
+        )
+    hooks = Hooks(client)
+    _first(app.before_request_funcs, hooks.before)
+    _first(app.after_request_funcs, hooks.after)  # Flask calls these in reverse
+    _first(app.teardown_request_funcs, hooks.teardown)
+    setattr(app, _MARK, True)
+
+
+def _first(functions: dict[Any, list[Any]], function: Callable[..., Any]) -> None:
+    functions.setdefault(None, []).insert(0, function)
