@@ -9,14 +9,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from footfall_examples import sahasrahbot
+from footfall_examples.sahasrahbot import plan, planted
+from footfall_examples.sahasrahbot.steps import Act, Chat, Press, Request, Slash, Text
 
 FOOTFALL = str(Path(sys.executable).with_name("footfall"))
 PLANTED = Path(sahasrahbot.__path__[0]) / "planted.txt"
@@ -60,6 +64,7 @@ def _footfall(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
         "FOOTFALL_DSN": "host=nowhere.invalid",
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://nowhere.invalid:4317",
         "TELEMETRY_SAMPLE_RATE": "0.5",
+        "DO_NOT_TRACK": "1",
         "http_proxy": "http://nowhere.invalid:3128",
     }
     return subprocess.run(
@@ -92,6 +97,119 @@ def test_what_was_driven_is_what_the_report_says(done: Done) -> None:
     assert found[1] == found[2]
     total = int(found[1].replace(",", ""))
     assert total == sum(row["count"] for row in done.report("usage")) > 2000
+
+
+FAILS = {  # presets that go wrong, and how (A4)
+    "mystery": "invalid_preset",
+    "retrance": "provider_timeout",
+    "festive": "provider_unavailable",
+    "casualboots": "unexpected_error",
+}
+LOGIN_FAILS = {
+    "401": "permission_denied", "503": "provider_unavailable", "504": "provider_timeout",
+}  # fmt: skip
+Seen = tuple[str, str, str | None, str | None]
+"""An event, an action, an error type and a provider."""
+
+
+def _ends(
+    event: str, error: str | None, provider: str | None = None, invoke: bool = False
+) -> list[Seen]:
+    end = (event, "failure" if error else "success", error, provider)
+    return [(event, "invoke", None, None), end] if invoke else [end]
+
+
+def _seen_on_the_web(ask: Request) -> list[Seen]:
+    if ask.path == "/login":
+        return [("api.auth.login", "start", None, None)]
+    if ask.path == "/callback/discord":
+        return _ends("api.auth.login", LOGIN_FAILS.get(ask.query["code"][-3:]))
+    assert ask.body is not None
+    events = {"/settingsgen": "api.settingsgen.request", "/sglive": "api.sglive.seed_generate"}
+    return _ends(events[ask.path], FAILS.get(ask.body["preset"]), ask.body["provider"])
+
+
+def _seen_in_discord(ask: Act) -> list[Seen]:
+    tournament = "discord.asynctournament"
+    match ask.does:
+        case Press("asynctournament:start"):
+            return [(tournament, "run_start", None, None)]
+        case Press("asynctournament:submit"):
+            return [(tournament, "run_submit", None, None)]
+        case Slash("asynctournament review"):
+            return [(tournament, "review_complete", None, None)]
+        case Slash("racetime_tools open"):
+            names = [line.split(None, 1) for line in PLANTED.read_text().splitlines() if line]
+            people = [name for kind, name in names if kind in ("user_name", "discriminator")]
+            error = None if ask.member in people[::2] else "permission_denied"
+            return _ends("discord.racetime_tools.command", error, invoke=True)
+        case Slash("generator", {"provider": provider, "preset": preset}):
+            pass
+        case Text(text):
+            command, *words = text.split()
+            if command == "$daily":
+                return _ends("discord.daily.announce", FAILS.get(words[0]), "alttpr")
+            assert command == "$generator"
+            provider, preset = words[:2]
+    return _ends("discord.generator", FAILS.get(preset), provider, invoke=True)
+
+
+def _seen_on_racetime(ask: Chat) -> list[Seen]:
+    room, (command, *words) = "racetime.room.command", ask.text.split()
+    if command != "!seed":
+        refused = command == "!lock" and not ask.monitor
+        return _ends(room, "permission_denied" if refused else None, invoke=True)
+    error = FAILS.get(words[1])
+    return _ends(room, error, invoke=True) + _ends("racetime.seed.generate", error, words[0])
+
+
+def _expected() -> Counter[Seen]:
+    """What must be seen of all that users do, by what they do: no planned use is looked at."""
+    seen: Counter[Seen] = Counter()
+    for step in plan.make(planted.load()):
+        match step.ask:
+            case Request():
+                seen.update(_seen_on_the_web(step.ask))
+            case Act():
+                seen.update(_seen_in_discord(step.ask))
+            case Chat():
+                seen.update(_seen_on_racetime(step.ask))
+    room = "racetime.room.command"  # the program that knows only OpenTelemetry; every tenth fails
+    seen[room, "invoke", None, None] += 120
+    seen[room, "success", None, None] += 108
+    seen[room, "failure", "provider_timeout", None] += 12
+    return seen
+
+
+def test_every_surface_reports_just_what_its_users_did(done: Done) -> None:
+    expected: Counter[tuple[str, ...]] = Counter()
+    for (event, action, _, _), number in _expected().items():
+        expected[event.partition(".")[0], event, action] += number
+    found = {(r["surface"], r["event"], r["action"]): r["count"] for r in done.report("usage")}
+    assert found == expected
+    for surface in ("api", "discord", "racetime"):
+        number = sum(count for key, count in expected.items() if key[0] == surface)
+        assert re.search(
+            rf"^  {surface} +driven +{number:,} = reported +{number:,}$", done.output, re.M
+        )
+        assert re.search(rf"^│ {surface} +│ {surface}\.", done.output, re.M)
+
+
+def test_every_failure_is_reported_with_its_type_and_its_provider(done: Done) -> None:
+    expected = Counter(
+        {
+            (event, error, provider): number
+            for (event, _, error, provider), number in _expected().items()
+            if error
+        }
+    )
+    rows = done.report("errors")
+    assert {(r["event"], r["error_type"], r["provider"]): r["count"] for r in rows} == expected
+
+
+def test_it_names_the_bots_that_it_runs(done: Done) -> None:
+    assert re.search(rf"Discord +discord\.py {re.escape(version('discord.py'))}, ", done.output)
+    assert f"racetime-bot {version('racetime-bot')} in rooms at http://127.0.0.1:" in done.output
 
 
 def test_every_error_type_is_in_the_errors_report(done: Done) -> None:

@@ -6,6 +6,7 @@ import yaml
 
 from footfall_examples import sahasrahbot
 from footfall_examples.sahasrahbot import plan, planted
+from footfall_examples.sahasrahbot.steps import Act, Chat, Press, Request, Slash, Text
 
 VALUES = planted.load()
 STEPS = plan.make(VALUES)
@@ -26,6 +27,16 @@ def test_every_declared_event_and_action_is_driven() -> None:
     assert {(use.event, use.action) for step in STEPS for use in step.uses} == declared
 
 
+def test_every_way_of_using_the_product_is_driven() -> None:
+    ways = {type(step.ask) for step in STEPS}
+    ways |= {type(step.ask.does) for step in STEPS if isinstance(step.ask, Act)}
+    assert ways == {Request, Act, Chat, Slash, Text, Press}
+    assert {step.ask.guild_id for step in STEPS if isinstance(step.ask, Act)} == {
+        int(one.value) for one in VALUES if one.kind == "guild_id"
+    }
+    assert {step.ask.room for step in STEPS if isinstance(step.ask, Chat)} == set(range(plan.ROOMS))
+
+
 def test_every_error_type_occurs() -> None:
     assert {use.error_type for step in STEPS for use in step.uses} == ERROR_TYPES | {None}
 
@@ -40,7 +51,7 @@ def test_every_invoke_has_one_end() -> None:
 
 
 def test_every_planted_value_comes_in_with_a_request_or_a_command() -> None:
-    inputs = "\n".join(str(step.ask).replace("\\'", "'") for step in STEPS)
+    inputs = "\n".join(repr(step.ask).replace("\\'", "'") for step in STEPS)
     missing = [
         one for one in VALUES if one.kind not in NOT_FROM_OUTSIDE and one.value not in inputs
     ]

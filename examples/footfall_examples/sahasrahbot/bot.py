@@ -1,121 +1,61 @@
-"""A command loop where SahasrahBot's Discord and racetime.gg bots stand: each command reports its use (A8).
+"""SahasrahBot on Discord: a discord.py bot. One line of it is about telemetry (A8)."""
 
-Commands arrive with everything that real ones carry: who, where, and in what words. Only what the
-catalog declares goes on.
-"""
+from typing import Any
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+import discord
+from discord import app_commands
+from discord.ext import commands
 
 import footfall
 from footfall_examples.sahasrahbot import providers
+from footfall_examples.sahasrahbot.cogs.asynctournament import AsyncTournament
+from footfall_examples.sahasrahbot.cogs.daily import Daily
+from footfall_examples.sahasrahbot.cogs.generator import Generator
+from footfall_examples.sahasrahbot.cogs.racetime_tools import RacetimeTools
 
-DONE = "Done."
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One command as it arrives.
-
-    Attributes:
-        command: Its name, a key of COMMANDS.
-        arguments: What stands behind the name: provider and preset where the command wants them.
-        guild_id: The Discord guild it was given in; 0 on racetime.gg.
-        channel_id: The channel.
-        user_id: Who gave it.
-        user_name: The name they show.
-        message: All that they wrote.
-    """
-
-    command: str
-    arguments: str
-    guild_id: int
-    channel_id: int
-    user_id: int
-    user_name: str
-    message: str
+_WRAPPERS = (
+    app_commands.CommandInvokeError,
+    commands.CommandInvokeError,
+    commands.HybridCommandError,
+)
 
 
-class Bot:
-    """Takes calls from a queue and answers each."""
+class SahasrahBot(commands.Bot):
+    """The bot; whatever goes wrong, whoever asked gets an answer."""
 
     def __init__(self) -> None:
-        self._calls: asyncio.Queue[tuple[Call, asyncio.Future[str]]] = asyncio.Queue()
+        intents = discord.Intents.default()
+        intents.message_content = True
+        super().__init__("$", intents=intents)
+        self.tree.error(self.on_app_command_error)
 
-    async def send(self, call: Call) -> str:
-        """Gives a command and waits for the bot's reply."""
-        reply: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        await self._calls.put((call, reply))
-        return await reply
+    async def setup_hook(self) -> None:
+        """Adds the cogs."""
+        for cog in (Generator, Daily, AsyncTournament, RacetimeTools):
+            await self.add_cog(cog())
+        await self.tree.sync()
 
-    async def serve(self) -> None:
-        """Runs commands side by side until cancelled."""
-        async with asyncio.TaskGroup() as running:
-            while True:
-                call, reply = await self._calls.get()
-                running.create_task(self._run(call, reply))
+    async def on_command_error(self, ctx: commands.Context[Any], error: Exception, /) -> None:
+        """Answers a command that failed."""
+        await ctx.send(_apology(error))
 
-    async def _run(self, call: Call, reply: asyncio.Future[str]) -> None:
-        try:
-            await COMMANDS[call.command](call)
-            answer = DONE
-        except Exception as error:  # a user's command must never end the bot
-            answer = type(error).__name__
-        if not reply.cancelled():
-            reply.set_result(answer)
+    async def on_app_command_error(
+        self, interaction: discord.Interaction, error: app_commands.AppCommandError
+    ) -> None:
+        """Answers a slash command that failed."""
+        await interaction.response.send_message(_apology(error), ephemeral=True)
 
 
-async def generator(call: Call) -> None:
-    """Generates a seed."""
-    with footfall.feature("discord.generator", guild_id=call.guild_id, user=call.user_name) as use:
-        provider, preset, *_ = call.arguments.split()
-        use.set(provider=provider, arguments=call.arguments)
-        await providers.generate(provider, preset, call.user_name)
+def create_bot() -> SahasrahBot:
+    """The bot, measured; telemetry is configured by whoever runs it."""
+    bot = SahasrahBot()
+    footfall.instrument_discord(bot, statement_command=True)
+    return bot
 
 
-async def daily(call: Call) -> None:
-    """Announces the daily challenge."""
-    with footfall.feature("discord.daily.announce", guild_id=call.guild_id):
-        await providers.generate("alttpr", call.arguments, f"channel {call.channel_id}")
-
-
-async def run_start(call: Call) -> None:
-    """Starts a run of an asynchronous tournament."""
-    footfall.event("discord.asynctournament", "run_start", guild_id=call.guild_id)
-
-
-async def run_submit(call: Call) -> None:
-    """Submits the time of such a run."""
-    footfall.event("discord.asynctournament", "run_submit", guild_id=call.guild_id, by=call.user_id)
-
-
-async def review_complete(call: Call) -> None:
-    """Closes the review of such a run."""
-    footfall.event("discord.asynctournament", "review_complete", guild_id=call.guild_id)
-
-
-async def racetime_tools(call: Call) -> None:
-    """Administers a race room from Discord, if the caller may."""
-    with footfall.feature("discord.racetime_tools.command", guild_id=call.guild_id):
-        if call.arguments == "without-role":
-            raise PermissionError(f"{call.user_name} ({call.user_id}) has no such role")
-
-
-async def room(call: Call) -> None:
-    """Answers in a race room."""
-    with footfall.feature("racetime.room.command", message=call.message) as use:
-        if call.arguments == "not-a-racer":
-            use.deny()
-
-
-@footfall.feature("racetime.room.command")
-async def seed(call: Call) -> None:
-    """Generates the seed of a race; it is asked for by a command in the room."""
-    provider, preset, *_ = call.arguments.split()
-    with footfall.feature("racetime.seed.generate", provider=provider):
-        await providers.generate(provider, preset, call.user_name)
-
-
-_ALL = (generator, daily, run_start, run_submit, review_complete, racetime_tools, room, seed)
-COMMANDS: dict[str, Callable[[Call], Awaitable[None]]] = {one.__name__: one for one in _ALL}
+def _apology(error: Exception) -> str:
+    while isinstance(error, _WRAPPERS):
+        error = error.original
+    if isinstance(error, commands.CheckFailure | app_commands.CheckFailure):
+        error = PermissionError()
+    return providers.apology(error)

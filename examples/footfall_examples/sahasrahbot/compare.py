@@ -1,7 +1,7 @@
 """What was driven against what the reports say."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ class Comparison:
     """One kind of number, driven and reported.
 
     Attributes:
-        what: `uses`, `failures` or `guilds`.
+        what: `uses`, a surface, `failures` or `guilds`.
         driven: By the books, per key.
         reported: By the report, per key.
     """
@@ -39,7 +39,7 @@ class Comparison:
 
 
 def compare(tally: Tally, reports: Mapping[str, Report]) -> list[Comparison]:
-    """Uses by action, failures by type and, within one day, active guilds: driven and reported.
+    """Uses by action, and of each surface; failures by type; and, within one day, active guilds.
 
     Args:
         tally: What was driven.
@@ -47,6 +47,7 @@ def compare(tally: Tally, reports: Mapping[str, Report]) -> list[Comparison]:
     """
     comparisons = [
         Comparison("uses", tally.uses, _sums(reports["usage"], ("event", "action"), "count")),
+        *_surfaces(tally, reports["usage"]),
         Comparison(
             "failures", tally.failures, _sums(reports["errors"], ("event", "error_type"), "count")
         ),
@@ -55,6 +56,17 @@ def compare(tally: Tally, reports: Mapping[str, Report]) -> list[Comparison]:
         groups = _sums(reports["groups"], ("attribute",), "active")
         comparisons.append(Comparison("guilds", {("guild_id",): len(tally.guilds)}, groups))
     return comparisons
+
+
+def _surfaces(tally: Tally, usage: Report) -> Iterator[Comparison]:
+    """Uses of each surface: by the books, where an event's name begins with it, and by the report."""
+    driven: Counter[str] = Counter()
+    for (event, _), number in tally.uses.items():
+        driven[event.partition(".")[0]] += number
+    reported = _sums(usage, ("surface",), "count")
+    for surface in sorted({*driven, *(key[0] for key in reported)}):
+        key = (surface,)
+        yield Comparison(surface, {key: driven[surface]}, {key: reported.get(key, 0)})
 
 
 def _sums(report: Report, keys: Sequence[str], number: str) -> Mapping[Key, int]:

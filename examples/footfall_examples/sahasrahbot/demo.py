@@ -1,6 +1,7 @@
 """`footfall demo`: a real product, a real database, and the proof that the numbers are right."""
 
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
@@ -19,12 +20,15 @@ import click
 def demo(once: bool, data: Path | None) -> None:
     """Drive a real product and check every number.
 
-    A web API and a bot are used by many, in all the ways that succeed and fail. What Footfall made of it
-    is printed, compared with what was done, and searched for anything personal.
+    A web API, a Discord bot and a racetime.gg bot are used by many, in all the ways that succeed and
+    fail. What Footfall made of it is printed, compared with what was done, and searched for anything
+    personal.
     """
     from footfall_collector.cli import failing_plainly
     from footfall_exporters.embedded import default_directory
 
+    # simcord tries discord.py out when it is imported, which then warns of voice and intents.
+    logging.getLogger("discord").setLevel(logging.ERROR)
     try:
         from footfall_examples.sahasrahbot import run
         from footfall_examples.sahasrahbot.directory import DirectoryError, held

@@ -5,16 +5,20 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import httpx
 
-from footfall_examples.sahasrahbot.bot import Bot
-from footfall_examples.sahasrahbot.plan import Request, Step, Use
+from footfall_examples.sahasrahbot.offline_discord import Discord, shard
+from footfall_examples.sahasrahbot.offline_racetime import Racetime
+from footfall_examples.sahasrahbot.steps import Act, Chat, Request, Step, Use
 
 USERS: Final = 8
 """How many users are active at a time."""
+PATIENCE: Final = 30.0
+"""Seconds until the product must have answered."""
 
 
 class WrongAnswer(Exception):  # what happened
@@ -35,7 +39,13 @@ class Tally:
     failures: Counter[tuple[str, ...]] = field(default_factory=Counter)
     guilds: set[int] = field(default_factory=set)
 
-    def add(self, uses: Iterable[Use]) -> None:
+    def add(self, step: Step) -> None:
+        """Enters a step."""
+        self.add_uses(step.uses)
+        if isinstance(step.ask, Act):
+            self.guilds.add(step.ask.guild_id)
+
+    def add_uses(self, uses: Iterable[Use]) -> None:
         """Enters uses."""
         for use in uses:
             self.uses[use.event, use.action] += 1
@@ -43,62 +53,79 @@ class Tally:
                 self.failures[use.event, use.error_type] += 1
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """The product's surfaces, as its users reach them.
+
+    Attributes:
+        url: Of the web API.
+        discord: Where its Discord bots are, by shard.
+        racetime: Where its racetime.gg bot is.
+        site: The address of that.
+    """
+
+    url: str
+    discord: Sequence[Discord]
+    racetime: Racetime
+    site: str
+
+
 async def drive(
-    steps: Sequence[Step], url: str, bot: Bot, tally: Tally, advance: Callable[[], None]
+    steps: Sequence[Step], product: Product, tally: Tally, advance: Callable[[], None]
 ) -> None:
-    """Carries out all steps, USERS at a time, and enters each when it is done.
+    """Carries out all steps, USERS at a time on each surface, and enters each when it is done.
 
     Args:
         steps: The plan.
-        url: Where the web API is.
-        bot: The bot.
+        product: What is driven.
         tally: The books.
         advance: Called after every step.
 
     Raises:
         WrongAnswer: the product did not answer, or not as planned.
     """
-    waiting = iter(steps)
-    with httpx.Client(base_url=url, trust_env=False, timeout=30) as web:
+    with httpx.Client(base_url=product.url, trust_env=False, timeout=PATIENCE) as web:
+
+        async def user(waiting: Iterator[Step]) -> None:
+            for step in waiting:
+                await _take(step, product, web)
+                tally.add(step)
+                advance()
+
         try:
             async with asyncio.TaskGroup() as users:
-                for _ in range(USERS):
-                    users.create_task(_user(waiting, web, bot, tally, advance))
+                for surface in (Request, Act, Chat):
+                    waiting = iter([step for step in steps if isinstance(step.ask, surface)])
+                    for _ in range(USERS):
+                        users.create_task(user(waiting))
         except ExceptionGroup as group:
             raise group.exceptions[0] from None
+    await product.racetime.finish()
 
 
-async def _user(
-    waiting: Iterator[Step],
-    web: httpx.Client,
-    bot: Bot,
-    tally: Tally,
-    advance: Callable[[], None],
-) -> None:
-    for step in waiting:
-        if isinstance(step.ask, Request):
-            answer: int | str = await asyncio.to_thread(_request, web, step.ask)
-            what = f"{step.ask.method} {step.ask.path}"
-        else:
-            answer = await bot.send(step.ask)
-            what = f"the command {step.ask.command}"
-            tally.guilds |= {step.ask.guild_id} - {0}
-        if answer != step.answer:
-            raise WrongAnswer(f"{what} was answered {answer}, planned was {step.answer}")
-        tally.add(step.uses)
-        advance()
-
-
-def _request(web: httpx.Client, ask: Request) -> int:
-    """Makes a request in a thread of its own, as a user's browser would, not in the product's loop."""
+async def _take(step: Step, product: Product, web: httpx.Client) -> None:
+    """Takes a step; what it is answered is not repeated in an error, for bots call people by name."""
     try:
-        response = web.request(
-            ask.method, ask.path, params=ask.query, headers=ask.headers, json=ask.body
-        )
-    except httpx.HTTPError as error:
+        answer = await asyncio.wait_for(_ask(step.ask, product, web), PATIENCE)
+    except Exception as error:
         kind = type(error).__name__
-        raise WrongAnswer(f"{ask.method} {ask.path} was not answered ({kind})") from None
-    return response.status_code
+        raise WrongAnswer(f"{step.ask} was not answered ({kind})") from None
+    if not str(answer).startswith(str(step.answer)):
+        got = answer if isinstance(answer, int) else "otherwise"
+        raise WrongAnswer(f"{step.ask} was answered {got}, planned was {step.answer}")
+
+
+async def _ask(ask: Request | Act | Chat, product: Product, web: httpx.Client) -> int | str:
+    """Does something and returns a response's status, or what a bot replied."""
+    match ask:
+        case Request(method, path, query, headers, body):
+            # In a thread of its own, as a user's browser would, not in the product's loop.
+            request = partial(web.request, params=query, headers=headers, json=body)
+            return (await asyncio.to_thread(request, method, path)).status_code
+        case Act():
+            return await product.discord[shard(ask.guild_id)].do(ask)
+        case Chat():
+            return await product.racetime.say(ask)
 
 
 async def run_plain_program(endpoint: str, log: Path) -> None:

@@ -3,17 +3,18 @@
 The same seed gives the same plan, so the right numbers are known without asking Footfall.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from footfall_examples.sahasrahbot import plain_otel, planted, providers
-from footfall_examples.sahasrahbot.bot import DONE, Call
 from footfall_examples.sahasrahbot.planted import Planted
+from footfall_examples.sahasrahbot.steps import Act, Chat, Press, Request, Slash, Step, Text, Use
 
 SEED: Final = 20260212
 TROUBLE_RATE: Final = 0.12
+ROOMS: Final = 20
+"""How many race rooms are open."""
 MYSTERY: Final = "mystery"
 """A preset that no randomizer has."""
 TROUBLE: Final = {
@@ -26,21 +27,13 @@ TROUBLE: Final = {
 """What goes wrong with each randomizer, when something does."""
 
 
-class Use(NamedTuple):
-    """One use of a feature as it must be reported."""
-
-    event: str
-    action: str
-    error_type: str | None = None
-
-
 class Outcome(NamedTuple):
     """How asking for a seed ends.
 
     Attributes:
         error_type: As it must be reported; None for a success.
         status: Of the web API's response.
-        reply: The bot's.
+        reply: How the bots' begins.
     """
 
     error_type: str | None
@@ -48,44 +41,21 @@ class Outcome(NamedTuple):
     reply: str
 
 
+GOOD: Final = Outcome(None, 200, "")
 OUTCOMES: Final = {
-    providers.OPEN: Outcome(None, 200, DONE),
-    providers.CROSSKEYS: Outcome(None, 200, DONE),
-    MYSTERY: Outcome("invalid_preset", 400, "PresetError"),
-    providers.RETRANCE: Outcome("provider_timeout", 504, "TimeoutError"),
-    providers.FESTIVE: Outcome("provider_unavailable", 503, "ConnectionRefusedError"),
-    providers.CASUALBOOTS: Outcome("unexpected_error", 500, "RuntimeError"),
+    providers.OPEN: GOOD,
+    providers.CROSSKEYS: GOOD,
+    MYSTERY: Outcome("invalid_preset", 400, "There is no such preset."),
+    providers.RETRANCE: Outcome("provider_timeout", 504, "The randomizer takes too long."),
+    providers.FESTIVE: Outcome("provider_unavailable", 503, "The randomizer is down."),
+    providers.CASUALBOOTS: Outcome("unexpected_error", 500, "Something went wrong."),
 }
+SEEDED: Final = "Your seed: https://"
+FORBIDDEN: Final = "You may not do this."
 LOGINS: Final = {
     200: None, 401: "permission_denied", 503: "provider_unavailable", 504: "provider_timeout",
 }  # fmt: skip
 """What Discord answers at the end of a login, and the error type that must be reported."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An HTTP request to the web API."""
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: Mapping[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One thing to do.
-
-    Attributes:
-        ask: A request to the web API, or a command to the bot.
-        answer: The status or the reply it must be answered with.
-        uses: The uses it must cause.
-    """
-
-    ask: Request | Call
-    answer: int | str
-    uses: tuple[Use, ...]
 
 
 def make(values: Sequence[Planted], seed: int = SEED) -> list[Step]:
@@ -135,35 +105,57 @@ class _Planner:
         return self._web("/sglive", "api.sglive.seed_generate", ("alttpr", "smz3", "ffr"))
 
     def generator(self) -> Step:
+        """Every second one is typed as a message, the others as a slash command."""
         provider, preset = self._seed(tuple(TROUBLE))
         outcome = OUTCOMES[preset]
+        note = f"{self._one('arguments')} <#{self._one('channel_id')}>"
+        does: Slash | Text = Slash(
+            "generator", {"provider": provider, "preset": preset, "note": note}
+        )
+        if self.random.random() < 0.5:
+            does = Text(f"$generator {provider} {preset} {note}")
         uses = (Use("discord.generator", "invoke"), _end("discord.generator", outcome.error_type))
-        arguments = f"{provider} {preset} {self._one('arguments')}"
-        return Step(self._call("generator", arguments), outcome.reply, uses)
+        return Step(self._act(does), outcome.reply or SEEDED, uses)
 
     def daily(self) -> Step:
         preset = providers.FESTIVE if self._trouble() else providers.OPEN
         outcome = OUTCOMES[preset]
         use = _end("discord.daily.announce", outcome.error_type)
-        return Step(self._call("daily", preset), outcome.reply, (use,))
+        act = self._act(Text(f"$daily {preset} {self._one('message')}"))
+        return Step(act, outcome.reply or "Today's challenge: https://", (use,))
 
     def asynctournament(self) -> Step:
+        """Two buttons, one of which opens a form, and a slash command."""
         action = self.random.choices(("run_start", "run_submit", "review_complete"), (5, 4, 3))[0]
-        call = self._call(action, self._one("arguments"))
-        return Step(call, DONE, (Use("discord.asynctournament", action),))
+        form = {"time": "1:23:45", "remarks": self._one("message")}
+        review = {"runner": self._one("discriminator"), "verdict": self._one("message")}
+        ways: dict[str, tuple[Press | Slash, str]] = {
+            "run_start": (Press("asynctournament:start"), "Your run has started."),
+            "run_submit": (Press("asynctournament:submit", form), "Submitted: 1:23:45"),
+            "review_complete": (Slash("asynctournament review", review), "Reviewed: "),
+        }
+        does, reply = ways[action]
+        return Step(self._act(does), reply, (Use("discord.asynctournament", action),))
 
     def racetime_tools(self) -> Step:
         denied = self._trouble()
         event = "discord.racetime_tools.command"
         uses = (Use(event, "invoke"), _end(event, "permission_denied" if denied else None))
-        call = self._call("racetime_tools", "without-role" if denied else "open-room")
-        return Step(call, "PermissionError" if denied else DONE, uses)
+        may = planted.organizers(self._values)
+        who = [name for name in planted.members(self._values) if (name in may) is not denied]
+        does = Slash("racetime_tools open", {"goal": self._one("arguments")})
+        act = self._act(does, self.random.choice(who))
+        return Step(act, FORBIDDEN if denied else "Opened a room: ", uses)
 
     def room(self) -> Step:
+        """A command for all, or one for monitors, which others may give as well, in vain."""
         denied = self._trouble()
         event = "racetime.room.command"
         uses = (Use(event, "invoke"), _end(event, "permission_denied" if denied else None))
-        return Step(self._call("room", "not-a-racer" if denied else "ready"), DONE, uses)
+        locks = denied or self.random.random() < 0.3
+        text = f"!{'lock' if locks else 'rules'} {self._one('message')}"
+        reply = "Sorry " if denied else "The seed is locked." if locks else "The rules: "
+        return Step(self._chat(text, monitor=locks and not denied), reply, uses)
 
     def seed(self) -> Step:
         provider, preset = self._seed(("alttpr", "smz3"))
@@ -174,8 +166,8 @@ class _Planner:
             _end("racetime.seed.generate", outcome.error_type),
             _end(room, outcome.error_type),
         )
-        arguments = f"{provider} {preset} {self._one('arguments')}"
-        return Step(self._call("seed", arguments), outcome.reply, uses)
+        text = f"!seed {provider} {preset} {self._one('arguments')}"
+        return Step(self._chat(text), outcome.reply or SEEDED, uses)
 
     def _web(self, path: str, event: str, asked: Sequence[str]) -> Step:
         provider, preset = self._seed(asked)
@@ -193,16 +185,17 @@ class _Planner:
         provider = self.random.choice(asked)
         return provider, TROUBLE[provider] if self._trouble() else providers.OPEN
 
-    def _call(self, command: str, arguments: str) -> Call:
-        on_racetime = command in ("room", "seed")
-        return Call(
-            command=command,
-            arguments=arguments,
-            guild_id=0 if on_racetime else int(self._one("guild_id")),
-            channel_id=int(self._one("channel_id")),
-            user_id=int(self._one(self.random.choice(("user_id", "legacy_user_id")))),
+    def _act(self, does: Slash | Text | Press, who: str | None = None) -> Act:
+        member = who or self.random.choice(planted.members(self._values))
+        return Act(int(self._one("guild_id")), member, does)
+
+    def _chat(self, text: str, monitor: bool = False) -> Chat:
+        return Chat(
+            room=self.random.randrange(ROOMS),
+            user_id=self._one(self.random.choice(("user_id", "legacy_user_id"))),
             user_name=self._one("user_name"),
-            message=self._one("message"),
+            monitor=monitor,
+            text=text,
         )
 
     def _headers(self) -> dict[str, str]:

@@ -50,6 +50,16 @@ def personal(planted: Sequence[Planted]) -> list[Planted]:
     return [one for one in planted if one.kind != CONTROL]
 
 
-def of_kind(planted: Sequence[Planted], kind: str) -> list[str]:
-    """The values of one kind, in the file's order."""
-    return [one.value for one in planted if one.kind == kind]
+def of_kind(planted: Sequence[Planted], *kinds: str) -> list[str]:
+    """The values of these kinds, in the file's order."""
+    return [one.value for one in planted if one.kind in kinds]
+
+
+def members(planted: Sequence[Planted]) -> list[str]:
+    """Who is a member of every Discord guild, by name."""
+    return of_kind(planted, "user_name", "discriminator")
+
+
+def organizers(planted: Sequence[Planted]) -> list[str]:
+    """Those of them who may administer race rooms: every second one."""
+    return members(planted)[::2]

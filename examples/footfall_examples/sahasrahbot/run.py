@@ -41,7 +41,7 @@ async def run(directory: Path, stay: bool) -> bool:
     """
     console = show.make_console()
     async with AsyncExitStack() as stack:
-        with _busy("Starting Postgres, the collector, the web API and the bot ..."):
+        with _busy("Starting Postgres, the collector, the web API and the bots ..."):
             stage = await stack.enter_async_context(standing(directory))
         show.print_stage(console, stage, directory)
         today = dt.datetime.now(dt.UTC).date()
@@ -63,10 +63,10 @@ async def _drive(console: Console, stage: Stage, log: Path) -> Tally:
     with _progress() as progress:
         task = progress.add_task("Driving it", total=len(steps))
         await asyncio.gather(
-            drive(steps, stage.url, stage.bot, tally, lambda: progress.advance(task)),
+            drive(steps, stage.product, tally, lambda: progress.advance(task)),
             run_plain_program(f"http://{stage.collector.grpc}", log),
         )
-    tally.add(plan.plain_uses())
+    tally.add_uses(plan.plain_uses())
     if not await asyncio.to_thread(footfall.flush, PATIENCE):
         raise WrongAnswer(f"the collector did not take everything in time; see {log}")
     show.print_driven(console, steps, time.monotonic() - start)

@@ -3,19 +3,22 @@
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
+import discord
 from rich.console import Console
 from rich.table import Table
 
 from footfall_collector.tables import print_report
 from footfall_examples.sahasrahbot import plain_otel
 from footfall_examples.sahasrahbot.compare import Comparison
-from footfall_examples.sahasrahbot.plan import Request, Step
 from footfall_examples.sahasrahbot.stage import SETTINGS, Stage
+from footfall_examples.sahasrahbot.steps import Act, Chat, Request, Step
 from footfall_exporters.postgres import Report
 
 WIDTH: Final = 100
@@ -33,9 +36,12 @@ def make_console() -> Console:
 def print_stage(console: Console, stage: Stage, directory: Path) -> None:
     """What runs, and where."""
     console.print("[bold]SahasrahBot[/], a community bot with a web API, and Footfall beside it\n")
+    product = stage.product
     _rows(
         console,
-        ("web API", stage.url),
+        ("web API", f"FastAPI at {product.url}"),
+        ("Discord", f"discord.py {discord.__version__}, {len(product.discord)} shards, offline"),
+        ("racetime", f"racetime-bot {version('racetime-bot')} in rooms at {product.site}"),
         ("collector", f"OTLP/gRPC {stage.collector.grpc}, OTLP/HTTP {stage.collector.http}"),
         ("Postgres", f"a fresh one in {shown(directory)}"),
     )
@@ -43,19 +49,20 @@ def print_stage(console: Console, stage: Stage, directory: Path) -> None:
 
 def print_driven(console: Console, steps: Sequence[Step], seconds: float) -> None:
     """What was done to it."""
-    requests = sum(isinstance(step.ask, Request) for step in steps)
-    commands = len(steps) - requests
+    number = Counter(type(step.ask) for step in steps)
     console.print(
-        f"\nIn {seconds:.1f} s: {requests:,} web requests, {commands:,} bot commands, and"
-        f" {plain_otel.COMMANDS} spans of a\nprogram that knows OpenTelemetry but not Footfall."
+        f"\nIn {seconds:.1f} s: {number[Request]:,} web requests, {number[Act]:,} commands and buttons in"
+        f" Discord, {number[Chat]:,} commands in race rooms, and {plain_otel.COMMANDS} spans of a"
+        " program that knows OpenTelemetry but not Footfall."
     )
 
 
 def print_reports(console: Console, reports: Mapping[str, Report], days: int) -> None:
-    """All reports, without the columns that others imply."""
-    for report in reports.values():
+    """All reports, without the columns that others imply; the surfaces are shown once."""
+    for name, report in reports.items():
         console.print()
-        print_report(_without(report, IMPLIED), days, console)
+        implied = IMPLIED[1:] if name == "usage" else IMPLIED
+        print_report(_without(report, implied), days, console)
 
 
 def _without(report: Report, names: Sequence[str]) -> Report:

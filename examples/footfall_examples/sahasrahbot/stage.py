@@ -1,16 +1,18 @@
-"""The demo's processes: a collector with a fresh Postgres, and the product that reports to it."""
+"""What runs in the demo: a collector with a fresh Postgres, and the product that reports to it."""
 
 import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 import yaml
+from starlette.types import ASGIApp
 
 import footfall
 from footfall_collector.app import Running, running
@@ -18,7 +20,12 @@ from footfall_collector.config import Config
 from footfall_collector.receivers.listen import open_socket
 from footfall_examples.sahasrahbot import planted, providers
 from footfall_examples.sahasrahbot.app import create_app
-from footfall_examples.sahasrahbot.bot import Bot
+from footfall_examples.sahasrahbot.bot import create_bot
+from footfall_examples.sahasrahbot.drive import Product
+from footfall_examples.sahasrahbot.offline_discord import SHARDS, Discord
+from footfall_examples.sahasrahbot.offline_racetime import Racetime
+from footfall_examples.sahasrahbot.races import RaceBot
+from footfall_examples.sahasrahbot.threads import in_a_thread
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import load_catalog
 
@@ -34,13 +41,11 @@ class Stage:
 
     Attributes:
         collector: Its addresses and its database.
-        url: Of the web API.
-        bot: Takes commands.
+        product: What is measured.
     """
 
     collector: Running
-    url: str
-    bot: Bot
+    product: Product
 
 
 @asynccontextmanager
@@ -62,8 +67,7 @@ async def standing(directory: Path) -> AsyncIterator[Stage]:
         stack.enter_context(_logging(directory / LOG))
         collector = await stack.enter_async_context(running(config))
         await stack.enter_async_context(_telemetry(f"http://{collector.grpc}"))
-        url = await stack.enter_async_context(serving_web())
-        yield Stage(collector, url, await stack.enter_async_context(serving_bot()))
+        yield Stage(collector, await stack.enter_async_context(serving()))
 
 
 def _write_settings(directory: Path, postgres: PostgresConfig) -> None:
@@ -78,28 +82,34 @@ def _write_settings(directory: Path, postgres: PostgresConfig) -> None:
 def _isolate_environment() -> None:
     """Whatever the shell has set, this process and its children send to the demo's collector."""
     for name in list(os.environ):
-        if name.startswith(("OTEL_", "TELEMETRY_")):
+        if name.startswith(("OTEL_", "TELEMETRY_", "DO_NOT_TRACK")):
             del os.environ[name]
-    os.environ |= {"TELEMETRY_ENABLED": "true", "no_grpc_proxy": "127.0.0.1"}
+    os.environ |= {
+        "TELEMETRY_ENABLED": "true",
+        "no_grpc_proxy": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
 
 
 @contextmanager
 def _logging(file: Path) -> Iterator[None]:
-    """Sends every log to a file, Footfall's own in all detail: it is searched for personal data, too."""
-    root, ours, handler = (
-        logging.getLogger(),
-        logging.getLogger("footfall"),
-        logging.FileHandler(file),
-    )
+    """Sends every log to a file, Footfall's own in all detail: it is searched for personal data, too.
+
+    The bots' own log is left out: that it calls people by name is the product's affair.
+    """
+    root, ours, bots = map(logging.getLogger, ("", "footfall", "sahasrahbot"))
+    before, levels = root.handlers[:], (ours.level, bots.level)
+    handler = logging.FileHandler(file)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    before, level = root.handlers[:], ours.level
     root.handlers[:] = [handler]
     ours.setLevel(logging.DEBUG)
+    bots.setLevel(logging.CRITICAL + 1)
     try:
         yield
     finally:
+        ours.setLevel(levels[0])
+        bots.setLevel(levels[1])
         root.handlers[:] = before
-        ours.setLevel(level)
         handler.close()
 
 
@@ -128,10 +138,32 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving_web() -> AsyncIterator[str]:
-    """Serves the web API and yields its address."""
-    listener = open_socket(_FREE, "the web API")
-    config = uvicorn.Config(create_app(), log_config=None, access_log=False, lifespan="off")
+async def serving() -> AsyncIterator[Product]:
+    """Runs the product: the web API, and each bot in a thread of its own."""
+    values, racetime = planted.load(), Racetime()
+    shards = [Discord(create_bot(), values, number) for number in range(SHARDS)]
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(_serving(create_app()))
+        site = await stack.enter_async_context(_serving(racetime.app))
+        host = site.removeprefix("http://")
+        for each in shards:
+            await stack.enter_async_context(in_a_thread(each.serve))
+        await stack.enter_async_context(in_a_thread(lambda ready: _race(host, ready)))
+        yield Product(url, shards, racetime, site)
+
+
+async def _race(host: str, ready: Future[None]) -> None:
+    """Runs the racetime.gg bot, as its `run()` does, until it is cancelled."""
+    bot = RaceBot(host, every=0.2)
+    ready.set_result(None)
+    await asyncio.gather(bot.reauthorize(), bot.refresh_races())
+
+
+@asynccontextmanager
+async def _serving(app: ASGIApp) -> AsyncIterator[str]:
+    """Serves an ASGI application and yields its address."""
+    listener = open_socket(_FREE, "the product")
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off")
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
@@ -140,16 +172,3 @@ async def serving_web() -> AsyncIterator[str]:
         server.should_exit = True
         await serving
         listener.close()
-
-
-@asynccontextmanager
-async def serving_bot() -> AsyncIterator[Bot]:
-    """Runs the bot."""
-    bot = Bot()
-    serving = asyncio.create_task(bot.serve())
-    try:
-        yield bot
-    finally:
-        serving.cancel()
-        with suppress(asyncio.CancelledError):
-            await serving
