@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 import psycopg
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
@@ -59,9 +60,12 @@ async def running(config: Config) -> AsyncIterator[Running]:
         signals = [s for s in _signals(policy, pipeline) if s.name in config.signals]
         grpc = http = None
         if config.grpc is not None:
-            grpc = await stack.enter_async_context(otlp_grpc.serve(config.grpc, intake, signals))
+            serving = otlp_grpc.serve(config.grpc, intake, signals, config.grpc_max_bytes)
+            grpc = await stack.enter_async_context(serving)
         if config.http is not None:
-            http = await stack.enter_async_context(otlp_http.serve(config.http, intake, signals))
+            limit, cors = config.http_max_bytes, config.cors
+            listening = otlp_http.serve(config.http, intake, signals, limit, cors)
+            http = await stack.enter_async_context(listening)
         yield Running(grpc, http, store.dsn)
 
 
@@ -82,6 +86,12 @@ def _signals(policy: Policy, pipeline: Pipeline) -> list[Signal]:
             f"{package}.metrics.v1.MetricsService",
             ExportMetricsServiceResponse,
             decode_metrics,
+        ),
+        Signal(
+            "logs",
+            f"{package}.logs.v1.LogsService",
+            ExportLogsServiceResponse,
+            pipeline.logs,
         ),
     ]
 

@@ -32,7 +32,9 @@ ENVIRONMENT = {
     "FOOTFALL_DSN": ("exporters", "postgres", "dsn"),
 }
 """Environment variables and the keys they stand for where the file has none."""
-SIGNALS = ("traces", "metrics")
+SIGNALS = ("traces", "metrics", "logs")
+MAX_BYTES = 64 * 2**20
+"""Of one request after decompression, unless configured otherwise."""
 _CATALOG = "processors.footfall.catalog"
 _REFERENCE = re.compile(r"\$\$|\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _Endpoint = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}$")]
@@ -43,15 +45,43 @@ class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
 
 class GrpcConfig(_Struct, frozen=True):
-    """The OTLP/gRPC listener; port 0 takes a free one."""
+    """The OTLP/gRPC listener; port 0 takes a free one.
+
+    Attributes:
+        endpoint: host:port.
+        max_recv_msg_size_mib: The largest request in MiB, after decompression.
+    """
 
     endpoint: _Endpoint = "127.0.0.1:4317"
+    max_recv_msg_size_mib: Annotated[int, msgspec.Meta(ge=1, le=1024)] = MAX_BYTES // 2**20
+
+
+class CorsConfig(_Struct, frozen=True):
+    """Which web pages may send to OTLP/HTTP from a browser.
+
+    Attributes:
+        allowed_origins: `https://example.org`; `*` stands for any characters.
+        allowed_headers: Request headers beside Content-Type and those that need no leave.
+        max_age: Seconds that a browser may remember the answer.
+    """
+
+    allowed_origins: tuple[str, ...]
+    allowed_headers: tuple[str, ...] = ()
+    max_age: Annotated[int, msgspec.Meta(ge=0)] = 7200
 
 
 class HttpConfig(_Struct, frozen=True):
-    """The OTLP/HTTP listener; port 0 takes a free one."""
+    """The OTLP/HTTP listener; port 0 takes a free one.
+
+    Attributes:
+        endpoint: host:port.
+        max_request_body_size: The largest request in bytes, after decompression.
+        cors: Which web pages may send; none without.
+    """
 
     endpoint: _Endpoint = "127.0.0.1:4318"
+    max_request_body_size: Annotated[int, msgspec.Meta(ge=1024, le=2**30)] = MAX_BYTES
+    cors: CorsConfig | None = None
 
 
 class ProtocolsConfig(_Struct, frozen=True):
@@ -133,6 +163,9 @@ class Config:
         static_salts: The operator's own salt, if any.
         postgres: The store.
         signals: The OTLP signals that are taken.
+        grpc_max_bytes: Of one request over gRPC, after decompression.
+        http_max_bytes: The same over HTTP.
+        cors: Which web pages may send over HTTP, or None.
     """
 
     catalog: Catalog
@@ -141,6 +174,9 @@ class Config:
     static_salts: Mapping[Period, bytes] = field(default_factory=dict)
     postgres: PostgresConfig = field(default_factory=PostgresConfig)
     signals: tuple[str, ...] = SIGNALS
+    grpc_max_bytes: int = MAX_BYTES
+    http_max_bytes: int = MAX_BYTES
+    cors: CorsConfig | None = None
 
 
 def load_config(
@@ -167,10 +203,14 @@ def load_config(
     if mistakes or read is None or found is None:
         raise DocumentError(mistakes)
     protocols = read.receivers.otlp.protocols
+    grpc, http = protocols.grpc or GrpcConfig(), protocols.http or HttpConfig()
     return Config(
         catalog=found,
-        grpc=protocols.grpc.endpoint if protocols.grpc else None,
-        http=protocols.http.endpoint if protocols.http else None,
+        grpc=grpc.endpoint if protocols.grpc else None,
+        http=http.endpoint if protocols.http else None,
+        grpc_max_bytes=grpc.max_recv_msg_size_mib * 2**20,
+        http_max_bytes=http.max_request_body_size,
+        cors=http.cors,
         static_salts=salts,
         postgres=read.exporters.postgres,
         signals=tuple(read.service.pipelines),

@@ -1,4 +1,4 @@
-"""A trace request → a `Batch`: the hot path.
+"""A request of traces, or of logs, → a `Batch`: the hot path.
 
     bytes ── wire.columns ── columns ── memo.Atoms, memo.Plans ── one plan per span ── Batch
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter, sub
 
-from footfall_collector import wire
+from footfall_collector import logs, wire
 from footfall_collector.memo import DAY_US, Contexts, Extract, Form, Plan, Plans, Trait
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
 from footfall_processors.hashing import Salts
@@ -83,6 +83,23 @@ class Pipeline:
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
         """
+        return await self._batch("traces", wire.columns, body, sender)
+
+    async def logs(self, body: bytes, sender: bytes = b"") -> Batch:
+        """An encoded ExportLogsServiceRequest as a batch, whose records are read as spans without length.
+
+        Raises:
+            google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
+        """
+        return await self._batch("logs", logs.columns, body, sender)
+
+    async def _batch(
+        self,
+        signal: str,
+        columns: Callable[[Sequence[bytes]], wire.Columns],
+        body: bytes,
+        sender: bytes,
+    ) -> Batch:
         found = _Found()
         now_us = self.clock() // 1000
         stretch = 0
@@ -94,10 +111,10 @@ class Pipeline:
                     await asyncio.sleep(0)
                 part = spans[start : start + SLICE]
                 stretch += len(part)
-                self._add(found, resource, wire.columns(part), now_us)
+                self._add(found, resource, columns(part), now_us)
         return Batch(
-            digest=digest("/v1/traces", sender, body),
-            signal="traces",
+            digest=digest(f"/v1/{signal}", sender, body),
+            signal=signal,
             rows=found.rows,
             counts=found.counts,
             losses=+found.losses,

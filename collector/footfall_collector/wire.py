@@ -17,7 +17,7 @@ Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,29 +25,31 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
 _Field = descriptor_pb2.FieldDescriptorProto
-_ONE, _MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
-_BYTES, _INT32 = _Field.TYPE_BYTES, _Field.TYPE_INT32
-_FIXED32, _FIXED64, _MESSAGE = _Field.TYPE_FIXED32, _Field.TYPE_FIXED64, _Field.TYPE_MESSAGE
+ONE, MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
+BYTES, INT32 = _Field.TYPE_BYTES, _Field.TYPE_INT32
+FIXED32, FIXED64, _MESSAGE = _Field.TYPE_FIXED32, _Field.TYPE_FIXED64, _Field.TYPE_MESSAGE
 
-_SCHEMA: dict[str, list[tuple[str, int, Any, Any, str | None]]] = {
-    "Request": [("resource_spans", 1, _MESSAGE, _MANY, ".footfall.ResourceSpans")],
+Schema = Mapping[str, Sequence[tuple[str, int, Any, Any, str | None]]]
+"""Message → its fields: name, number, type, label, the message that a field of type message has."""
+_SCHEMA: Schema = {
+    "Request": [("resource_spans", 1, _MESSAGE, MANY, ".footfall.ResourceSpans")],
     "ResourceSpans": [
-        ("resource", 1, _BYTES, _ONE, None),
-        ("scope_spans", 2, _MESSAGE, _MANY, ".footfall.ScopeSpans"),
+        ("resource", 1, BYTES, ONE, None),
+        ("scope_spans", 2, _MESSAGE, MANY, ".footfall.ScopeSpans"),
     ],
-    "ScopeSpans": [("spans", 2, _BYTES, _MANY, None)],
+    "ScopeSpans": [("spans", 2, BYTES, MANY, None)],
     "Spans": [
-        ("names", 5, _BYTES, _MANY, None),
-        ("starts", 7, _FIXED64, _MANY, None),
-        ("ends", 8, _FIXED64, _MANY, None),
-        ("attributes", 9, _BYTES, _MANY, None),
-        ("statuses", 15, _BYTES, _MANY, None),
+        ("names", 5, BYTES, MANY, None),
+        ("starts", 7, FIXED64, MANY, None),
+        ("ends", 8, FIXED64, MANY, None),
+        ("attributes", 9, BYTES, MANY, None),
+        ("statuses", 15, BYTES, MANY, None),
         # Declared only because an unknown field would be copied aside for every span.
-        ("trace_id", 1, _BYTES, _ONE, None),
-        ("span_id", 2, _BYTES, _ONE, None),
-        ("parent_span_id", 4, _BYTES, _ONE, None),
-        ("kind", 6, _INT32, _ONE, None),
-        ("flags", 16, _FIXED32, _ONE, None),
+        ("trace_id", 1, BYTES, ONE, None),
+        ("span_id", 2, BYTES, ONE, None),
+        ("parent_span_id", 4, BYTES, ONE, None),
+        ("kind", 6, INT32, ONE, None),
+        ("flags", 16, FIXED32, ONE, None),
     ],
 }
 MARK = secrets.token_bytes(16)
@@ -56,22 +58,22 @@ one of its spans to another."""
 _BETWEEN = b"\x4a\x10" + MARK  # field 9, `attributes`, of length 16
 
 
-def _build() -> tuple[Any, Any]:
+def classes(schema: Schema, *wanted: str) -> list[Any]:
+    """The message classes of these names; the schema refers to its messages in package `footfall`."""
     file = descriptor_pb2.FileDescriptorProto(
         name="footfall/wire.proto", package="footfall", syntax="proto3"
     )
-    for name, fields in _SCHEMA.items():
+    for name, fields in schema.items():
         message = file.message_type.add(name=name)
         for field, number, kind, label, of in fields:
             message.field.add(name=field, number=number, type=kind, label=label, type_name=of)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    found = (pool.FindMessageTypeByName(f"footfall.{n}") for n in ("Request", "Spans"))
-    request, spans = map(message_factory.GetMessageClass, found)
-    return request, spans
+    found = [pool.FindMessageTypeByName(f"footfall.{name}") for name in wanted]
+    return [message_factory.GetMessageClass(each) for each in found]
 
 
-_Request, _Spans = _build()
+_Request, _Spans = classes(_SCHEMA, "Request", "Spans")
 
 
 @dataclass(slots=True)
@@ -101,6 +103,8 @@ class Columns:
 def resource_spans(body: bytes) -> list[tuple[bytes, list[bytes]]]:
     """An ExportTraceServiceRequest as (encoded resource, encoded spans) pairs.
 
+    An ExportLogsServiceRequest has the same field numbers, with log records in place of the spans.
+
     Raises:
         DecodeError: it is not one.
     """
@@ -123,7 +127,7 @@ def columns(spans: Sequence[bytes]) -> Columns:
     statuses = merged.statuses[:] or [b""] * size
     attributes = merged.attributes[:]
     attributes.append(MARK)
-    stops = _stops(attributes, size)
+    stops = find_stops(attributes, size)
     # A singular field occurs at most once in a span, so equal lengths mean: once in each.
     if not len(names) == len(starts) == len(ends) == len(statuses) == len(stops) == size:
         return _one_by_one(spans)
@@ -132,7 +136,7 @@ def columns(spans: Sequence[bytes]) -> Columns:
     return Columns(names, starts, ends, statuses, attributes, stops)
 
 
-def _stops(attributes: list[bytes], size: int) -> Sequence[int]:
+def find_stops(attributes: list[bytes], size: int) -> Sequence[int]:
     """The positions of the marks; fewer than `size` when a broken span swallowed one."""
     step = len(attributes) // size
     if attributes[step - 1 :: step] == [MARK] * size:

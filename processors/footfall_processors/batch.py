@@ -105,7 +105,7 @@ class Batch:
 
     Attributes:
         digest: 16 bytes that are equal for equal requests; the ledger's key.
-        signal: `traces` or `metrics`.
+        signal: `traces`, `metrics` or `logs`.
         rows: The observations; a row's ordinal is its position in all of them.
         counts: Occurrences by hour and dimension, rows included.
         points: Cumulative counters, whose increments the store works out.

@@ -13,6 +13,9 @@ STATUS: Final = "feature.status"
 SAMPLE_RATE: Final = "feature.sample_rate"
 ERROR_TYPE: Final = "error.type"
 
+EVENT_NAME: Final = "event.name"
+"""Of a log record: deprecated, its field `event_name` has taken this attribute's place."""
+
 SERVICE_NAME: Final = "service.name"
 SERVICE_VERSION: Final = "service.version"
 SERVICE_INSTANCE: Final = "service.instance.id"

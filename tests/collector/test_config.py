@@ -50,7 +50,7 @@ def mistakes(path, environment=None, read=load_config, **options):
 def test_every_key_is_optional(write):
     loaded = load_config(write(""), {})
     assert (loaded.grpc, loaded.http) == ("127.0.0.1:4317", "127.0.0.1:4318")
-    assert loaded.signals == ("traces", "metrics")
+    assert loaded.signals == ("traces", "metrics", "logs")
     assert loaded.static_salts == {}
     assert loaded.postgres == PostgresConfig(
         dsn=None, data_directory=None, retention_days=30, rollup_retention_days=400
@@ -84,6 +84,27 @@ def test_a_whole_configuration_is_read(write, folder):
         rollup_retention_days=1000,
     )
     assert loaded.catalog.products == ("small", "more")
+
+
+def test_limits_and_origins_are_read(write):
+    loaded = load_config(
+        write("""
+            receivers: {otlp: {protocols: {grpc: {max_recv_msg_size_mib: 4}, http: {
+              max_request_body_size: 20480,
+              cors: {allowed_origins: ["https://*.example.org"], allowed_headers: [x-key], max_age: 60}}}}}
+        """),
+        {},
+    )
+    assert (loaded.grpc_max_bytes, loaded.http_max_bytes) == (4 * 2**20, 20480)
+    assert loaded.cors == config.CorsConfig(
+        allowed_origins=("https://*.example.org",), allowed_headers=("x-key",), max_age=60
+    )
+
+
+def test_without_limits_64_mib_are_taken_and_no_page_may_send(write):
+    loaded = load_config(write(""), {})
+    assert (loaded.grpc_max_bytes, loaded.http_max_bytes) == (64 * 2**20, 64 * 2**20)
+    assert loaded.cors is None
 
 
 def test_without_a_file_the_environment_and_the_defaults_count(folder, monkeypatch):
@@ -216,7 +237,7 @@ exporters: {postgres: {dsn: "a password = walker's"}}
 service:
   pipelines:
     traces: {exporters: [clickhouse], receivers: [otlp, zipkin]}
-    logs: {}
+    profiles: {}
 """)
     assert mistakes(path) == {
         (1, "receivers.otlp.protocols.http.endpoint", "the port must be at most 65535"),
@@ -226,7 +247,7 @@ service:
             " postgresql://user@host/database"),
         (6, "service.pipelines.traces.exporters", "must be [postgres]"),
         (6, "service.pipelines.traces.receivers", "must be [otlp]"),
-        (7, "service.pipelines.logs", "is not a signal that is taken (known: traces, metrics)"),
+        (7, "service.pipelines.profiles", "is not a signal that is taken (known: traces, metrics, logs)"),
     }  # fmt: skip
 
 
@@ -358,6 +379,9 @@ def defaults():
         "receivers.otlp.protocols.grpc.endpoint": config.GrpcConfig().endpoint,
         "receivers.otlp.protocols.http.endpoint": config.HttpConfig().endpoint,
         "processors.footfall.catalog": config.FootfallConfig().catalog,
+        "receivers.otlp.protocols.grpc.max_recv_msg_size_mib": config.GrpcConfig().max_recv_msg_size_mib,
+        "receivers.otlp.protocols.http.max_request_body_size": config.HttpConfig().max_request_body_size,
+        "receivers.otlp.protocols.http.cors.max_age": config.CorsConfig(allowed_origins=()).max_age,
         "exporters.postgres.retention_days": postgres.retention_days,
         "exporters.postgres.rollup_retention_days": postgres.rollup_retention_days,
     }

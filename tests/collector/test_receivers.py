@@ -2,6 +2,7 @@ import asyncio
 import base64
 import contextlib
 import gzip
+import json
 import logging
 import socket
 import subprocess
@@ -14,7 +15,12 @@ import grpc
 import httpx
 import psycopg
 import pytest
+from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+    ExportLogsServiceRequest,
+    ExportLogsServiceResponse,
+)
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -27,9 +33,9 @@ from psycopg import sql
 
 from footfall_collector import app
 from footfall_collector.app import running
-from footfall_collector.config import Config
+from footfall_collector.config import MAX_BYTES, Config
 from footfall_collector.receivers import otlp_http
-from footfall_collector.receivers.intake import MAX_BYTES, Intake, Signal
+from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.listen import StartError
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Hash
@@ -40,8 +46,18 @@ PACKAGE = "opentelemetry.proto.collector"
 METHODS = {
     "traces": f"/{PACKAGE}.trace.v1.TraceService/Export",
     "metrics": f"/{PACKAGE}.metrics.v1.MetricsService/Export",
+    "logs": f"/{PACKAGE}.logs.v1.LogsService/Export",
 }
-RESPONSES = {"traces": ExportTraceServiceResponse, "metrics": ExportMetricsServiceResponse}
+REQUESTS = {
+    "traces": ExportTraceServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "logs": ExportLogsServiceRequest,
+}
+RESPONSES = {
+    "traces": ExportTraceServiceResponse,
+    "metrics": ExportMetricsServiceResponse,
+    "logs": ExportLogsServiceResponse,
+}
 SALTS = {(Hash.STATIC, 0): b"static" * 6}
 
 
@@ -93,7 +109,7 @@ def query(store_database):
 
 
 both = pytest.mark.parametrize("protocol", ["grpc", "http"])
-signals = pytest.mark.parametrize("signal", ["traces", "metrics"])
+signals = pytest.mark.parametrize("signal", ["traces", "metrics", "logs"])
 
 
 def traces(*names, age=0, length=83 * 10**6, number=1, guild_id=None):
@@ -114,6 +130,20 @@ def metrics(number, name="shop.ping", age=0):
     end = time.time_ns() - age
     metric.sum.data_points.add(as_int=number, start_time_unix_nano=end - 10**9, time_unix_nano=end)
     return request.SerializeToString()
+
+
+def logs(*names, age=0, number=1):
+    request = ExportLogsServiceRequest()
+    records = request.resource_logs.add().scope_logs.add().log_records
+    for name in names * number:
+        records.add(event_name=name, time_unix_nano=time.time_ns() - age)
+    return request.SerializeToString()
+
+
+def one_ping(signal):
+    return (
+        {"traces": traces, "logs": logs}[signal]("shop.ping") if signal != "metrics" else metrics(1)
+    )
 
 
 def counts(query):
@@ -149,7 +179,7 @@ async def test_an_empty_request_is_a_success(client, protocol, signal):
 
 @signals
 async def test_one_request_over_both_protocols_is_one_request(client, query, signal):
-    body = traces("shop.ping") if signal == "traces" else metrics(1)
+    body = one_ping(signal)
     for protocol in ("grpc", "http", "grpc"):
         await client.send(protocol, signal, body)
     assert counts(query) == {"shop.ping.invoke": 1}
@@ -302,15 +332,14 @@ async def test_noise_on_the_port_disturbs_nobody(client, query, protocol):
     assert counts(query) == {"shop.ping.invoke": 1}
 
 
+CONTENT_TYPES = "the content type must be application/x-protobuf or application/json"
+
+
 @pytest.mark.parametrize(
     ("headers", "code", "message"),
     [
-        (
-            {"content-type": "application/json"},
-            415,
-            "the content type must be application/x-protobuf",
-        ),
-        ({}, 415, "the content type must be application/x-protobuf"),
+        ({"content-type": "text/plain"}, 415, CONTENT_TYPES),
+        ({}, 415, CONTENT_TYPES),
         (
             PROTOBUF | {"content-encoding": "br"},
             415,
@@ -318,7 +347,7 @@ async def test_noise_on_the_port_disturbs_nobody(client, query, protocol):
         ),
         (PROTOBUF | {"content-encoding": "gzip"}, 400, "the body is not valid gzip"),
     ],
-    ids=["json", "no content type", "brotli", "not gzip"],
+    ids=["text", "no content type", "brotli", "not gzip"],
 )
 async def test_a_body_that_cannot_be_read_is_refused_plainly(client, headers, code, message):
     response = await client.http.post("/v1/traces", content=b"not gzip at all", headers=headers)
@@ -351,7 +380,7 @@ async def test_another_method_is_not_allowed(client, method):
     assert status_of(response).code == code_pb2.UNIMPLEMENTED
 
 
-@pytest.mark.parametrize("path", ["/", "/v1/logs", "/walker@example.org"])
+@pytest.mark.parametrize("path", ["/", "/v1/profiles", "/v1/traces/", "/walker@example.org"])
 async def test_another_path_is_not_found(client, path):
     response = await client.http.post(path, content=b"", headers=PROTOBUF)
     assert response.status_code == 404
@@ -359,7 +388,7 @@ async def test_another_path_is_not_found(client, path):
 
 
 async def test_a_service_that_is_not_offered_is_unimplemented(client):
-    call = client.channel.unary_unary(f"/{PACKAGE}.logs.v1.LogsService/Export")
+    call = client.channel.unary_unary(f"/{PACKAGE}.profiles.v1.ProfilesService/Export")
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await call(b"")
     assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -386,7 +415,6 @@ async def test_a_request_beyond_the_limit_is_refused_and_the_next_is_taken(
 
 async def test_the_size_is_bounded_while_a_bomb_goes_off(monkeypatch):
     """Of a body that would inflate a thousandfold no more than the limit is ever held."""
-    monkeypatch.setattr(otlp_http, "MAX_BYTES", 10_000)
     sizes = []
     inflate = zlib.decompressobj
 
@@ -405,7 +433,7 @@ async def test_the_size_is_bounded_while_a_bomb_goes_off(monkeypatch):
     monkeypatch.setattr(otlp_http.zlib, "decompressobj", Watched)
     bomb, headers = gzip.compress(bytes(10**7)), PROTOBUF | {"content-encoding": "gzip"}
     async with (
-        serving(lambda batch: asyncio.sleep(0)) as address,
+        serving(lambda batch: asyncio.sleep(0), max_bytes=10_000) as address,
         httpx.AsyncClient(base_url=f"http://{address}") as http,
     ):
         response = await http.post("/v1/traces", content=bomb, headers=headers)
@@ -421,7 +449,7 @@ async def test_the_size_is_bounded_while_a_bomb_goes_off(monkeypatch):
 async def test_while_postgres_is_stopped_senders_are_told_to_retry_and_then_stored_once(
     catalog, own_server, own_database, protocol, signal
 ):
-    body = traces("shop.ping") if signal == "traces" else metrics(1)
+    body = one_ping(signal)
     async with connected(configured(catalog, own_database)) as client:
         await client.send(protocol, "traces", traces("shop.order"))
         own_server.stop()
@@ -451,14 +479,14 @@ async def test_while_postgres_is_stopped_senders_are_told_to_retry_and_then_stor
 
 
 @contextlib.asynccontextmanager
-async def serving(consume):
+async def serving(consume, **options):
     """OTLP/HTTP before a store that behaves as the test wants."""
 
     async def decode(body):
         return body
 
     signal = Signal("traces", "none", ExportTraceServiceResponse, decode)
-    async with otlp_http.serve("127.0.0.1:0", Intake(consume), [signal]) as address:
+    async with otlp_http.serve("127.0.0.1:0", Intake(consume), [signal], **options) as address:
         yield address
 
 
@@ -807,6 +835,38 @@ def secret_metrics(secrets):
     return request.SerializeToString()
 
 
+def secret_logs(secrets):
+    request = ExportLogsServiceRequest()
+    group = request.resource_logs.add()
+    common(secrets, group, "log")
+    scope = group.scope_logs.add()
+    scoped(secrets, scope, "log")
+    now = time.time_ns()
+    scope.log_records.add(event_name=secrets.text("event name"), time_unix_nano=now)
+    scope.log_records.add(time_unix_nano=now).attributes.add(
+        key="event.name"
+    ).value.string_value = secrets.text("event name attribute")
+    scope.log_records.add(event_name="shop.gone").body.string_value = secrets.text("refused body")
+    record = scope.log_records.add(event_name="shop.survey", time_unix_nano=now, severity_number=17)
+    record.severity_text = secrets.text("severity text")
+    inner = record.body.kvlist_value.values.add(key=secrets.text("body key"))
+    inner.value.array_value.values.add(string_value=secrets.text("body value"))
+    record.trace_id, record.span_id = secrets.text("log trace id")[:16].encode(), b"s" * 8
+
+    def put(key):
+        return record.attributes.add(key=key).value
+
+    put("event.name").string_value = secrets.text("second event name")
+    put("exception.message").string_value = secrets.text("log exception")
+    put(secrets.text("log attribute key")).bool_value = True
+    put("visitor").string_value = secrets.text("log hashed text")
+    put("mode").string_value = secrets.text("log enum value")
+    put("guild_id").bytes_value = secrets.text("log bytes under a text").encode()
+    put("note").kvlist_value.values.add(key=secrets.text("log map key"))
+    put("error.type").string_value = secrets.text("log error type")
+    return request.SerializeToString()
+
+
 async def test_secrets_in_every_place_are_neither_stored_nor_logged_nor_answered(
     catalog, own_server, own_database, caplog, capfd
 ):
@@ -818,7 +878,11 @@ async def test_secrets_in_every_place_are_neither_stored_nor_logged_nor_answered
         "authorization": f"Bearer {secrets.text('token')}",
     }
     async with connected(configured(catalog, own_database)) as client:
-        for signal, make in (("traces", secret_traces), ("metrics", secret_metrics)):
+        for signal, make in (
+            ("traces", secret_traces),
+            ("metrics", secret_metrics),
+            ("logs", secret_logs),
+        ):
             body = make(secrets)
             call = client.channel.unary_unary(METHODS[signal])
             metadata = [("x-user", secrets.text("grpc metadata"))]
@@ -826,6 +890,11 @@ async def test_secrets_in_every_place_are_neither_stored_nor_logged_nor_answered
             for content in (body, secrets.text("garbage").encode() + b"\xff", make(secrets)):
                 path = f"/v1/{signal}?token={secrets.text('query')}"
                 response = await client.http.post(path, content=content, headers=PROTOBUF | headers)
+                answers.append(response.content)
+            garbage = f'{{"resourceSpans": "{secrets.text("json garbage")}"}}'
+            for content in (as_json(signal, make(secrets)), garbage.encode(), b"{"):
+                sent = headers | {"content-type": "application/json"}
+                response = await client.http.post(path, content=content, headers=sent)
                 answers.append(response.content)
             with pytest.raises(grpc.aio.AioRpcError) as refusal:
                 await call(secrets.text("grpc garbage").encode() + b"\xff")
@@ -845,10 +914,17 @@ async def test_secrets_in_every_place_are_neither_stored_nor_logged_nor_answered
     assert kept in files
     for place, hidden in [*secrets.texts.items(), *secrets.numbers.items()]:
         assert all(secrets.found_in(form) for form in _forms(hidden)), place
-    assert len(secrets.texts) > 60
+    assert len(secrets.texts) > 85
     found = {"tables": tables, "files": files, "logs": logs, "answers": b"".join(answers)}
     leaks = [(name, secrets.found_in(content)) for name, content in found.items()]
     assert leaks == [("tables", []), ("files", []), ("logs", []), ("answers", [])]
+
+
+def as_json(signal, body):
+    """The request in JSON; the ids are of no account."""
+    request = REQUESTS[signal].FromString(body)
+    document = json_format.MessageToDict(request, use_integers_for_enums=True)
+    return json.dumps(document).encode()
 
 
 def dump(dsn) -> bytes:

@@ -3,20 +3,23 @@
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
 
 from google.protobuf.duration_pb2 import Duration
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from footfall_collector import otlp_json
+from footfall_collector.pipeline import digest
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_processors import REJECTED, Batch, Loss
 
 log = logging.getLogger("footfall.receivers")
-MAX_BYTES = 64 * 2**20
-"""Of one request after decompression (OTLP.md, "Transport")."""
-FIELDS = {"traces": "rejected_spans", "metrics": "rejected_data_points"}
+FIELDS = {
+    "traces": "rejected_spans",
+    "metrics": "rejected_data_points",
+    "logs": "rejected_log_records",
+}
 _ADVICE = {
     Loss.EXPIRED_EVENT: "its `expires` date in the catalog has passed",
     Loss.OUT_OF_WINDOW: "times must be within 7 days before and 5 minutes after now",
@@ -24,16 +27,12 @@ _ADVICE = {
 }
 
 
-class _Response(Protocol):
-    def SerializeToString(self) -> bytes: ...  # protobuf's name
-
-
 @dataclass(frozen=True, slots=True)
 class Signal:
     """One OTLP signal.
 
     Attributes:
-        name: `traces` or `metrics`.
+        name: `traces`, `metrics` or `logs`.
         service: The gRPC service's full name.
         response: Makes the response message.
         decode: An encoded request → a batch.
@@ -41,7 +40,7 @@ class Signal:
 
     name: str
     service: str
-    response: Callable[[], _Response]
+    response: Callable[[], Message]
     decode: Callable[[bytes], Awaitable[Batch]]
 
 
@@ -68,15 +67,20 @@ class Intake:
     def __init__(self, consume: Callable[[Batch], Awaitable[None]]) -> None:
         self._consume = consume
 
-    async def export(self, signal: Signal, body: bytes) -> bytes:
-        """The encoded Export*ServiceResponse, once everything accepted is durable.
+    async def export(self, signal: Signal, body: bytes, *, json: bool = False) -> Message:
+        """The Export*ServiceResponse, once everything accepted is durable.
+
+        Args:
+            signal: What is sent.
+            body: Decompressed.
+            json: Whether the body is OTLP/JSON; protobuf otherwise.
 
         Raises:
             Refusal: nothing of the request is stored. An unforeseen error is answered as retryable:
                 the sender would drop its data on anything else.
         """
         try:
-            batch = await signal.decode(body)
+            batch = await (_from_json(signal, body) if json else signal.decode(body))
             await self._consume(batch)
         except DecodeError:
             raise Refusal(invalid("the body is not a valid OTLP request of this signal")) from None
@@ -92,14 +96,20 @@ class Intake:
         return _answer(signal, batch)
 
 
-def _answer(signal: Signal, batch: Batch) -> bytes:
+async def _from_json(signal: Signal, body: bytes) -> Batch:
+    """As `signal.decode`; the ledger knows a request by its bytes as they were sent."""
+    batch = await signal.decode(await otlp_json.protobuf(signal.name, body))
+    return replace(batch, digest=digest(f"/v1/{signal.name}", b"", body))
+
+
+def _answer(signal: Signal, batch: Batch) -> Message:
     response = signal.response()
     if batch.rejected:
         partial = getattr(response, "partial_success")  # noqa: B009  # every response has it
         setattr(partial, FIELDS[signal.name], batch.rejected)
         reasons = ((r, n) for r, n in sorted(batch.losses.items()) if r in REJECTED)
         partial.error_message = "; ".join(f"{r}: {n} ({_ADVICE[r]})" for r, n in reasons)
-    return response.SerializeToString()
+    return response
 
 
 def invalid(message: str) -> status_pb2.Status:

@@ -5,21 +5,29 @@ from contextlib import asynccontextmanager
 
 import grpc
 
-from footfall_collector.receivers.intake import MAX_BYTES, Intake, Refusal, Signal, retry_info
+from footfall_collector.config import MAX_BYTES
+from footfall_collector.receivers.intake import Intake, Refusal, Signal, retry_info
 from footfall_collector.receivers.listen import StartError, open_socket, split
 
 GRACE = 5.0
 """Seconds that requests under way get when the server stops."""
 OPTIONS = [
-    ("grpc.max_receive_message_length", MAX_BYTES),
     ("grpc.so_reuseport", 0),  # a second collector on the port must fail, not share it silently
     ("grpc.http2.max_frame_size", 2**20),  # 16 KiB frames cost more than their content
 ]
 
 
 @asynccontextmanager
-async def serve(endpoint: str, intake: Intake, signals: Sequence[Signal]) -> AsyncIterator[str]:
+async def serve(
+    endpoint: str, intake: Intake, signals: Sequence[Signal], max_bytes: int = MAX_BYTES
+) -> AsyncIterator[str]:
     """Serves until the context ends, then lets requests under way finish; yields host:port.
+
+    Args:
+        endpoint: host:port; port 0 takes a free one.
+        intake: Takes the requests.
+        signals: Which are served.
+        max_bytes: Of one request, after decompression.
 
     Raises:
         StartError: the port cannot be had.
@@ -27,7 +35,7 @@ async def serve(endpoint: str, intake: Intake, signals: Sequence[Signal]) -> Asy
     open_socket(
         endpoint, "OTLP/gRPC"
     ).close()  # gRPC would add its own lines to the one that matters
-    server = grpc.aio.server(options=OPTIONS)
+    server = grpc.aio.server(options=[*OPTIONS, ("grpc.max_receive_message_length", max_bytes)])
     server.add_generic_rpc_handlers(tuple(_handler(intake, signal) for signal in signals))
     host, _ = split(endpoint)
     try:
@@ -44,7 +52,7 @@ async def serve(endpoint: str, intake: Intake, signals: Sequence[Signal]) -> Asy
 def _handler(intake: Intake, signal: Signal) -> grpc.GenericRpcHandler:
     async def export(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
         try:
-            return await intake.export(signal, request)
+            return (await intake.export(signal, request)).SerializeToString()
         except Refusal as refusal:
             metadata = [("grpc-status-details-bin", refusal.status.SerializeToString())]
             if refusal.retry_after is not None:

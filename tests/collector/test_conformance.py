@@ -1,0 +1,592 @@
+"""What a conformant OTLP receiver does, item by item, over real sockets, in each of the three ways to send.
+
+Sources: OTLP specification 1.x; Fetch standard (CORS). How JSON is read is in test_otlp_json.py, what the
+three signals mean in test_pipeline.py, test_metrics.py and test_logs.py.
+"""
+
+import asyncio
+import contextlib
+import gzip
+import json
+import os
+import subprocess
+import sys
+import time
+import tracemalloc
+from dataclasses import replace
+from typing import NamedTuple
+
+import grpc
+import httpx
+import psycopg
+import pytest
+from google.protobuf import json_format
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from collector.test_otlp_json import REQUESTS, as_json
+from collector.test_receivers import (
+    DAY,
+    METHODS,
+    PROTOBUF,
+    RESPONSES,
+    configured,
+    counts,
+    details,
+    logs,
+    metrics,
+    one_ping,
+    traces,
+    trailer,
+)
+from footfall_collector.app import running
+from footfall_collector.config import CorsConfig
+
+JSON = {"content-type": "application/json"}
+REJECTED = {
+    "traces": "rejected_spans",
+    "metrics": "rejected_data_points",
+    "logs": "rejected_log_records",
+}
+MIB = 2**20
+
+
+class Answer(NamedTuple):
+    """What came back: a decoded response, or a refusal's code, google.rpc.Status and retry hint (s)."""
+
+    code: object
+    response: object = None
+    status: status_pb2.Status | None = None
+    retry_after: float | None = None
+
+
+class Sender:
+    """A client of one collector that sends encoded protobuf requests in the way it is told."""
+
+    def __init__(self, collector, channel, http):
+        self.collector, self.channel, self.http = collector, channel, http
+
+    async def send(self, way, signal, body, *, compressed=False):
+        if way == "grpc":
+            return await self._grpc(signal, body, compressed)
+        sent = as_json(signal, body) if way == "json" else body
+        return await self.post(way, signal, sent, compressed=compressed)
+
+    async def _grpc(self, signal, body, compressed):
+        call = self.channel.unary_unary(METHODS[signal])
+        try:
+            answer = await call(body, compression=grpc.Compression.Gzip if compressed else None)
+        except grpc.aio.AioRpcError as error:
+            known, status, seconds = dict(error.trailing_metadata()), status_pb2.Status(), None
+            if "grpc-status-details-bin" in known:
+                status.ParseFromString(trailer(error, "grpc-status-details-bin"))
+            if "google.rpc.retryinfo-bin" in known:
+                hint = trailer(error, "google.rpc.retryinfo-bin")
+                delay = error_details_pb2.RetryInfo.FromString(hint).retry_delay
+                seconds = delay.ToTimedelta().total_seconds()
+            return Answer(error.code(), None, status, seconds)
+        return Answer("ok", RESPONSES[signal].FromString(answer))
+
+    async def post(self, way, signal, content, *, compressed=False, **headers):
+        """An HTTP request with this very content; the answer must be in the same encoding."""
+        headers = (JSON if way == "json" else PROTOBUF) | headers
+        if compressed:
+            headers, content = headers | {"content-encoding": "gzip"}, gzip.compress(content)
+        response = await self.http.post(f"/v1/{signal}", content=content, headers=headers)
+        return read(response, way, RESPONSES[signal])
+
+
+def read(response, way, kind):
+    """An HTTP answer in the encoding of its request."""
+    assert response.headers["content-type"] == (JSON if way == "json" else PROTOBUF)["content-type"]
+    message = kind() if response.status_code == 200 else status_pb2.Status()
+    if way == "json":
+        json_format.Parse(response.text, message)
+    else:
+        message.ParseFromString(response.content)
+    if response.status_code == 200:
+        return Answer("ok", message)
+    hint = response.headers.get("retry-after")
+    return Answer(response.status_code, None, message, hint and float(hint))
+
+
+@contextlib.asynccontextmanager
+async def connected(config):
+    async with (
+        running(config) as collector,
+        grpc.aio.insecure_channel(collector.grpc) as channel,
+        httpx.AsyncClient(base_url=f"http://{collector.http}", timeout=30) as http,
+    ):
+        yield Sender(collector, channel, http)
+
+
+@pytest.fixture
+async def sender(catalog, store_database):
+    async with connected(configured(catalog, store_database)) as sender:
+        yield sender
+
+
+@pytest.fixture
+def query(store_database):
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        yield lambda statement: connection.execute(statement).fetchall()
+
+
+WAYS = ["grpc", "protobuf", "json"]
+ways = pytest.mark.parametrize("way", WAYS)
+http_ways = pytest.mark.parametrize("way", ["protobuf", "json"])
+compression = pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
+
+
+# Transport
+
+
+@ways
+@compression
+async def test_three_signals_are_taken_in_three_ways_with_and_without_gzip(
+    sender, query, way, compressed
+):
+    for signal in REQUESTS:
+        answer = await sender.send(way, signal, one_ping(signal), compressed=compressed)
+        assert answer == Answer("ok", RESPONSES[signal]())
+    assert counts(query) == {"shop.ping.invoke": 3}
+    assert query("SELECT count(*) FROM reporting.events") == [(2,)]  # a counter tells no single use
+
+
+@http_ways
+@compression
+async def test_bodies_may_be_chunked_without_content_length(sender, query, way, compressed):
+    headers = (JSON if way == "json" else PROTOBUF) | (
+        {"content-encoding": "gzip"} if compressed else {}
+    )
+    for signal in REQUESTS:
+        body = one_ping(signal) if way == "protobuf" else as_json(signal, one_ping(signal))
+        pieces = in_pieces(gzip.compress(body) if compressed else body)
+        response = await sender.http.post(f"/v1/{signal}", content=pieces, headers=headers)
+        assert "content-length" not in response.request.headers
+        assert read(response, way, RESPONSES[signal]).code == "ok"
+    assert counts(query) == {"shop.ping.invoke": 3}
+
+
+async def in_pieces(body):
+    for start in range(0, len(body), 11):
+        yield body[start : start + 11]
+
+
+@pytest.fixture
+async def small(catalog, store_database):
+    """A collector that takes 1 MiB over gRPC and half of it over HTTP."""
+    config = configured(catalog, store_database)
+    async with connected(replace(config, grpc_max_bytes=MIB, http_max_bytes=MIB // 2)) as sender:
+        yield sender
+
+
+@ways
+@compression
+async def test_the_size_limit_is_configurable_and_applies_after_decompression(
+    small, query, way, compressed
+):
+    limit = MIB if way == "grpc" else MIB // 2
+    padding = b" " * limit if way == "json" else bytes(limit)
+
+    async def send(content):
+        if way == "grpc":
+            return await small.send(way, "traces", content, compressed=compressed)
+        return await small.post(way, "traces", content, compressed=compressed)
+
+    too_large = await send(padding + b" ")
+    assert too_large.code in (grpc.StatusCode.RESOURCE_EXHAUSTED, 413)
+    assert too_large.retry_after is None
+    if way != "grpc":  # there the library answers
+        assert too_large.status.code == code_pb2.RESOURCE_EXHAUSTED
+    fits = await send(padding[:-2] + b"{}")
+    assert fits.code == ("ok" if way == "json" else _bad(way))
+    await small.send(way, "traces", one_ping("traces"))
+    assert counts(query) == {"shop.ping.invoke": 1}
+
+
+def _bad(way):
+    return grpc.StatusCode.INVALID_ARGUMENT if way == "grpc" else 400
+
+
+@http_ways
+async def test_a_bomb_is_inflated_no_further_than_the_limit(small, way):
+    bomb = gzip.compress(bytes(128 * MIB))
+    headers = {"content-encoding": "gzip"}
+    tracemalloc.start()
+    try:
+        answer = await small.post(way, "traces", bomb, **headers)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert answer.code == 413
+    assert peak < 4 * MIB
+
+
+async def test_json_that_would_swell_in_memory_is_too_large(sender, query):
+    swelling = b'{"resourceSpans":[{"scopeSpans":[{"spans":[%b]}]}]}' % b",".join(
+        [b"{}"] * 1_000_000
+    )
+    tracemalloc.start()
+    try:
+        answer = await sender.post("json", "traces", swelling, compressed=True)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (answer.code, answer.status.code) == (413, code_pb2.RESOURCE_EXHAUSTED)
+    assert peak < 5 * len(swelling)
+    assert (await sender.send("json", "traces", one_ping("traces"))).code == "ok"
+    assert counts(query) == {"shop.ping.invoke": 1}
+
+
+@http_ways
+async def test_the_content_type_may_have_parameters_and_is_that_of_the_answer(sender, way):
+    for parameter in ("", "; charset=utf-8", ";charset=UTF-8", " ; a=b; c=d", ";"):
+        kind = (JSON if way == "json" else PROTOBUF)["content-type"].title() + parameter
+        content = b"{}" if way == "json" else b""
+        answer = await sender.post(way, "logs", content, **{"content-type": kind})
+        assert answer.code == "ok"
+
+
+# Success
+
+
+@ways
+async def test_full_success_leaves_partial_success_unset(sender, way):
+    for signal in REQUESTS:
+        answer = await sender.send(way, signal, one_ping(signal))
+        assert not answer.response.HasField("partial_success")
+
+
+@ways
+async def test_an_empty_request_is_a_success(sender, way):
+    for signal in REQUESTS:
+        assert await sender.send(way, signal, b"") == Answer("ok", RESPONSES[signal]())
+
+
+@ways
+async def test_what_is_refused_is_counted_in_a_partial_success_and_the_rest_is_stored(
+    sender, query, way
+):
+    make = {
+        "traces": traces,
+        "logs": logs,
+        "metrics": lambda name, **more: metrics(1, name, **more),
+    }
+    for signal in REQUESTS:
+        old = make[signal]("shop.ping", age=8 * DAY) + make[signal]("shop.gone")
+        answer = await sender.send(way, signal, old + make[signal]("shop.ping"))
+        partial = answer.response.partial_success
+        assert getattr(partial, REJECTED[signal]) == 2
+        assert "expired_event: 1" in partial.error_message
+        assert "out_of_window: 1" in partial.error_message
+        assert len(partial.error_message) < 500
+    assert counts(query) == {"shop.ping.invoke": 3}
+
+
+async def test_a_json_answer_is_proto_json(sender):
+    body = as_json("logs", logs("shop.gone"))
+    answer = await sender.http.post("/v1/logs", content=body, headers=JSON)
+    partial = answer.json()["partialSuccess"]
+    assert partial.pop("errorMessage").startswith("expired_event")
+    assert partial == {"rejectedLogRecords": "1"}  # 64 bits travel as text
+    empty = await sender.http.post("/v1/logs", content=b"{}", headers=JSON)
+    assert empty.json() == {}
+
+
+# Errors
+
+
+@ways
+async def test_bad_data_is_a_bad_request_with_its_detail_and_no_retry_hint(sender, way):
+    garbage = b'\xff{"resourceSpans": "walker"'
+    send = sender.send if way == "grpc" else sender.post
+    for signal in REQUESTS:
+        answer = await send(way, signal, garbage)
+        assert answer.code == _bad(way)
+        assert answer.status.code == code_pb2.INVALID_ARGUMENT
+        assert details(answer.status)["BadRequest"].field_violations[0].field == "body"
+        assert answer.retry_after is None
+        assert "walker" not in str(answer.status)
+
+
+async def test_while_the_store_is_away_every_sender_is_told_when_to_retry(
+    catalog, own_server, own_database
+):
+    requests = [(way, signal, one_ping(signal)) for way in WAYS for signal in REQUESTS]
+    async with connected(configured(catalog, own_database)) as sender:
+        own_server.stop()
+        for request in requests:
+            answer = await sender.send(*request)
+            assert answer.code in (grpc.StatusCode.UNAVAILABLE, 503)
+            assert answer.status.code == code_pb2.UNAVAILABLE
+            assert answer.retry_after > 0
+            assert details(answer.status)["RetryInfo"].retry_delay.ToMilliseconds() > 0
+        own_server.start()
+        for request in requests * 2:
+            assert (await sender.send(*request)).code == "ok"
+    with psycopg.connect(own_database) as connection:
+        found = counts(lambda statement: connection.execute(statement).fetchall())
+    assert found == {"shop.ping.invoke": len(requests)}
+
+
+@http_ways
+async def test_every_refusal_is_a_status_in_the_encoding_of_the_request(sender, way):
+    for method, path, extra, code, meaning in (
+        ("POST", "/v1/profiles", {}, 404, code_pb2.UNIMPLEMENTED),
+        ("POST", "/v1/traces/", {}, 404, code_pb2.UNIMPLEMENTED),
+        ("GET", "/", {}, 404, code_pb2.UNIMPLEMENTED),
+        ("GET", "/v1/traces", {}, 405, code_pb2.UNIMPLEMENTED),
+        ("POST", "/v1/traces", {"content-encoding": "br"}, 415, code_pb2.INVALID_ARGUMENT),
+        ("POST", "/v1/traces", {"content-encoding": "gzip"}, 400, code_pb2.INVALID_ARGUMENT),
+    ):
+        headers = (JSON if way == "json" else PROTOBUF) | extra
+        response = await sender.http.request(method, path, content=b"no gzip", headers=headers)
+        answer = read(response, way, None)
+        assert (answer.code, answer.status.code) == (code, meaning)
+        assert answer.status.message
+
+
+async def test_a_content_type_of_neither_encoding_is_unsupported(sender):
+    for kind in ("text/plain", "application/grpc", "application/jsonp", ""):
+        headers = {"content-type": kind}
+        response = await sender.http.post("/v1/traces", content=b"{}", headers=headers)
+        assert read(response, "protobuf", None).code == 415
+
+
+# JSON
+
+
+async def test_json_is_read_as_otlp_writes_it(sender, query):
+    now = time.time_ns()
+    span = {
+        "traceId": "0AF7651916CD43DD8448eb211c80319c", "spanId": "b7ad6b7169203331", "parentSpanId": "",
+        "name": "shop.order", "kind": 2, "flags": 257, "fromTheFuture": {"a": [1, None]},
+        "startTimeUnixNano": str(now - 83_000_000), "endTimeUnixNano": now,
+        "status": {"code": 2, "message": "walker"},
+        "attributes": [
+            {"key": "provider", "value": {"stringValue": "smz3"}},
+            {"key": "guild_id", "value": {"bytesValue": "d2Fsa2Vy"}},
+            {"key": "other", "value": {"kvlistValue": {"values": [{"key": "a", "value": {}}]}}},
+            {"key": "mixed", "value": {"arrayValue": {"values": [{"intValue": "1"}, {}]}}},
+            {"key": "nothing", "value": {}},
+        ],
+    }  # fmt: skip
+    snake = {"name": "shop.order", "end_time_unix_nano": now}
+    document = {"resourceSpans": [{"scopeSpans": [{"spans": [span, snake]}]}]}
+    answer = await sender.post("json", "traces", json.dumps(document).encode())
+    assert answer.response.partial_success.rejected_spans == 1  # without a time
+    assert query("SELECT event_name, status, provider, duration_ms FROM reporting.events") == [
+        ("shop.order.failure", "error", "smz3", 83)
+    ]
+    assert query("SELECT guild_hash FROM footfall.feature_events") == [(None,)]
+
+
+@pytest.mark.parametrize("depth", [500, 100_000])
+async def test_deep_nesting_disturbs_nobody(sender, query, depth):
+    opening, closing = '{"arrayValue":{"values":[', "]}}"
+    value = opening * depth + "{}" + closing * depth
+    span = f'{{"name":"shop.ping","endTimeUnixNano":"{time.time_ns()}","attributes":[{{"value":{value}}}]}}'
+    body = f'{{"resourceSpans":[{{"scopeSpans":[{{"spans":[{span}]}}]}}]}}'
+    assert (await sender.post("json", "traces", body.encode())).code in ("ok", 400)
+    deep = b""
+    for _ in range(min(depth, 5000)):  # AnyValue.array_value.values
+        deep = b"\x0a" + _varint(len(deep)) + deep
+        deep = b"\x2a" + _varint(len(deep)) + deep
+    for tag in (b"\x12", b"\x4a", b"\x12", b"\x12", b"\x0a"):  # value, attributes, … resource_spans
+        deep = tag + _varint(len(deep)) + deep
+    for way in ("grpc", "protobuf"):
+        answer = await (sender.send if way == "grpc" else sender.post)(way, "traces", deep)
+        assert answer.code == "ok"
+        assert (await sender.send(way, "traces", one_ping("traces"))).code == "ok"
+
+
+def _varint(number):
+    encoded = b""
+    while number > 127:
+        encoded, number = encoded + bytes([number & 127 | 128]), number >> 7
+    return encoded + bytes([number])
+
+
+# Traps
+
+
+@ways
+async def test_a_cumulative_counter_is_not_counted_twice_and_its_reset_is_seen(sender, query, way):
+    start = time.time_ns() - 60 * 10**9
+
+    def exported(number, *, start, at):
+        request = REQUESTS["metrics"]()
+        metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name="shop.ping")
+        metric.sum.is_monotonic, metric.sum.aggregation_temporality = True, 2
+        metric.sum.data_points.add(as_int=number, start_time_unix_nano=start, time_unix_nano=at)
+        return request.SerializeToString()
+
+    for seconds, number in ((1, 5), (2, 5), (3, 8), (4, 8)):
+        body = exported(number, start=start, at=start + seconds * 10**9)
+        await sender.send(way, "metrics", body)
+    restarted = start + 5 * 10**9
+    await sender.send(way, "metrics", exported(2, start=restarted, at=restarted + 10**9))
+    assert counts(query) == {"shop.ping.invoke": 10}
+
+
+@ways
+async def test_the_same_bytes_again_change_nothing(sender, query, way):
+    for signal in REQUESTS:
+        body = one_ping(signal)
+        for _ in range(3):
+            assert (await sender.send(way, signal, body)).code == "ok"
+    assert counts(query) == {"shop.ping.invoke": 3}
+    assert query("SELECT count(*) FROM footfall.ingest_batches") == [(3,)]
+
+
+async def test_json_that_differs_only_in_what_nobody_reads_is_another_request(sender, query):
+    """The ledger knows requests by their bytes as they were sent."""
+    span = {"name": "shop.ping", "endTimeUnixNano": time.time_ns()}
+    for identity in ("01", "02", "02"):
+        spans = [span | {"spanId": identity * 8}]
+        document = {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}
+        await sender.post("json", "traces", json.dumps(document).encode())
+    assert counts(query) == {"shop.ping.invoke": 2}
+
+
+@ways
+async def test_a_log_records_event_is_named_by_its_field_or_the_deprecated_attribute(
+    sender, query, way
+):
+    request = REQUESTS["logs"].FromString(logs("shop.order", "", ""))
+    records = request.resource_logs[0].scope_logs[0].log_records
+    records[0].severity_number = 17
+    records[1].attributes.add(key="event.name").value.string_value = "shop.ping"
+    answer = await sender.send(way, "logs", request.SerializeToString())
+    assert not answer.response.HasField("partial_success")
+    assert counts(query) == {"shop.order.failure": 1, "shop.ping.invoke": 1}
+    assert query("SELECT signal, reason, count FROM reporting.losses") == [
+        ("logs", "undeclared_event", 1)
+    ]
+
+
+# CORS
+
+
+CORS = CorsConfig(
+    allowed_origins=("https://shop.example", "https://*.shop.example"), allowed_headers=("x-key",)
+)
+ASKED = {
+    "access-control-request-method": "POST",
+    "access-control-request-headers": "content-type,x-key",
+}
+
+
+@pytest.fixture
+async def open_to_pages(catalog, store_database):
+    async with connected(replace(configured(catalog, store_database), cors=CORS)) as sender:
+        yield sender.http
+
+
+async def test_a_page_of_an_allowed_origin_may_send(open_to_pages):
+    for origin in ("https://shop.example", "https://beta.shop.example"):
+        for path in ("/v1/traces", "/v1/metrics", "/v1/logs"):
+            asked = await open_to_pages.options(path, headers=ASKED | {"origin": origin})
+            assert asked.status_code == 200
+            assert asked.headers["access-control-allow-origin"] == origin
+            assert asked.headers["access-control-max-age"] == "7200"
+            assert "POST" in asked.headers["access-control-allow-methods"]
+            for content, code in ((b"{}", 200), (b"{", 400)):
+                headers = JSON | {"origin": origin}
+                answer = await open_to_pages.post(path, content=content, headers=headers)
+                assert answer.status_code == code
+                assert answer.headers["access-control-allow-origin"] == origin
+                assert answer.headers["access-control-expose-headers"] == "retry-after"
+
+
+async def test_a_page_of_another_origin_may_not(open_to_pages):
+    for origin in (
+        "https://other.example",
+        "http://shop.example",
+        "https://shop.example.evil",
+        "https://shop-example",
+        "null",
+    ):
+        asked = await open_to_pages.options("/v1/traces", headers=ASKED | {"origin": origin})
+        assert asked.status_code == 400
+        assert "access-control-allow-origin" not in asked.headers
+
+
+async def test_no_page_may_send_unless_the_operator_says_so(sender):
+    headers = ASKED | {"origin": "https://shop.example"}
+    asked = await sender.http.options("/v1/traces", headers=headers)
+    sent = await sender.http.post("/v1/traces", content=b"{}", headers=JSON | headers)
+    assert asked.status_code == 405
+    assert "access-control-allow-origin" not in {*asked.headers, *sent.headers}
+
+
+# Foreign clients
+
+
+PROGRAM = """
+import logging, sys, time
+import opentelemetry.exporter.otlp.proto.grpc as g, opentelemetry.exporter.otlp.proto.http as h
+from opentelemetry._logs import LogRecord, SeverityNumber
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+protocol, address, compression = sys.argv[1:]
+if protocol == "grpc":
+    import grpc
+    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
+    chosen = grpc.Compression.Gzip if compression == "gzip" else grpc.Compression.NoCompression
+    options = lambda signal: dict(endpoint=f"http://{address}", insecure=True, compression=chosen)
+else:
+    from opentelemetry.exporter.otlp.proto.http import Compression
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    chosen = Compression.Gzip if compression == "gzip" else Compression.NoCompression
+    options = lambda signal: dict(endpoint=f"http://{address}/v1/{signal}", compression=chosen)
+
+spans = TracerProvider(shutdown_on_exit=False)
+spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(**options("traces"))))
+meters = MeterProvider(
+    [PeriodicExportingMetricReader(OTLPMetricExporter(**options("metrics")))], shutdown_on_exit=False
+)
+records = LoggerProvider(shutdown_on_exit=False)
+records.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(**options("logs"))))
+tracer, counter = spans.get_tracer("t"), meters.get_meter("t").create_counter("shop.ping")
+logger = records.get_logger("t")
+for _ in range(4):
+    with tracer.start_as_current_span("shop.order", attributes={"provider": "smz3"}):
+        counter.add(5)
+    meters.force_flush()
+    logger.emit(LogRecord(timestamp=time.time_ns(), event_name="shop.visit.open", body="walker"))
+    logger.emit(LogRecord(timestamp=time.time_ns(), body="an ordinary log line about walker"))
+for each in (spans, meters, records):
+    each.shutdown()
+"""
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http"])
+@compression
+async def test_opentelemetry_python_is_stored_and_counted_exactly(
+    sender, query, protocol, compressed
+):
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", PROGRAM, protocol, getattr(sender.collector, protocol),
+        "gzip" if compressed else "none", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env=os.environ | {"OTEL_SERVICE_NAME": "stranger"},
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert (process.returncode, output) == (0, b"")
+    assert counts(query) == {
+        "shop.order.success": 4,
+        "shop.ping.invoke": 20,
+        "shop.visit.open": 4,
+    }
+    assert query("SELECT reason, sum(count)::int FROM reporting.losses GROUP BY 1") == [
+        ("undeclared_event", 4)
+    ]

@@ -1,0 +1,281 @@
+import asyncio
+import base64
+import json
+import math
+from dataclasses import replace
+
+import pytest
+from google.protobuf import json_format
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from collector import test_logs, test_metrics, test_pipeline
+from collector.test_metrics import CUMULATIVE, DELTA, point
+from collector.test_pipeline import NOW_US, SALTS, as_result, thorough
+from footfall_collector import metrics, otlp_json
+from footfall_collector.pipeline import Pipeline
+from footfall_processors import Policy
+
+REQUESTS = {
+    "traces": ExportTraceServiceRequest,
+    "metrics": ExportMetricsServiceRequest,
+    "logs": ExportLogsServiceRequest,
+}
+signals = pytest.mark.parametrize("signal", REQUESTS)
+
+
+@pytest.fixture(scope="module")
+def pipe(catalog):
+    return Pipeline(Policy(catalog), SALTS, lambda: NOW_US * 1000 + 999)
+
+
+def protobuf(signal, body):
+    return asyncio.run(otlp_json.protobuf(signal, body))
+
+
+def read(signal, document):
+    """The official request that a JSON document became."""
+    body = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return REQUESTS[signal].FromString(protobuf(signal, body))
+
+
+def as_json(signal, body):
+    """OTLP/JSON by protobuf's own writer, with the ids as OTLP has them."""
+    message = REQUESTS[signal].FromString(body)
+    document = json_format.MessageToDict(message, use_integers_for_enums=True)
+    return json.dumps(with_hex_ids(document)).encode()
+
+
+def with_hex_ids(value):
+    if isinstance(value, list):
+        return [with_hex_ids(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    ids = {"traceId", "spanId", "parentSpanId"}
+    return {k: base64.b64decode(v).hex() if k in ids else with_hex_ids(v) for k, v in value.items()}
+
+
+# The property: JSON means what protobuf means
+
+
+@thorough
+@given(body=test_pipeline.REQUESTS)
+def test_traces_in_json_mean_what_they_mean_in_protobuf(pipe, body):
+    sent = protobuf("traces", as_json("traces", body))
+    found, expected = (asyncio.run(pipe.traces(each)) for each in (sent, body))
+    assert as_result(found) == as_result(expected)
+
+
+@thorough
+@given(body=st.binary(min_size=150, max_size=400).map(test_logs.drawn_request))
+def test_logs_in_json_mean_what_they_mean_in_protobuf(pipe, body):
+    sent = protobuf("logs", as_json("logs", body))
+    found, expected = (asyncio.run(pipe.logs(each)) for each in (sent, body))
+    assert as_result(found) == as_result(expected)
+
+
+NUMBERS = [0, 7, 10**12, 10**12 + 1, -1, None, 2.5, math.nan, math.inf, -math.inf]
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("temporality", [0, DELTA, CUMULATIVE])
+def test_metrics_in_json_mean_what_they_mean_in_protobuf(catalog, number, temporality):
+    policy = Policy(catalog)
+    sent = test_metrics.Request(service__name="shop", service__instance__id="one", host__name="h")
+    flagged = point(3)
+    flagged.flags = 1
+    flagged.exemplars.add(as_int=99, trace_id=b"t" * 16)
+    points = [point(number, provider="smz3"), point(2, user__email="a@example.org"), flagged]
+    for name in ("shop.order", "shop.order.failure", "http.server.requests", ""):
+        sent.sum(*points, name=name, temporality=temporality)
+        sent.sum(*points, name=name, temporality=temporality, monotonic=False)
+        sent.other("gauge", *points, name=name).other("histogram", name=name)
+        sent.other("summary", name=name).other("exponential_histogram", name=name)
+    body = sent.message.SerializeToString()
+    expected = metrics.decode(policy, body, NOW_US)
+    found = metrics.decode(policy, protobuf("metrics", as_json("metrics", body)), NOW_US)
+    assert replace(found, digest=expected.digest) == expected
+
+
+# What JSON may look like
+
+
+def one_span(**fields):
+    return {"resourceSpans": [{"scopeSpans": [{"spans": [fields]}]}]}
+
+
+def read_span(**fields):
+    [group] = read("traces", one_span(**fields)).resource_spans
+    return group.scope_spans[0].spans[0]
+
+
+def read_value(value):
+    [pair] = read_span(attributes=[{"key": "k", "value": value}]).attributes
+    return pair.value
+
+
+@signals
+@pytest.mark.parametrize("text", ["{}", '{"unknown": [1, {}]}', ' {"resourceSpans": null} \n'])
+def test_a_request_may_be_empty(signal, text):
+    assert read(signal, text.encode()) == REQUESTS[signal]()
+
+
+@pytest.mark.parametrize("time", [1_790_000_000_123_456_789, 2**64 - 1, 0])
+@pytest.mark.parametrize("form", [int, str])
+def test_64_bit_integers_may_be_numbers_or_strings(time, form):
+    assert read_span(endTimeUnixNano=form(time)).end_time_unix_nano == time
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63), 0, -1, 128])
+@pytest.mark.parametrize("form", [int, str])
+def test_integer_values_keep_all_their_bits(number, form):
+    assert read_value({"intValue": form(number)}).int_value == number
+
+
+@pytest.mark.parametrize(
+    ("written", "number"),
+    [("Infinity", math.inf), ("-Infinity", -math.inf), ("1.5", 1.5), (2, 2.0), (1e-300, 1e-300)],
+)
+def test_doubles_may_be_strings(written, number):
+    assert read_value({"doubleValue": written}).double_value == number
+
+
+def test_a_double_may_be_no_number():
+    assert math.isnan(read_value({"doubleValue": "NaN"}).double_value)
+
+
+def test_false_zero_and_the_empty_text_are_values():
+    assert read_value({"boolValue": False}).WhichOneof("value") == "bool_value"
+    assert read_value({"intValue": "0"}).WhichOneof("value") == "int_value"
+    assert read_value({"doubleValue": 0}).WhichOneof("value") == "double_value"
+    assert read_value({"stringValue": ""}).WhichOneof("value") == "string_value"
+    assert read_value({}).WhichOneof("value") is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 100, 127, 128, 16_383, 16_384, 100_000])
+def test_texts_of_any_length_and_script_are_kept(size):
+    for letter in "xü漢😀":
+        assert read_value({"stringValue": letter * size}).string_value == letter * size
+        span = read_span(name=letter * size, attributes=[{"key": letter * size}])
+        assert (span.name, span.attributes[0].key) == (letter * size, letter * size)
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        ({"arrayValue": {"values": [{"stringValue": "a"}, {"intValue": 1}, {}]}}, "array_value"),
+        ({"arrayValue": {}}, "array_value"),
+        ({"kvlistValue": {"values": [{"key": "k", "value": {"boolValue": True}}]}}, "kvlist_value"),
+        ({"bytesValue": "AQI="}, "bytes_value"),
+        ({"bytesValue": ""}, "bytes_value"),
+    ],
+)
+def test_lists_maps_and_bytes_stay_what_they_are(value, kind):
+    assert read_value(value).WhichOneof("value") == kind
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 9])
+def test_enums_are_integers(code):
+    assert read_span(status={"code": code}).status.code == code
+
+
+def test_ids_may_be_hex_of_either_case():
+    for text in ("0af7651916cd43dd8448eb211c80319c", "0AF7651916CD43DD8448EB211C80319C"):
+        ids = {"traceId": text, "spanId": text[:16], "parentSpanId": text[:16]}
+        assert read_span(name="shop.ping", **ids).name == "shop.ping"
+
+
+def test_what_nobody_reads_is_left_out():
+    span = read_span(
+        name="shop.ping", traceState="walker", kind=3, droppedAttributesCount=1, flags=257, new="walker",
+        events=[{"name": "walker"}], links=[{"traceId": "walker"}], status={"message": "walker"},
+    )  # fmt: skip
+    assert b"walker" not in span.SerializeToString()
+
+
+def test_keys_are_lower_camel_case_only():
+    document = {"resource_spans": [{"scope_spans": [{"spans": [{}]}]}]}
+    assert read("traces", document) == ExportTraceServiceRequest()
+    assert read_span(end_time_unix_nano="5", EndTimeUnixNano="5").end_time_unix_nano == 0
+
+
+def test_null_stands_for_what_is_left_out():
+    names = ("name", "startTimeUnixNano", "endTimeUnixNano", "attributes", "status")
+    assert read_span(**dict.fromkeys(names)).attributes == []
+    assert read_value(None).WhichOneof("value") is None
+    assert (
+        read_span(attributes=[{"key": None, "value": {"intValue": None}}]).attributes[0].key == ""
+    )
+
+
+# What is refused
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"name": 5}, {"name": {}}, {"endTimeUnixNano": -1}, {"endTimeUnixNano": 2**64},
+        {"endTimeUnixNano": "1" * 10_000}, {"endTimeUnixNano": "soon"}, {"endTimeUnixNano": 1.5},
+        {"status": {"code": "STATUS_CODE_ERROR"}}, {"status": {"code": 2**40}}, {"status": 2},
+        {"attributes": {}}, {"attributes": [None]}, {"attributes": [{"key": 1}]},
+        {"attributes": [{"value": {"intValue": 2**63}}]}, {"attributes": [{"value": {"intValue": True}}]},
+        {"attributes": [{"value": {"arrayValue": []}}]}, {"attributes": [{"value": "plain"}]},
+    ],
+)  # fmt: skip
+def test_fields_of_another_type_are_refused(fields):
+    with pytest.raises(DecodeError) as error:
+        read("traces", one_span(**fields))
+    assert str(error.value) == "not OTLP/JSON"
+
+
+@signals
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"\xff", b"[]", b"null", b"1", b"{", b'{"a": NaN}', b'{"a": 1} {"a": 1}', b"\xef\xbb\xbf{}",
+        b"{'a': 1}", b'{"a": "\\ud800"}',
+    ],
+)  # fmt: skip
+def test_what_is_no_json_object_is_refused(signal, body):
+    with pytest.raises(DecodeError, match="not OTLP/JSON"):
+        protobuf(signal, body)
+
+
+def test_text_that_is_no_unicode_is_refused():
+    for written in (b"\xff", rb"\ud800"):
+        with pytest.raises(DecodeError):
+            protobuf(
+                "traces",
+                b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"%b"}]}]}]}' % written,
+            )
+
+
+@pytest.mark.parametrize("opening", ["[", '{"a":', '{"arrayValue":{"values":['])
+def test_what_is_nested_too_deep_is_refused(opening):
+    inner = opening * 100_000
+    places = (
+        '{"x":' + inner,
+        '{"resourceSpans":[{"scopeSpans":[{"spans":[{"attributes":[{"value":' + inner,
+    )
+    for text in places:
+        with pytest.raises(DecodeError, match="not OTLP/JSON"):
+            protobuf("traces", text.encode())
+
+
+def test_others_are_served_while_a_large_request_is_read():
+    """Between slices the event loop runs."""
+
+    async def longest_wait():
+        body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 20_000}]}]}).encode()
+        reading = asyncio.create_task(otlp_json.protobuf("traces", body))
+        turns = 0
+        while not reading.done():
+            await asyncio.sleep(0)
+            turns += 1
+        return turns
+
+    assert asyncio.run(longest_wait()) >= 10
