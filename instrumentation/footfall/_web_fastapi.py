@@ -9,7 +9,7 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor, _get_defa
 from opentelemetry.trace import TracerProvider
 
 from footfall._web_asgi import OPTIONS, Measured, innermost
-from footfall._web_routes import App, Routes
+from footfall._web_routes import App, Found, Routes, Scope, named, search
 
 if TYPE_CHECKING:
     from footfall._client import Client
@@ -41,7 +41,7 @@ def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | Non
 
 def measured(stack: App, client: "Client") -> App:
     """A stack of middlewares with ours in its place: inside OpenTelemetry's, or around them all."""
-    routes = Routes(_get_default_span_details)
+    routes = Routes(details)
     outer = innermost(stack)
     if outer is None:
         return Measured(stack, client, routes)
@@ -49,6 +49,19 @@ def measured(stack: App, client: "Client") -> App:
         outer.default_span_details = routes.details  # so that routes are searched once
     outer.app = Measured(outer.app, client, routes)
     return stack
+
+
+def details(scope: Scope) -> Found:
+    """What OpenTelemetry finds out for its span, found faster.
+
+    It makes an object of each route at each request, for the sake of included routers: by far the most
+    of what it costs. It is asked itself only where the request meets one.
+    """
+    try:
+        return named(scope, search(scope["app"].routes, scope))
+    except AttributeError:
+        found: Found = _get_default_span_details(scope)
+        return found
 
 
 def _traced(app: Any) -> bool:

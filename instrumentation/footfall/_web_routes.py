@@ -4,9 +4,11 @@ OpenTelemetry's middleware looks for the template before it starts its span; wha
 that routes are searched once. It stops at a mounted application, inside which the search goes on here.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
 from types import SimpleNamespace
 from typing import Any, Final
+
+from opentelemetry.util.http import sanitize_method
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -19,6 +21,7 @@ Details = Callable[[Scope], Found]
 
 HTTP_ROUTE: Final = "http.route"
 _KEPT: Final = "footfall.route"
+_FULL: Final = 2
 _LAYERS: Final = 64
 """How many middlewares around an application are looked through."""
 
@@ -63,7 +66,7 @@ class Routes:
             inside = getattr(mount, "routes", None)
             if inside and getattr(mount, "path", None) == found:
                 match, child = mount.matches(scope)
-                if match.name == "FULL":
+                if match._value_ == _FULL:
                     deeper = {**scope, **child, "app": SimpleNamespace(routes=inside)}
                     rest = self._within(deeper, self._details(deeper)[1].get(HTTP_ROUTE))
                     return f"{found}{rest}" if rest else route
@@ -97,15 +100,33 @@ def routes_of(app: object) -> Routes | Paths:
     return Paths() if routed is None else Routes(_starlette, routed)
 
 
+def search(routes: Iterable[Any], scope: Scope) -> str | None:
+    """The template of the first route that fits, else of the last that fits but for its method.
+
+    Raises:
+        AttributeError: the route has no template, as a route by host has none.
+    """
+    path: str | None = None
+    for route in routes:
+        match, _ = route.matches(scope)
+        if match._value_:  # starlette.routing.Match: NONE is 0, PARTIAL 1, FULL 2
+            path = route.path
+            if match._value_ == _FULL:
+                break
+    return path
+
+
+def named(scope: Scope, route: str | None) -> Found:
+    """A span's name and attributes, as opentelemetry-instrumentation-fastapi makes them."""
+    method = sanitize_method(scope.get("method", "").strip())
+    method = "HTTP" if method == "_OTHER" else method
+    if not route:
+        return method, {}
+    return f"{method} {route}" if method else route, {HTTP_ROUTE: route}
+
+
 def _starlette(scope: Scope) -> Found:
-    """As opentelemetry-instrumentation-fastapi does it, without FastAPI."""
-    method = scope.get("method", "GET")
-    route = None
-    for each in scope["app"].routes:
-        match, _ = each.matches(scope)
-        if match.name == "NONE":
-            continue
-        route = getattr(each, "path", None)
-        if match.name == "FULL":
-            break
-    return (f"{method} {route}", {HTTP_ROUTE: route}) if route else (method, {})
+    try:
+        return named(scope, search(scope["app"].routes, scope))
+    except AttributeError:
+        return named(scope, None)

@@ -6,7 +6,7 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Host, Mount, Route
 
 from footfall.web import instrument_asgi, route_event
 
@@ -31,6 +31,7 @@ def starlette_app():
         routes=[
             Route("/answer/{status}", answer),
             Route("/made", made),
+            Host("other.example.org", app=plain),
             Mount("/shops/{shop}", routes=[Mount("/items", routes=[Route("/{item}", item)])]),
         ]
     )
@@ -53,6 +54,7 @@ def test_a_starlette_app_is_matched_by_its_templates(wrap, client, received, ser
     assert http.get("/made").headers["traceparent"]
     assert http.get("/nowhere").status_code == 404
     assert http.post("/made").status_code == 405
+    assert http.get("/admin/page", headers={"host": "other.example.org"}).status_code == 200
     assert outcomes(client, received) == [
         ("seed.answer", "success", None),
         ("seed.answer", "failure", "provider_timeout"),

@@ -10,7 +10,7 @@ import pytest
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor, _get_default_span_details
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -20,6 +20,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect as websocket
 
 import footfall
+from footfall._web_fastapi import details
 from footfall.web import instrument_fastapi, route_event
 
 
@@ -661,3 +662,23 @@ def test_a_root_path_is_not_part_of_the_template(errors, received, serve):
     assert http.get("/prefix/seeds/1").status_code == 200
     assert http.get("/seeds/1").status_code == 200
     assert outcomes(errors, received) == [OK, OK]
+
+
+def test_spans_are_named_as_opentelemetry_names_them():
+    def scope(app, method, path, kind="http"):
+        known = {"type": kind, "path": path, "headers": [], "root_path": "", "app": app}
+        return known | ({"method": method} if kind == "http" else {})
+
+    plain = FastAPI()
+    plain.add_api_route("/seeds/{id}", lambda id: {}, methods=["GET"])
+    plain.add_api_route("/seeds/{other}", lambda other: {}, methods=["PUT"])
+    plain.add_api_route("/files/{path:path}", lambda path: {})
+    plain.mount("/shops/{shop}", FastAPI())
+    plain.add_api_websocket_route("/rooms/{name}", lambda: None)
+    for app in (plain, make_app(), FastAPI(openapi_url=None)):
+        for path in ("/seeds/1", "/files/a/b", "/shops/a/b", "/rooms/a", "/nowhere", "/answer/200"):
+            for method in ("GET", "PUT", "DELETE", "BREW"):
+                asked = scope(app, method, path)
+                assert details(dict(asked)) == _get_default_span_details(dict(asked))
+            asked = scope(app, "", path, "websocket")
+            assert details(dict(asked)) == _get_default_span_details(dict(asked))
