@@ -18,20 +18,18 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from footfall import Client, Exporters
 from footfall.web import instrument_fastapi
+from sdk import QUEUE, Spans, configured
 
-RUNS, ROUNDS, REQUESTS, QUEUE = 5, 25, 200, 32_768
+RUNS, ROUNDS, REQUESTS = 5, 25, 200
 LIMIT = 1.10
 CATALOG = """
 product: bench
@@ -58,33 +56,6 @@ SCOPE: dict[str, Any] = {
 }
 
 App = Callable[..., Awaitable[None]]
-
-
-class Spans(SpanExporter):
-    """Counts spans and throws them away."""
-
-    def __init__(self) -> None:
-        self.number = 0
-
-    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Counts them."""
-        self.number += len(spans)
-        return SpanExportResult.SUCCESS
-
-
-class Metrics(MetricExporter):
-    """Throws counters away."""
-
-    def export(self, metrics_data: MetricsData, *_: Any, **__: Any) -> MetricExportResult:
-        """Does nothing."""
-        return MetricExportResult.SUCCESS
-
-    def force_flush(self, timeout_millis: float = 0) -> bool:
-        """Does nothing."""
-        return True
-
-    def shutdown(self, timeout_millis: float = 0, **_: Any) -> None:
-        """Does nothing."""
 
 
 def traced(provider: TracerProvider) -> FastAPI:
@@ -119,17 +90,6 @@ def cpu(work: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-def configured(spans: Spans, directory: str) -> Client:
-    """A client with room for a whole round, so that every use travels as a span."""
-    path = Path(directory, "events.yaml")
-    path.write_text(CATALOG, encoding="utf-8")
-    os.environ["OTEL_BSP_MAX_QUEUE_SIZE"] = str(QUEUE)
-    client = Client(strict=True)
-    client.configure(path, enabled=True, exporters=Exporters(spans, Metrics()))
-    assert client.recorder is not None, "the benchmark's own catalog is good"
-    return client
-
-
 def measure() -> dict[str, list[float]]:
     """µs per request of each run, by variant."""
     theirs, ours = Spans(), Spans()
@@ -137,7 +97,7 @@ def measure() -> dict[str, list[float]]:
     provider.add_span_processor(BatchSpanProcessor(theirs, max_queue_size=QUEUE))
     loop = asyncio.new_event_loop()
     with tempfile.TemporaryDirectory() as directory:
-        client = configured(ours, directory)
+        client = configured(CATALOG, ours, directory)
         measured = traced(provider)
         instrument_fastapi(measured, client=client)
 
@@ -163,7 +123,7 @@ def measure() -> dict[str, list[float]]:
                 runs[name].append(spent[name] / ROUNDS / REQUESTS * 1e6)
         requests = (RUNS * ROUNDS + 1) * REQUESTS
         assert ours.number == requests, "every request was observed"
-        assert client.recorder is not None
+        assert client.recorder is not None, "the benchmark's own catalog is good"
         assert client.recorder.plans["api.item"].emitted == 2 * requests, "and its start counted"
         assert client.recorder.counters.dropped() == {}
         assert theirs.number >= 3 * requests

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
         TelemetryService,
         log_telemetry,
         log_telemetry_safe,
-        telemetry_service,
     )
     from footfall.sessions import session
     from footfall.web import (
@@ -58,7 +57,6 @@ _LATER = {
     "log_telemetry_safe": "service",
     "route_event": "web",
     "session": "sessions",
-    "telemetry_service": "service",
 }
 """What is imported at its first use, by module: most programs need little of it."""
 
@@ -73,5 +71,5 @@ __all__ = [
     "Client", "Exporters", "Feature", "NoOpTelemetryService", "TelemetryService", "configure", "consent",
     "count", "current", "event", "feature", "flush", "instrument_asgi", "instrument_discord",
     "instrument_django", "instrument_fastapi", "instrument_flask", "instrument_racetime", "log_telemetry",
-    "log_telemetry_safe", "route_event", "session", "shutdown", "telemetry_service",
+    "log_telemetry_safe", "route_event", "session", "shutdown",
 ]  # fmt: skip

@@ -5,13 +5,29 @@ The service is another face of a client: the same catalog, queue and promises.
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from footfall._client import Client, default
 
 
-class TelemetryService(Protocol):
-    """What code that reports usage depends on; `telemetry_service()` and the no-op one both fit."""
+class TelemetryService:
+    """What code that reports usage is given (A5); while its client is off, every call is a no-op.
+
+    A client is off until it is configured, when it is disabled, and when its configuration is wrong.
+
+    Args:
+        client: None is the client behind `footfall.configure()`.
+
+    Example:
+        >>> class Generator:
+        ...     def __init__(self, telemetry: TelemetryService) -> None:
+        ...         self.telemetry = telemetry
+        >>> generator = Generator(TelemetryService())
+        >>> generator.telemetry.record("discord.generator.success", provider="smz3")
+    """
+
+    def __init__(self, client: Client | None = None) -> None:
+        self._client = default if client is None else client
 
     def record(
         self,
@@ -30,46 +46,6 @@ class TelemetryService(Protocol):
             error_type: A normalised error type (A4); the status follows from it.
             attributes: Declared attributes.
         """
-
-    def record_timing(
-        self,
-        event: str,
-        duration_ms: float,
-        /,
-        action: str | None = None,
-        *,
-        error_type: str | None = None,
-        **attributes: Any,
-    ) -> None:
-        """Records something that took `duration_ms` milliseconds and has just ended."""
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Sends what waits, within `timeout` seconds; True when the collector took it all."""
-
-    async def aflush(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109  # as `flush()`
-        """`flush()` for asynchronous code: the loop goes on meanwhile."""
-
-
-class ClientTelemetryService:
-    """The service over a client; while the client is off, every call is a no-op.
-
-    Args:
-        client: None is the client behind `footfall.configure()`.
-    """
-
-    def __init__(self, client: Client | None = None) -> None:
-        self._client = default if client is None else client
-
-    def record(
-        self,
-        event: str,
-        /,
-        action: str | None = None,
-        *,
-        error_type: str | None = None,
-        **attributes: Any,
-    ) -> None:
-        """Records an instant; see `TelemetryService.record`."""
         self._client.observe(event, action, attributes, error_type=error_type)
 
     def record_timing(
@@ -82,66 +58,25 @@ class ClientTelemetryService:
         error_type: str | None = None,
         **attributes: Any,
     ) -> None:
-        """Records what took time; see `TelemetryService.record_timing`."""
+        """Records something that took `duration_ms` milliseconds and has just ended; see `record`."""
         self._client.observe(
             event, action, attributes, error_type=error_type, duration_ms=duration_ms
         )
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Sends what waits; see `TelemetryService.flush`."""
+        """Sends what waits, within `timeout` seconds; True when the collector took it all."""
         return self._client.flush(timeout)
 
     async def aflush(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109  # as `flush()`
-        """Sends what waits without holding the loop; see `TelemetryService.aflush`."""
+        """`flush()` for asynchronous code: the loop goes on meanwhile."""
         return await asyncio.to_thread(self._client.flush, timeout)
 
 
-class NoOpTelemetryService:
+class NoOpTelemetryService(TelemetryService):
     """A service that does nothing: for tests, and for code whose host wants no telemetry at all."""
 
-    def record(
-        self,
-        event: str,
-        /,
-        action: str | None = None,
-        *,
-        error_type: str | None = None,
-        **attributes: Any,
-    ) -> None:
-        """Does nothing."""
-
-    def record_timing(
-        self,
-        event: str,
-        duration_ms: float,
-        /,
-        action: str | None = None,
-        *,
-        error_type: str | None = None,
-        **attributes: Any,
-    ) -> None:
-        """Does nothing."""
-
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Nothing waits."""
-        return True
-
-    async def aflush(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109  # as `flush()`
-        """Nothing waits."""
-        return True
-
-
-def telemetry_service(client: Client | None = None) -> TelemetryService:
-    """The service to inject (A5).
-
-    Example:
-        >>> class Generator:
-        ...     def __init__(self, telemetry: TelemetryService) -> None:
-        ...         self.telemetry = telemetry
-        >>> generator = Generator(telemetry_service())
-        >>> generator.telemetry.record("discord.generator.success", provider="smz3")
-    """
-    return ClientTelemetryService(client)
+    def __init__(self) -> None:
+        super().__init__(Client())  # which nobody turns on
 
 
 def log_telemetry(event: str, properties: Mapping[str, Any] | None = None, /) -> None:

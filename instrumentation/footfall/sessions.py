@@ -24,7 +24,7 @@ HEARTBEAT: Final = 300.0
 
 
 class Session:
-    """One run of a program; also a context manager.
+    """One run of a program, which begins with `start()` or `with` (E2).
 
     Args:
         event: A declared event with the actions `start`, `alive` and `end`, whichever are wanted.
@@ -34,6 +34,11 @@ class Session:
 
     Attributes:
         id: The session's id while it runs; None before, afterwards, and while telemetry is off.
+
+    Example:
+        >>> import footfall
+        >>> with footfall.session("plugin.session"):
+        ...     footfall.event("plugin.story", "open")
     """
 
     def __init__(
@@ -125,23 +130,5 @@ class Session:
             self.alive()
 
 
-def session(
-    event: str,
-    heartbeat: float = HEARTBEAT,
-    session_id: str | None = None,
-    client: Client | None = None,
-) -> Session:
-    """A session of this program, which begins with `start()` or `with` (E2).
-
-    Args:
-        event: A declared event with the actions `start`, `alive` and `end`, whichever are wanted.
-        heartbeat: Seconds between two heartbeats; 0 for none but by `alive()`.
-        session_id: An id that the program has already; None makes a random one.
-        client: None is the client behind `footfall.configure()`.
-
-    Example:
-        >>> import footfall
-        >>> with footfall.session("plugin.session"):
-        ...     footfall.event("plugin.story", "open")
-    """
-    return Session(event, heartbeat, session_id, client)
+session = Session
+"""A session of this program: `footfall.session()` (E2)."""

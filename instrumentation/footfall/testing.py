@@ -78,7 +78,7 @@ class Captured:
             attributes: Only with these enums.
         """
         wanted = attributes if action is None else attributes | {names.ACTION: action}
-        self._flush()
+        self._client.flush()
         counted = (
             point.value
             for point in self._metrics.points(event)
@@ -93,7 +93,7 @@ class Captured:
 
     def dropped(self) -> dict[str, int]:
         """What could not be sent as it was given, by reason (docs/losses.md)."""
-        self._flush()
+        self._client.flush()
         found: Counter[str] = Counter()
         for point in self._metrics.points(DROPPED):
             found[str(dict(point.attributes or {})["drop_reason"])] += int(point.value)
@@ -142,11 +142,8 @@ class Captured:
                 yield f"{span.name}: the collector counts it as {reason}"
 
     def _finished(self) -> Sequence[ReadableSpan]:
-        self._flush()
-        return self._spans.get_finished_spans()
-
-    def _flush(self) -> None:
         self._client.flush()
+        return self._spans.get_finished_spans()
 
 
 @contextmanager

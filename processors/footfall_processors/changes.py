@@ -14,25 +14,10 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Catalog, Hash, Type
+from footfall_processors.wording import choice, described, listed
 
 _PERIODS = (Hash.DAILY, Hash.WEEKLY, Hash.MONTHLY, Hash.STATIC, None)
 """From what stays recognisable for the shortest time to what is not hashed at all."""
-_KEPT = {
-    Hash.DAILY: "a code that changes every day",
-    Hash.WEEKLY: "a code that changes every week",
-    Hash.MONTHLY: "a code that changes every month",
-    Hash.STATIC: "a code that stays the same",
-}
-_KIND = {
-    Type.ENUM: "one of a list",
-    Type.INT: "a whole number",
-    Type.FLOAT: "a number",
-    Type.BOOL: "yes or no",
-    Type.STRING: "text",
-    Type.UUID: "a UUID",
-}
-_LISTED = 20
-"""Values of a list that are named; the others are counted."""
 
 
 class EventScope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -103,19 +88,6 @@ def widened(before: Scope, after: Scope) -> list[str]:
     ]
 
 
-def described(attribute: Attribute) -> str:
-    """What an attribute may hold, in plain words, such as `a whole number from 0 to 100`."""
-    kind = _KIND[attribute.type]
-    if attribute.hash:
-        return f"{kind}, kept only as {_KEPT[attribute.hash]}"
-    if attribute.type is Type.ENUM:
-        return f"one of {_listed(attribute.values)}"
-    if attribute.type is Type.STRING:
-        return f"{kind} of at most {attribute.max_length} characters"
-    low = "" if attribute.min is None else f" from {attribute.min}"
-    return f"{kind}{low}" + ("" if attribute.max is None else f" to {attribute.max}")
-
-
 def _bare(attribute: Attribute) -> Attribute:
     """An attribute without what changes nothing: its description, the order of its values."""
     cut = attribute.type is Type.STRING and attribute.hash is None
@@ -131,22 +103,20 @@ def _events(before: Scope, after: Scope) -> Iterator[str]:
     for name, event in after.events.items():
         known = before.events.get(name)
         if known is None:
-            yield f"New: {name} ({_listed(event.actions)})."
+            yield f"New: {name} ({listed(event.actions)})."
         elif actions := _new(known.actions, event.actions):
-            yield f"{name} also tells: {_listed(actions)}."
+            yield f"{name} also tells: {listed(actions)}."
         for carried in _new(known.attributes if known else (), event.attributes):
             yield f"{name} may carry {carried}: {described(after.attributes[carried])}."
 
 
 def _attribute(before: Attribute, after: Attribute) -> Iterator[str]:
     """What an attribute may hold that it could not; limits do not hold for what is hashed."""
-    if before.type is not after.type:
+    if before.type is not after.type or _PERIODS.index(after.hash) > _PERIODS.index(before.hash):
         yield f"is now {described(after)}; it was {described(before)}"
         return
-    if _PERIODS.index(after.hash) > _PERIODS.index(before.hash):
-        yield f"is now {described(after)}; it was kept only as {_KEPT[before.hash or Hash.STATIC]}"
     if values := _new(before.values, after.values):
-        yield f"may also be {_listed(values)}"
+        yield f"may also be {choice(values)}"
     if not (before.hash or after.hash) and after.max_length > before.max_length:
         yield f"may have {after.max_length} characters; it had at most {before.max_length}"
     if not before.hash and _limit(after.min, -1) < _limit(before.min, -1):
@@ -162,9 +132,3 @@ def _limit(value: float | None, sign: int) -> float:
 def _new(before: Iterable[str], after: Iterable[str]) -> list[str]:
     known = frozenset(before)
     return [name for name in after if name not in known]
-
-
-def _listed(names: Iterable[str]) -> str:
-    every = list(names)
-    more = f" and {len(every) - _LISTED} more" if len(every) > _LISTED else ""
-    return ", ".join(every[:_LISTED]) + more

@@ -3,13 +3,12 @@
 It is written for the people whose use is counted, and says nothing that the catalog does not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import starmap
 from typing import Final
 
-from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Catalog, Event, Hash, Type
-
-SHOWN: Final = 20
-"""Values of an enum that are listed."""
+from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Catalog, Event, Type
+from footfall_processors.wording import described, listed
 
 NEVER: Final = (
     "names", "discriminators", "raw ids of users, servers and channels", "sign-in ids and tokens",
@@ -18,12 +17,15 @@ NEVER: Final = (
 )  # fmt: skip
 """What nobody shall store (A2)."""
 
-_RECOGNISABLE: Final = {
-    Hash.STATIC: "the same id stays recognisable for as long as the operator keeps the key",
-    Hash.DAILY: "the same id is recognisable within one day (UTC), whose key is then destroyed",
-    Hash.WEEKLY: "the same id is recognisable within one week (UTC), whose key is then destroyed",
-    Hash.MONTHLY: "the same id is recognisable within one month (UTC), whose key is then destroyed",
-}
+_TEXTS: Final = (
+    "E-mail and IP addresses, phone and card numbers, ids and tokens are removed from texts before"
+    " they are stored."
+)
+_CODES: Final = (
+    "A code is made of a value with a secret key: equal values have equal codes, and the value is not"
+    " stored. The key of a code that changes is destroyed after its day, week or month (UTC); the key"
+    " of a code that stays the same is kept by the operator."
+)
 
 
 def statement(catalog: Catalog) -> str:
@@ -38,17 +40,15 @@ def statement(catalog: Catalog) -> str:
     events = {n: e for n, e in sorted(catalog.events.items()) if n not in (EMITTED, DROPPED)}
     used = sorted({name for event in events.values() for name in event.attributes})
     paragraphs = [
-        f"What is counted in {_listed(catalog.products, 'and')}: which features are used and how it"
+        f"What is counted in {listed(catalog.products)}: which features are used and how it"
         " went, not by whom.",
         "It counts:\n" + "\n".join(_event(name, event) for name, event in events.items()),
         "Noted each time: when it was, how long it took, whether it went well and otherwise which"
         " kind of error it was, and the program's name, version, environment and a random number of"
         " the running program. How much was sent and lost is counted as well.",
     ]
-    if used:
-        described = "\n".join(_attribute(name, catalog.attributes[name]) for name in used)
-        paragraphs.append(f"Some carry more:\n{described}")
-    paragraphs.append(f"Nothing else is stored; in particular no {_listed(NEVER, 'or')}.")
+    paragraphs += _carried({name: catalog.attributes[name] for name in used})
+    paragraphs.append(f"Nothing else is stored; in particular no {listed(NEVER, 'or')}.")
     return "\n\n".join(paragraphs)
 
 
@@ -56,7 +56,7 @@ def _event(name: str, event: Event) -> str:
     about = event.description or f"a use of {event.feature} on {event.surface}"
     details = []
     if event.attributes:
-        details.append(f"with {_listed(sorted(event.attributes), 'and')}")
+        details.append(f"with {listed(sorted(event.attributes))}")
     if event.sample_rate < 1.0:
         details.append(f"in detail for {event.sample_rate:.0%} of the uses, the others as a number")
     if event.expires is not None:
@@ -64,45 +64,19 @@ def _event(name: str, event: Event) -> str:
     return f"- {name}: {_sentence(about)}" + "".join(f" {_sentence(part)}" for part in details)
 
 
+def _carried(attributes: Mapping[str, Attribute]) -> Iterator[str]:
+    """What events carry, and how it is kept."""
+    if attributes:
+        yield "Some carry more:\n" + "\n".join(starmap(_attribute, attributes.items()))
+    if any(each.type is Type.STRING and not each.hash for each in attributes.values()):
+        yield _TEXTS
+    if any(each.hash for each in attributes.values()):
+        yield _CODES
+
+
 def _attribute(name: str, attribute: Attribute) -> str:
-    parts = [attribute.description] if attribute.description else []
-    return f"- {name}: " + " ".join(_sentence(part) for part in (*parts, *_kept(attribute)))
-
-
-def _kept(attribute: Attribute) -> Iterator[str]:
-    """What is kept of a value."""
-    if attribute.hash:
-        yield f"Only a keyed hash of it is stored: {_RECOGNISABLE[attribute.hash]}"
-    elif attribute.type is Type.ENUM:
-        values, more = attribute.values[:SHOWN], len(attribute.values) - SHOWN
-        shown = (*values, f"{more} others") if more > 0 else values
-        yield f"One of: {_listed(shown, 'or')}"
-    elif attribute.type is Type.STRING:
-        yield (
-            f"A text of at most {attribute.max_length} characters, from which e-mail and IP addresses,"
-            " phone and card numbers, ids and tokens are removed"
-        )
-    else:
-        yield {
-            Type.INT: f"A whole number{_bounds(attribute)}",
-            Type.FLOAT: f"A number{_bounds(attribute)}",
-            Type.BOOL: "Yes or no",
-            Type.UUID: "A UUID, as it is",
-        }[attribute.type]
-
-
-def _bounds(attribute: Attribute) -> str:
-    low, high = attribute.min, attribute.max
-    if low is not None and high is not None:
-        return f" from {low} to {high}"
-    if low is not None:
-        return f" of at least {low}"
-    return "" if high is None else f" of at most {high}"
-
-
-def _listed(words: tuple[str, ...] | list[str], last: str) -> str:
-    """`a, b and c`."""
-    return f" {last} ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+    parts = filter(None, (attribute.description, described(attribute)))
+    return f"- {name}: " + " ".join(map(_sentence, parts))
 
 
 def _sentence(text: str) -> str:

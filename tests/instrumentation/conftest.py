@@ -19,6 +19,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from footfall import Client
+from instrumentation.servers import serving
 
 CATALOG = """
 product: shop
@@ -170,22 +171,24 @@ def received_http() -> Iterator[Received]:
 
         def log_message(self, format: str, *args: object) -> None: ...
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        box.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    with serving(server) as box.endpoint:
         yield box
         box.hold.set()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
-    """The file of the catalog above."""
+def catalog_text() -> str:
+    """The catalog above; folders and modules have others of their own."""
+    return CATALOG
+
+
+@pytest.fixture
+def catalog(tmp_path: Path, catalog_text: str) -> Path:
+    """The file of the catalog."""
     path = tmp_path / "events.yaml"
-    path.write_text(CATALOG)
+    path.write_text(catalog_text)
     return path
 
 

@@ -1,11 +1,10 @@
 """A process that forks: each process sends what it saw itself, once."""
 
-import os
-import subprocess
-import sys
 import textwrap
 
 import pytest
+
+from instrumentation import programs
 
 START = """
     import multiprocessing, os, sys, time
@@ -24,14 +23,7 @@ START = """
 
 def run(catalog, endpoint, program, *, quiet=True, **variables):
     code = textwrap.dedent(START).format(catalog=str(catalog), endpoint=endpoint)
-    done = subprocess.run(
-        [sys.executable, "-c", code + textwrap.dedent(program)],
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = programs.run("-c", code + textwrap.dedent(program), **variables)
     assert done.returncode == 0, done.stderr
     assert not (quiet and done.stderr)
     return done.stdout
@@ -240,5 +232,6 @@ def test_workers_that_configure_themselves_flush_when_they_end(catalog, received
             """
         )
     )
-    subprocess.run([sys.executable, tmp_path / "program.py"], check=True, timeout=60)
+    done = programs.run(tmp_path / "program.py")
+    assert (done.returncode, done.stderr) == (0, "")
     assert sum(spans for spans, _ in instances(received)) == 10

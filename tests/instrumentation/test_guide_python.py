@@ -1,12 +1,11 @@
 """The guide for Python programs: its program and its other examples, as they stand in the document."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from instrumentation import programs
 
 GUIDE = (Path(__file__).parents[2] / "docs/guides/python.md").read_text("utf-8")
 PROGRAM, *SNIPPETS = re.findall(r"^```python\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
@@ -20,14 +19,11 @@ def run(tmp_path, received):
     def start(program, **variables):
         (tmp_path / "program.py").write_text(program)
         (tmp_path / "events.yaml").write_text(CATALOG)
-        return subprocess.run(
-            [sys.executable, "program.py"],
-            cwd=tmp_path,
-            env=os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint} | variables,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+        return programs.run(
+            "program.py",
+            folder=tmp_path,
+            OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint,
+            **variables,
         )
 
     return start

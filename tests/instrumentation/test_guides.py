@@ -1,12 +1,11 @@
 """The guides about sessions and testing: their programs as they stand in the documents."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from instrumentation import programs
 
 GUIDES = Path(__file__).parents[2] / "docs/guides"
 
@@ -14,18 +13,6 @@ GUIDES = Path(__file__).parents[2] / "docs/guides"
 def blocks(name, language):
     text = (GUIDES / f"{name}.md").read_text("utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def run(folder, *command, **variables):
-    return subprocess.run(
-        [sys.executable, *command],
-        cwd=folder,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def statements(program):
@@ -41,7 +28,9 @@ def test_the_plugin_sends_what_the_guide_says(tmp_path, received):
     home = str(tmp_path / "home")
     homes = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), home)
     for _ in range(2):
-        done = run(tmp_path, "program.py", OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint, **homes)
+        done = programs.run(
+            "program.py", folder=tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint, **homes
+        )
         assert (done.returncode, done.stderr) == (0, "")
     found = [(o["event"], o["feature.action"]) for o in received.observations()]
     assert found == 2 * [
@@ -67,13 +56,12 @@ def test_the_test_passes_and_fails_when_the_program_is_wrong(tmp_path, configure
     (tmp_path / "pyproject.toml").write_text(settings if configured else "")
     if configured:
         program = program.replace('    footfall.configure(catalog="events.yaml")\n', "")
-    options = ("-m", "pytest", "-q", "-p", "no:simcord", "-p", "no:cacheprovider")
     for wrong in (False, True):
         text = (
             program.replace('provider="smz3")\ndef', 'providr="smz3")\ndef') if wrong else program
         )
         (tmp_path / "test_order.py").write_text(text)
-        done = run(tmp_path, *options, TELEMETRY_ENABLED="false")
+        done = programs.pytest(tmp_path, TELEMETRY_ENABLED="false")
         assert done.returncode == wrong, done.stdout
     assert 'did you mean "provider"?' in done.stdout
 

@@ -1,12 +1,7 @@
 """Planted personal data, in every place of OTLP that a sender can influence, and none of it sent."""
 
-import base64
 import gzip
 import logging
-import os
-import subprocess
-import sys
-import textwrap
 from contextlib import suppress
 
 import opentelemetry.metrics
@@ -17,29 +12,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, TraceState
 
 from footfall.allowlist import AllowlistSpanProcessor
-
-SECRET = "zyxsecret"
-ID = 123456789012345678
-
-
-def secret(place: str) -> str:
-    return f"{SECRET}-{place}@example.org"
-
-
-def assert_no_secret(received, *controls: str) -> None:
-    """Searches the raw bytes; the controls were sent on purpose and must be found the same way."""
-    for text in controls:
-        assert text.encode() in received.bytes
-    for form in (
-        SECRET.encode(),
-        SECRET.encode("utf-16-le"),
-        SECRET.encode().hex().encode(),
-        base64.b64encode(SECRET.encode())[:-2],
-        str(ID).encode(),
-        ID.to_bytes(8, "little"),
-        ID.to_bytes(8, "big"),
-    ):
-        assert form not in received.bytes, form
+from instrumentation.planted import ID, SECRET, assert_no_secret, secret
+from instrumentation.programs import python
 
 
 class Person(Exception):
@@ -277,12 +251,7 @@ def test_a_fork_adds_nothing_about_the_process(received_http, catalog):
         "OTEL_METRIC_EXPORT_INTERVAL": "50",
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process,host,os",
     }
-    subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env=os.environ | variables,
-        timeout=20,
-        check=True,
-    )
+    python(code, **variables)
     assert received_http.count("shop.visit") == 1, "the child has sent something"
     for leak in (b"process.", b"host.", b"os.type"):
         assert leak not in received_http.bytes

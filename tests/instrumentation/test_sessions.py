@@ -1,9 +1,5 @@
 """Sessions: start, heartbeats, end, and the ids that other events carry meanwhile (E2 to E5)."""
 
-import os
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 import uuid
@@ -12,6 +8,7 @@ import pytest
 
 from footfall import Client
 from footfall.sessions import session
+from instrumentation.programs import python
 
 CATALOG = """
 product: plugin
@@ -30,10 +27,8 @@ events:
 
 
 @pytest.fixture
-def catalog(tmp_path):
-    path = tmp_path / "events.yaml"
-    path.write_text(CATALOG)
-    return path
+def catalog_text():
+    return CATALOG
 
 
 @pytest.fixture
@@ -182,44 +177,30 @@ def test_a_new_consent_begins_a_new_session(catalog, received, home):
     ]
 
 
-def test_a_program_that_just_ends_has_ended_its_session(catalog, received):
-    program = f"""
-        import footfall
-        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+def actions(catalog, received, more=""):
+    """The session's actions that arrive from a program which begins one, does more, and just ends."""
+    python(f"""
+        import os, sys, footfall
+        def configure():
+            footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+        configure()
         footfall.session("plugin.session").start()
-    """
-    subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, env=os.environ
-    )
-    assert [action for _, action, _ in said(received)] == ["start", "end"]
+        {more}
+    """)
+    return [action for _, action, _ in said(received)]
+
+
+def test_a_program_that_just_ends_has_ended_its_session(catalog, received):
+    assert actions(catalog, received) == ["start", "end"]
 
 
 def test_a_session_survives_a_second_configure_and_ends_with_the_program(catalog, received):
-    program = f"""
-        import footfall
-        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
-        footfall.session("plugin.session").start()
-        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
-    """
-    subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, env=os.environ
-    )
-    assert [action for _, action, _ in said(received)] == ["start", "end"]
+    assert actions(catalog, received, "configure()") == ["start", "end"]
 
 
 def test_a_forked_child_does_not_end_its_parents_session(catalog, received):
-    program = f"""
-        import os, sys, footfall
-        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
-        footfall.session("plugin.session").start()
-        if (child := os.fork()) == 0:
-            sys.exit()
-        os.waitpid(child, 0)
-    """
-    subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(program)], check=True, timeout=60, env=os.environ
-    )
-    assert [action for _, action, _ in said(received)] == ["start", "end"]
+    more = "os.waitpid(child, 0) if (child := os.fork()) else sys.exit()"
+    assert actions(catalog, received, more) == ["start", "end"]
 
 
 def test_any_heartbeat_will_do(client, capfd):

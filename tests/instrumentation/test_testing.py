@@ -1,14 +1,12 @@
 """The fixtures that applications use in their own tests, in real pytest runs."""
 
-import os
-import subprocess
-import sys
 import textwrap
 
 import pytest
 
 import footfall
 from footfall.testing import capture
+from instrumentation import programs
 
 APPLICATION = """
 import footfall
@@ -35,15 +33,7 @@ def run(tmp_path, catalog):
     def run(test, *, configuration="", **variables):
         (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = .\n{configuration}\n")
         (tmp_path / "test_app.py").write_text("import app, footfall\n" + textwrap.dedent(test))
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:simcord", "-p", "no:cacheprovider"],
-            cwd=tmp_path,
-            env=os.environ | variables,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = programs.pytest(tmp_path, **variables)
         return done.returncode, done.stdout + done.stderr
 
     return run

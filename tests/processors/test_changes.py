@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from footfall_processors import Attribute, Catalog, Event, Hash, Type, load_catalog
 from footfall_processors.catalog import with_builtins
-from footfall_processors.changes import Scope, described, fingerprint, scope, widened
+from footfall_processors.changes import Scope, fingerprint, scope, widened
+from footfall_processors.wording import described
 
 PATIENT = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TEXT = """
@@ -47,27 +48,27 @@ def edited(*edits, tmp_path):
     ("old", "new", "lines"),
     [
         ("  shop.visit:", "  shop.back: {surface: web, feature: back, attributes: [gift]}\n  shop.visit:",
-         ["New: shop.back (failure, invoke, success).", "shop.back may carry gift: yes or no."]),
+         ["New: shop.back (failure, invoke and success).", "shop.back may carry gift: yes or no."]),
         ("[invoke, success]", "[success, cancel, invoke, retry]",
-         ["shop.order also tells: cancel, retry."]),
+         ["shop.order also tells: cancel and retry."]),
         ("weight, note]", "weight, note, gift]", ["shop.order may carry gift: yes or no."]),
         ("actions: [visit]", "actions: [visit], attributes: [note]",
          ["shop.visit may carry note: text of at most 40 characters."]),
         (", hash: weekly", ", hash: monthly",
          ["guild_id: is now text, kept only as a code that changes every month;"
-          " it was kept only as a code that changes every week."]),
+          " it was text, kept only as a code that changes every week."]),
         (", hash: weekly", ", hash: static",
          ["guild_id: is now text, kept only as a code that stays the same;"
-          " it was kept only as a code that changes every week."]),
+          " it was text, kept only as a code that changes every week."]),
         (", hash: weekly", "",
          ["guild_id: is now text of at most 280 characters;"
-          " it was kept only as a code that changes every week."]),
+          " it was text, kept only as a code that changes every week."]),
         ("{type: string, hash: weekly}", "{type: int, hash: weekly}",
          ["guild_id: is now a whole number, kept only as a code that changes every week;"
           " it was text, kept only as a code that changes every week."]),
-        ("[alttpr, smz3]", "[z3r, alttpr, smz3, alba]", ["provider: may also be alba, z3r."]),
+        ("[alttpr, smz3]", "[z3r, alttpr, smz3, alba]", ["provider: may also be alba or z3r."]),
         ("{type: enum, values: [alttpr, smz3]}", "{type: string, max_length: 9}",
-         ["provider: is now text of at most 9 characters; it was one of alttpr, smz3."]),
+         ["provider: is now text of at most 9 characters; it was one of alttpr or smz3."]),
         ("max_length: 40", "max_length: 41", ["note: may have 41 characters; it had at most 40."]),
         (", max_length: 40", "", ["note: may have 280 characters; it had at most 40."]),
         ("max: 100}", "max: 101}", ["items: may be above 100."]),
@@ -143,7 +144,7 @@ def test_a_long_list_is_cut_and_counted():
     described_values = described(
         Attribute(type=Type.ENUM, values=tuple(f"v{n}" for n in range(25)))
     )
-    assert described_values == "one of " + ", ".join(f"v{n}" for n in range(20)) + " and 5 more"
+    assert described_values == "one of " + ", ".join(f"v{n}" for n in range(20)) + " or 5 more"
 
 
 def test_a_fingerprint_is_the_hash_of_what_is_kept_with_a_consent(tmp_path):

@@ -49,21 +49,23 @@ Some carry more:
 - any: A number.
 - attempts: How often? A whole number from 0 to 9.
 - gift: Yes or no.
-- guild_id: The server. Only a keyed hash of it is stored: the same id is recognisable within one day \
-(UTC), whose key is then destroyed.
+- guild_id: The server. Text, kept only as a code that changes every day.
 - least: A whole number of at least 1.
 - most: A number of at most 0.5.
-- note: A text of at most 40 characters, from which e-mail and IP addresses, phone and card numbers, ids \
-and tokens are removed.
-- one: One of: x.
+- note: Text of at most 40 characters.
+- one: One of x.
 - order_id: A UUID, as it is.
-- org_id: Only a keyed hash of it is stored: the same id is recognisable within one month (UTC), whose \
-key is then destroyed.
-- provider: One of: alttpr, smz3 or smr.
-- team_id: Only a keyed hash of it is stored: the same id is recognisable within one week (UTC), whose \
-key is then destroyed.
-- visitor: Only a keyed hash of it is stored: the same id stays recognisable for as long as the operator \
-keeps the key.
+- org_id: A UUID, kept only as a code that changes every month.
+- provider: One of alttpr, smz3 or smr.
+- team_id: A whole number, kept only as a code that changes every week.
+- visitor: Text, kept only as a code that stays the same.
+
+E-mail and IP addresses, phone and card numbers, ids and tokens are removed from texts before they are \
+stored.
+
+A code is made of a value with a secret key: equal values have equal codes, and the value is not \
+stored. The key of a code that changes is destroyed after its day, week or month (UTC); the key of a \
+code that stays the same is kept by the operator.
 
 Nothing else is stored; in particular no names, discriminators, raw ids of users, servers and \
 channels, sign-in ids and tokens, IP addresses, browsers and devices (user agents), commands as they were \
@@ -94,4 +96,4 @@ def test_a_long_enum_is_cut(tmp_path):
         f"attributes: {{e: {{type: enum, values: [{values}]}}}}\n"
         "events: {shop.go: {surface: web, feature: go, attributes: [e]}}\n"
     )
-    assert "v18, v19 or 5 others." in statement(load_catalog([make(tmp_path, text)]))
+    assert "v18, v19 or 5 more." in statement(load_catalog([make(tmp_path, text)]))

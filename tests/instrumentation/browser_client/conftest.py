@@ -1,16 +1,18 @@
 """Chromium, as Debian packages it, and pages in it."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from instrumentation.browser_client.server import Telemetry, serving
+from instrumentation.browser_client.server import Telemetry, telemetry_server
 
 FLAGS = [
     "--no-sandbox",
@@ -39,9 +41,9 @@ def chromium() -> str:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
-    """For one module: while it runs, its thread counts as one with a running event loop."""
+    """For this package: while it runs, its thread counts as one with a running event loop."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield browser
@@ -51,7 +53,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture
 def telemetry() -> Iterator[Telemetry]:
     """The server that the page comes from; it must find no contract broken."""
-    with serving() as server:
+    with telemetry_server() as server:
         yield server
     assert server.broken == []
 
@@ -59,7 +61,7 @@ def telemetry() -> Iterator[Telemetry]:
 @pytest.fixture
 def elsewhere() -> Iterator[Telemetry]:
     """A server of another origin."""
-    with serving() as server:
+    with telemetry_server() as server:
         yield server
     assert server.broken == []
 
@@ -87,7 +89,7 @@ class Shop:
         return self.run("window.wrong")  # type: ignore[no-any-return]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def tab(browser: Browser) -> Callable[[], Page]:
     """The page that tests use one after the other; a new one when the last was closed."""
     context = browser.new_context()
@@ -105,12 +107,20 @@ def tab(browser: Browser) -> Callable[[], Page]:
 def shop(
     browser: Browser, tab: Callable[[], Page], telemetry: Telemetry
 ) -> Iterator[Callable[..., Shop]]:
-    """Opens the page and configures the module; the options that it does not know are the module's."""
+    """Opens the page and configures the module; the options that it does not know are the module's.
+
+    A page is alone in a context of its own, without the origins of other tests, or shares one.
+    """
 
     def open_page(
-        *, origin: str | None = None, before: str = "", clock: bool = False, **options: Any
+        *,
+        origin: str | None = None,
+        before: str = "",
+        alone: bool = False,
+        clock: bool = False,
+        **options: Any,
     ) -> Shop:
-        page = browser.new_context().new_page() if clock else tab()
+        page = stack.enter_context(browser.new_context()).new_page() if alone or clock else tab()
         if clock:
             page.clock.install()  # in its whole context, for good
         telemetry.page = f"<!doctype html><script>{ERRORS}</script><script>{before}</script>"
@@ -118,7 +128,8 @@ def shop(
         page.evaluate(LOAD, {"consent": True, "timeout": PATIENCE, **options})
         return Shop(page, telemetry)
 
-    yield open_page
+    with ExitStack() as stack:
+        yield open_page
     if not tab().is_closed():
         tab().context.set_offline(False)
         tab().goto("about:blank")
@@ -135,3 +146,21 @@ LOAD = """async (options) => {
     window.footfall = await import("/footfall.js");
     footfall.configure(options);
 }"""
+
+
+Open = Callable[..., Shop]
+SESSION = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+TRACK = """([first, last]) => {
+    for (let n = first; n < last; n++) footfall.track("prompt_copied", {latency_ms: n});
+}"""
+
+
+def numbers(telemetry: Telemetry) -> list[int]:
+    return [event["latency_ms"] for event in telemetry.events]
+
+
+def advance(page: Shop, seconds: int) -> None:
+    """Moves the page's clock on, with time for answers after every half second of it."""
+    for _ in range(seconds * 2):
+        page.page.clock.run_for(500)
+        page.page.wait_for_timeout(0)

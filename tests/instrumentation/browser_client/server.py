@@ -21,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 from typing import Any
 
+from instrumentation.servers import serving
+
 MODULE = files("footfall") / "browser" / "footfall.min.js"
 EVENTS = {"prompt_copied", "vault.search_performed", "prompts.create", "share.viewed"}
 COUNTED = {"suggestion_shown", "suggestion_accepted"}
@@ -226,15 +228,10 @@ class Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving() -> Iterator[Telemetry]:
+def telemetry_server() -> Iterator[Telemetry]:
     """A server on a port, and so an origin, of its own."""
     telemetry = Telemetry()
     handler = type("Handler", (Handler,), {"telemetry": telemetry})
-    with Server(("127.0.0.1", 0), handler) as server:
-        telemetry.origin = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Server(("127.0.0.1", 0), handler)) as telemetry.origin:
         yield telemetry
         telemetry.stop.set()
-        server.shutdown()
-        thread.join()

@@ -8,6 +8,7 @@ from concurrent.futures import Future
 import pytest
 from playwright.sync_api import Browser
 
+from footfall_collector.config_file import HttpConfig
 from footfall_collector.receivers import otlp_http
 from footfall_collector.receivers.intake import Intake
 from instrumentation.browser_client.server import Telemetry
@@ -23,7 +24,8 @@ def collector() -> Iterator[str]:
         raise AssertionError
 
     async def serve() -> None:
-        async with otlp_http.serve("127.0.0.1:0", Intake(nowhere), []) as endpoint:
+        config = HttpConfig(endpoint="127.0.0.1:0")
+        async with otlp_http.serve(config, Intake(nowhere), []) as endpoint:
             origin.set_result(f"http://{endpoint}")
             await asyncio.wrap_future(stop)
 

@@ -1,5 +1,6 @@
 """A user's home, and what may be found in it."""
 
+import datetime as dt
 import hashlib
 import os
 import subprocess
@@ -11,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from footfall._consent import Consent
+from footfall._decision import State
 from footfall_processors import Catalog, load_catalog
 
+TODAY = dt.datetime.now(dt.UTC).date()
+UNDECIDED = State("off", decided=False, outdated=False, since=None)
 SWITCHES = ("DO_NOT_TRACK", "XDG_CONFIG_HOME", "XDG_DATA_HOME")
 
 
@@ -89,3 +93,8 @@ def tree(folder: Path) -> dict[str, tuple[int, str]]:
         )
         for path in sorted(folder.rglob("*"))
     }
+
+
+def on(after: int, text: str = "2020-01-01") -> dt.date:
+    """So many days after a date."""
+    return dt.date.fromisoformat(text) + dt.timedelta(days=after)

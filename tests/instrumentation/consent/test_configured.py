@@ -1,14 +1,12 @@
 """`configure(consent=True)`: what the user says starts and stops the default client, at once (E1)."""
 
 import os
-import subprocess
-import sys
-import textwrap
 import time
 
 import pytest
 
 from footfall import Client
+from instrumentation.programs import python
 
 
 @pytest.fixture(autouse=True)
@@ -116,15 +114,6 @@ def test_where_it_is_turned_off_nothing_is_said_about_a_missing_catalog(
 def test_elsewhere_a_missing_catalog_is_told(caplog):
     Client(strict=True).configure(consent=True)
     assert "no catalog is named" in caplog.text
-
-
-def python(code):
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout
 
 
 def test_before_the_answer_opentelemetry_is_not_even_imported(catalog):

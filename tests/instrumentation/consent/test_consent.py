@@ -1,32 +1,21 @@
-import datetime as dt
-import fcntl
+"""What a user said: who wins, how long it holds, and for which catalog."""
+
 import itertools
 import json
 import os
-import pwd
 import re
-import signal
-import time
 import uuid
-from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from footfall import _state
 from footfall._consent import Consent
 from footfall._decision import State, decide
 from footfall_processors import load_catalog
-from instrumentation.consent.conftest import finish, tree
+from instrumentation.consent.conftest import TODAY, UNDECIDED, finish, tree
 
-PATIENT = settings(
-    max_examples=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
-TODAY = dt.datetime.now(dt.UTC).date()
-UNDECIDED = State("off", decided=False, outdated=False, since=None)
+# Who wins.
+
+
 SAID = {
     "no consent": None,
     "undecided": UNDECIDED,
@@ -36,13 +25,6 @@ SAID = {
     "local": State("local", True, False, TODAY),
     "local, outdated": State("local", True, True, TODAY),
 }
-
-
-def on(after, text="2020-01-01"):
-    return dt.date.fromisoformat(text) + dt.timedelta(days=after)
-
-
-# Who wins.
 
 
 @pytest.mark.parametrize(
@@ -123,6 +105,7 @@ def test_nothing_that_is_added_can_turn_on_what_somebody_turned_off():
 
 
 # Before anybody agreed.
+
 
 QUIET = """
     import sys, footfall
@@ -306,303 +289,3 @@ def test_before_a_yes_and_after_a_no_everything_is_new(consent):
     assert "shop.order may carry items: a whole number from 0 to 100." in asked
     consent.revoke()
     assert consent.changes() == asked
-
-
-# Reminders.
-
-
-def shift(decision, days):
-    """Makes every date in the file older, or younger: the clock moved, and the file did not."""
-    text = decision.read_text()
-    for found in set(re.findall(r"\d{4}-\d\d-\d\d", text)):
-        text = text.replace(found, on(-days, found).isoformat())
-    decision.write_text(text)
-
-
-def test_a_user_is_asked_once_and_then_only_now_and_then(consent, decision):
-    assert consent.nudge_due()
-    consent.nudged()
-    assert not consent.nudge_due()
-    assert not consent.nudge_due(days=1)
-    shift(decision, 29)
-    assert not consent.nudge_due()
-    assert consent.nudge_due(days=29)
-    shift(decision, 1)
-    assert consent.nudge_due()
-    assert consent.state() == UNDECIDED
-
-
-def test_a_no_is_an_answer_for_a_while(consent, decision):
-    consent.revoke()
-    assert not consent.nudge_due()
-    shift(decision, 30)
-    assert consent.nudge_due()
-    consent.nudged()
-    assert not consent.nudge_due()
-    assert consent.state().since == TODAY - dt.timedelta(days=30)
-
-
-def test_a_user_who_agreed_is_reminded_only_of_what_is_blocked(consent, decision):
-    consent.nudged()
-    consent.grant()
-    assert not consent.nudge_due()
-    assert consent.nudge_due(blocked=True)
-    consent.nudged()
-    assert not consent.nudge_due(blocked=True)
-    shift(decision, 30)
-    assert consent.nudge_due(blocked=True)
-    assert not consent.nudge_due()
-
-
-@pytest.mark.parametrize("answer", ["nudged", "grant", "revoke"])
-def test_never_again_means_never(consent, catalog, decision, answer):
-    consent.never_again()
-    getattr(consent, answer)()
-    shift(decision, 4000)
-    catalog.write_text(catalog.read_text().replace("max: 100", "max: 900"))
-    wider = Consent("shop", load_catalog(catalog))
-    assert not wider.nudge_due()
-    assert not wider.nudge_due(days=0, blocked=True)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "due"),
-    [
-        ("DO_NOT_TRACK", "1", False),
-        ("OTEL_SDK_DISABLED", "true", False),
-        ("TELEMETRY_ENABLED", "false", False),
-        ("TELEMETRY_ENABLED", "true", True),
-        ("TELEMETRY_ENABLED", "local", True),
-    ],
-)
-def test_nobody_is_asked_where_a_switch_has_answered(consent, monkeypatch, name, value, due):
-    monkeypatch.setenv(name, value)
-    assert consent.nudge_due() is due
-    assert consent.nudge_due(blocked=True) is due
-
-
-@pytest.mark.parametrize(("back", "due"), [(1, False), (29, False), (4000, True)])
-def test_a_clock_that_was_set_back_neither_nags_nor_silences_for_years(
-    consent, decision, back, due
-):
-    consent.nudged()
-    shift(decision, -back)
-    assert consent.nudge_due() is due
-    consent.grant()
-    shift(decision, -back)
-    assert consent.state() == State("on", True, False, on(back, TODAY.isoformat()))
-
-
-# Files as they may be found.
-
-
-@pytest.fixture
-def granted(consent, decision):
-    """The content of a file in which the user agreed."""
-    consent.grant()
-    consent.installation_id()
-    return decision.read_bytes()
-
-
-def assert_undecided_and_usable(consent):
-    assert consent.state() == UNDECIDED
-    assert consent.installation_id() is None
-    assert consent.nudge_due()
-    consent.grant()
-    assert consent.state() == State("on", True, False, TODAY)
-
-
-def test_half_a_file_is_no_yes(consent, decision, granted):
-    for length in (*range(0, len(granted), 9), len(granted) - 1):
-        decision.write_bytes(granted[:length])
-        assert consent.state() == UNDECIDED
-    assert_undecided_and_usable(consent)
-
-
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (b'"version":1', b'"version":2'),
-        (b'"version":1', b'"version":1,"more":true'),
-        (b'"mode":"on"', b'"mode":"always"'),
-        (b'"mode":"on",', b""),
-        (b'"scope":{', b'"scope":{"further":1,'),
-        (b'"type":"granted"', b'"type":"assumed"'),
-        (b'"since":"', b'"since":"never'),
-    ],
-)
-def test_a_file_that_is_not_quite_understood_is_no_yes(consent, decision, granted, old, new):
-    assert granted.count(old) == 1
-    decision.write_bytes(granted.replace(old, new))
-    assert_undecided_and_usable(consent)
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"null",
-        b"[]",
-        b"true",
-        b'{"enabled": true}',
-        b"\x00" * 99,
-        b"\xff\xfe{}",
-        b"[" * 99_999,
-    ],
-)
-def test_something_else_in_its_place_is_no_yes(consent, decision, content):
-    decision.parent.mkdir(parents=True)
-    decision.write_bytes(content)
-    assert_undecided_and_usable(consent)
-
-
-@PATIENT
-@given(st.binary(max_size=200), st.data())
-def test_no_content_raises(consent, decision, content, data):
-    consent.grant()
-    text = decision.read_bytes()
-    start = data.draw(st.integers(0, len(text)))
-    decision.write_bytes(text[:start] + content + text[start + len(content) :])
-    consent.state(), consent.changes(), consent.nudge_due(), consent.installation_id()
-    decision.write_bytes(content)
-    assert consent.state() == UNDECIDED
-
-
-@pytest.mark.parametrize(
-    "make",
-    [Path.mkdir, os.mkfifo, lambda path: path.symlink_to(path), lambda path: path.symlink_to("/")],
-)
-def test_what_is_no_file_in_its_place_is_no_yes(consent, decision, make):
-    decision.parent.mkdir(parents=True)
-    make(decision)
-    assert_undecided_and_usable(consent)
-
-
-# Places that cannot be written.
-
-
-@pytest.fixture(
-    params=["home is missing", "no home", "no folder can be made", "a file is in the way"]
-)
-def unwritable(request, home, monkeypatch):
-    match request.param:
-        case "home is missing":
-            home.rmdir()
-        case "no home":
-            monkeypatch.delenv("HOME")
-            monkeypatch.setattr(pwd, "getpwuid", {}.__getitem__)  # as for a user without an account
-        case "no folder can be made":
-            monkeypatch.setenv("XDG_CONFIG_HOME", "/proc")
-        case "a file is in the way":
-            (home / ".config").touch()
-
-
-def test_what_cannot_be_saved_holds_for_this_program_after_one_warning(
-    unwritable, allowed, tmp_path, home, caplog
-):
-    before = tree(tmp_path)
-    consent = Consent("shop", allowed)
-    assert consent.state() == UNDECIDED
-    consent.grant()
-    assert consent.state() == State("on", True, False, TODAY)
-    first = consent.installation_id()
-    assert first == consent.installation_id() is not None
-    consent.nudged()
-    consent.forget()
-    assert first != consent.installation_id()
-    assert Consent("shop", allowed).state() == UNDECIDED
-    consent.revoke()
-    assert consent.state() == State("off", True, False, TODAY)
-    assert consent.installation_id() is None
-    assert tree(tmp_path) == before
-    (record,) = [r for r in caplog.records if "saved" in r.getMessage()]
-    assert (record.name, record.levelname) == ("footfall", "WARNING")
-    assert str(home) not in caplog.text
-
-
-def test_a_place_that_can_be_written_again_is_written(allowed, home, caplog):
-    (home / ".config").touch()
-    consent = Consent("shop", allowed)
-    consent.grant()
-    (home / ".config").unlink()
-    consent.installation_id()
-    assert Consent("shop", allowed).installation_id() == consent.installation_id() is not None
-
-
-# Several programs at once.
-
-START = """
-    import sys
-    from footfall._consent import Consent
-    from footfall_processors import load_catalog
-    consent = Consent("shop", load_catalog(sys.argv[1]))
-    print("ready", flush=True)
-    sys.stdin.readline()
-"""
-
-
-def start(spawn, catalog, code, number=1):
-    """Programs that begin the same code in the same moment."""
-    processes = [spawn(START + code, catalog) for _ in range(number)]
-    for process in processes:
-        assert process.stdout.readline() == "ready\n", process.stderr.read()
-    for process in processes:
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return processes
-
-
-def test_programs_that_start_together_have_the_same_installation_id(consent, catalog, spawn):
-    consent.grant()
-    processes = start(spawn, catalog, "    print(consent.installation_id())", 4)
-    assert {finish(process).strip() for process in processes} == {consent.installation_id()}
-
-
-def test_a_no_is_never_undone_by_what_another_program_writes(consent, catalog, spawn, decision):
-    busy = start(
-        spawn,
-        catalog,
-        """
-    while not sys.stdin.closed:
-        consent.nudged(), consent.installation_id(), consent.forget()
-        """,
-        2,
-    )
-    for _ in range(40):
-        consent.grant()
-        consent.installation_id()
-        consent.revoke()
-        time.sleep(0.003)
-        assert consent.state().mode == "off"
-    for process in busy:
-        process.kill()
-        process.wait()
-    assert consent.state() == State("off", True, False, TODAY)
-    assert "installation" not in decision.read_text()
-
-
-def test_a_program_that_is_killed_leaves_a_whole_file(consent, catalog, spawn, decision):
-    consent.grant()
-    for delay in (0.01, 0.05):
-        (process,) = start(
-            spawn, catalog, "    while True: consent.forget(), consent.installation_id()"
-        )
-        time.sleep(delay)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        assert consent.state() == State("on", True, False, TODAY)
-        consent.nudged()
-    assert set(os.listdir(decision.parent)) <= {"shop.json", "shop.json.new"}
-    consent.revoke()
-    assert os.listdir(decision.parent) == ["shop.json"]
-
-
-def test_a_program_that_hangs_while_it_writes_holds_nobody_up(consent, decision):
-    consent.nudged()
-    lock = os.open(decision.parent, os.O_RDONLY)
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    before = time.monotonic()
-    consent.revoke()
-    assert time.monotonic() - before < _state.PATIENCE + 1
-    os.close(lock)
-    assert json.loads(decision.read_text())["decision"]["type"] == "revoked"

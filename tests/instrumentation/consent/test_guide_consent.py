@@ -1,20 +1,18 @@
 """The guide's program, as it stands in the document, with users who answer this and that."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from instrumentation import programs
 from instrumentation.consent.conftest import tree
 
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "consent.md"
 QUESTION = "May this program count what you use?"
 FIRST = f"""{QUESTION}
-New: editor.document.open (failure, invoke, success).
-editor.document.open may carry kind: one of code, text.
+New: editor.document.open (failure, invoke and success).
+editor.document.open may carry kind: one of code or text.
 """
 
 
@@ -33,18 +31,15 @@ def run(tmp_path, received):
     (tmp_path / "events.yaml").write_text(block("yaml"))
 
     def run(*typed, **variables):
-        process = subprocess.run(
-            [sys.executable, "program.py"],
-            cwd=tmp_path,
-            env=os.environ | {"OTEL_EXPORTER_OTLP_ENDPOINT": received.endpoint} | variables,
-            input="".join(f"{line}\n" for line in (*typed, "quit")),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
+        done = programs.run(
+            "program.py",
+            folder=tmp_path,
+            typed="".join(f"{line}\n" for line in (*typed, "quit")),
+            OTEL_EXPORTER_OTLP_ENDPOINT=received.endpoint,
+            **variables,
         )
-        assert process.stderr == ""
-        return process.stdout
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
 
     return run
 
@@ -73,9 +68,7 @@ def test_local_keeps_and_sends_nothing(run, received, tmp_path):
     run("local", "a.txt")
     assert QUESTION not in run("b.txt")
     assert received.bytes == b""
-    shown = subprocess.run(
-        [sys.executable, "-m", "footfall.inspect"], capture_output=True, text=True, check=True
-    ).stdout
+    shown = programs.run("-m", "footfall.inspect").stdout
     assert "Consent: on this machine only since" in shown
     assert shown.count('editor.document.open  0 ms  feature.action="success"') == 2
 

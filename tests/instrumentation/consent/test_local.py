@@ -278,7 +278,8 @@ def test_a_folder_in_its_place_is_a_failure(kept):
     assert not LocalStore(kept).keep("traces", b"", 0)
 
 
-def test_a_lock_that_is_held_is_a_failure_after_a_while(kept):
+def test_a_lock_that_is_held_is_a_failure_after_a_while(kept, monkeypatch):
+    monkeypatch.setattr(_local, "PATIENCE", 0.2)
     store = LocalStore(kept)
     with closing(sqlite3.connect(kept, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")

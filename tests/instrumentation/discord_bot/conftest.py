@@ -1,7 +1,6 @@
 """A way to run a bot with Footfall and without."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +13,8 @@ Play = Callable[..., Awaitable[Stage]]
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
-    path = tmp_path / "events.yaml"
-    path.write_text(CATALOG)
-    return path
+def catalog_text() -> str:
+    return CATALOG
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ async def test_it_says_what_is_collected_while_telemetry_is_on(client, received)
         "shop",
         "discord.order: An order was made.",
         "guild_id",
-        "one day",
+        "every day",
         "IP addresses",
     ):
         assert words in text

@@ -1,41 +1,16 @@
 """Planted personal data, in every place that a race room can reach, and none of it sent."""
 
 import asyncio
-import base64
 import logging
 
 import pytest
 from racetime_bot import RaceHandler, monitor_cmd
 
 from footfall.racetime import instrument_racetime
+from instrumentation.planted import ID, SECRET, assert_no_secret, secret
 
-SECRET = "zyxsecret"
-ID = 123456789012345678
 HOSTS_OWN = ("racebot", "websockets", "aiohttp", "asyncio")
 """Loggers of the bot and of what it stands on; racetime-bot writes down what is said."""
-
-
-def secret(place: str) -> str:
-    return f"{SECRET}-{place}@example.org"
-
-
-FORMS = (
-    SECRET.encode(),
-    SECRET.upper().encode(),
-    SECRET.encode("utf-16-le"),
-    SECRET.encode().hex().encode(),
-    base64.b64encode(SECRET.encode())[:-2],
-    str(ID).encode(),
-    ID.to_bytes(8, "little"),
-    ID.to_bytes(8, "big"),
-)
-
-
-def assert_no_secret(received, *controls):
-    """Searches the raw bytes; the controls were sent on purpose and must be found the same way."""
-    for text in controls:
-        assert text.encode() in received.bytes
-    assert [form for form in FORMS if form in received.bytes] == []
 
 
 def written(caplog, ours):

@@ -1,16 +1,18 @@
 """Real servers on loopback for the applications under test, and a catalog with rules for their routes."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
-from socketserver import ThreadingMixIn
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import httpx
 import pytest
-import uvicorn
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from footfall import Client
+from instrumentation.servers import asgi_server, wsgi_server
+from instrumentation.web.shop import PresetError, SoldOut
 
 CATALOG = """
 product: shop
@@ -62,63 +64,14 @@ events:
 
 
 @pytest.fixture
-def catalog(tmp_path: Path) -> Path:
-    """The file of the catalog above."""
-    path = tmp_path / "events.yaml"
-    path.write_text(CATALOG)
-    return path
-
-
-@contextmanager
-def asgi_server(app: Any) -> Iterator[str]:
-    """Serves an ASGI application with uvicorn; yields its URL."""
-    config = uvicorn.Config(
-        app, port=0, log_config=None, access_log=False, loop="asyncio", ws="websockets-sansio"
-    )
-    server = uvicorn.Server(config)
-    ready = threading.Event()
-    startup = server.startup
-
-    async def started(*args: Any, **kwargs: Any) -> None:
-        await startup(*args, **kwargs)
-        ready.set()
-
-    server.startup = started  # type: ignore[method-assign]
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        assert ready.wait(10)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
-class _Threads(ThreadingMixIn, WSGIServer):
-    daemon_threads = False
-
-
-class _Silent(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None: ...
-
-
-@contextmanager
-def wsgi_server(app: Any) -> Iterator[str]:
-    """Serves a WSGI application with the standard library's server; yields its URL."""
-    with make_server("127.0.0.1", 0, app, _Threads, _Silent) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+def catalog_text() -> str:
+    return CATALOG
 
 
 Serve = Callable[[Any], httpx.Client]
 
 
-def _serve(server: Callable[[Any], Any]) -> Iterator[Serve]:
+def _serve(server: Callable[[Any], AbstractContextManager[str]]) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def serve(app: Any) -> httpx.Client:
@@ -144,7 +97,17 @@ def serve_wsgi() -> Iterator[Serve]:
     yield from _serve(wsgi_server)
 
 
-@pytest.fixture(name="asgi_server")
-def asgi_server_() -> Callable[[Any], Any]:
-    """The context manager above."""
-    return asgi_server
+@pytest.fixture
+def client(connect: Callable[..., Client], received: Any) -> Client:
+    """A client that knows the exceptions of the applications."""
+    return connect(received.endpoint, errors={SoldOut: "sold_out", PresetError: "invalid_preset"})
+
+
+@pytest.fixture
+def spans() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
+    """A provider of the application's own, and what it exports."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    yield provider, exporter
+    provider.shutdown()

@@ -9,6 +9,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Host, Mount, Route
 
 from footfall.web import instrument_asgi, route_event
+from instrumentation.servers import asgi_server
 
 
 def outcomes(client, received):
@@ -105,7 +106,7 @@ def test_any_asgi_app_is_matched_by_its_paths(client, received, serve):
     ]
 
 
-def test_the_lifespan_passes(client, asgi_server):
+def test_the_lifespan_passes(client):
     plain.lifespan.clear()
     with asgi_server(instrument_asgi(plain, client=client)):
         assert plain.lifespan == ["lifespan.startup"]

@@ -1,12 +1,12 @@
 """Django has one configuration for a process: each test runs a project of its own in a process of its own."""
 
 import json
-import os
-import subprocess
-import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+
+from instrumentation.programs import run
 
 PROJECT = """
 import json, sys, threading
@@ -20,8 +20,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-sys.path.insert(0, CONFTEST)
-from conftest import asgi_server, wsgi_server
+sys.path.insert(0, TESTS)
+from instrumentation.servers import asgi_server, wsgi_server
 import footfall
 from footfall.web import instrument_django, route_event
 
@@ -111,16 +111,11 @@ def test_routes_with_rules_are_counted_by_their_answers(way, asgi, catalog, rece
         "ASGI": asgi,
         "CATALOG": str(catalog),
         "ENDPOINT": received.endpoint,
-        "CONFTEST": os.path.dirname(__file__),
+        "TESTS": str(Path(__file__).parents[2]),
         "REQUESTS": [request[:3] for request in REQUESTS],
     }
     code = "".join(f"{name} = {value!r}\n" for name, value in known.items()) + PROJECT
-    done = subprocess.run(
-        [sys.executable, "-W", "error::DeprecationWarning:footfall", "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = run("-W", "error::DeprecationWarning:footfall", "-c", textwrap.dedent(code))
     assert done.returncode == 0, done.stderr
     seen, servers, middlewares = json.loads(done.stdout)
     assert [status for status, _, _ in seen] == [request[3] for request in REQUESTS]

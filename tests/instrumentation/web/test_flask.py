@@ -4,32 +4,10 @@ import time
 import flask
 import pytest
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import footfall
 from footfall.web import instrument_flask, route_event
-
-
-class SoldOut(Exception): ...
-
-
-class PresetError(Exception): ...
-
-
-@pytest.fixture
-def client(connect, received):
-    return connect(received.endpoint, errors={SoldOut: "sold_out", PresetError: "invalid_preset"})
-
-
-@pytest.fixture
-def spans():
-    exporter = InMemorySpanExporter()
-    provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(SimpleSpanProcessor(exporter))
-    yield provider, exporter
-    provider.shutdown()
+from instrumentation.web.shop import PresetError, SoldOut
 
 
 def make_app():
