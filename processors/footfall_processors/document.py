@@ -74,7 +74,7 @@ class Document:
 
     def read(self, shape: type[T], path: Keys = ()) -> T | None:
         """The whole document as `shape` (a msgspec Struct), or None when there were mistakes."""
-        value = _convert(self, shape, self.data, path)
+        value = convert(self, shape, self.data, path)
         return None if self.mistakes else value
 
     def refuse(self) -> None:
@@ -196,18 +196,18 @@ def peek(shape: type[T], value: Any) -> T | None:
         return None
 
 
-def _convert(document: Document, shape: Any, value: Any, path: Keys) -> Any:
+def convert(document: Document, shape: Any, value: Any, path: Keys) -> Any:
     """`value` as `shape`, field by field, so that one mistake does not hide the next."""
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
         return _struct(document, shape, value, path)
     origin, args = get_origin(shape), get_args(shape)
     if origin in (types.UnionType,) and type(None) in args and len(args) == 2:
         inner = next(a for a in args if a is not type(None))
-        return None if value is None else _convert(document, inner, value, path)
+        return None if value is None else convert(document, inner, value, path)
     if origin is dict and isinstance(value, dict):
-        return {k: _convert(document, args[1], v, (*path, k)) for k, v in value.items()}
+        return {k: convert(document, args[1], v, (*path, k)) for k, v in value.items()}
     if origin is tuple and isinstance(value, list):
-        return tuple(_convert(document, args[0], v, (*path, i)) for i, v in enumerate(value))
+        return tuple(convert(document, args[0], v, (*path, i)) for i, v in enumerate(value))
     return check(document, shape, value, path)
 
 
@@ -243,10 +243,14 @@ def _struct(document: Document, shape: type[msgspec.Struct], value: Any, path: K
     arguments: dict[str, Hashable] = {}
     for name, spec in fields.items():
         if name in value:
-            arguments[spec.name] = _convert(document, spec.type, value[name], (*path, name))
+            arguments[spec.name] = convert(document, spec.type, value[name], (*path, name))
         elif spec.required:
             document.wrong((*path, name), "is missing")
-    return shape(**arguments) if len(document.mistakes) == before else None
+    try:
+        return shape(**arguments) if len(document.mistakes) == before else None
+    except ValueError as error:  # what a shape's own check says
+        document.wrong(path, str(error))
+        return None
 
 
 def _hint(shape: Any, value: Any) -> str:

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from conftest import CATALOG
-from footfall_collector import config
+from footfall_collector import config_environment, config_file
 from footfall_collector.config import load_config, load_store
+from footfall_exporters import registry
 from footfall_exporters.embedded import default_directory
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import DocumentError, Hash
@@ -49,7 +50,7 @@ def mistakes(path, environment=None, read=load_config, **options):
 
 def test_every_key_is_optional(write):
     loaded = load_config(write(""), {})
-    assert (loaded.grpc, loaded.http) == ("127.0.0.1:4317", "127.0.0.1:4318")
+    assert (loaded.grpc.endpoint, loaded.http.endpoint) == ("127.0.0.1:4317", "127.0.0.1:4318")
     assert loaded.signals == ("traces", "metrics", "logs")
     assert loaded.static_salts == {}
     assert loaded.postgres == PostgresConfig(
@@ -75,7 +76,8 @@ def test_a_whole_configuration_is_read(write, folder):
         """),
         {},
     )
-    assert (loaded.grpc, loaded.http, loaded.signals) == ("[::1]:14317", None, ("traces",))
+    assert loaded.grpc is not None
+    assert (loaded.grpc.endpoint, loaded.http, loaded.signals) == ("[::1]:14317", None, ("traces",))
     assert loaded.static_salts == {(Hash.STATIC, 0): SALT.encode()}
     assert loaded.postgres == PostgresConfig(
         dsn="postgresql://someone@database/footfall",
@@ -95,16 +97,17 @@ def test_limits_and_origins_are_read(write):
         """),
         {},
     )
-    assert (loaded.grpc_max_bytes, loaded.http_max_bytes) == (4 * 2**20, 20480)
-    assert loaded.cors == config.CorsConfig(
+    assert (loaded.grpc.max_recv_msg_size_mib, loaded.http.max_request_body_size) == (4, 20480)
+    assert loaded.http.cors == config_file.CorsConfig(
         allowed_origins=("https://*.example.org",), allowed_headers=("x-key",), max_age=60
     )
 
 
 def test_without_limits_64_mib_are_taken_and_no_page_may_send(write):
     loaded = load_config(write(""), {})
-    assert (loaded.grpc_max_bytes, loaded.http_max_bytes) == (64 * 2**20, 64 * 2**20)
-    assert loaded.cors is None
+    assert loaded.grpc.max_recv_msg_size_mib == 64
+    assert loaded.http.max_request_body_size == 64 * 2**20
+    assert loaded.http.cors is None
 
 
 def test_without_a_file_the_environment_and_the_defaults_count(folder, monkeypatch):
@@ -134,7 +137,7 @@ def test_the_file_wins_over_the_environment(write):
 
 
 def test_empty_variables_are_as_good_as_none(write):
-    environment = dict.fromkeys(config.ENVIRONMENT, "")
+    environment = dict.fromkeys(config_environment.ENVIRONMENT, "")
     assert load_config(write(""), environment) == load_config(write(""), {})
 
 
@@ -237,7 +240,7 @@ exporters: {postgres: {dsn: "a password = walker's"}}
 service:
   pipelines:
     traces: {exporters: [clickhouse], receivers: [otlp, zipkin]}
-    profiles: {}
+    profiles: {exporters: [clickhouse]}
 """)
     assert mistakes(path) == {
         (1, "receivers.otlp.protocols.http.endpoint", "the port must be at most 65535"),
@@ -245,7 +248,8 @@ service:
             " `openssl rand -hex 32`."),
         (3, "exporters.postgres.dsn", "is not a libpq connection string, such as"
             " postgresql://user@host/database"),
-        (6, "service.pipelines.traces.exporters", "must be [postgres]"),
+        (3, "exporters.clickhouse", "is no kind of exporter (known: KINDS); name one as kind or"
+            " kind/name".replace("KINDS", ", ".join(["postgres", *registry.kinds()]))),
         (6, "service.pipelines.traces.receivers", "must be [otlp]"),
         (7, "service.pipelines.profiles", "is not a signal that is taken (known: traces, metrics, logs)"),
     }  # fmt: skip
@@ -334,10 +338,14 @@ def keys_of(shape, prefix=""):
              if isinstance(a, type) and issubclass(a, msgspec.Struct)),
             None,
         )  # fmt: skip
-        if inner is not None and inner is not config.PipelineConfig:
+        if inner is not None and inner is not config_file.PipelineConfig:
             yield from keys_of(inner, f"{path}.")
         else:
             yield path
+
+
+KEYS = [*keys_of(config_file.File), *keys_of(PostgresConfig, "exporters.postgres.")]
+KEYS.remove("exporters")  # of any kind: docs/backends.md
 
 
 def test_there_are_keys_to_document():
@@ -345,17 +353,17 @@ def test_there_are_keys_to_document():
         "receivers.otlp.protocols.grpc.endpoint",
         "exporters.postgres.dsn",
         "service.pipelines",
-    } <= set(keys_of(config.File))
+    } <= set(KEYS)
 
 
-@pytest.mark.parametrize("key", [*keys_of(config.File)])
+@pytest.mark.parametrize("key", KEYS)
 def test_every_key_is_documented(key):
     assert f"`{key}`" in DOCUMENT
 
 
 def test_every_documented_key_exists():
     documented = set(re.findall(r"^\| `([a-z_]+\.[a-z_.]+)`", DOCUMENT, re.MULTILINE))
-    assert documented == set(keys_of(config.File))
+    assert documented == set(KEYS)
 
 
 def variables_read():
@@ -368,7 +376,7 @@ def variables_read():
     return set(re.findall(r"\b(?:TELEMETRY|FOOTFALL|OTEL)_[A-Z_]*[A-Z]\b", text))
 
 
-@pytest.mark.parametrize("variable", sorted(variables_read() | set(config.ENVIRONMENT)))
+@pytest.mark.parametrize("variable", sorted(variables_read() | set(config_environment.ENVIRONMENT)))
 def test_every_variable_is_documented(variable):
     assert f"`{variable}`" in DOCUMENT
 
@@ -376,12 +384,14 @@ def test_every_variable_is_documented(variable):
 def defaults():
     postgres = PostgresConfig()
     return {
-        "receivers.otlp.protocols.grpc.endpoint": config.GrpcConfig().endpoint,
-        "receivers.otlp.protocols.http.endpoint": config.HttpConfig().endpoint,
-        "processors.footfall.catalog": config.FootfallConfig().catalog,
-        "receivers.otlp.protocols.grpc.max_recv_msg_size_mib": config.GrpcConfig().max_recv_msg_size_mib,
-        "receivers.otlp.protocols.http.max_request_body_size": config.HttpConfig().max_request_body_size,
-        "receivers.otlp.protocols.http.cors.max_age": config.CorsConfig(allowed_origins=()).max_age,
+        "receivers.otlp.protocols.grpc.endpoint": config_file.GrpcConfig().endpoint,
+        "receivers.otlp.protocols.http.endpoint": config_file.HttpConfig().endpoint,
+        "processors.footfall.catalog": config_file.FootfallConfig().catalog,
+        "receivers.otlp.protocols.grpc.max_recv_msg_size_mib": config_file.GrpcConfig().max_recv_msg_size_mib,
+        "receivers.otlp.protocols.http.max_request_body_size": config_file.HttpConfig().max_request_body_size,
+        "receivers.otlp.protocols.http.cors.max_age": config_file.CorsConfig(
+            allowed_origins=()
+        ).max_age,
         "exporters.postgres.retention_days": postgres.retention_days,
         "exporters.postgres.rollup_retention_days": postgres.rollup_retention_days,
     }
@@ -391,3 +401,69 @@ def defaults():
 def test_the_documented_default_is_the_default(key):
     [row] = [line for line in DOCUMENT.splitlines() if line.startswith(f"| `{key}`")]
     assert f"| `{defaults()[key]}` |" in row
+
+
+# TELEMETRY_SINK (D9) and exporters beside the store
+
+
+def test_a_list_of_sinks_says_where_everything_goes(write):
+    loaded = load_config(write(""), {"TELEMETRY_SINK": "db, logs"})
+    assert loaded.postgres is not None
+    assert list(loaded.subscribers) == ["logs"]
+
+
+def test_without_the_database_among_the_sinks_nothing_is_stored(write):
+    environment = {"TELEMETRY_SINK": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://next:4317"}
+    loaded = load_config(write(""), environment)
+    assert loaded.postgres is None
+    assert loaded.subscribers["otlp"].endpoint == "http://next:4317"
+
+
+def test_the_pipelines_of_the_file_win_over_the_sinks(write):
+    text = "service: {pipelines: {traces: {exporters: [postgres]}}}"
+    loaded = load_config(write(text), {"TELEMETRY_SINK": "logs"})
+    assert (loaded.signals, dict(loaded.subscribers)) == (("traces",), {})
+
+
+def test_a_sink_that_is_none_and_one_without_an_endpoint_are_mistakes(write):
+    [(_, where, message)] = mistakes(write(""), {"TELEMETRY_SINK": "db,log"})
+    assert where == "service.pipelines"
+    assert 'did you mean "logs"?' in message
+    [(_, where, _)] = mistakes(write(""), {"TELEMETRY_SINK": "db,otlp"})
+    assert where == "exporters.otlp.endpoint"
+
+
+def test_files_named_in_a_configuration_are_seen_from_its_folder(write, folder):
+    loaded = load_config(
+        write("""
+            receivers:
+              otlp:
+                auth: {keys_file: keys.yaml}
+                protocols: {grpc: {tls: {cert_file: a.pem, key_file: /etc/b.key}}, http: null}
+            exporters: {postgres: {spool: {directory: spool}}, logs: {path: out.jsonl}}
+            service: {operator: {keys_file: keys.yaml}, pipelines: {logs: {exporters: [postgres, logs]}}}
+        """),
+        {},
+    )
+    assert loaded.keys_file == loaded.service.operator.keys_file == str(folder / "keys.yaml")
+    assert loaded.grpc.tls.cert_file == str(folder / "a.pem")
+    assert loaded.grpc.tls.key_file == "/etc/b.key"
+    assert loaded.postgres.spool.directory == str(folder / "spool")
+    assert loaded.subscribers["logs"].path == str(folder / "out.jsonl")
+
+
+def test_the_operators_listener_needs_keys_where_others_can_reach_it(write):
+    for host in ("0.0.0.0", "[::]", "db.example.org"):
+        path = write(f"service: {{operator: {{endpoint: '{host}:8888'}}}}")
+        [(_, where, message)] = mistakes(path)
+        assert where == "service.operator.endpoint"
+        assert "keys_file" in message
+    for host in ("127.0.0.9", "[::1]", "localhost"):
+        assert load_config(write(f"service: {{operator: {{endpoint: '{host}:8888'}}}}"), {})
+
+
+def test_all_pipelines_have_the_same_exporters(write):
+    path = write("service: {pipelines: {traces: {}, logs: {exporters: [postgres, logs]}}}")
+    assert mistakes(path) == {
+        (1, "service.pipelines.logs.exporters", "must be those of all pipelines")
+    }
