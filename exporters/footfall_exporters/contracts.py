@@ -1,9 +1,13 @@
-"""What an exporter is: read this first (DESIGN, "Contracts").
+"""What an exporter is: read this first (DESIGN, "Contracts", "Subscribers").
 
 The collector decodes a request into a `Batch` and hands it to a `Consumer`. When `consume` returns, the
 batch is durable and the sender is told so; when it raises, the sender is told to retry or to give up.
+
+A `Subscriber` is any other backend. It follows what was stored, at its own pace, and slows nobody: what
+it is sent for a batch are always the same bytes, so that a retry can be recognised there.
 """
 
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -51,8 +55,27 @@ class Settings:
     catalog: Catalog
 
 
-class ExporterConfig(Protocol):
-    """An exporter's configuration, which is its factory."""
+class Subscriber(Protocol):
+    """A backend that follows what was stored (F5, G10)."""
 
-    def open(self, settings: Settings) -> AbstractAsyncContextManager[Consumer]:
-        """Connects, prepares and yields the consumer; closes it at the end."""
+    def requests(self, batch: Batch) -> Iterable[bytes]:
+        """What is sent for a batch, in order: the same bytes for the same batch, always.
+
+        Nothing that changes between two calls may enter: no clock, no random number, no position. Events are
+        named by `Batch.event_id`, and counted once: `Batch.beyond_rows` leaves rows out of the counts.
+        """
+
+    async def send(self, request: bytes) -> None:
+        """Returns when the backend has taken one of `requests`.
+
+        Raises:
+            Rejected: it never will; sending it again is pointless.
+            Unavailable: try again later.
+        """
+
+
+class SubscriberConfig(Protocol):
+    """A subscriber's configuration, which is its factory; found by the entry points `footfall.exporters`."""
+
+    def open(self, settings: Settings) -> AbstractAsyncContextManager[Subscriber]:
+        """Prepares and yields the subscriber, whether or not its backend is there; closes it at the end."""

@@ -4,11 +4,16 @@ Everything in here has passed the policy; nothing raw is left. Rows are kept as 
 to the COPY, which is the cheapest thing to build and to encode in Python.
 """
 
+import hashlib
+import uuid
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from footfall_processors.losses import REJECTED, Loss
 from footfall_processors.values import Value
+
+HOUR_US = 3_600_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,6 +128,19 @@ class Batch:
     def size(self) -> int:
         """How many rows it has."""
         return sum(len(rows.times) for rows in self.rows)
+
+    def event_id(self, ordinal: int) -> uuid.UUID:
+        """What names a row wherever it is sent: derived from the batch and the row's position in it."""
+        named = hashlib.sha256(b"footfall event\0" + self.digest + ordinal.to_bytes(8, "big"))
+        return uuid.UUID(bytes=named.digest()[:16])
+
+    def beyond_rows(self) -> Counts:
+        """The counts without the rows: occurrences that were not observed one by one."""
+        counts = Counter(self.counts)
+        for rows in self.rows:
+            for time, shape in zip(rows.times, rows.shapes, strict=True):
+                counts[time // HOUR_US * HOUR_US, shape.dimension] -= 1
+        return +counts
 
     @property
     def rejected(self) -> int:

@@ -16,6 +16,7 @@ class Loss(StrEnum):
     MALFORMED = "malformed"
     UNSUPPORTED_METRIC = "unsupported_metric"
     COUNTER_BASELINE = "counter_baseline"
+    REFUSED_BY_STORE = "refused_by_store"
 
     UNDECLARED_ATTRIBUTE = "undeclared_attribute"
     DUPLICATE_ATTRIBUTE = "duplicate_attribute"

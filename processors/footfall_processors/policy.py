@@ -25,10 +25,11 @@ from footfall_processors.errors import (
 )
 from footfall_processors.losses import Loss
 from footfall_processors.redaction import redact
-from footfall_processors.values import clean, hashable
+from footfall_processors.values import clean, hashable, is_text
 
 SERVICES = 1000
 """Distinct (service, version, environment) kept apart; further ones lose these fields."""
+PSEUDONYM_BYTES = 16
 _SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9._/-]{0,62}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}")
 _MISSING = {"denied": PERMISSION_DENIED, "timeout": PROVIDER_TIMEOUT}
@@ -99,10 +100,12 @@ class Policy:
 
     Args:
         catalog: With its built-in events.
+        relay: Whether the senders are collectors of ours, which have hashed already: 16 bytes under an
+            attribute with `hash` are its pseudonym and are kept as they are. Nobody else may send one.
     """
 
-    def __init__(self, catalog: Catalog) -> None:
-        self.catalog = catalog
+    def __init__(self, catalog: Catalog, *, relay: bool = False) -> None:
+        self.catalog, self.relay = catalog, relay
         self._atoms: dict[tuple[str, object, bool], Atom] = {}
         self._dimensions: dict[tuple[object, ...], Dimension] = {}
         self._shapes: dict[tuple[Dimension, float], Shape] = {}
@@ -131,7 +134,12 @@ class Policy:
         if attribute.type is Type.ENUM:
             chosen = clean(attribute, value)
             return self._atom(Role.ENUM, key, chosen, valid=chosen is not None)
-        good = hashable(value) if attribute.hash else clean(attribute, value) is not None
+        if attribute.hash:
+            good = hashable(value) or (self.relay and is_pseudonym(value))
+        elif attribute.type is Type.STRING:
+            good = is_text(value)
+        else:
+            good = clean(attribute, value) is not None
         return self._atom(Role.COLUMN, key, None, valid=good)
 
     def service(self, resource: Mapping[str, Any]) -> tuple[Service, int]:
@@ -245,6 +253,11 @@ _FIXED = {
     names.ERROR_TYPE: Role.ERROR_TYPE,
     names.SAMPLE_RATE: Role.SAMPLE_RATE,
 }
+
+
+def is_pseudonym(value: Any) -> bool:
+    """Whether a value has the form of `keyed_hash`'s result."""
+    return isinstance(value, bytes) and len(value) == PSEUDONYM_BYTES
 
 
 def sampled_share(share: float) -> float:

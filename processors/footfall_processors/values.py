@@ -17,6 +17,9 @@ FLOAT_MAX, FLOAT_MIN = 1e100, 1e-100
 LONGEST = 16_384
 """Characters; a longer string is not cut but dropped: a cut could split what a pattern must see."""
 
+MARGIN = 512
+"""Characters beyond `max_length` that are looked at: a pattern recognises what it must within them."""
+
 Value = str | int | float | bool | bytes
 _UNSAFE = {0: "\ufffd"} | dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
@@ -92,7 +95,20 @@ def _clean_uuid(value: Any) -> bytes | None:
         return None
 
 
+def is_text(value: Any) -> bool:
+    """Whether `clean` keeps something of a value for an attribute of type string; cheaper than asking it."""
+    return isinstance(value, str) and len(value) <= LONGEST
+
+
+def looked_at(attribute: Attribute, value: str) -> int:
+    """How many characters of a text `clean` searches: what it costs."""
+    return min(len(value), attribute.max_length + MARGIN)
+
+
 def _clean_text(attribute: Attribute, value: Any) -> str | None:
-    if not isinstance(value, str) or len(value) > LONGEST:
+    if not is_text(value):
         return None
-    return redact(safe_text(value))[: attribute.max_length]
+    cut = looked_at(attribute, value)
+    text = redact(safe_text(value[:cut]))
+    # What crosses the cut may go unrecognised; it begins within the margin, which goes with it.
+    return (text if cut == len(value) else text[:-MARGIN])[: attribute.max_length]

@@ -313,11 +313,15 @@ async def test_counts_are_the_stored_rows_and_the_counters_increments(writer, qu
 # What cannot be stored
 
 
+def poison():
+    """A batch that COPY refuses; the pipeline makes none."""
+    return batch(one_row(of=dimension("shop.visit"), note="walker\0"))
+
+
 async def test_of_a_group_only_the_request_that_postgres_refuses_is_rejected(writer, query):
-    poison = batch(one_row(of=dimension("shop.visit"), note="walker\0"))
     good = [batch(one_row()) for _ in range(4)]
     answers = await asyncio.gather(
-        *(writer.consume(each) for each in [*good[:2], poison, *good[2:]]), return_exceptions=True
+        *(writer.consume(each) for each in [*good[:2], poison(), *good[2:]]), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [
         type(None),
@@ -328,6 +332,9 @@ async def test_of_a_group_only_the_request_that_postgres_refuses_is_rejected(wri
     ]
     assert "walker" not in str(answers[2])
     assert stored(query)[:3] == (4, 4, 4)
+    assert query("SELECT signal, reason, count FROM reporting.losses") == [
+        ("traces", "refused_by_store", 1)
+    ]
 
 
 async def test_after_a_refused_request_the_writer_goes_on(writer, query):
@@ -339,7 +346,7 @@ async def test_after_a_refused_request_the_writer_goes_on(writer, query):
 
 async def test_a_refusal_is_logged_without_the_value(writer, caplog):
     with pytest.raises(Rejected):
-        await writer.consume(batch(one_row(of=dimension("shop.visit"), note="walker\0")))
+        await writer.consume(poison())
     assert "SQLSTATE 22021" in caplog.text
     assert "walker" not in caplog.text
 
@@ -1029,7 +1036,7 @@ async def test_events_are_shown_by_the_names_of_the_requirements(writer, query):
 def test_no_reporting_view_has_an_identity_column(query):
     columns = reporting_columns(query)
     assert {table for table, _, _ in columns} == {
-        "events", "usage", "latency", "active_groups", "losses", "completeness",
+        "events", "usage", "latency", "active_groups", "losses", "completeness", "housekeeping",
     }  # fmt: skip
     hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
     assert not [name for _, name, _ in columns if name in hashed or "hash" in name]

@@ -209,3 +209,39 @@ def test_other_values_cannot_be_hashed(value):
 def test_whatever_may_be_hashed_can_be_hashed(value):
     if hashable(value):
         assert len(keyed_hash(b"s" * 32, "guild_id", value)) == 16
+
+
+# Texts too long to be searched as a whole
+
+PERSONAL = {
+    "walker@example.org": "walker",
+    "+1 (555) 123-45 67": "123",
+    "4111 1111 1111 1111": "1111",
+    "192.168.17.23": "168",
+    "bearer abcdefgh12345678": "abcdefgh",
+    "https://example.org/?who=walker": "walker",
+    "<@123456789012345678>": "123456",
+}
+
+
+@PATIENT
+@given(
+    st.lists(
+        st.sampled_from([*PERSONAL, "a", "words of a note ", "-", "\u200b" * 30]), max_size=400
+    ),
+    st.integers(0, 40),
+    st.integers(1, 60),
+)
+def test_however_a_long_text_is_cut_nothing_personal_is_left_of_it(pieces, pad, length):
+    """The first cut may go through anything."""
+    text = "x" * pad + " " + " ".join(pieces)
+    kept = clean(attribute(max_length=length), text) or ""
+    assert len(kept) <= length
+    for part in PERSONAL.values():
+        assert part not in kept
+
+
+def test_of_a_long_text_its_begin_is_kept_as_of_a_short_one():
+    text = "plain words of a note " * 200
+    assert clean(attribute(max_length=280), text) == text[:280]
+    assert clean(attribute(max_length=280), text[:300]) == text[:280]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from psycopg import AsyncConnection
 
 from footfall_processors import Dimension, Point
+from footfall_processors.batch import HOUR_US
 
-HOUR_US = 3_600_000_000
 OLD_US = 7 * 24 * HOUR_US
 """A counter that started earlier than this before its point may have been counted already, and its
 state deleted since: its first value is a baseline."""

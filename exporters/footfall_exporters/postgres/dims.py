@@ -38,9 +38,10 @@ class Dimensions:
 
         Committed by itself, ahead of the batch: a dimension that nothing refers to does no harm.
         """
-        new = {fingerprint(d): d for d in set(wanted) if d not in self.ids}
-        if not new:
+        unknown = {d: fingerprint(d) for d in set(wanted) if d not in self.ids}
+        if not unknown:
             return
+        new = {key: d for d, key in unknown.items()}
         columns = sorted({c for d in new.values() for c in fields(d)})
         names = sql.SQL(", ").join(map(sql.Identifier, columns))
         types = sql.SQL(", ").join(sql.SQL("{} text").format(sql.Identifier(c)) for c in columns)
@@ -56,4 +57,5 @@ class Dimensions:
                 "SELECT fingerprint, id FROM footfall.feature_dims WHERE fingerprint = ANY(%s)",
                 [list(new)],
             )
-            self.ids.update({new[key]: number for key, number in await found.fetchall()})
+            numbers: dict[uuid.UUID, int] = dict(await found.fetchall())
+            self.ids.update({dimension: numbers[key] for dimension, key in unknown.items()})

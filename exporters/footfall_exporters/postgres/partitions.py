@@ -1,15 +1,17 @@
 """Day partitions of `feature_events`: made ahead, and dropped when expired (DESIGN, "Store"; A7).
 
 All functions take a connection in autocommit mode and hold the schema lock while they work, so that a
-column is never added between the making of a partition and its attaching.
+column is never added between the making of a partition and its attaching. A partition is detached, rolled
+up (rollups.py) and dropped: between the first two nobody can store in it any more.
 """
 
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from psycopg import AsyncConnection, errors, sql
 
+from footfall_exporters.postgres import rollups
 from footfall_exporters.postgres.migrate import LOCK
 
 PREFIX = "feature_events_"
@@ -61,7 +63,7 @@ async def expired(connection: AsyncConnection, first_kept: dt.date) -> dict[dt.d
 
 
 async def drop(connection: AsyncConnection, first_kept: dt.date) -> list[dt.date]:
-    """Detaches and drops the partitions before `first_kept`; writers and readers go on.
+    """Detaches, rolls up and drops the partitions before `first_kept`; writers and readers go on.
 
     A partition that an interrupted run left behind half detached, or detached, is dropped as well.
     """
@@ -75,8 +77,20 @@ async def drop(connection: AsyncConnection, first_kept: dt.date) -> list[dt.date
                     "ALTER TABLE footfall.feature_events DETACH PARTITION {} CONCURRENTLY"
                 ).format(name)
             )
-            await connection.execute(sql.SQL("DROP TABLE {}").format(name))
+            await _finish(connection, PREFIX + f"{day:%Y%m%d}")
     return days
+
+
+async def summarise(connection: AsyncConnection) -> int:
+    """Lets the BRIN indexes know their newest rows, as autovacuum would later; returns the ranges."""
+    found = await connection.execute(
+        "SELECT coalesce(sum(brin_summarize_new_values(i.indexrelid)), 0) FROM pg_index i"
+        " JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid"
+        " WHERE x.relam = (SELECT oid FROM pg_am WHERE amname = 'brin') AND x.relkind = 'i'"
+        " AND t.relnamespace = 'footfall'::regnamespace"
+    )
+    row = await found.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def _make(connection: AsyncConnection, day: dt.date) -> None:
@@ -114,12 +128,15 @@ async def _finish_interrupted(connection: AsyncConnection) -> None:
         [f"^{PREFIX}[0-9]{{8}}$"],
     )
     for (name,) in await loose.fetchall():
-        try:
-            await connection.execute(
-                sql.SQL("DROP TABLE {}").format(sql.Identifier("footfall", name))
-            )
-        except errors.UndefinedTable:
-            continue
+        with suppress(errors.UndefinedTable):
+            await _finish(connection, name)
+
+
+async def _finish(connection: AsyncConnection, name: str) -> None:
+    """Rolls up a detached partition and drops it, both or neither."""
+    async with connection.transaction():
+        await rollups.finish(connection, name, _day(name))
+        await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("footfall", name)))
 
 
 def _day(name: str) -> dt.date:

@@ -7,8 +7,39 @@ from psycopg import AsyncConnection, sql
 
 from footfall_exporters.postgres import partitions
 
-LEDGER_DAYS = 7
-"""How long a retry of a request is recognised."""
+LEDGER_TIME = dt.timedelta(days=7)
+"""How long a retry of a request is recognised, and a subscriber may be behind."""
+COMMIT_TIME = dt.timedelta(hours=1)
+"""A request is in the ledger earlier than its commit; both must be there to tell what a subscriber misses."""
+MISSED = "missed_by_retention"
+"""The reason of what a subscriber had not taken when it was deleted."""
+
+_POSITIONS = f"""
+    WITH gone AS (
+        DELETE FROM footfall.commits WHERE committed_at < %s
+        RETURNING position, batch_ids, count_dims, count_values
+    ), missed AS (
+        SELECT sum(
+            coalesce((SELECT sum(b.accepted) FROM footfall.ingest_batches b
+                      WHERE b.id = ANY(g.batch_ids) AND b.signal <> 'metrics'), 0)
+            + coalesce((SELECT sum(c.n) FROM unnest(g.count_dims, g.count_values) AS c (dim_id, n)
+                        JOIN footfall.feature_dims d ON d.id = c.dim_id AND d.surface <> 'footfall'), 0)
+        ) AS events
+        FROM gone g JOIN footfall.subscribers s ON s.position < g.position
+    ) INSERT INTO footfall.losses_daily AS d (day, signal, reason, count)
+    SELECT (%s AT TIME ZONE 'UTC')::date, 'subscriber', '{MISSED}', least(events, 10::numeric ^ 15)
+    FROM missed WHERE events > 0
+    ON CONFLICT (day, signal, reason) DO UPDATE
+    SET count = least(d.count + excluded.count, 10::numeric ^ 15)
+"""  # noqa: S608  # a constant
+_LEDGER = """
+    WITH gone AS (
+        DELETE FROM footfall.ingest_batches WHERE received_at < %s RETURNING received_at, signal, losses
+    ) INSERT INTO footfall.losses_daily AS d (day, signal, reason, count)
+    SELECT (received_at AT TIME ZONE 'UTC')::date, signal, key, sum(value::bigint)
+    FROM gone, jsonb_each_text(losses) GROUP BY 1, 2, 3
+    ON CONFLICT (day, signal, reason) DO UPDATE SET count = d.count + excluded.count
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +69,31 @@ async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
         return Purged(first_kept, rows)
 
 
-async def forget(connection: AsyncConnection, rollup_days: int) -> None:
-    """Deletes what has served its time: ledger rows, idle counters, old counts, positions, losses.
+async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int) -> None:
+    """Deletes what has served its time besides day partitions.
 
-    The losses of deleted ledger rows are added up per day in the same statement.
+    Args:
+        connection: In autocommit mode.
+        now: What is older than its time then goes.
+        rollup_days: How long rollups, counts and losses are kept.
+
+    Raises:
+        psycopg.Error: Postgres refused; what was done stays done.
     """
-    await connection.execute(
-        "WITH gone AS ("
-        " DELETE FROM footfall.ingest_batches"
-        " WHERE received_at < now() - make_interval(days => %s)"
-        " RETURNING received_at, signal, losses"
-        ") INSERT INTO footfall.losses_daily AS d (day, signal, reason, count)"
-        " SELECT (received_at AT TIME ZONE 'UTC')::date, signal, key, sum(value::bigint)"
-        " FROM gone, jsonb_each_text(losses) GROUP BY 1, 2, 3"
-        " ON CONFLICT (day, signal, reason) DO UPDATE SET count = d.count + excluded.count",
-        [LEDGER_DAYS],
-    )
-    for table, column, days in (
-        ("counter_series", "seen_at", LEDGER_DAYS),
-        ("commits", "committed_at", LEDGER_DAYS),
-        ("feature_counts", "hour", rollup_days),
-        ("losses_daily", "day", rollup_days),
+    ledger = now - LEDGER_TIME
+    await connection.execute(_POSITIONS, [ledger, now])
+    await connection.execute(_LEDGER, [ledger - COMMIT_TIME])
+    rollups = now - dt.timedelta(days=rollup_days)
+    for table, column, before in (
+        ("counter_series", "seen_at", ledger),
+        ("feature_counts", "hour", rollups),
+        ("latency_hourly", "hour", rollups),
+        ("groups_daily", "day", rollups),
+        ("rolled_up", "start", rollups),
+        ("dropped_days", "day", rollups),
+        ("losses_daily", "day", rollups),
+        ("parked", "parked_at", rollups),
     ):
-        await connection.execute(
-            sql.SQL("DELETE FROM footfall.{} WHERE {} < now() - make_interval(days => %s)").format(
-                sql.Identifier(table), sql.Identifier(column)
-            ),
-            [days],
-        )
+        query = sql.SQL("DELETE FROM footfall.{} WHERE {} < %s")
+        names = sql.Identifier(table), sql.Identifier(column)
+        await connection.execute(query.format(*names), [before])

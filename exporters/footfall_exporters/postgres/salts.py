@@ -44,21 +44,26 @@ async def make(connection: AsyncConnection, periods: Iterable[Period]) -> dict[P
         return {(Hash(kind), number): salt for kind, number, salt in await found.fetchall()}
 
 
-async def destroy(connection: AsyncConnection, periods: Iterable[Period]) -> int:
-    """Deletes the salts older than all of these periods, and vacuums what is left of them.
+async def destroy(connection: AsyncConnection, now_us: int) -> int:
+    """Deletes the salts of which no event is accepted any more, and vacuums what is left of them.
+
+    Those of attributes that no catalog has any more are among them: time alone decides.
+
+    Args:
+        connection: In autocommit mode.
+        now_us: The time, µs since the Unix epoch.
 
     Returns:
         How many were destroyed.
     """
-    oldest: dict[Hash, int] = {}
-    for kind, number in periods:
-        oldest[kind] = min(number, oldest.get(kind, number))
     gone = 0
-    for kind, number in sorted(oldest.items()):
-        result = await connection.execute(
-            "DELETE FROM footfall.salts WHERE kind = %s AND period < %s", [str(kind), number]
-        )
-        gone += result.rowcount
+    for kind in Hash:
+        if kind is not Hash.STATIC:
+            _, oldest = period(kind, now_us - LATE_DAYS * DAY_US)
+            result = await connection.execute(
+                "DELETE FROM footfall.salts WHERE kind = %s AND period < %s", [str(kind), oldest]
+            )
+            gone += result.rowcount
     if gone:
         await connection.execute("VACUUM footfall.salts")
     return gone

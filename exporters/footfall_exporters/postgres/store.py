@@ -1,29 +1,28 @@
 """The Postgres exporter: opens a database, stores batches in it, keeps it in shape."""
 
 import asyncio
-import datetime as dt
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import psycopg
-from psycopg import AsyncConnection
 
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres, default_directory
-from footfall_exporters.postgres import partitions, salts
+from footfall_exporters.postgres import roles, salts
+from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
 from footfall_exporters.postgres.migrate import migrate
-from footfall_exporters.postgres.retention import forget
 from footfall_exporters.postgres.schema import apply_catalog
+from footfall_exporters.postgres.spooling import Spooling
 from footfall_exporters.postgres.writer import Writer
-from footfall_processors import Batch
+from footfall_exporters.spool import Spool, SpoolConfig
+from footfall_processors import Batch, Catalog
 from footfall_processors.hashing import Period
 
-AHEAD_DAYS = 3
 MINIMUM_RETENTION = salts.LATE_DAYS + 1
 
 
@@ -35,12 +34,14 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         data_directory: Where that one keeps its data.
         retention_days: Observations older than this are dropped, a day at a time.
         rollup_retention_days: Counts and losses older than this are deleted.
+        spool: Where batches wait while the database is away; without it, senders are told to come again.
     """
 
     dsn: str | None = None
     data_directory: str | None = None
     retention_days: Annotated[int, msgspec.Meta(ge=MINIMUM_RETENTION, le=3650)] = 30
     rollup_retention_days: Annotated[int, msgspec.Meta(ge=MINIMUM_RETENTION, le=36500)] = 400
+    spool: SpoolConfig | None = None
 
     @asynccontextmanager
     async def open(self, settings: Settings) -> AsyncIterator["Store"]:
@@ -50,18 +51,31 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             EmbeddedPostgresError: the embedded Postgres could not be started.
             psycopg.Error: Postgres refused.
             SchemaConflict: the catalog does not fit the tables that are there.
+            SpoolError: the spool cannot be opened.
         """
-        with database(self) as dsn:
+        async with AsyncExitStack() as stack:
+            dsn = stack.enter_context(database(self))
             await asyncio.to_thread(prepare, dsn, settings)
             store = Store(dsn, self, settings)
             await store.maintain()
-            writing = asyncio.create_task(store.writer.run())
-            try:
-                yield store
-            finally:
-                writing.cancel()
-                with suppress(asyncio.CancelledError):
-                    await writing
+            await stack.enter_async_context(_task(store.writer.run()))
+            if self.spool is not None:
+                store.spool = await stack.enter_async_context(self.spool.open())
+                store.spooling = Spooling(store.writer, store.spool)
+                await stack.enter_async_context(_task(store.spooling.run()))
+            yield store
+
+
+@asynccontextmanager
+async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Runs beside the context, and is cancelled at its end."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 @contextmanager
@@ -80,11 +94,12 @@ def prepare(dsn: str, settings: Settings) -> None:
     migrate(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         apply_catalog(connection, settings.catalog)
+        roles.grant_writer(connection)
 
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """What one round of housekeeping did."""
+    """What `Store.maintain` did."""
 
     partitions_made: int
     partitions_dropped: int
@@ -97,6 +112,8 @@ class Store:
     Attributes:
         salts: The rotating salts in force, by period.
         writer: The one connection that stores.
+        spool: Where batches wait while Postgres is away, where there is one.
+        spooling: What moves them between the two.
     """
 
     def __init__(
@@ -106,29 +123,57 @@ class Store:
         settings: Settings,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.dsn, self._config, self._catalog, self._clock = dsn, config, settings.catalog, clock
+        self.dsn, self._config = dsn, config
+        passed = None if clock is time.time_ns else clock
+        self._keeper = Housekeeper(dsn, self._house(settings.catalog), clock, passed)
         self.salts: dict[Period, bytes] = {}
         self.writer = Writer(dsn, settings.catalog)
+        self.spool: Spool | None = None
+        self.spooling: Spooling | None = None
 
     async def consume(self, batch: Batch) -> None:
-        """See `Writer.consume`."""
-        await self.writer.consume(batch)
+        """See `Writer.consume`, and `Spooling.consume` where there is a spool."""
+        await (self.spooling or self.writer).consume(batch)
+
+    async def use(self, catalog: Catalog) -> None:
+        """Takes another catalog: adds its columns and salts, then stores what it has.
+
+        Raises:
+            SchemaConflict: it does not fit the tables that are there; the former stays in force.
+            psycopg.Error: Postgres refused; the former stays in force.
+        """
+        await asyncio.to_thread(prepare, self.dsn, Settings(catalog))
+        self._keeper.house = self._house(catalog)
+        await self.maintain()
+        self.writer.use(catalog)
+
+    def _house(self, catalog: Catalog) -> House:
+        return House(catalog, self._config.retention_days, self._config.rollup_retention_days)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether nothing can be stored now, nor kept until it can."""
+        return self.writer.away and self.spool is None
+
+    async def keep_house(self) -> list[Ran]:
+        """Does what is due, unless another collector does; `salts` are those in force afterwards.
+
+        Raises:
+            psycopg.Error: Postgres does not answer.
+        """
+        ran = await self._keeper.run_due()
+        self.salts = self._keeper.salts
+        return ran
 
     async def maintain(self) -> Maintenance:
-        """One round: partitions ahead, salts made and destroyed, what has expired dropped.
+        """What must be done before anything can be stored, and what has expired dropped.
+
+        The rest is a `Housekeeper`'s, in its rhythm. A clock that was passed stands for Postgres' as well.
 
         Raises:
             psycopg.Error: Postgres refused; what was done stays done.
         """
-        now_us = self._clock() // 1000
-        today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
-        days = [today + dt.timedelta(days=n) for n in range(-salts.LATE_DAYS, AHEAD_DAYS + 1)]
-        periods = salts.needed(self._catalog, now_us)
-        async with await AsyncConnection.connect(self.dsn, autocommit=True) as connection:
-            made = await partitions.ensure(connection, days)
-            destroyed = await salts.destroy(connection, periods)
-            self.salts = await salts.make(connection, periods)
-            first_kept = today - dt.timedelta(days=self._config.retention_days)
-            dropped = await partitions.drop(connection, first_kept)
-            await forget(connection, self._config.rollup_retention_days)
-        return Maintenance(len(made), len(dropped), destroyed)
+        made = await self._keeper.prepare()
+        ran = {run.task: run.number for run in await self._keeper.run_due({"salts", "retention"})}
+        self.salts = self._keeper.salts
+        return Maintenance(made.number, ran.get("retention", 0), ran.get("salts", 0))

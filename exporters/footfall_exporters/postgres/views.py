@@ -35,7 +35,8 @@ _VIEWS: dict[str, tuple[str, str]] = {
         """,
     ),
     "latency": (
-        "Durations per day (UTC), from stored observations",
+        "Durations per day (UTC): from stored observations while there are any, then from hourly buckets,"
+        " where a percentile is at most 2.2 % from the observation of that rank (nearest rank)",
         """
         SELECT (e.time AT TIME ZONE 'UTC')::date AS day, d.surface, d.feature, d.event, d.action,
                count(*) AS observations,
@@ -44,15 +45,36 @@ _VIEWS: dict[str, tuple[str, str]] = {
                percentile_cont(0.99) WITHIN GROUP (ORDER BY e.duration_ms) AS p99_ms
         FROM footfall.feature_events e JOIN footfall.feature_dims d ON d.id = e.dim_id
         WHERE e.duration_ms IS NOT NULL
+        AND (e.time AT TIME ZONE 'UTC')::date NOT IN (SELECT day FROM footfall.dropped_days)
         GROUP BY 1, 2, 3, 4, 5
+        UNION ALL
+        SELECT day, surface, feature, event, action, max(total)::bigint,
+               min(ms) FILTER (WHERE rank >= 0.5 * total),
+               min(ms) FILTER (WHERE rank >= 0.95 * total),
+               min(ms) FILTER (WHERE rank >= 0.99 * total)
+        FROM (
+            SELECT day, surface, feature, event, action, footfall.latency_of(bucket) AS ms,
+                   sum(sum(n)) OVER (one ORDER BY bucket) AS rank, sum(sum(n)) OVER one AS total
+            FROM (
+                SELECT day, dim_id, bucket, sum(n)::bigint AS n
+                FROM footfall.latency_hourly
+                JOIN footfall.dropped_days ON day = (hour AT TIME ZONE 'UTC')::date,
+                unnest(buckets, counts) AS b (bucket, n)
+                GROUP BY day, dim_id, bucket
+            ) AS by_dimension JOIN footfall.feature_dims d ON d.id = dim_id
+            GROUP BY day, surface, feature, event, action, bucket
+            WINDOW one AS (PARTITION BY day, surface, feature, event, action)
+        ) AS buckets GROUP BY day, surface, feature, event, action
         """,
     ),
     "active_groups": (
-        "Distinct hashed values per day (UTC); NULL where a salt was lost within its period",
+        "Distinct hashed values per day (UTC), from stored observations while there are any, then as they"
+        " were counted; NULL where a salt was lost within its period, or something came after the count",
         "{groups}",
     ),
     "losses": (
-        "What was not stored, by reason, per day of receipt (UTC); signal sdk: dropped before sending",
+        "What was not stored or not passed on, by reason and day (UTC). Signal sdk: dropped before sending;"
+        " signal subscriber: not taken by a backend",
         """
         SELECT day, signal, reason, sum(count)::bigint AS count FROM (
             SELECT (b.received_at AT TIME ZONE 'UTC')::date AS day, b.signal, l.key AS reason,
@@ -63,7 +85,18 @@ _VIEWS: dict[str, tuple[str, str]] = {
             SELECT (c.hour AT TIME ZONE 'UTC')::date, 'sdk', d.drop_reason, c.count
             FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
             WHERE d.event = 'footfall.dropped' AND d.drop_reason IS NOT NULL
+            UNION ALL
+            SELECT (parked_at AT TIME ZONE 'UTC')::date, 'subscriber', reason, events FROM footfall.parked
         ) AS every GROUP BY day, signal, reason
+        """,
+    ),
+    "housekeeping": (
+        "The tasks that keep the store in shape: their last run and their next one, by Postgres' clock",
+        """
+        SELECT task, extract(epoch FROM every)::bigint AS every_s, last_run, last_success,
+               duration_ms, next_run, outcome, outcome LIKE 'failed%' AS failing,
+               next_run < clock_timestamp() - interval '5 minutes' AS overdue
+        FROM footfall.housekeeping
         """,
     ),
     "completeness": (
@@ -91,10 +124,17 @@ _GROUPS = """
                 THEN NULL ELSE groups END AS groups
     FROM (
         SELECT (time AT TIME ZONE 'UTC')::date AS day, count(DISTINCT {column}) AS groups
-        FROM footfall.feature_events WHERE {column} IS NOT NULL GROUP BY 1
-    ) AS per_day
+        FROM footfall.feature_events WHERE {column} IS NOT NULL
+        AND (time AT TIME ZONE 'UTC')::date NOT IN (SELECT day FROM footfall.dropped_days) GROUP BY 1
+    ) AS per_day UNION ALL
 """
-_NO_GROUPS = "SELECT NULL::date AS day, NULL::text AS attribute, NULL::bigint AS groups WHERE false"
+_OLD_GROUPS = """
+    SELECT g.day, g.attribute,
+           CASE WHEN (SELECT count(*) FROM footfall.salt_log l
+                      WHERE l.kind = g.kind AND l.period = footfall.salt_period(g.kind, g.day)) > 1
+                THEN NULL ELSE g.groups END AS groups
+    FROM footfall.groups_daily g JOIN footfall.dropped_days USING (day)
+"""
 
 
 def create_views(connection: psycopg.Connection) -> None:
@@ -116,7 +156,7 @@ def create_views(connection: psycopg.Connection) -> None:
     parts = {
         "dims": _list("d", dims),
         "values": _list("e", values),
-        "groups": sql.SQL(" UNION ALL ").join(groups) if groups else sql.SQL(_NO_GROUPS),
+        "groups": sql.Composed([*groups, sql.SQL(_OLD_GROUPS)]),
     }
     for name, (comment, body) in _VIEWS.items():
         view = sql.Identifier("reporting", name)

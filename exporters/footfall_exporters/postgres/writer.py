@@ -10,9 +10,11 @@ import asyncio
 import datetime as dt
 import json
 import logging
+import time
 import traceback
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +22,7 @@ import psycopg
 from psycopg import AsyncConnection, errors, sql
 
 from footfall_exporters.contracts import Rejected, Unavailable
-from footfall_exporters.postgres import counters, partitions
+from footfall_exporters.postgres import counters, discretion, partitions, roles
 from footfall_exporters.postgres.dims import Dimensions
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
@@ -40,7 +42,7 @@ DATA_ERRORS = ("22", "23", "54")
 """SQLSTATE classes that blame the data: sending it again would fail again."""
 OPTIONS = (
     "-c synchronous_commit=on -c lock_timeout=10s -c statement_timeout=60s"
-    " -c idle_in_transaction_session_timeout=60s -c timezone=UTC"
+    f" -c idle_in_transaction_session_timeout=60s -c timezone=UTC {discretion.OPTIONS}"
 )
 
 PATIENCE: dict[str, Any] = {
@@ -50,6 +52,10 @@ PATIENCE: dict[str, Any] = {
     "tcp_user_timeout": 30_000,
 }
 """A Postgres that stops answering is given up after half a minute, not after the kernel's two hours."""
+
+
+class Away(Unavailable):
+    """Postgres does not answer, or cannot store anything now."""
 
 
 @dataclass(slots=True, eq=False)
@@ -65,20 +71,36 @@ class Writer:
         dsn: Of a database whose schema is current.
         catalog: In force.
         reconnect: Seconds to wait before the next attempt, and what senders are told to wait.
+
+    Attributes:
+        away: Whether Postgres was away at the last attempt.
+        committed: Is told of every commit: seconds, and the batches that were new.
+        failed: Is told of what could not be committed.
     """
 
     def __init__(self, dsn: str, catalog: Catalog, reconnect: float = 1.0) -> None:
         self._dsn, self._reconnect = dsn, reconnect
-        values = [c for c in columns(catalog) if c.table == EVENTS]
-        self._encoder = Encoder([c.attribute for c in values])
-        names = sql.SQL(", ").join(map(sql.Identifier, (*FIXED, *(c.name for c in values))))
-        self._copy = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)").format(
-            names
-        )
         self._dimensions = Dimensions()
         self._ids: list[int] = []
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
+        self._queue: deque[_Waiting] = deque()
+        self._filled = asyncio.Event()
         self._connection: AsyncConnection | None = None
+        self.away = False
+        self.committed: Callable[[float, Sequence[Batch]], None] | None = None
+        self.failed: Callable[[Sequence[Batch]], None] | None = None
+        self.use(catalog)
+
+    @property
+    def waiting(self) -> int:
+        """How many batches wait for the next transaction."""
+        return len(self._queue)
+
+    def use(self, catalog: Catalog) -> None:
+        """Takes another catalog, whose columns are there; the transaction under way is not touched."""
+        values = [c for c in columns(catalog) if c.table == EVENTS]
+        names = sql.SQL(", ").join(map(sql.Identifier, (*FIXED, *(c.name for c in values))))
+        copy = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)").format(names)
+        self._layout = Encoder([c.attribute for c in values]), copy
 
     async def consume(self, batch: Batch) -> None:
         """Returns when the batch is committed, or was before (a retry).
@@ -88,8 +110,16 @@ class Writer:
             Unavailable: it is not stored, or nobody can tell: send it again.
         """
         waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
-        self._queue.put_nowait(waiting)
-        await waiting.done
+        self._queue.append(waiting)
+        self._filled.set()
+        try:
+            await waiting.done
+        except (
+            asyncio.CancelledError
+        ):  # its sender has left: it must not be kept behind admission's back
+            with suppress(ValueError):
+                self._queue.remove(waiting)
+            raise
 
     async def run(self) -> None:
         """Commits groups until cancelled; what still waits then is refused."""
@@ -97,21 +127,24 @@ class Writer:
             while True:
                 await self._commit(await self._gather())
         finally:
-            while not self._queue.empty():
-                _fail(self._queue.get_nowait(), Unavailable("shutting down"))
+            while self._queue:
+                _fail(self._queue.popleft(), Unavailable("shutting down"))
             if self._connection is not None:
                 await self._connection.close()
 
     async def _gather(self) -> list[_Waiting]:
-        group = [await self._queue.get()]
+        while not self._queue:
+            self._filled.clear()
+            await self._filled.wait()
+        group = [self._queue.popleft()]
         rows = group[0].batch.size
         turns = 0
         while rows < GROUP_ROWS and turns < TURNS:
-            if self._queue.empty():
+            if not self._queue:
                 await asyncio.sleep(0)
                 turns += 1
             else:
-                group.append(self._queue.get_nowait())
+                group.append(self._queue.popleft())
                 rows += group[-1].batch.size
                 turns = 0
         return group
@@ -120,6 +153,7 @@ class Writer:
         """Commits a group and answers everyone in it."""
         try:
             await self._store([waiting.batch for waiting in group])
+            self.away = False
         except asyncio.CancelledError:
             for waiting in group:
                 _fail(waiting, Unavailable("shutting down"))
@@ -130,7 +164,12 @@ class Writer:
                 await self._one_by_one(group)
                 return
             log.error("commit refused: %s", _describe(error))
-            failure = Rejected("the store refuses this data") if blames_data else self._away()
+            if self.failed is not None:
+                self.failed([waiting.batch for waiting in group])
+            self.away = not blames_data
+            failure: Exception = self._away()
+            if blames_data and await self._refused(group[0].batch):
+                failure = Rejected("the store refuses this data")
             for waiting in group:
                 _fail(waiting, failure)
         except Exception as error:  # a fault of ours must not end the loop, nor lose what was sent
@@ -141,11 +180,26 @@ class Writer:
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("commit failed: %s\n%s", type(error).__name__, where)
             for waiting in group:
-                _fail(waiting, self._away())
+                _fail(waiting, Unavailable("the store has failed", self._reconnect))
         else:
             for waiting in group:
                 if not waiting.done.done():
                     waiting.done.set_result(None)
+
+    async def _refused(self, batch: Batch) -> bool:
+        """Enters a batch that can never be stored among the losses; whether that was possible."""
+        number = sum(batch.counts.values()) + len(batch.points)
+        try:
+            connection = await self._connected()
+            await connection.execute(
+                "INSERT INTO footfall.losses_daily AS d VALUES"
+                " ((now() AT TIME ZONE 'UTC')::date, %s, %s, %s) ON CONFLICT (day, signal, reason)"
+                " DO UPDATE SET count = d.count + excluded.count",
+                [batch.signal, Loss.REFUSED_BY_STORE, number],
+            )
+        except psycopg.Error:
+            return False
+        return True
 
     async def _one_by_one(self, group: Sequence[_Waiting]) -> None:
         """Commits each by itself, so that only the one at fault is refused."""
@@ -168,33 +222,39 @@ class Writer:
         wanted = {dimension for b in batches for _, dimension in b.counts}
         wanted.update(point.dimension for b in batches for point in b.points)
         await self._dimensions.resolve(connection, wanted)
-        distinct = {batch.digest: batch for batch in reversed(batches)}
+        distinct: dict[bytes, Batch] = {}
+        for batch in batches:
+            distinct.setdefault(batch.digest, batch)
         numbered = {await self._next_id(connection): batch for batch in distinct.values()}
+        encoder, copy_statement = self._layout
         encoded = {
-            number: list(self._encoder.encode(batch, number, self._dimensions.ids))
+            number: list(encoder.encode(batch, number, self._dimensions.ids))
             for number, batch in numbered.items()
         }
+        begun = time.perf_counter()
         async with connection.transaction():
             new = await self._enter(connection, numbered)
             if not new:
                 return
             rows = [row for number in new for row in encoded[number]]
             if rows:
-                async with connection.cursor() as cursor, cursor.copy(self._copy) as copy:
+                async with connection.cursor() as cursor, cursor.copy(copy_statement) as copy:
                     await copy.write(b"".join((HEADER, *rows, TRAILER)))
-            counts = Counter[tuple[int, Dimension]]()
+            counts, beyond = Counter[tuple[int, Dimension]](), Counter[tuple[int, Dimension]]()
             for number in new:
-                counts.update(numbered[number].counts)
+                batch = numbered[number]
+                counts.update(batch.counts)
+                if sum(batch.counts.values()) != batch.size:
+                    beyond.update(batch.beyond_rows())
             points = {n: numbered[n].points for n in new if numbered[n].points}
             if points:
-                counts.update(await self._count(connection, points))
+                increments = await self._count(connection, points)
+                counts.update(increments)
+                beyond.update(increments)
             await self._add_counts(connection, counts)
-            await connection.execute(
-                "WITH next AS (UPDATE footfall.commit_clock SET position = position + 1"
-                " RETURNING position) INSERT INTO footfall.commits (position, batch_ids)"
-                " SELECT position, %s FROM next",
-                [new],
-            )
+            await self._take_position(connection, {n: numbered[n] for n in new}, beyond)
+        if self.committed is not None:
+            self.committed(time.perf_counter() - begun, [numbered[n] for n in new])
 
     async def _enter(self, connection: AsyncConnection, batches: dict[int, Batch]) -> list[int]:
         """Enters requests in the ledger; returns the ids of those that were not there, in order."""
@@ -229,10 +289,7 @@ class Writer:
         self, connection: AsyncConnection, counts: Counter[tuple[int, Dimension]]
     ) -> None:
         """Upserts last and in key order: collectors that overlap wait for each other, never in a ring."""
-        ids = self._dimensions.ids
-        ordered = sorted(
-            (hour // 1_000_000, ids[d], min(n, MOST)) for (hour, d), n in counts.items() if n
-        )
+        ordered = self._by_key(counts)
         if ordered:
             await connection.execute(
                 "INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)"
@@ -243,6 +300,36 @@ class Writer:
                 " SET count = least(c.count + excluded.count, %s)",
                 [*map(_array, zip(*ordered, strict=True)), MOST],
             )
+
+    def _by_key(self, counts: Counter[tuple[int, Dimension]]) -> list[tuple[int, int, int]]:
+        """(hour in seconds since the Unix epoch, dimension's id, number), sorted, each key once."""
+        merged = Counter[tuple[int, int]]()
+        for (hour, dimension), number in counts.items():
+            merged[hour // 1_000_000, self._dimensions.ids[dimension]] += number
+        return sorted((hour, dim, min(n, MOST)) for (hour, dim), n in merged.items() if n)
+
+    async def _take_position(
+        self,
+        connection: AsyncConnection,
+        batches: Mapping[int, Batch],
+        beyond: Counter[tuple[int, Dimension]],
+    ) -> None:
+        """The last statement before COMMIT: what subscribers follow, gapless and in commit order."""
+        times = [t for b in batches.values() for rows in b.rows for t in _ends(rows.times)]
+        increments = self._by_key(beyond)
+        hours, dims, numbers = zip(*increments, strict=True) if increments else ((), (), ())
+        await connection.execute(
+            "WITH next AS (UPDATE footfall.commit_clock SET position = position + 1"
+            " RETURNING position) INSERT INTO footfall.commits"
+            " (position, batch_ids, first_time, last_time, count_hours, count_dims, count_values)"
+            " SELECT position, %s, to_timestamp(%s), to_timestamp(%s), %s, %s, %s FROM next",
+            [
+                _array(list(batches)),
+                min(times) // 1_000_000 if times else None,
+                max(times) // 1_000_000 + 1 if times else None,
+                *map(_array, (hours, dims, numbers)),
+            ],
+        )
 
     async def _next_id(self, connection: AsyncConnection) -> int:
         if not self._ids:
@@ -261,18 +348,33 @@ class Writer:
 
     async def _connected(self) -> AsyncConnection:
         if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = await AsyncConnection.connect(
-                self._dsn, autocommit=True, options=OPTIONS, **PATIENCE
-            )
+            self._connection = await self._connect()
         return self._connection
 
-    def _away(self) -> Unavailable:
-        return Unavailable("the store is not available", self._reconnect)
+    async def _connect(self) -> AsyncConnection:
+        """A connection of which the server logs nothing, with the rights of a writer only."""
+        connection = await AsyncConnection.connect(
+            self._dsn, autocommit=True, options=OPTIONS, **PATIENCE
+        )
+        try:
+            await discretion.quiet(connection)  # which the writer may not
+            await roles.become_writer(connection)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    def _away(self) -> "Away":
+        return Away("the store is not available", self._reconnect)
 
 
 def _array(numbers: Sequence[int]) -> str:
     """Postgres' text form of an array; psycopg's adapter looks at every element by itself."""
     return "{" + ",".join(map(str, numbers)) + "}"
+
+
+def _ends(times: Sequence[int]) -> tuple[int, int]:
+    return min(times), max(times)
 
 
 def _fail(waiting: _Waiting, error: Exception) -> None:

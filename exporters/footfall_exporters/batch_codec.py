@@ -1,0 +1,108 @@
+"""A `Batch` as bytes and back, for the time it waits on disk (MessagePack)."""
+
+from typing import Any
+
+import msgspec
+
+from footfall_processors import Batch, Dimension, Loss, Point, Rows
+from footfall_processors.batch import Shape
+
+VERSION = 1
+"""Of the layout; a spool that another version wrote is read by that version."""
+Fields = tuple[
+    str, str, str, str, str, str | None, str | None, str | None, str | None,
+    tuple[tuple[str, str], ...],
+]  # fmt: skip
+
+
+class _Stored(msgspec.Struct, array_like=True, frozen=True):
+    version: int
+    digest: bytes
+    signal: str
+    dimensions: list[Fields]
+    shapes: list[tuple[int, float, tuple[str, ...]]]
+    rows: list[tuple[list[int], list[int | None], list[int], list[list[Any]]]]
+    counts: list[tuple[int, int, int]]
+    points: list[tuple[bytes, bytes, int, int, int, int]]
+    losses: dict[str, int]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Stored)
+
+
+def encode(batch: Batch) -> bytes:
+    """A batch as bytes."""
+    shapes = {shape: n for n, shape in enumerate({s: 0 for r in batch.rows for s in r.shapes})}
+    used = [s.dimension for s in shapes] + [d for _, d in batch.counts]
+    used += [point.dimension for point in batch.points]
+    dimensions = {dimension: n for n, dimension in enumerate(dict.fromkeys(used))}
+    return _encoder.encode(
+        _Stored(
+            version=VERSION,
+            digest=batch.digest,
+            signal=batch.signal,
+            dimensions=[_fields(dimension) for dimension in dimensions],
+            shapes=[(dimensions[s.dimension], s.sample_rate, s.columns) for s in shapes],
+            rows=[
+                (
+                    list(r.times),
+                    list(r.durations),
+                    [shapes[s] for s in r.shapes],
+                    list(map(list, r.values)),
+                )
+                for r in batch.rows
+            ],
+            counts=[(hour, dimensions[d], n) for (hour, d), n in batch.counts.items()],
+            points=[
+                (p.stream, p.series, dimensions[p.dimension], p.start_us, p.time_us, p.value)
+                for p in batch.points
+            ],
+            losses={str(reason): n for reason, n in batch.losses.items()},
+        )
+    )
+
+
+class Decoder:
+    """Reads batches; equal dimensions of all of them are one object, as the policy makes them."""
+
+    def __init__(self) -> None:
+        self._dimensions: dict[Fields, Dimension] = {}
+
+    def decode(self, data: bytes) -> Batch:
+        """The batch that was encoded.
+
+        Raises:
+            msgspec.DecodeError: these are not the bytes of one.
+        """
+        stored = _decoder.decode(data)
+        if stored.version != VERSION:
+            raise msgspec.DecodeError(f"layout {stored.version}, not {VERSION}")
+        dimensions = [self._dimension(fields) for fields in stored.dimensions]
+        shapes = [Shape(dimensions[d], rate, columns) for d, rate, columns in stored.shapes]
+        return Batch(
+            digest=stored.digest,
+            signal=stored.signal,
+            rows=[
+                Rows(times, durations, [shapes[n] for n in numbers], values)
+                for times, durations, numbers, values in stored.rows
+            ],
+            counts={(hour, dimensions[d]): n for hour, d, n in stored.counts},
+            points=[
+                Point(stream, series, dimensions[d], start, time, value)
+                for stream, series, d, start, time, value in stored.points
+            ],
+            losses={Loss(reason): n for reason, n in stored.losses.items()},
+        )
+
+    def _dimension(self, fields: Fields) -> Dimension:
+        if fields not in self._dimensions:
+            self._dimensions[fields] = Dimension(*fields)
+        return self._dimensions[fields]
+
+
+def _fields(d: Dimension) -> Fields:
+    return (
+        d.event, d.surface, d.feature, d.action, d.status, d.error_type,
+        d.service, d.service_version, d.environment, d.enums,
+    )  # fmt: skip

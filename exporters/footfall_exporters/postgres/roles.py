@@ -1,0 +1,78 @@
+"""Least privilege: what each role of the database may do (issue 4, part 5).
+
+| role | what it may do |
+|---|---|
+| the owner (the DSN's user) | everything in this database: migrations, housekeeping, subscribers |
+| `footfall_writer` | what storing a request needs: it deletes nothing, reads no observation, no salt |
+| `footfall_reader` | reads the views of `reporting` (views.py) |
+
+The roles are made by migrations 0001 and 0003, or by an administrator where the owner may not make roles.
+"""
+
+import psycopg
+from psycopg import AsyncConnection, sql
+
+from footfall_exporters.postgres.migrate import LOCK
+
+WRITER = "footfall_writer"
+"""The role that the ingest connection takes on."""
+
+_GRANTS = (
+    "USAGE ON SCHEMA footfall",
+    "USAGE ON SEQUENCE footfall.batch_ids",
+    # A COPY through the parent needs no right to a partition, whenever that was made.
+    "INSERT ON footfall.feature_events",
+    "SELECT, INSERT ON footfall.feature_dims",
+    "SELECT, INSERT, UPDATE (count) ON footfall.feature_counts",
+    "SELECT, INSERT, UPDATE (losses) ON footfall.ingest_batches",
+    "SELECT, INSERT, UPDATE (value, seen_at) ON footfall.counter_series",
+    "SELECT, INSERT, UPDATE (count) ON footfall.losses_daily",
+    "SELECT, UPDATE (position) ON footfall.commit_clock",
+    "INSERT ON footfall.commits",
+)
+"""What writer.py, dims.py and counters.py do."""
+
+_MEMBER = (
+    "CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END"
+)
+
+
+def grant_writer(connection: psycopg.Connection) -> bool:
+    """Lets WRITER do what it needs, and takes back all else; whether that role exists.
+
+    Args:
+        connection: The owner's, in autocommit mode.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [WRITER]).fetchone()
+    if found is None:
+        return False
+    role = sql.Identifier(WRITER)
+    with connection.transaction():
+        # Two that change a table's rights at the same time would fail.
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        for kind in ("TABLES", "SEQUENCES"):
+            connection.execute(
+                sql.SQL("REVOKE ALL ON ALL {} IN SCHEMA footfall FROM {}").format(
+                    sql.SQL(kind), role
+                )
+            )
+        for grant in _GRANTS:
+            connection.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(grant), role))
+    return True
+
+
+async def become_writer(connection: AsyncConnection) -> bool:
+    """Takes on WRITER where the login role may; whether it did.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    found = await connection.execute(
+        f"SELECT set_config('role', rolname, false) FROM pg_roles"  # noqa: S608  # a constant
+        f" WHERE rolname = %s AND pg_has_role(session_user, oid, {_MEMBER})",
+        [WRITER],
+    )
+    return await found.fetchone() is not None

@@ -1,0 +1,112 @@
+"""The writer with a spool behind it: what Postgres cannot take now waits on disk and is stored later.
+
+consume ── writer ── Postgres
+└─ away ── spool (fsync) ─┐
+writer ── drain ───────┘
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+import msgspec
+
+from footfall_exporters.batch_codec import Decoder
+from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.postgres.writer import Away, Writer
+from footfall_exporters.spool import Spool
+from footfall_processors import Batch
+
+log = logging.getLogger("footfall.spool")
+CHUNK = 4 * 2**20
+"""Bytes that are read and stored together."""
+
+
+class Spooling:
+    """Stores batches, or keeps them until they can be stored.
+
+    Args:
+        writer: Its `run` must be running.
+        spool: Open.
+        retry: Seconds between two attempts while Postgres is away.
+
+    Attributes:
+        away: Whether Postgres was away at the last attempt; batches go to the spool then.
+    """
+
+    def __init__(self, writer: Writer, spool: Spool, retry: float = 1.0) -> None:
+        self._writer, self._spool, self._retry = writer, spool, retry
+        self._decoder = Decoder()
+        self._filled = asyncio.Event()
+        self._filled.set()  # what was left from before
+        self.away = False
+
+    async def consume(self, batch: Batch) -> None:
+        """Returns when the batch is committed, or on the disk.
+
+        Raises:
+            Rejected: Postgres refuses its data whatever is done.
+            Unavailable: Postgres is away, and the spool has no room.
+        """
+        if not self.away:
+            try:
+                await self._writer.consume(batch)
+            except Away:
+                if not self.away:
+                    log.warning("Postgres is away: requests wait in the spool")
+                self.away = True
+                self._filled.set()
+            else:
+                return
+        await self._spool.put(batch)
+        self._filled.set()
+
+    async def run(self) -> None:
+        """Stores what waits in the spool whenever Postgres is there; until cancelled."""
+        while True:
+            await self._filled.wait()
+            try:
+                left = await self._drain()
+            except Unavailable:
+                left = True
+            if left:
+                await asyncio.sleep(self._retry)
+                if not self._spool.batches:
+                    self.away = False  # nothing to try it with: the next request shows
+            else:
+                self._filled.clear()
+
+    async def _drain(self) -> bool:
+        """Stores all that waits, in order; whether something had to stay."""
+        position, stayed, stored = 0, False, 0
+        while entries := await self._spool.first(CHUNK, position):
+            position = entries[-1][0]
+            results = await self._store([body for _, body in entries])
+            gone = [at for (at, _), kept in zip(entries, results, strict=True) if not kept]
+            if gone:
+                await self._spool.remove(gone)
+                stored += len(gone)
+            if any(isinstance(kept, Away) for kept in results):
+                return True
+            self.away = False
+            stayed = stayed or len(gone) < len(entries)
+        if stored:
+            log.warning("the spool is drained: %d requests are stored", stored)
+        await self._spool.refresh()
+        return stayed or self.away
+
+    async def _store(self, bodies: Sequence[bytes]) -> list[Exception | None]:
+        """Why each of these has to stay; None for what is stored, or refused (and counted) for good."""
+        return await asyncio.gather(*map(self._store_one, bodies))
+
+    async def _store_one(self, body: bytes) -> Exception | None:
+        try:
+            await self._writer.consume(self._decoder.decode(body))
+        except Rejected:
+            return None
+        except msgspec.DecodeError as error:
+            log.error("the spool holds what cannot be read: %s", error)
+            return error
+        except Unavailable as error:
+            return error
+        return None

@@ -1,0 +1,165 @@
+"""The tasks of housekeeping: what each does, and how often; docs/housekeeping.md says what for."""
+
+import datetime as dt
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from psycopg import AsyncConnection
+
+from footfall_exporters.postgres import partitions, retention, rollups, salts, stuck
+from footfall_processors import Catalog
+from footfall_processors.hashing import Period
+
+log = logging.getLogger("footfall.housekeeping")
+AHEAD_DAYS = 3
+"""So many days a collector can be without housekeeping."""
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The time, twice: a clock that is set wrong must destroy nothing.
+
+    Attributes:
+        database: By Postgres.
+        collector: By this machine.
+    """
+
+    database: dt.datetime
+    collector: dt.datetime
+
+    @property
+    def earlier(self) -> dt.datetime:
+        """What has expired by this has by both."""
+        return min(self.database, self.collector)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a task has done.
+
+    Attributes:
+        number: Of things made or destroyed.
+        outcome: A few words.
+        more: Whether some is left, to be done at the next look.
+    """
+
+    number: int
+    outcome: str
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What is kept.
+
+    Attributes:
+        catalog: In force.
+        retention_days: Observations older than this are dropped, a day at a time.
+        rollup_retention_days: Rollups, counts and losses older than this are deleted.
+    """
+
+    catalog: Catalog
+    retention_days: int
+    rollup_retention_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to be done every so many seconds."""
+
+    name: str
+    every: float
+    work: Callable[[AsyncConnection, House, Now], Awaitable[Done]]
+
+
+async def make_partitions(connection: AsyncConnection, _: House, now: Now) -> Done:
+    """The days on which something accepted now, or soon, can fall; see `partitions.ensure`."""
+    days: set[dt.date] = set()
+    for clock in (now.database, now.collector):
+        days |= {
+            clock.date() + dt.timedelta(days=n) for n in range(-salts.LATE_DAYS, AHEAD_DAYS + 1)
+        }
+    made = len(await partitions.ensure(connection, days))
+    return Done(made, f"{_some(made, 'day')} made")
+
+
+async def _salts(connection: AsyncConnection, house: House, now: Now) -> Done:
+    await make_salts(connection, house, now)
+    gone = await salts.destroy(connection, _microseconds(now.earlier))
+    return Done(gone, f"{_some(gone, 'salt')} destroyed")
+
+
+async def make_salts(connection: AsyncConnection, house: House, now: Now) -> dict[Period, bytes]:
+    """The salts that are needed by either clock, with all others that are in force; see `salts.make`."""
+    clocks = {now.database, now.collector}
+    needed = [salts.needed(house.catalog, _microseconds(clock)) for clock in clocks]
+    return await salts.make(connection, set().union(*needed))
+
+
+async def _stuck(connection: AsyncConnection, _: House, __: Now) -> Done:
+    ended = await stuck.end_stuck(connection)
+    if ended:
+        log.warning(
+            "%d writers stopped in a transaction and held up others; they were ended", ended
+        )
+    return Done(ended, f"{_some(ended, 'writer')} ended")
+
+
+async def _latency(connection: AsyncConnection, _: House, now: Now) -> Done:
+    done = await rollups.roll_up_latency(connection, now.earlier)
+    return Done(done.number, f"{_some(done.number, 'hour')} rolled up", done.more)
+
+
+async def _groups(connection: AsyncConnection, _: House, now: Now) -> Done:
+    done = await rollups.roll_up_groups(connection, now.earlier)
+    return Done(done.number, f"{_some(done.number, 'day')} rolled up", done.more)
+
+
+async def _retention(connection: AsyncConnection, house: House, now: Now) -> Done:
+    first_kept = now.earlier.date() - dt.timedelta(days=house.retention_days)
+    dropped = len(await partitions.drop(connection, first_kept))
+    await retention.forget(connection, now.earlier, house.rollup_retention_days)
+    return Done(dropped, f"{_some(dropped, 'day')} dropped")
+
+
+async def _subscribers(connection: AsyncConnection, _: House, __: Now) -> Done:
+    found = await connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE s.position < k.position),"
+        " count(*) FILTER (WHERE s.position + 1 < coalesce("
+        "     (SELECT min(position) FROM footfall.commits), k.position + 1))"
+        " FROM footfall.subscribers s, footfall.commit_clock k"
+    )
+    every, behind, missing = await found.fetchone() or (0, 0, 0)
+    if missing:
+        log.warning("%d subscribers are so far behind that commits were deleted before", missing)
+    return Done(
+        missing, f"{_some(every, 'subscriber')}, {behind} behind, {missing} behind what is kept"
+    )
+
+
+async def _brin(connection: AsyncConnection, _: House, __: Now) -> Done:
+    ranges = await partitions.summarise(connection)
+    return Done(ranges, f"{_some(ranges, 'range')} summarised")
+
+
+TASKS: Sequence[Task] = (
+    Task("writers", 15.0, _stuck),
+    Task("partitions", 3600.0, make_partitions),
+    Task("salts", 3600.0, _salts),
+    Task("subscribers", 300.0, _subscribers),
+    Task("brin", 600.0, _brin),
+    Task("latency", 3600.0, _latency),
+    Task("groups", 6 * 3600.0, _groups),
+    Task("retention", 3600.0, _retention),
+)
+"""What is urgent comes first; what is dropped has been rolled up before."""
+NAMES: Sequence[str] = tuple(task.name for task in TASKS)
+
+
+def _some(number: int, thing: str) -> str:
+    return f"{number} {thing}" if number == 1 else f"{number} {thing}s"
+
+
+def _microseconds(moment: dt.datetime) -> int:
+    return round(moment.timestamp() * 1e6)

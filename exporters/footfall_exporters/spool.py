@@ -1,0 +1,221 @@
+"""Where cleaned batches wait on disk while the store is away: SQLite, bounded, in order, each once.
+
+A batch is in the file, and the file on the disk (fsync), when `put` returns; several that wait share one
+transaction. Worker processes share the file. Each batch carries its digest, so that storing it twice, after
+a crash between the two, is recognised by the ledger.
+"""
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from footfall_exporters.batch_codec import encode
+from footfall_exporters.contracts import Unavailable
+from footfall_processors import Batch
+
+T = TypeVar("T")
+log = logging.getLogger("footfall.spool")
+FILE = "spool.sqlite"
+PAGE = 4096
+LOCKED_S = 10.0
+"""How long to wait for another worker's transaction."""
+RETRY_AFTER = 5.0
+_PRAGMAS = (
+    f"PRAGMA page_size = {PAGE}",
+    "PRAGMA auto_vacuum = INCREMENTAL",
+    # A rollback journal, kept: what is taken out needs no room that a full disk would have to find.
+    "PRAGMA journal_mode = PERSIST",
+    "PRAGMA synchronous = FULL",  # fsync at every commit
+)
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS batches"
+    " (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL)"
+)
+
+
+class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Where batches wait, and how many.
+
+    Attributes:
+        directory: Of the file; made when it is missing, readable by its owner alone.
+        max_mib: How large the file may become.
+    """
+
+    directory: str
+    max_mib: Annotated[int, msgspec.Meta(ge=1, le=2**20)] = 256
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator["Spool"]:
+        """The spool; what was left in it before is still there.
+
+        Raises:
+            SpoolError: the file cannot be opened.
+        """
+        spool = Spool(self)
+        try:
+            await spool.refresh()
+        except Unavailable:
+            raise SpoolError(
+                f"the spool in {self.directory} cannot be opened: may this user write there, and is"
+                " there room? Another directory can be set as exporters.postgres.spool.directory"
+            ) from None
+        try:
+            yield spool
+        finally:
+            await spool.close()
+
+
+class SpoolError(Exception):
+    """The spool cannot be opened; the message is one line that says what to do."""
+
+
+class Spool:
+    """Batches on disk.
+
+    Attributes:
+        batches: How many waited when it was last looked at.
+        bytes: Their size then.
+        limit: Bytes that the file may have.
+    """
+
+    def __init__(self, config: SpoolConfig) -> None:
+        self._config = config
+        self.limit = config.max_mib * 2**20
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, "spool")
+        self._waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+        self.batches = self.bytes = 0
+
+    async def put(self, batch: Batch) -> None:
+        """Returns when the batch is on the disk, or was already.
+
+        Raises:
+            Unavailable: there is no room, or the disk fails.
+        """
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((batch.digest, encode(batch), done))
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write())
+        await done
+
+    async def first(self, most_bytes: int, after: int = 0) -> list[tuple[int, bytes]]:
+        """The oldest batches behind `after` as (position, encoded), at least one where there is one.
+
+        Raises:
+            Unavailable: the disk fails.
+        """
+
+        def read(connection: sqlite3.Connection) -> list[tuple[int, bytes]]:
+            found: list[tuple[int, bytes]] = []
+            size = 0
+            query = "SELECT id, body FROM batches WHERE id > ? ORDER BY id"
+            for position, body in connection.execute(query, [after]):
+                size += len(body)
+                if found and size > most_bytes:
+                    break
+                found.append((position, body))
+            return found
+
+        return await self._run(read)
+
+    async def remove(self, positions: Sequence[int]) -> None:
+        """Forgets batches that are stored elsewhere by now.
+
+        Raises:
+            Unavailable: the disk fails.
+        """
+
+        def delete(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany(
+                    "DELETE FROM batches WHERE id = ?", [(p,) for p in positions]
+                )
+            if connection.execute("SELECT NOT EXISTS (SELECT 1 FROM batches)").fetchone() == (1,):
+                connection.executescript("PRAGMA incremental_vacuum")  # execute() frees one page
+
+        await self._run(delete)
+        await self.refresh()
+
+    async def refresh(self) -> None:
+        """Looks how much waits.
+
+        Raises:
+            Unavailable: the disk fails.
+        """
+        query = "SELECT count(*), coalesce(sum(length(body)), 0) FROM batches"
+        self.batches, self.bytes = await self._run(lambda c: c.execute(query).fetchone())
+
+    async def close(self) -> None:
+        """Finishes what is being written, and closes the file."""
+        if self._writing is not None:
+            await self._writing
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown()
+
+    async def _write(self) -> None:
+        """Writes what waits, and what comes meanwhile: a transaction for all that wait."""
+        while self._waiting:
+            group, self._waiting = self._waiting, []
+            failure = await self._insert([(digest, body) for digest, body, _ in group])
+            for _, _, done in group:
+                if not done.done():
+                    done.set_exception(failure) if failure else done.set_result(None)
+
+    async def _insert(self, entries: Sequence[tuple[bytes, bytes]]) -> Unavailable | None:
+        def insert(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO batches (digest, body) VALUES (?, ?)", entries
+                )
+
+        try:
+            await self._run(insert)
+        except Unavailable as error:
+            return error
+        self.batches += len(entries)
+        self.bytes += sum(len(body) for _, body in entries)
+        return None
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Does something with the file, in its thread."""
+
+        def run() -> T:
+            try:
+                return work(self._connected())
+            except (sqlite3.Error, OSError) as error:
+                log.error("the spool fails: %s", _describe(error))
+                self._disconnect()
+                raise Unavailable("the store is away and its spool is full", RETRY_AFTER) from None
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+    def _connected(self) -> sqlite3.Connection:
+        if self._connection is None:
+            directory = Path(self._config.directory)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path = directory / FILE
+            os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._connection = sqlite3.connect(path, timeout=LOCKED_S, check_same_thread=False)
+            for statement in (*_PRAGMAS, _TABLE):
+                self._connection.execute(statement).fetchall()
+            self._connection.execute(f"PRAGMA max_page_count = {self.limit // PAGE}")
+        return self._connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _describe(error: sqlite3.Error | OSError) -> str:
+    """What SQLite or the system says; neither quotes values."""
+    return str(error) if isinstance(error, sqlite3.Error) else error.strerror or "unknown"

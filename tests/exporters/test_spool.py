@@ -1,0 +1,233 @@
+"""The spool on real files: what `put` has returned for is there after anything, in order, once."""
+
+import asyncio
+import resource
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from footfall_exporters.batch_codec import Decoder, encode
+from footfall_exporters.contracts import Unavailable
+from footfall_exporters.spool import SpoolConfig, SpoolError
+from footfall_processors import Batch, Dimension, Loss, Point, Rows
+from footfall_processors.batch import Shape
+
+MIB = 2**20
+
+
+def dimension(**changed):
+    fields = {
+        "event": "shop.sold", "surface": "web", "feature": "shop", "action": "success",
+        "status": "ok", "error_type": None, "service": "till", "service_version": None,
+        "environment": None, "enums": (("size", "large"),),
+    }  # fmt: skip
+    return Dimension(**{**fields, **changed})
+
+
+def batch(number=0, size=2):
+    dim = dimension()
+    shape = Shape(dim, 0.5, ("guild_id", "note", "price", "fast"))
+    values = [[b"\x00" * 16] * size, ["text"] * size, [2**60] * size, [True] * size]
+    return Batch(
+        digest=number.to_bytes(16, "big"),
+        signal="traces",
+        rows=[Rows([1_000_000] * size, [5, *[None] * (size - 1)], [shape] * size, values)],
+        counts={(0, dim): size, (3_600_000_000, dimension(action="invoke")): 7},
+        points=[Point(b"s" * 16, b"t" * 16, dim, 1, 2, 3)],
+        losses={Loss.ENUM_VALUE: 2},
+    )
+
+
+def plain(found):
+    """A batch as plain values; dimensions have no equality of their own."""
+
+    def dim(d):
+        return tuple(getattr(d, name) for name in Dimension.__slots__)
+
+    return (
+        found.digest,
+        found.signal,
+        [
+            (
+                list(r.times),
+                list(r.durations),
+                [(dim(s.dimension), s.sample_rate, s.columns) for s in r.shapes],
+                [list(column) for column in r.values],
+            )
+            for r in found.rows
+        ],
+        {(hour, dim(d)): n for (hour, d), n in found.counts.items()},
+        [
+            (p.stream, p.series, dim(p.dimension), p.start_us, p.time_us, p.value)
+            for p in found.points
+        ],
+        dict(found.losses),
+    )
+
+
+values = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.text(),
+    st.floats(allow_nan=False), st.binary(min_size=16, max_size=16),
+)  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**53), st.none() | st.integers(0, 2**31 - 1), values)))
+def test_a_batch_is_the_same_after_being_bytes(rows):
+    times, durations, column = map(list, zip(*rows, strict=True)) if rows else ([], [], [])
+    shapes = [Shape(dimension(), 1.0, ("a",))] * len(rows)
+    written = Batch(
+        digest=b"d" * 16, signal="logs", rows=[Rows(times, durations, shapes, [column])]
+    )
+    assert plain(Decoder().decode(encode(written))) == plain(written)
+
+
+def test_equal_dimensions_of_several_batches_are_one_object():
+    decoder = Decoder()
+    first, second = (decoder.decode(encode(batch(number))) for number in range(2))
+    assert {id(d) for _, d in first.counts} == {id(d) for _, d in second.counts}
+    assert plain(first) == plain(batch(0))
+
+
+async def test_batches_come_out_in_the_order_in_which_they_were_put(tmp_path):
+    async with SpoolConfig(directory=str(tmp_path)).open() as spool:
+        for number in range(5):
+            await spool.put(batch(number))
+        assert spool.batches == 5
+    async with SpoolConfig(directory=str(tmp_path)).open() as spool:
+        assert spool.batches == 5
+        entries = await spool.first(MIB)
+        decoded = [Decoder().decode(body) for _, body in entries]
+        assert list(map(plain, decoded)) == [plain(batch(number)) for number in range(5)]
+        await spool.remove([position for position, _ in entries[:2]])
+        left = [Decoder().decode(body).digest for _, body in await spool.first(MIB)]
+        assert left == [number.to_bytes(16, "big") for number in (2, 3, 4)]
+
+
+async def test_a_batch_that_is_put_twice_waits_once(tmp_path):
+    async with SpoolConfig(directory=str(tmp_path)).open() as spool:
+        await asyncio.gather(*(spool.put(batch(number % 3)) for number in range(30)))
+        assert len(await spool.first(MIB)) == 3
+
+
+async def test_a_reading_is_bounded_and_goes_on_where_it_ended(tmp_path):
+    async with SpoolConfig(directory=str(tmp_path)).open() as spool:
+        for number in range(4):
+            await spool.put(batch(number))
+        (one,) = await spool.first(1)
+        (two,) = await spool.first(1, after=one[0])
+        assert one[0] < two[0]
+
+
+async def test_the_files_are_for_their_owner_alone(tmp_path):
+    directory = tmp_path / "new"
+    async with SpoolConfig(directory=str(directory)).open() as spool:
+        await spool.put(batch())
+        modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in directory.iterdir()}
+    assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    assert set(modes.values()) == {0o600}
+
+
+async def put_until_refused(spool, numbers):
+    """How many were taken, and the refusal of the next."""
+    for taken, number in enumerate(numbers):
+        try:
+            await spool.put(batch(number, size=300))
+        except Unavailable as refused:
+            return taken, refused
+    raise AssertionError("nothing was refused")
+
+
+async def test_a_full_spool_refuses_with_a_hint_keeps_what_it_has_and_recovers(tmp_path):
+    async with SpoolConfig(directory=str(tmp_path), max_mib=1).open() as spool:
+        kept, refused = await put_until_refused(spool, range(1000))
+        assert refused.retry_after > 0
+        size = sum(p.stat().st_size for p in tmp_path.iterdir())
+        assert kept > 5
+        assert size < 1.2 * MIB
+        entries = await spool.first(100 * MIB)
+        assert len(entries) == kept
+        await spool.remove([position for position, _ in entries])
+        await spool.put(batch(2000))
+        assert spool.batches == 1
+        assert (tmp_path / "spool.sqlite").stat().st_size < 200_000
+
+
+PUT_UNTIL_KILLED = """
+    import asyncio, sys
+    sys.path[:0] = sys.argv[2].split(":")
+    from exporters.test_spool import batch
+    from footfall_exporters.spool import SpoolConfig
+
+    async def main():
+        async with SpoolConfig(directory=sys.argv[1]).open() as spool:
+            for number in range(100_000):
+                await spool.put(batch(number))
+                print(number, flush=True)
+
+    asyncio.run(main())
+"""
+
+
+def test_what_was_acknowledged_is_there_after_a_kill(tmp_path):
+    here = str(Path(__file__).parents[1])
+    child = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(PUT_UNTIL_KILLED), str(tmp_path), here],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    for _ in range(20):
+        child.stdout.readline()
+    child.send_signal(signal.SIGKILL)
+    said = child.stdout.read().split()
+    child.wait()
+    child.stdout.close()
+    last = int(said[-1]) if said else 19
+    with sqlite3.connect(tmp_path / "spool.sqlite") as connection:
+        found = [
+            int.from_bytes(d, "big") for (d,) in connection.execute("SELECT digest FROM batches")
+        ]
+    connection.close()
+    assert set(range(last + 1)) <= set(found) <= set(range(last + 2))
+
+
+async def test_a_disk_without_room_is_a_refusal_and_what_was_there_can_be_taken_out(tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with SpoolConfig(directory=str(tmp_path)).open() as spool:
+        for number in range(10):
+            await spool.put(batch(number, size=200))
+        limit = (tmp_path / "spool.sqlite").stat().st_size + 8192
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+        try:
+            await put_until_refused(spool, range(10, 100))
+            entries = await spool.first(100 * MIB)
+            assert len(entries) >= 10
+            await spool.remove([position for position, _ in entries])
+            assert spool.batches == 0
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+async def test_a_directory_that_cannot_be_made_is_a_plain_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SpoolError, match=r"exporters\.postgres\.spool\.directory"):
+        async with SpoolConfig(directory=str(tmp_path / "file" / "spool")).open():
+            pass
+
+
+async def test_two_processes_share_a_spool(tmp_path):
+    config = SpoolConfig(directory=str(tmp_path))
+    async with config.open() as one, config.open() as other:
+        await asyncio.gather(
+            *(one.put(batch(number)) for number in range(10)),
+            *(other.put(batch(number)) for number in range(5, 15)),
+        )
+        assert len(await one.first(100 * MIB)) == 15

@@ -1,0 +1,111 @@
+"""A store whose Postgres goes away: what was acknowledged is stored once, in order, when it is back."""
+
+import asyncio
+import time
+
+import psycopg
+import pytest
+
+from exporters.test_store import batch, one_row, poison
+from footfall_exporters.contracts import Settings, Unavailable
+from footfall_exporters.postgres import PostgresConfig
+from footfall_exporters.spool import SpoolConfig
+
+
+@pytest.fixture
+def config(own_database, tmp_path):
+    return PostgresConfig(dsn=own_database, spool=SpoolConfig(directory=str(tmp_path), max_mib=1))
+
+
+async def until(holds, seconds=30):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not happen"
+        await asyncio.sleep(0.05)
+
+
+def ledger(dsn):
+    with psycopg.connect(dsn) as connection:
+        rows = connection.execute(
+            "SELECT digest FROM footfall.ingest_batches ORDER BY id"
+        ).fetchall()
+        events = connection.execute("SELECT count(*) FROM footfall.feature_events").fetchone()
+        counts = connection.execute("SELECT sum(count) FROM footfall.feature_counts").fetchone()
+    return [digest.bytes for (digest,) in rows], events[0], counts[0]
+
+
+async def test_while_postgres_is_away_batches_wait_and_are_stored_once_in_order(
+    own_server, own_database, catalog, config
+):
+    batches = [batch(one_row(), one_row()) for _ in range(6)]
+    async with config.open(Settings(catalog)) as store:
+        await store.consume(batches[0])
+        own_server.stop()
+        for waiting in batches[1:]:
+            await store.consume(waiting)
+        await store.consume(batches[3])  # its sender got no answer, and comes again
+        assert store.spool.batches >= 5
+        assert store.spooling.away
+        own_server.start()
+        await until(lambda: store.spool.batches == 0)
+        await store.consume(batches[2])
+        await until(lambda: not store.spooling.away)
+        digests, events, counts = ledger(own_database)
+    assert digests == [b.digest for b in batches]
+    assert (events, counts) == (12, 12)
+
+
+async def test_what_a_collector_left_in_the_spool_is_stored_by_the_next(
+    own_server, own_database, catalog, config
+):
+    left = batch(one_row())
+    async with config.open(Settings(catalog)) as store:
+        own_server.stop()
+        await store.consume(left)
+    own_server.start()
+    async with config.open(Settings(catalog)) as store:
+        await until(lambda: store.spool.batches == 0)
+        assert ledger(own_database) == ([left.digest], 1, 1)
+
+
+async def test_a_batch_that_postgres_refuses_does_not_hold_up_the_spool(
+    own_server, own_database, catalog, config
+):
+    batches = [batch(one_row()), poison(), batch(one_row())]
+    async with config.open(Settings(catalog)) as store:
+        own_server.stop()
+        for waiting in batches:
+            await store.consume(waiting)
+        own_server.start()
+        await until(lambda: store.spool.batches == 0)
+    assert ledger(own_database) == ([batches[0].digest, batches[2].digest], 2, 2)
+    with psycopg.connect(own_database) as connection:
+        losses = connection.execute("SELECT signal, reason, count FROM reporting.losses").fetchall()
+    assert losses == [("traces", "refused_by_store", 1)]
+
+
+async def test_a_full_spool_refuses_with_a_hint_and_takes_again_when_postgres_is_back(
+    own_server, own_database, catalog, config
+):
+    taken = 0
+    async with config.open(Settings(catalog)) as store:
+        own_server.stop()
+        with pytest.raises(Unavailable) as refused:  # noqa: PT012  # how many fit is what is asked
+            while taken < 1000:
+                await store.consume(batch(*[one_row(note="x" * 200)] * 100))
+                taken += 1
+        assert refused.value.retry_after > 0
+        assert taken > 10
+        own_server.start()
+        await until(lambda: store.spool.batches == 0 and not store.spooling.away)
+        await store.consume(batch(one_row()))
+    digests, events, _ = ledger(own_database)
+    assert (len(digests), events) == (taken + 1, taken * 100 + 1)
+
+
+async def test_without_a_spool_senders_are_told_to_come_again(own_server, own_database, catalog):
+    async with PostgresConfig(dsn=own_database).open(Settings(catalog)) as store:
+        own_server.stop()
+        with pytest.raises(Unavailable):
+            await store.consume(batch(one_row()))
+        own_server.start()
