@@ -1,31 +1,47 @@
 """The collector put together: exporters → pipeline → housekeeping → receivers, stopped in reverse."""
 
-import asyncio
+import importlib.metadata
 import logging
-import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
-import psycopg
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-
-from footfall_collector import metrics
+from footfall_collector import operator
 from footfall_collector.config import Config
-from footfall_collector.pipeline import Pipeline
+from footfall_collector.config_file import TlsConfig
+from footfall_collector.config_reading import STORE
+from footfall_collector.decoding import Decoding
+from footfall_collector.gateway import Hops
+from footfall_collector.keeping import Keeping
+from footfall_collector.keys import Keys
+from footfall_collector.operator import NotReady
 from footfall_collector.receivers import otlp_grpc, otlp_http
-from footfall_collector.receivers.intake import Intake, Signal
-from footfall_exporters.contracts import Settings
+from footfall_collector.receivers.gate import Gate
+from footfall_collector.receivers.intake import Intake
+from footfall_collector.reloading import Reloading
+from footfall_collector.shared_metrics import Shared
+from footfall_collector.subscribing import subscribers
+from footfall_collector.telemetry import Telemetry
+from footfall_collector.tls import Tls
+from footfall_collector.watching import watch
+from footfall_exporters.contracts import Consumer, Settings
 from footfall_exporters.postgres import Store
-from footfall_processors import Batch, Policy
+from footfall_exporters.postgres.housekeeping import NAMES
 
 log = logging.getLogger("footfall.collector")
-MAINTAIN_EVERY = 3600.0
-RETRY_AFTER = 60.0
+
+
+class Worker(NamedTuple):
+    """One of several processes that are one collector.
+
+    Attributes:
+        number: From 0; the first one has the operator's listener.
+        shared: Where all of them count.
+    """
+
+    number: int
+    shared: Shared
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,87 +51,155 @@ class Running:
     Attributes:
         grpc: host:port of OTLP/gRPC, None when it is off.
         http: host:port of OTLP/HTTP, None when it is off.
-        dsn: Of its database.
+        operator: host:port of the operator's listener, None when it is off or another worker has it.
+        dsn: Of its database; empty for a gateway.
+        reload: Takes what may change from another configuration (see `Reloading`); None stands for one that
+            could not be read.
     """
 
     grpc: str | None
     http: str | None
+    operator: str | None
     dsn: str
+    reload: Callable[[Config | None], Awaitable[bool]]
 
 
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Running]:
+async def running(config: Config, worker: Worker | None = None) -> AsyncIterator[Running]:
     """Runs a collector for as long as the context lasts; at its end requests under way are finished.
 
+    Args:
+        config: Checked.
+        worker: Which of several processes this is; None for a process alone.
+
     Raises:
-        StartError, EmbeddedPostgresError, SchemaConflict, psycopg.Error: it cannot start; what had been
-            started is stopped again.
+        StartError, EmbeddedPostgresError, SchemaConflict, SpoolError, DocumentError, psycopg.Error: it cannot
+            start; what had been started is stopped again.
     """
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(config.postgres.open(Settings(config.catalog)))
-        policy = Policy(config.catalog)
-        pipeline = Pipeline(policy, {**config.static_salts, **store.salts})
-        await stack.enter_async_context(_housekeeping(config, store, pipeline))
-        intake = Intake(store.consume)
-        signals = [s for s in _signals(policy, pipeline) if s.name in config.signals]
-        grpc = http = None
-        if config.grpc is not None:
-            serving = otlp_grpc.serve(config.grpc, intake, signals, config.grpc_max_bytes)
-            grpc = await stack.enter_async_context(serving)
-        if config.http is not None:
-            limit, cors = config.http_max_bytes, config.cors
-            listening = otlp_http.serve(config.http, intake, signals, limit, cors)
-            http = await stack.enter_async_context(listening)
-        yield Running(grpc, http, store.dsn)
+        parts = _Parts(config, stack, worker)
+        yield await parts.start()
+        parts.not_ready.add(NotReady.DRAINING)
 
 
-def _signals(policy: Policy, pipeline: Pipeline) -> list[Signal]:
-    async def decode_metrics(body: bytes) -> Batch:
-        return metrics.decode(policy, body, time.time_ns() // 1000)
+class _Parts:
+    """What a collector consists of.
 
-    package = "opentelemetry.proto.collector"
-    return [
-        Signal(
-            "traces",
-            f"{package}.trace.v1.TraceService",
-            ExportTraceServiceResponse,
-            pipeline.traces,
-        ),
-        Signal(
-            "metrics",
-            f"{package}.metrics.v1.MetricsService",
-            ExportMetricsServiceResponse,
-            decode_metrics,
-        ),
-        Signal(
-            "logs",
-            f"{package}.logs.v1.LogsService",
-            ExportLogsServiceResponse,
-            pipeline.logs,
-        ),
-    ]
+    Attributes:
+        not_ready: Why no requests should be sent to it now.
+    """
 
+    def __init__(self, config: Config, stack: AsyncExitStack, worker: Worker | None) -> None:
+        self._config, self._stack, self._worker = config, stack, worker
+        self._enter = stack.enter_async_context
+        self.not_ready = {NotReady.STARTING}
+        self._tls: list[Tls] = []
+        self._store: Store | None = None
+        self._behind: Keeping | Hops
+        self._gate = Gate(
+            config.admission, Keys.load(config.keys_file) if config.keys_file else None
+        )
+        self._telemetry = Telemetry(
+            importlib.metadata.version("footfall"),
+            exporters=[*([STORE] if config.postgres else []), *config.subscribers],
+            tasks=NAMES,
+            shared=worker.shared if worker else None,
+        )
 
-@asynccontextmanager
-async def _housekeeping(config: Config, store: Store, pipeline: Pipeline) -> AsyncIterator[None]:
-    """Keeps the store in shape every hour; after a failure it tries again in a minute."""
+    async def start(self) -> Running:
+        """Starts everything: what is told of it first, who may use it last."""
+        operator_address = await self._serve_operator()
+        consumer = await (self._open_store() if self._config.postgres else self._open_gateway())
+        watch(self._telemetry, self._gate, self._store)
+        ready = self._telemetry.metrics.ready
+        self._telemetry.watch(ready, lambda: float(not self._why_not_ready()))
+        await self._enter(self._telemetry.refreshing())
+        grpc, http = await self._serve(Intake(consumer.consume, self._gate, self._telemetry))
+        reloading = Reloading(
+            self._config,
+            self._gate,
+            self._decoding,
+            self._tls,
+            self._telemetry,
+            self._behind,
+        )
+        self.not_ready.discard(NotReady.STARTING)
+        self._telemetry.refresh()
+        return Running(
+            grpc, http, operator_address, self._store.dsn if self._store else "", reloading.reload
+        )
 
-    async def loop() -> None:
-        wait = MAINTAIN_EVERY
-        while True:
-            await asyncio.sleep(wait)
-            try:
-                await store.maintain()
-                pipeline.contexts.use_salts({**config.static_salts, **store.salts})
-                wait = MAINTAIN_EVERY
-            except psycopg.Error as error:
-                log.warning("housekeeping failed (%s); again in a minute", type(error).__name__)
-                wait = RETRY_AFTER
+    async def _open_store(self) -> Consumer:
+        """The store, its housekeeping, and those who follow it."""
+        config = self._config
+        assert config.postgres is not None  # noqa: S101  # the caller has looked
+        store = self._store = await self._enter(config.postgres.open(Settings(config.catalog)))
+        telemetry = self._telemetry
+        store.writer.committed = telemetry.committed
+        store.writer.failed = lambda batches: telemetry.send_failed(STORE, batches)
+        self._decoding = Decoding(config.catalog, {**config.static_salts, **store.salts})
+        followed = await self._enter(
+            subscribers(config.subscribers, store.dsn, config.catalog, telemetry)
+        )
+        salts = config.static_salts
+        self._behind = Keeping(store, followed, self._decoding, salts, telemetry)
+        await self._enter(self._behind.running())
+        return store
 
-    task = asyncio.create_task(loop())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    async def _open_gateway(self) -> Consumer:
+        """The next hops, when there is no store.
+
+        Raises:
+            StartError: the catalog needs a store, or a hop cannot be opened.
+        """
+        config = self._config
+        self._behind = hops = Hops(config.subscribers)
+        self._stack.push_async_callback(hops.close)
+        await hops.use(config.catalog)
+        self._decoding = Decoding(config.catalog, config.static_salts)
+        return hops.gateway
+
+    async def _serve(self, intake: Intake) -> tuple[str | None, str | None]:
+        signals, shared = self._decoding.signals(self._config.signals), self._worker is not None
+        grpc, http = self._config.grpc, self._config.http
+        addresses: list[str | None] = [None, None]
+        if grpc is not None:
+            tls = self._listener("OTLP/gRPC", grpc.tls)
+            addresses[0] = await self._enter(
+                otlp_grpc.serve(grpc, intake, signals, tls, shared=shared)
+            )
+        if http is not None:
+            tls = self._listener("OTLP/HTTP", http.tls)
+            addresses[1] = await self._enter(
+                otlp_http.serve(http, intake, signals, tls, shared=shared)
+            )
+        return addresses[0], addresses[1]
+
+    async def _serve_operator(self) -> str | None:
+        config = self._config.service.operator
+        if config is None:
+            return None
+        keys = Keys.load(config.keys_file) if config.keys_file else None
+
+        def authorised(token: str | None) -> bool:
+            key = keys.find(token) if keys else None
+            return key is not None and key.operator
+
+        tls = self._listener("the operator's listener", config.tls)
+        context = tls.context if tls else None
+        guard = authorised if keys else None
+        return await self._enter(
+            operator.serve(config, self._telemetry, self._why_not_ready, guard, context)
+        )
+
+    def _why_not_ready(self) -> set[NotReady]:
+        found = set(self.not_ready)
+        if self._store is not None and self._store.is_away:
+            found.add(NotReady.STORE)
+        return found
+
+    def _listener(self, what: str, config: TlsConfig | None) -> Tls | None:
+        if config is None:
+            return None
+        self._tls.append(Tls(config, what))
+        return self._tls[-1]

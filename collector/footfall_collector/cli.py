@@ -1,11 +1,9 @@
 """The command `footfall`. Heavy modules are imported by the commands that need them."""
 
 import asyncio
-import gc
 import importlib.metadata
 import json
 import logging
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,33 +57,59 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for sc
 @main.command()
 @_config
 @_catalog
-def up(config: str | None, catalog: str | None) -> None:
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that share the ports.")
+def up(config: str | None, catalog: str | None, workers: int | None) -> None:
     """Run the collector until Ctrl-C, with a Postgres of its own unless a DSN is set."""
+    from footfall_collector.config import load_config
+    from footfall_collector.working import prepare_process, work
+
     loaded = read_config(config, catalog)
+    prepare_process(loaded)
+    number = workers or loaded.service.workers
     with failing_plainly():
-        asyncio.run(_serve(loaded))
+        if number > 1:
+            _supervise(loaded, number, config, catalog)
+        else:
+            asyncio.run(
+                work(
+                    lambda: load_config(config, catalog=catalog),
+                    loaded,
+                    lambda running: _greet(loaded, running.grpc, running.http, running.operator),
+                )
+            )
+    click.echo("Stopped: every request under way was finished.", err=True)
 
 
-async def _serve(config: "Config") -> None:
-    from footfall_collector.app import running
+def _supervise(loaded: "Config", number: int, config: str | None, catalog: str | None) -> None:
+    from footfall_collector.workers import Supervisor, orders
 
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with running(config) as collector:
-        # What has been made so far stays; batches come and go by the thousand objects, in no cycles.
-        # Collecting as often as CPython does by default costs a fifth of the CPU time under load.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
-        store = "the Postgres of your DSN" if config.postgres.dsn else "an embedded Postgres"
-        click.echo(f"Footfall collects {', '.join(config.catalog.products)} into {store}.")
-        for name, address in (("OTLP/gRPC", collector.grpc), ("OTLP/HTTP", collector.http)):
-            if address:
-                click.echo(f"  {name}  http://{address}")
-        click.echo("Next: `footfall report usage` in another terminal. Ctrl-C stops.")
-        await stop.wait()
-        click.echo("Stopping: finishing the requests under way ...")
+    with orders(loaded, number, config, catalog) as all_orders:
+        first, operator = all_orders[0], loaded.service.operator
+        asyncio.run(
+            Supervisor(all_orders).run(
+                lambda: _greet(
+                    loaded, first.grpc, first.http, operator.endpoint if operator else None
+                )
+            )
+        )
+
+
+def _greet(config: "Config", grpc: str | None, http: str | None, operator: str | None) -> None:
+    # What the exporter `logs` writes to standard output must be all that is there.
+    err = any(name.partition("/")[0] == "logs" for name in config.subscribers)
+    products = ", ".join(config.catalog.products)
+    click.echo(f"Footfall collects {products} into {_target(config)}.", err=err)
+    for name, address in (("OTLP/gRPC", grpc), ("OTLP/HTTP", http), ("operator ", operator)):
+        if address:
+            click.echo(f"  {name}  http://{address}", err=err)
+    if config.postgres is not None:
+        click.echo("Next: `footfall report usage` in another terminal. Ctrl-C stops.", err=err)
+
+
+def _target(config: "Config") -> str:
+    if config.postgres is None:
+        return ", ".join(config.subscribers)
+    return "the Postgres of your DSN" if config.postgres.dsn else "an embedded Postgres"
 
 
 @main.command()
@@ -125,14 +149,15 @@ def migrate(config: str | None, catalog: str | None) -> None:
     """Bring the database to the current schema and add the catalog's columns."""
     import psycopg
 
-    from footfall_exporters.postgres import apply_catalog, database
+    from footfall_exporters.postgres import apply_catalog, database, grant_writer
     from footfall_exporters.postgres import migrate as run
 
-    loaded = read_config(config, catalog)
-    with failing_plainly(), database(loaded.postgres) as dsn:
+    loaded, store = read_config(config, catalog), read_store(config)
+    with failing_plainly(), database(store) as dsn:
         before, after = run(dsn)
         with psycopg.connect(dsn, autocommit=True) as connection:
             added = apply_catalog(connection, loaded.catalog)
+            grant_writer(connection)
     click.echo(f"schema: {before or 'empty'} -> {after}" if before != after else f"schema: {after}")
     click.echo(f"columns added: {', '.join(added) or 'none'}")
 
@@ -221,10 +246,14 @@ def failing_plainly() -> Iterator[None]:
     from footfall_collector.receivers.listen import StartError
     from footfall_exporters.embedded import EmbeddedPostgresError
     from footfall_exporters.postgres import NewerSchema, SchemaConflict
+    from footfall_exporters.spool import SpoolError
+    from footfall_processors import DocumentError
 
     try:
         yield
-    except (StartError, EmbeddedPostgresError, NewerSchema, SchemaConflict) as error:
+    except DocumentError as error:
+        _refuse(error)
+    except (StartError, EmbeddedPostgresError, NewerSchema, SchemaConflict, SpoolError) as error:
         raise click.ClickException(str(error)) from None
     except psycopg.OperationalError as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

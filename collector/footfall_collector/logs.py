@@ -41,18 +41,24 @@ _KEY = EVENT_NAME.encode()
 
 
 def columns(records: Sequence[bytes]) -> wire.Columns:
-    """Encoded log records as columns."""
+    """Encoded log records as columns.
+
+    Raises:
+        TooLarge: they have more than `wire.MOST_ATTRIBUTES`.
+    """
     names: list[bytes] = []
     times: list[int] = []
     statuses: list[bytes] = []
     attributes: list[bytes] = []
     malformed = 0
     for encoded in records:
+        wire.check_tags(encoded, 6)
         try:
             record = _LogRecord.FromString(encoded)
         except DecodeError:
             malformed += 1
             continue
+        wire.check_attributes(len(attributes) + len(record.attributes))
         name, rest = _name(record)
         names.append(name)
         times.append(record.time or record.observed)

@@ -31,7 +31,8 @@ from footfall_processors import (
 )
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
-from footfall_processors.policy import UNDECLARED
+from footfall_processors.policy import UNDECLARED, is_pseudonym
+from footfall_processors.values import looked_at
 
 VALUES_PER_KEY = 4096
 """A key with more values than this is recognised by its key, and its values are not remembered."""
@@ -148,17 +149,38 @@ class Statuses(dict[bytes, bool]):
         return failed
 
 
-class Values(dict[bytes, Value | None]):
-    """Encoded KeyValue → the value as it is stored, for one attribute and one salt period."""
+@dataclass(slots=True)
+class Searched:
+    """How many characters were searched for personal data: by far the dearest thing that is done."""
 
-    def __init__(self, name: str, attribute: Attribute, salt: bytes | None) -> None:
+    characters: int = 0
+
+
+class Values(dict[bytes, Value | None]):
+    """Encoded KeyValue → the value as it is stored, for one attribute and one salt period.
+
+    A relay's pseudonyms need no salt, and are kept as they are.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        attribute: Attribute,
+        salt: bytes | None,
+        searched: Searched,
+        *,
+        relay: bool,
+    ) -> None:
         super().__init__()
-        self._name, self._attribute, self._salt = name, attribute, salt
-        self.unsalted = attribute.hash is not None and salt is None
+        self._searched = searched
+        self._name, self._attribute, self._salt, self._relay = name, attribute, salt, relay
+        self.unsalted = attribute.hash is not None and salt is None and not relay
 
     def __missing__(self, encoded: bytes) -> Value | None:
         value = otlp.key_value(encoded)[1]
         kept = self._hash(value) if self._attribute.hash else clean(self._attribute, value)
+        if isinstance(kept, str) and isinstance(value, str):
+            self._searched.characters += looked_at(self._attribute, value)
         if len(self) >= ENTRIES:
             self.clear()
         if len(encoded) <= LONGEST:
@@ -166,6 +188,8 @@ class Values(dict[bytes, Value | None]):
         return kept
 
     def _hash(self, value: object) -> bytes | None:
+        if self._relay and isinstance(value, bytes) and is_pseudonym(value):
+            return value
         if self._salt is None or not hashable(value):
             return None
         return keyed_hash(self._salt, self._name, value)
@@ -322,6 +346,7 @@ class Contexts:
     def __init__(self, policy: Policy, salts: Salts) -> None:
         self.atoms = Atoms(policy)
         self.statuses = Statuses()
+        self.searched = Searched()
         self._policy, self._salts = policy, salts
         self._services: dict[bytes, tuple[Service, int]] = {}
         self._plans: dict[tuple[Service, int, dt.date], Plans] = {}
@@ -363,7 +388,13 @@ class Contexts:
                 self._values.clear()
                 self._plans.clear()
             self._values[day] = {
-                name: Values(name, attribute, self._salt(attribute, time_us))
+                name: Values(
+                    name,
+                    attribute,
+                    self._salt(attribute, time_us),
+                    self.searched,
+                    relay=self._policy.relay,
+                )
                 for name, attribute in self._policy.catalog.attributes.items()
                 if attribute.type is not Type.ENUM
             }

@@ -2,7 +2,8 @@
 
 A delta counts as it stands (the ledger recognises a repeated request). A cumulative sum becomes a `Point`,
 whose increment the store works out. Points that differ only in attributes that nobody declared are
-the same series once those are gone, and are added up.
+the same series once those are gone, and are added up. Points stay bytes until it is known that their
+metric is declared and that they are not too many; histograms and summaries are never looked at.
 
 Source: OTLP metrics data model, "Sums"; opentelemetry/proto/metrics/v1/metrics.proto.
 """
@@ -11,24 +12,47 @@ import datetime as dt
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from google.protobuf.message import DecodeError
 from opentelemetry.proto.metrics.v1.metrics_pb2 import (
     AggregationTemporality,
     DataPointFlags,
-    Metric,
     NumberDataPoint,
 )
 
-from footfall_collector import otlp
-from footfall_collector.pipeline import FUTURE_US, HOUR_US, PAST_US, digest
+from footfall_collector import otlp, wire
+from footfall_collector.pipeline import FUTURE_US, PAST_US, digest
+from footfall_collector.wire import BOOL, BYTES, INT32, MANY, MESSAGE, ONE
 from footfall_processors import Batch, Dimension, Loss, Point, Policy, Service
+from footfall_processors.batch import HOUR_US
 from footfall_processors.names import SERVICE_INSTANCE
 
 MOST = 10**12
 """The largest value that is believed: one beyond it would make sums overflow, and queries fail."""
+MOST_READ = 100_000
+"""Metrics, points of declared ones and their attributes in a request: about a second, all at a stretch."""
+_DATA = ("gauge", "sum", "histogram", "exponential", "summary")
+_SCHEMA: wire.Schema = {
+    "Metric": [
+        ("name", 1, BYTES, ONE, None),
+        ("gauge", 5, MESSAGE, ONE, ".footfall.Points"),
+        ("sum", 7, MESSAGE, ONE, ".footfall.Points"),
+        ("histogram", 9, BYTES, ONE, None),
+        ("exponential", 10, BYTES, ONE, None),
+        ("summary", 11, BYTES, ONE, None),
+        ("metadata", 12, BYTES, ONE, None),
+    ],
+    "Points": [
+        ("data_points", 1, BYTES, MANY, None),
+        ("temporality", 2, INT32, ONE, None),
+        ("is_monotonic", 3, BOOL, ONE, None),
+    ],
+}
+(_Metric,) = wire.classes(_SCHEMA, "Metric", oneof=_DATA)
+_NONE = NumberDataPoint().SerializeToString()
 
 
 @dataclass(slots=True)
@@ -38,6 +62,14 @@ class _Sums:
     counts: Counter[tuple[int, Dimension]] = field(default_factory=Counter)
     points: dict[tuple[bytes, Dimension], Point] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
+    read: int = 0
+    """Metrics and data points that were looked at, and their attributes."""
+
+    def reading(self, number: int) -> None:
+        """Raises `TooLarge` when so many more are too many."""
+        self.read += number
+        if self.read > MOST_READ:
+            raise wire.TooLarge(MOST_READ, "metrics, data points and attributes of such")
 
 
 def decode(policy: Policy, body: bytes, now_us: int, sender: bytes = b"") -> Batch:
@@ -51,16 +83,17 @@ def decode(policy: Policy, body: bytes, now_us: int, sender: bytes = b"") -> Bat
 
     Raises:
         google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
+        wire.TooLarge: it has too many parts; nothing of it is kept.
     """
     sums = _Sums()
-    for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
-        attributes = {kv.key: otlp.any_value(kv.value) for kv in resource.resource.attributes}
+    for resource, metrics in wire.resource_spans(body):
+        attributes = otlp.resource_attributes(resource)
         service, bad = policy.service(attributes)
         sums.losses[Loss.RESOURCE_VALUE] += bad
         instance = str(attributes.get(SERVICE_INSTANCE, ""))
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                _add_metric(sums, policy, service, instance, metric, now_us)
+        sums.reading(len(metrics))
+        for metric in metrics:
+            _add_metric(sums, policy, service, instance, metric, now_us)
     return Batch(
         digest=digest("/v1/metrics", sender, body),
         signal="metrics",
@@ -71,15 +104,30 @@ def decode(policy: Policy, body: bytes, now_us: int, sender: bytes = b"") -> Bat
 
 
 def _add_metric(
-    sums: _Sums, policy: Policy, service: Service, instance: str, metric: Metric, now_us: int
+    sums: _Sums, policy: Policy, service: Service, instance: str, encoded: bytes, now_us: int
 ) -> None:
+    wire.check_tags(encoded, 1)
+    try:
+        metric = _Metric.FromString(encoded)
+    except DecodeError:
+        sums.losses[Loss.MALFORMED] += 1
+        return
     today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
-    cumulative = metric.sum.aggregation_temporality != (
-        AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
-    )
-    for point in _points(metric):
+    name = metric.name.decode("utf-8", "replace")
+    points = _points(metric)
+    refused = policy.judge(service, name, False, (), today).refused
+    if refused in (Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT):  # whatever its points are
+        sums.losses[refused] += len(points)
+        return
+    sums.reading(len(points))
+    cumulative = metric.sum.temporality != AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+    for each in points:
+        point = _point(sums, each)
+        if point is None:
+            sums.losses[Loss.MALFORMED] += 1
+            continue
         atoms = [policy.classify(kv.key, otlp.any_value(kv.value)) for kv in point.attributes]
-        verdict = policy.judge(service, metric.name, False, atoms, today)
+        verdict = policy.judge(service, name, False, atoms, today)
         if verdict.shape is None:
             sums.losses[verdict.refused or Loss.MALFORMED] += 1
             continue
@@ -117,29 +165,37 @@ def _add(
     )
 
 
-def _points(metric: Metric) -> Iterator[NumberDataPoint]:
-    """A metric's points; of kinds other than sum and gauge one that stands for them all."""
-    if metric.WhichOneof("data") == "sum":
-        yield from metric.sum.data_points
-    elif metric.WhichOneof("data") == "gauge":
-        yield from metric.gauge.data_points
-    else:
-        yield NumberDataPoint()
+def _points(metric: Any) -> Sequence[bytes]:
+    """A metric's encoded points; of kinds other than sum and gauge one that stands for them all."""
+    kind = metric.WhichOneof("data")
+    if kind not in ("sum", "gauge"):
+        return [_NONE]
+    return getattr(metric, kind).data_points  # type: ignore[no-any-return]
 
 
-def _value(metric: Metric, point: NumberDataPoint, now_us: int) -> tuple[int, Loss | None]:
+def _point(sums: _Sums, encoded: bytes) -> NumberDataPoint | None:
+    """A data point, None when it cannot be parsed; one that is longer than any sender's is not parsed."""
+    if len(encoded) > otlp.MOST_BYTES:
+        return None
+    try:
+        point = NumberDataPoint.FromString(encoded)
+    except DecodeError:
+        return None
+    sums.reading(len(point.attributes))
+    return point
+
+
+def _value(metric: Any, point: NumberDataPoint, now_us: int) -> tuple[int, Loss | None]:
     """A point's whole number, or why it is refused."""
     if metric.WhichOneof("data") != "sum" or not metric.sum.is_monotonic:
         return 0, Loss.UNSUPPORTED_METRIC
     number = point.as_int if point.WhichOneof("value") == "as_int" else point.as_double
     start, end = point.start_time_unix_nano, point.time_unix_nano
     unrecorded = point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
-    cumulative = metric.sum.aggregation_temporality == (
-        AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
-    )
+    cumulative = metric.sum.temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
     if unrecorded or not math.isfinite(number) or not 0 <= number <= MOST:
         return 0, Loss.MALFORMED
-    if start > end or (cumulative and not start) or not metric.sum.aggregation_temporality:
+    if start > end or (cumulative and not start) or not metric.sum.temporality:
         return 0, Loss.MALFORMED
     if not now_us - PAST_US <= end // 1000 <= now_us + FUTURE_US:
         return 0, Loss.OUT_OF_WINDOW

@@ -4,28 +4,41 @@ from typing import Any
 
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-DEPTH = 8
-"""Lists and maps nested deeper than this are not followed; nothing declared is nested at all."""
+from footfall_collector.wire import BYTES, MANY, ONE, Schema, TooLarge, check_tags, classes
+
+MOST_BYTES = 2**16 + 2**10
+"""Of an encoded KeyValue: the longest text kept (`values.LONGEST`) in four-byte letters, and a key."""
+MOST_RESOURCE_ATTRIBUTES = 1000
+_SCHEMA: Schema = {
+    "Resource": [("attributes", 1, BYTES, MANY, None), ("dropped", 2, BYTES, ONE, None)],
+    "Long": [("key", 1, BYTES, ONE, None), ("value", 2, BYTES, ONE, None)],
+}
+_Resource, _Long = classes(_SCHEMA, "Resource", "Long")
 
 
-def any_value(value: AnyValue, depth: int = 0) -> Any:
-    """An AnyValue as str, int, float, bool, bytes, list, dict or None."""
+def any_value(value: AnyValue) -> Any:
+    """An AnyValue as str, int, float, bool, bytes, list, dict or None.
+
+    Lists and maps are empty: nothing declared is one, so that what they hold is of no consequence.
+    """
     kind = value.WhichOneof("value")
-    if kind is None or depth > DEPTH:
-        return None
     if kind == "array_value":
-        return [any_value(item, depth + 1) for item in value.array_value.values]
+        return []
     if kind == "kvlist_value":
-        return {kv.key: any_value(kv.value, depth + 1) for kv in value.kvlist_value.values}
-    return getattr(value, kind)
+        return {}
+    return getattr(value, kind) if kind else None
 
 
 def key_value(encoded: bytes) -> tuple[str, Any]:
-    """An encoded KeyValue; one that cannot be parsed has the empty key, which nobody can declare."""
+    """An encoded KeyValue; one that cannot be parsed has the empty key, which nobody can declare.
+
+    What is too long to be kept is None, whatever it is: to open it is what could take memory and time.
+    """
     try:
+        if len(encoded) > MOST_BYTES:
+            return _Long.FromString(encoded).key.decode("utf-8", "replace"), None
         pair = KeyValue.FromString(encoded)
     except DecodeError:
         return "", None
@@ -33,12 +46,19 @@ def key_value(encoded: bytes) -> tuple[str, Any]:
 
 
 def resource_attributes(encoded: bytes) -> dict[str, Any]:
-    """An encoded Resource's attributes; empty when it cannot be parsed."""
+    """An encoded Resource's attributes; empty when it cannot be parsed.
+
+    Raises:
+        TooLarge: it has more than `MOST_RESOURCE_ATTRIBUTES`.
+    """
+    check_tags(encoded, 1)
     try:
-        resource = Resource.FromString(encoded)
+        attributes = _Resource.FromString(encoded).attributes
     except DecodeError:
         return {}
-    return {kv.key: any_value(kv.value) for kv in resource.attributes}
+    if len(attributes) > MOST_RESOURCE_ATTRIBUTES:
+        raise TooLarge(MOST_RESOURCE_ATTRIBUTES, "attributes of a resource")
+    return dict(map(key_value, attributes))
 
 
 def is_error(encoded: bytes) -> bool:

@@ -20,12 +20,16 @@ from operator import attrgetter, sub
 from footfall_collector import logs, wire
 from footfall_collector.memo import DAY_US, Contexts, Extract, Form, Plan, Plans, Trait
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
+from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
 
-SLICE = 2000
-"""Spans handled at a stretch; between slices the event loop runs (about 5 ms)."""
-HOUR_US = 3_600_000_000
+SLICE, SLICE_BYTES = 2000, 2**18
+"""Spans, and bytes of them, handled at a stretch; between slices the event loop runs (about 5 ms)."""
+MOST_TEXT = 2**21
+"""Characters of a request that are searched for personal data: some 10 s when it is made to be slow."""
+MOST_ATTRIBUTES = 4_000_000
+"""In a request: what size alone allows would take minutes of CPU time."""
 PAST_US = 7 * DAY_US
 FUTURE_US = 300_000_000
 LONGEST_MS = 2**31 - 1
@@ -82,6 +86,7 @@ class Pipeline:
 
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
+            wire.TooLarge: it has too many parts; nothing of it is kept.
         """
         return await self._batch("traces", wire.columns, body, sender)
 
@@ -90,6 +95,7 @@ class Pipeline:
 
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
+            wire.TooLarge: it has too many parts; nothing of it is kept.
         """
         return await self._batch("logs", logs.columns, body, sender)
 
@@ -102,16 +108,26 @@ class Pipeline:
     ) -> Batch:
         found = _Found()
         now_us = self.clock() // 1000
-        stretch = 0
+        stretch = attributes = text = 0
+        searched = self.contexts.searched
         for resource, spans in wire.resource_spans(body):
             found.losses[Loss.RESOURCE_VALUE] += self.contexts.service(resource)[1]
-            for start in range(0, len(spans), SLICE):
-                if stretch >= SLICE:
+            size = _slice(spans)
+            for start in range(0, len(spans), size):
+                if stretch >= size:
                     stretch = 0
                     await asyncio.sleep(0)
-                part = spans[start : start + SLICE]
+                part = spans[start : start + size]
                 stretch += len(part)
-                self._add(found, resource, columns(part), now_us)
+                read = columns(part)
+                attributes += len(read.attributes)
+                if attributes > MOST_ATTRIBUTES:
+                    raise wire.TooLarge(MOST_ATTRIBUTES, "attributes")
+                before = searched.characters
+                self._add(found, resource, read, now_us)
+                text += searched.characters - before
+                if text > MOST_TEXT:
+                    raise wire.TooLarge(MOST_TEXT, "characters of text")
         return Batch(
             digest=digest(f"/v1/{signal}", sender, body),
             signal=signal,
@@ -250,6 +266,12 @@ class _Part:
             stops=[self.stops[i] for i in indexes],
             attributes=self.attributes,
         )
+
+
+def _slice(spans: Sequence[bytes]) -> int:
+    """How many spans are handled at a stretch: fewer when they are long."""
+    average = sum(map(len, spans)) // max(len(spans), 1)
+    return min(SLICE, max(SLICE_BYTES // max(average, 1), 1))
 
 
 def _split(

@@ -13,11 +13,15 @@ are thrown away. Two properties of the protobuf encoding avoid them:
 A request whose bytes are unusual (a span without a name or a time, a status on some spans only, a broken
 span) is read span by span instead, with the same result.
 
+An element of two bytes takes hundreds in memory and microseconds to look at, so that a request's size alone
+bounds too little: more elements than any sender has reason to send are refused (`TooLarge`), those that
+would fill the memory before they are parsed.
+
 Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,15 +31,20 @@ from google.protobuf.message import DecodeError
 _Field = descriptor_pb2.FieldDescriptorProto
 ONE, MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
 BYTES, INT32 = _Field.TYPE_BYTES, _Field.TYPE_INT32
-FIXED32, FIXED64, _MESSAGE = _Field.TYPE_FIXED32, _Field.TYPE_FIXED64, _Field.TYPE_MESSAGE
+BOOL, FIXED32, FIXED64, MESSAGE = (
+    _Field.TYPE_BOOL,
+    _Field.TYPE_FIXED32,
+    _Field.TYPE_FIXED64,
+    _Field.TYPE_MESSAGE,
+)
 
 Schema = Mapping[str, Sequence[tuple[str, int, Any, Any, str | None]]]
 """Message → its fields: name, number, type, label, the message that a field of type message has."""
 _SCHEMA: Schema = {
-    "Request": [("resource_spans", 1, _MESSAGE, MANY, ".footfall.ResourceSpans")],
+    "Request": [("resource_spans", 1, MESSAGE, MANY, ".footfall.ResourceSpans")],
     "ResourceSpans": [
         ("resource", 1, BYTES, ONE, None),
-        ("scope_spans", 2, _MESSAGE, MANY, ".footfall.ScopeSpans"),
+        ("scope_spans", 2, MESSAGE, MANY, ".footfall.ScopeSpans"),
     ],
     "ScopeSpans": [("spans", 2, BYTES, MANY, None)],
     "Spans": [
@@ -52,21 +61,70 @@ _SCHEMA: Schema = {
         ("flags", 16, FIXED32, ONE, None),
     ],
 }
+MOST_GROUPS = 20_000
+"""Resources and scopes in a request."""
+MOST_ITEMS = 1_000_000
+"""Spans, log records or data points in a request."""
+MOST_ATTRIBUTES = 256_000
+"""Of spans or records read at a stretch (`pipeline.SLICE`): 128 of each, which is OpenTelemetry's limit."""
+MOST_TAGS = 5_000_000
+"""Repeated fields of one number that the parser is given at once; they take it 120 bytes each, at most."""
 MARK = secrets.token_bytes(16)
 """Stands for an attribute after each span's own. A sender who could guess it could move attributes from
 one of its spans to another."""
 _BETWEEN = b"\x4a\x10" + MARK  # field 9, `attributes`, of length 16
 
 
-def classes(schema: Schema, *wanted: str) -> list[Any]:
-    """The message classes of these names; the schema refers to its messages in package `footfall`."""
+class TooLarge(DecodeError):
+    """A request has too many elements; nothing of it is kept, and smaller ones should be sent.
+
+    Args:
+        most: How many there may be.
+        elements: Of what.
+    """
+
+    def __init__(self, most: int, elements: str) -> None:
+        super().__init__(f"the request has more than {most:,} {elements}")
+
+
+def check_tags(encoded: bytes, *numbers: int) -> None:
+    """Refuses what could fill the memory when it is parsed; a cheap bound, from the bytes alone.
+
+    Args:
+        encoded: A message.
+        numbers: Of repeated fields of it, or of messages in it; below 16, so that a tag begins with one of
+            two bytes, whether or not it is padded.
+
+    Raises:
+        TooLarge: there may be more than `MOST_TAGS` of one.
+    """
+    if len(encoded) <= 2 * MOST_TAGS:  # an element has two bytes at least
+        return
+    for number in numbers:
+        tag = number << 3 | 2
+        if encoded.count(tag) + encoded.count(tag | 0x80) > MOST_TAGS:
+            raise TooLarge(MOST_TAGS, "elements")
+
+
+def classes(schema: Schema, *wanted: str, oneof: Collection[str] = ()) -> list[Any]:
+    """The message classes of these names; the schema refers to its messages in package `footfall`.
+
+    Args:
+        schema: All messages.
+        wanted: The names of some.
+        oneof: Fields of which a message has one at most, `data`.
+    """
     file = descriptor_pb2.FileDescriptorProto(
         name="footfall/wire.proto", package="footfall", syntax="proto3"
     )
     for name, fields in schema.items():
         message = file.message_type.add(name=name)
+        if any(field[0] in oneof for field in fields):
+            message.oneof_decl.add(name="data")
         for field, number, kind, label, of in fields:
             message.field.add(name=field, number=number, type=kind, label=label, type_name=of)
+            if field in oneof:
+                message.field[-1].oneof_index = 0
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     found = [pool.FindMessageTypeByName(f"footfall.{name}") for name in wanted]
@@ -103,37 +161,67 @@ class Columns:
 def resource_spans(body: bytes) -> list[tuple[bytes, list[bytes]]]:
     """An ExportTraceServiceRequest as (encoded resource, encoded spans) pairs.
 
-    An ExportLogsServiceRequest has the same field numbers, with log records in place of the spans.
+    Logs and metrics have the same field numbers, with log records or metrics in place of the spans.
 
     Raises:
         DecodeError: it is not one.
+        TooLarge: it has more than `MOST_GROUPS` or `MOST_ITEMS`.
     """
+    check_tags(body, 1, 2)
+    groups = _Request.FromString(body).resource_spans
+    _check_numbers(groups)
     return [
         (group.resource, [s for scope in group.scope_spans for s in scope.spans[:]])
-        for group in _Request.FromString(body).resource_spans
+        for group in groups
     ]
 
 
+def _check_numbers(groups: Any) -> None:
+    if len(groups) > MOST_GROUPS:  # before they are looked at
+        raise TooLarge(MOST_GROUPS, "resources")
+    if sum(len(group.scope_spans) for group in groups) > MOST_GROUPS:
+        raise TooLarge(MOST_GROUPS, "scopes")
+    if sum(len(scope.spans) for group in groups for scope in group.scope_spans) > MOST_ITEMS:
+        raise TooLarge(MOST_ITEMS, "spans, records or metrics")
+
+
 def columns(spans: Sequence[bytes]) -> Columns:
-    """Encoded spans as columns."""
+    """Encoded spans as columns.
+
+    Raises:
+        TooLarge: they have more than `MOST_ATTRIBUTES`.
+    """
     size = len(spans)
     if not size:
         return Columns((), (), (), (), (), ())
+    joined = _BETWEEN.join(spans)
+    check_tags(joined, 5, 9, 15)
     try:
-        merged = _Spans.FromString(_BETWEEN.join(spans))
+        merged = _Spans.FromString(joined)
     except DecodeError:
+        return _one_by_one(spans)
+    # A singular field occurs at most once in a span, so equal lengths mean: once in each.
+    if not len(merged.names) == len(merged.starts) == len(merged.ends) == size:
+        return _one_by_one(spans)
+    if len(merged.statuses) not in (0, size):
         return _one_by_one(spans)
     names, starts, ends = merged.names[:], merged.starts[:], merged.ends[:]
     statuses = merged.statuses[:] or [b""] * size
+    check_attributes(len(merged.attributes) - size + 1)
     attributes = merged.attributes[:]
     attributes.append(MARK)
     stops = find_stops(attributes, size)
-    # A singular field occurs at most once in a span, so equal lengths mean: once in each.
-    if not len(names) == len(starts) == len(ends) == len(statuses) == len(stops) == size:
+    if len(stops) != size:
         return _one_by_one(spans)
     if not (all(starts) and all(ends)):
         return _one_by_one(spans)
     return Columns(names, starts, ends, statuses, attributes, stops)
+
+
+def check_attributes(number: int) -> None:
+    """Raises `TooLarge` when spans that are read at a stretch have so many."""
+    if number > MOST_ATTRIBUTES:
+        raise TooLarge(MOST_ATTRIBUTES, "attributes of spans or records that follow each other")
 
 
 def find_stops(attributes: list[bytes], size: int) -> Sequence[int]:
@@ -156,6 +244,7 @@ def _one_by_one(spans: Sequence[bytes]) -> Columns:
         except DecodeError:
             malformed += 1
             continue
+        check_attributes(len(attributes) + len(span.attributes) + len(span.statuses))
         names.append(span.names[-1] if span.names else b"")
         start = span.starts[-1] if span.starts else 0
         end = span.ends[-1] if span.ends else 0

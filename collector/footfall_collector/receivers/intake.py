@@ -5,12 +5,16 @@ import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError, Message
-from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from footfall_collector import otlp_json
+from footfall_collector.keys import Key
 from footfall_collector.pipeline import digest
+from footfall_collector.receivers import refusals
+from footfall_collector.receivers.gate import Gate
+from footfall_collector.receivers.refusals import Refusal
+from footfall_collector.telemetry import Request, Telemetry
+from footfall_collector.wire import TooLarge
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_processors import REJECTED, Batch, Loss
 
@@ -35,26 +39,13 @@ class Signal:
         name: `traces`, `metrics` or `logs`.
         service: The gRPC service's full name.
         response: Makes the response message.
-        decode: An encoded request → a batch.
+        decode: An encoded request and its sender's key → a batch.
     """
 
     name: str
     service: str
     response: Callable[[], Message]
-    decode: Callable[[bytes], Awaitable[Batch]]
-
-
-class Refusal(Exception):  # an answer, not a fault
-    """A request that is not stored.
-
-    Attributes:
-        status: google.rpc.Status with code, message and details.
-        retry_after: Seconds, when sending it again makes sense.
-    """
-
-    def __init__(self, status: status_pb2.Status, retry_after: float | None = None) -> None:
-        super().__init__(status.message)
-        self.status, self.retry_after = status, retry_after
+    decode: Callable[[bytes, Key | None], Awaitable[Batch]]
 
 
 class Intake:
@@ -62,17 +53,40 @@ class Intake:
 
     Args:
         consume: The exporter's.
+        gate: Who may come in; everyone without one.
+        telemetry: Where requests are counted.
+
+    Attributes:
+        gate: As given.
+        telemetry: As given.
     """
 
-    def __init__(self, consume: Callable[[Batch], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        consume: Callable[[Batch], Awaitable[None]],
+        gate: Gate | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._consume = consume
+        self.gate = gate or Gate()
+        self.telemetry = telemetry or Telemetry("")
 
-    async def export(self, signal: Signal, body: bytes, *, json: bool = False) -> Message:
+    async def export(
+        self,
+        signal: Signal,
+        body: bytes,
+        seen: Request,
+        *,
+        key: Key | None = None,
+        json: bool = False,
+    ) -> Message:
         """The Export*ServiceResponse, once everything accepted is durable.
 
         Args:
             signal: What is sent.
             body: Decompressed.
+            seen: Counts it.
+            key: The sender's.
             json: Whether the body is OTLP/JSON; protobuf otherwise.
 
         Raises:
@@ -80,26 +94,48 @@ class Intake:
                 the sender would drop its data on anything else.
         """
         try:
-            batch = await (_from_json(signal, body) if json else signal.decode(body))
+            batch = await (_from_json(signal, body, key) if json else signal.decode(body, key))
+            seen.decoded(batch)
+            _check_services(batch, key)
             await self._consume(batch)
+        except TooLarge as error:
+            raise refusals.too_large(str(error)) from None
         except DecodeError:
-            raise Refusal(invalid("the body is not a valid OTLP request of this signal")) from None
+            message = "the body is not a valid OTLP request of this signal"
+            raise refusals.invalid(message) from None
         except Rejected as error:
-            raise Refusal(invalid(str(error))) from None
+            raise refusals.invalid(str(error)) from None
         except Unavailable as error:
-            raise unavailable(str(error), error.retry_after) from None
+            raise refusals.unavailable(str(error), error.retry_after) from None
+        except Refusal:
+            raise
         except Exception as error:
             # Where it happened, not its message: that may quote what was sent.
             where = "".join(traceback.format_tb(error.__traceback__))
             log.error("a %s request failed: %s\n%s", signal.name, type(error).__name__, where)
-            raise unavailable("internal error", 5.0) from None
+            raise refusals.internal() from None
         return _answer(signal, batch)
 
 
-async def _from_json(signal: Signal, body: bytes) -> Batch:
+async def _from_json(signal: Signal, body: bytes, key: Key | None) -> Batch:
     """As `signal.decode`; the ledger knows a request by its bytes as they were sent."""
-    batch = await signal.decode(await otlp_json.protobuf(signal.name, body))
-    return replace(batch, digest=digest(f"/v1/{signal.name}", b"", body))
+    batch = await signal.decode(await otlp_json.protobuf(signal.name, body), key)
+    return replace(batch, digest=digest(f"/v1/{signal.name}", sender(key), body))
+
+
+def sender(key: Key | None) -> bytes:
+    """What distinguishes senders in the ledger."""
+    return key.id if key else b""
+
+
+def _check_services(batch: Batch, key: Key | None) -> None:
+    """Refuses a request that speaks for a service which its key may not send for."""
+    if key is None or not key.services:
+        return
+    found = {dimension.service for _, dimension in batch.counts}
+    found |= {point.dimension.service for point in batch.points}
+    if not found <= key.services:
+        raise refusals.denied("this key may not send for the service that the resource names")
 
 
 def _answer(signal: Signal, batch: Batch) -> Message:
@@ -110,25 +146,3 @@ def _answer(signal: Signal, batch: Batch) -> Message:
         reasons = ((r, n) for r, n in sorted(batch.losses.items()) if r in REJECTED)
         partial.error_message = "; ".join(f"{r}: {n} ({_ADVICE[r]})" for r, n in reasons)
     return response
-
-
-def invalid(message: str) -> status_pb2.Status:
-    """INVALID_ARGUMENT with a BadRequest detail: the sender must not retry."""
-    status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=message)
-    violation = error_details_pb2.BadRequest.FieldViolation(field="body", description=message)
-    status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-    return status
-
-
-def retry_info(seconds: float) -> error_details_pb2.RetryInfo:
-    """The hint when to send again."""
-    delay = Duration()
-    delay.FromMilliseconds(round(seconds * 1000))
-    return error_details_pb2.RetryInfo(retry_delay=delay)
-
-
-def unavailable(message: str, seconds: float) -> Refusal:
-    """UNAVAILABLE with RetryInfo: the sender should retry."""
-    status = status_pb2.Status(code=code_pb2.UNAVAILABLE, message=message)
-    status.details.add().Pack(retry_info(seconds))
-    return Refusal(status, seconds)

@@ -34,8 +34,13 @@ def split(endpoint: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def open_socket(endpoint: str, what: str) -> socket.socket:
+def open_socket(endpoint: str, what: str, *, shared: bool = False) -> socket.socket:
     """A listening TCP socket.
+
+    Args:
+        endpoint: host:port.
+        what: The listener, for messages.
+        shared: Whether other processes of this collector listen on the same port (SO_REUSEPORT).
 
     Raises:
         StartError: it cannot be opened.
@@ -43,6 +48,6 @@ def open_socket(endpoint: str, what: str) -> socket.socket:
     host, port = split(endpoint)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=1024)
+        return socket.create_server((host, port), family=family, backlog=1024, reuse_port=shared)
     except OSError as error:
         raise StartError.bind(endpoint, what, error) from None

@@ -1,71 +1,144 @@
 """OTLP/gRPC: requests arrive as bytes and stay bytes until the pipeline looks at them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
 
-from footfall_collector.config import MAX_BYTES
-from footfall_collector.receivers.intake import Intake, Refusal, Signal, retry_info
+from footfall_collector.config_file import GrpcConfig
+from footfall_collector.receivers import health, refusals
+from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.listen import StartError, open_socket, split
+from footfall_collector.receivers.refusals import Refusal, retry_info
+from footfall_collector.telemetry import Request
+from footfall_collector.tls import Tls
+from footfall_collector.trace_context import HEADER, TraceContext, current
 
 GRACE = 5.0
 """Seconds that requests under way get when the server stops."""
-OPTIONS = [
-    ("grpc.so_reuseport", 0),  # a second collector on the port must fail, not share it silently
+READ_S = 30.0
+"""Seconds in which a request must have arrived."""
+OPTIONS: list[tuple[str, int]] = [
     ("grpc.http2.max_frame_size", 2**20),  # 16 KiB frames cost more than their content
+    ("grpc.max_concurrent_streams", 256),  # a connection's
+    ("grpc.max_metadata_size", 16 * 2**10),
+    ("grpc.absolute_max_metadata_size", 16 * 2**10),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.keepalive_time_ms", 60_000),  # a peer that is gone without a word is noticed
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 ]
+_Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 @asynccontextmanager
 async def serve(
-    endpoint: str, intake: Intake, signals: Sequence[Signal], max_bytes: int = MAX_BYTES
+    config: GrpcConfig,
+    intake: Intake,
+    signals: Sequence[Signal],
+    tls: Tls | None = None,
+    *,
+    shared: bool = False,
 ) -> AsyncIterator[str]:
     """Serves until the context ends, then lets requests under way finish; yields host:port.
 
     Args:
-        endpoint: host:port; port 0 takes a free one.
+        config: Where, and how large a request may be.
         intake: Takes the requests.
         signals: Which are served.
-        max_bytes: Of one request, after decompression.
+        tls: The listener's; plain text without.
+        shared: Whether other processes listen on the same port.
 
     Raises:
         StartError: the port cannot be had.
     """
-    open_socket(
-        endpoint, "OTLP/gRPC"
-    ).close()  # gRPC would add its own lines to the one that matters
-    server = grpc.aio.server(options=[*OPTIONS, ("grpc.max_receive_message_length", max_bytes)])
+    server = grpc.aio.server(
+        options=[
+            *OPTIONS,
+            # A second collector on the port must fail, not share it silently.
+            ("grpc.so_reuseport", int(shared)),
+            ("grpc.max_receive_message_length", config.max_recv_msg_size_mib * 2**20),
+        ]
+    )
     server.add_generic_rpc_handlers(tuple(_handler(intake, signal) for signal in signals))
-    host, _ = split(endpoint)
-    try:
-        port = server.add_insecure_port(endpoint)
-    except RuntimeError:
-        raise StartError.bind(endpoint, "OTLP/gRPC") from None
+    state = health.add(server, [signal.service for signal in signals])
+    port = _listen(server, config.endpoint, tls, shared=shared)
     await server.start()
+    state.ready(True)
     try:
-        yield f"{host}:{port}"
+        yield f"{split(config.endpoint)[0]}:{port}"
     finally:
+        state.drain()
         await server.stop(GRACE)
 
 
-def _handler(intake: Intake, signal: Signal) -> grpc.GenericRpcHandler:
-    async def export(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        try:
-            return (await intake.export(signal, request)).SerializeToString()
-        except Refusal as refusal:
-            metadata = [("grpc-status-details-bin", refusal.status.SerializeToString())]
-            if refusal.retry_after is not None:
-                # opentelemetry-python reads the hint from here, other clients from the status.
-                hint = retry_info(refusal.retry_after).SerializeToString()
-                metadata.append(("google.rpc.retryinfo-bin", hint))
-            context.set_trailing_metadata(tuple(metadata))
-            context.set_code(_CODES[refusal.status.code])
-            context.set_details(refusal.status.message)
-            return b""
+def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: bool) -> int:
+    # gRPC would add its own lines to the one that matters.
+    open_socket(endpoint, "OTLP/gRPC", shared=shared).close()
+    try:
+        if tls is None:
+            return server.add_insecure_port(endpoint)
+        return server.add_secure_port(endpoint, tls.grpc_credentials())
+    except RuntimeError:
+        raise StartError.bind(endpoint, "OTLP/gRPC") from None
 
-    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.unary_unary_rpc_method_handler(export)
+
+def _handler(intake: Intake, signal: Signal) -> grpc.GenericRpcHandler:
+    # On the wire a stream of one is a unary request; this way it is not read before it may come in.
+    async def export(requests: AsyncIterator[bytes], context: _Context) -> bytes:
+        with intake.telemetry.request(signal.name, "grpc") as seen:
+            try:
+                return await _export(intake, signal, requests, context, seen)
+            except Refusal as refusal:
+                code = _CODES[refusal.status.code]
+                seen.refused(refusal.reason, code.name)
+                context.set_trailing_metadata(_trailers(refusal))
+                context.set_code(code)
+                context.set_details(refusal.status.message)
+                return b""
+
+    method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(export)
     return grpc.method_handlers_generic_handler(signal.service, {"Export": method})
+
+
+async def _export(
+    intake: Intake,
+    signal: Signal,
+    requests: AsyncIterator[bytes],
+    context: _Context,
+    seen: Request,
+) -> bytes:
+    metadata = dict(context.invocation_metadata() or ())
+    current.set(TraceContext(_text(metadata.get(HEADER))))
+    key = intake.gate.key(_text(metadata.get("authorization")))
+    with intake.gate.open() as passage:
+        body = await _read(requests)
+        passage.grow(len(body))
+        return (await intake.export(signal, body, seen, key=key)).SerializeToString()
+
+
+async def _read(requests: AsyncIterator[bytes]) -> bytes:
+    try:
+        async with asyncio.timeout(READ_S):
+            return await anext(requests)
+    except TimeoutError:
+        raise refusals.unavailable("the request took too long to arrive", 1.0) from None
+    except StopAsyncIteration:
+        raise refusals.invalid("the call carries no request") from None
+
+
+def _text(value: str | bytes | None) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _trailers(refusal: Refusal) -> tuple[tuple[str, bytes], ...]:
+    details = ("grpc-status-details-bin", refusal.status.SerializeToString())
+    if refusal.retry_after is None:
+        return (details,)
+    # opentelemetry-python reads the hint from here, other clients from the status.
+    hint = retry_info(refusal.retry_after).SerializeToString()
+    return details, ("google.rpc.retryinfo-bin", hint)
 
 
 _CODES = {code.value[0]: code for code in grpc.StatusCode}

@@ -3,10 +3,9 @@
 import asyncio
 import re
 import zlib
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-import uvicorn
 from google.rpc import code_pb2, status_pb2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -16,82 +15,65 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
-from footfall_collector.config import MAX_BYTES, CorsConfig
+from footfall_collector import telemetry
+from footfall_collector.config_file import CorsConfig, HttpConfig
+from footfall_collector.instruments import Refused
 from footfall_collector.otlp_json import MOST_OBJECTS
-from footfall_collector.receivers import browser, encodings
+from footfall_collector.receivers import browser, encodings, http_server, refusals
 from footfall_collector.receivers.encodings import JSON, PROTOBUF, Encoding
-from footfall_collector.receivers.intake import Intake, Refusal, Signal, invalid
-from footfall_collector.receivers.listen import open_socket
+from footfall_collector.receivers.gate import Passage
+from footfall_collector.receivers.intake import Intake, Signal
+from footfall_collector.receivers.refusals import Refusal
+from footfall_collector.tls import Tls
+from footfall_collector.trace_context import HEADER, TraceContext, current
 
 GRACE = 5
 """Seconds that requests under way get when the server stops."""
-
-
-class _Refused(Exception):  # an answer, not a fault
-    def __init__(self, code: int, status: status_pb2.Status) -> None:
-        super().__init__(status.message)
-        self.code, self.status = code, status
+CHUNK_S, BODY_S = 10.0, 120.0
+"""Seconds in which the next piece of a body must come, and all of it."""
+_Server = http_server._Server
+UNREAD_S, UNREAD_BYTES = 2.0, 2**20
+"""How much of a body is taken, and thrown away, so that its sender reads why it is refused."""
 
 
 @asynccontextmanager
 async def serve(
-    endpoint: str,
+    config: HttpConfig,
     intake: Intake,
     signals: Sequence[Signal],
-    max_bytes: int = MAX_BYTES,
-    cors: CorsConfig | None = None,
+    tls: Tls | None = None,
+    *,
+    shared: bool = False,
 ) -> AsyncIterator[str]:
     """Serves until the context ends, then lets requests under way finish; yields host:port.
 
     Args:
-        endpoint: host:port; port 0 takes a free one.
+        config: Where, how large a request may be, and which web pages may send.
         intake: Takes the requests.
         signals: Which are served.
-        max_bytes: Of one request's body, after decompression.
-        cors: Which web pages may send; none without.
+        tls: The listener's; plain text without.
+        shared: Whether other processes listen on the same port.
 
     Raises:
         StartError: the port cannot be had.
     """
-    listener = open_socket(endpoint, "OTLP/HTTP")
-    server = _Server(
-        uvicorn.Config(
-            application(intake, signals, max_bytes, cors),
-            log_config=None,
-            access_log=False,  # it would hold addresses, paths and queries
-            server_header=False,
-            lifespan="off",
-            timeout_graceful_shutdown=GRACE,
-        )
+    app = application(config, intake, signals)
+    context = tls.context if tls else None
+    listening = http_server.listening(
+        app, config.endpoint, "OTLP/HTTP", grace=GRACE, tls=context, shared=shared
     )
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    host, port = listener.getsockname()[:2]
-    try:
-        yield f"{host}:{port}"
-    finally:
-        server.should_exit = True
-        await serving
-        listener.close()
+    async with listening as address:
+        yield address
 
 
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals belong to the collector as a whole."""
-        yield
-
-
-def application(
-    intake: Intake,
-    signals: Sequence[Signal],
-    max_bytes: int = MAX_BYTES,
-    cors: CorsConfig | None = None,
-) -> Starlette:
+def application(config: HttpConfig, intake: Intake, signals: Sequence[Signal]) -> Starlette:
     """The ASGI application with one route per signal, and those of the browser client."""
     # A redirect to the path without its slash would send a client to whatever host it named.
     otlp: ASGIApp = Router(
-        [_route(intake, signal, max_bytes) for signal in signals], redirect_slashes=False
+        [_route(intake, signal, config.max_request_body_size) for signal in signals],
+        redirect_slashes=False,
     )
+    cors = config.cors
     routes = [Mount("/v1", _with_cors(otlp, cors) if cors else otlp), *browser.routes()]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _wrong_place})
     app.router.redirect_slashes = False
@@ -105,7 +87,13 @@ def _with_cors(app: ASGIApp, cors: CorsConfig) -> ASGIApp:
         app,
         allow_origin_regex=any_of,
         allow_methods=["POST"],
-        allow_headers=["content-type", "content-encoding", *cors.allowed_headers],
+        allow_headers=[
+            "authorization",
+            "content-type",
+            "content-encoding",
+            "traceparent",
+            *cors.allowed_headers,
+        ],
         expose_headers=["retry-after"],
         max_age=cors.max_age,
     )
@@ -121,31 +109,48 @@ async def _wrong_place(request: Request, error: Exception) -> Response:
 
 def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
     async def export(request: Request) -> Response:
-        encoding = _encoding(request)
-        if encoding is None:
-            wrong = invalid(f"the content type must be {PROTOBUF} or {JSON}")
-            return _answer(encodings.FALLBACK, wrong, 415)
-        try:
-            body = await _body(request, max_bytes)
-            if encoding.media_type == JSON and body.count(b"{") > MOST_OBJECTS:
-                raise _too_large(f"the request has more than {MOST_OBJECTS} objects")
-            response = await intake.export(signal, body, json=encoding.media_type == JSON)
-            return Response(encoding.write(response), media_type=encoding.media_type)
-        except _Refused as refused:
-            return _answer(encoding, refused.status, refused.code)
-        except Refusal as refusal:
-            if refusal.retry_after is None:
-                return _answer(encoding, refusal.status, 400)
-            seconds = str(max(1, round(refusal.retry_after)))
-            return _answer(encoding, refusal.status, 503, {"retry-after": seconds})
-        except ClientDisconnect:
-            return Response(status_code=400)
+        with intake.telemetry.request(signal.name, "http") as seen:
+            encoding = _encoding(request) or encodings.FALLBACK
+            try:
+                return await _export(intake, signal, request, max_bytes, seen)
+            except Refusal as refusal:
+                seen.refused(refusal.reason, refusal.http)
+                await _read_away(request)
+                return _answer(encoding, refusal.status, refusal.http, _headers(refusal))
+            except ClientDisconnect:
+                seen.refused(Refused.GONE, 499)
+                return Response(status_code=400)
 
     return Route(f"/{signal.name}", export, methods=["POST"])
 
 
+async def _export(
+    intake: Intake, signal: Signal, request: Request, max_bytes: int, seen: telemetry.Request
+) -> Response:
+    current.set(TraceContext(request.headers.get(HEADER)))
+    key = intake.gate.key(request.headers.get("authorization"))
+    encoding = _encoding(request)
+    if encoding is None:
+        raise refusals.invalid(f"the content type must be {PROTOBUF} or {JSON}", 415)
+    json = encoding.media_type == JSON
+    with intake.gate.open() as passage:
+        body = await _body(request, max_bytes, passage)
+        if json and body.count(b"{") > MOST_OBJECTS:
+            raise refusals.too_large(f"the request has more than {MOST_OBJECTS} objects")
+        response = await intake.export(signal, body, seen, key=key, json=json)
+        return Response(encoding.write(response), media_type=encoding.media_type)
+
+
 def _encoding(request: Request) -> Encoding | None:
     return encodings.of(request.headers.get("content-type", ""))
+
+
+def _headers(refusal: Refusal) -> dict[str, str]:
+    if refusal.reason is Refused.KEY:
+        return {"www-authenticate": "Bearer"}
+    if refusal.retry_after is None:
+        return {}
+    return {"retry-after": str(max(1, round(refusal.retry_after)))}
 
 
 def _answer(
@@ -154,30 +159,54 @@ def _answer(
     return Response(encoding.write(status), code, headers, encoding.media_type)
 
 
-def _too_large(what: str) -> _Refused:
-    message = f"{what}; send smaller batches"
-    return _Refused(413, status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=message))
+async def _read_away(request: Request) -> None:
+    """A connection closed on unread data is reset, and the answer with it."""
+    size = 0
+    try:
+        async with asyncio.timeout(UNREAD_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > UNREAD_BYTES:
+                    return
+    except (TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: it was read to its end
+        return
 
 
-async def _body(request: Request, max_bytes: int) -> bytes:
+async def _body(request: Request, max_bytes: int, passage: Passage) -> bytes:
     """The decompressed body, read and inflated in steps, so that its size is bounded throughout."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("gzip", "identity", ""):
-        raise _Refused(415, invalid("the content encoding must be gzip or identity"))
+        raise refusals.invalid("the content encoding must be gzip or identity", 415)
     inflate = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in _chunks(request):
         try:
             part = inflate.decompress(chunk, max_bytes + 1 - size) if inflate else chunk
         except zlib.error:
-            raise _Refused(400, invalid("the body is not valid gzip")) from None
+            raise refusals.invalid("the body is not valid gzip") from None
         if inflate and inflate.unused_data:  # it would be kept, however much of it there is
-            raise _Refused(400, invalid("something follows the gzip body"))
+            raise refusals.invalid("something follows the gzip body")
         size += len(part)
         if size > max_bytes:
-            raise _too_large(f"the request is larger than {max_bytes} bytes")
+            raise refusals.too_large(f"the request is larger than {max_bytes} bytes")
+        passage.grow(len(part))
         parts.append(part)
     if inflate and not inflate.eof:
-        raise _Refused(400, invalid("the gzip body is cut short"))
+        raise refusals.invalid("the gzip body is cut short")
     return b"".join(parts)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes; one that comes too slowly is refused, to be sent again."""
+    clock = asyncio.get_running_loop().time
+    stream, end = request.stream(), clock() + BODY_S
+    while True:
+        try:
+            async with asyncio.timeout_at(min(clock() + CHUNK_S, end)):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise refusals.unavailable("the request took too long to arrive", 1.0) from None
+        yield chunk

@@ -1,0 +1,77 @@
+"""The catalog in force, as what decodes requests under it; replaced as a whole when it is reloaded."""
+
+import time
+from collections.abc import Sequence
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from footfall_collector import metrics
+from footfall_collector.keys import Key
+from footfall_collector.pipeline import Pipeline
+from footfall_collector.receivers.intake import Signal, sender
+from footfall_processors import Batch, Catalog, Policy
+from footfall_processors.hashing import Salts
+
+_PACKAGE = "opentelemetry.proto.collector"
+
+
+class Decoding:
+    """Decodes requests; those of a trusted relay keep the pseudonyms that they carry.
+
+    Args:
+        catalog: In force.
+        salts: For hashed attributes, by period.
+    """
+
+    def __init__(self, catalog: Catalog, salts: Salts) -> None:
+        self.use(catalog, salts)
+
+    def use(self, catalog: Catalog, salts: Salts) -> None:
+        """Takes another catalog; requests that are being decoded are finished under theirs."""
+        self._pipelines = {
+            relay: Pipeline(Policy(catalog, relay=relay), salts) for relay in (False, True)
+        }
+
+    def use_salts(self, salts: Salts) -> None:
+        """Takes other salts."""
+        for pipeline in self._pipelines.values():
+            pipeline.contexts.use_salts(salts)
+
+    def signals(self, names: Sequence[str]) -> list[Signal]:
+        """The signals of these names, each with the decoder of whatever catalog is in force then."""
+        known = [
+            Signal(
+                "traces",
+                f"{_PACKAGE}.trace.v1.TraceService",
+                ExportTraceServiceResponse,
+                self.traces,
+            ),
+            Signal(
+                "metrics",
+                f"{_PACKAGE}.metrics.v1.MetricsService",
+                ExportMetricsServiceResponse,
+                self.metrics,
+            ),
+            Signal("logs", f"{_PACKAGE}.logs.v1.LogsService", ExportLogsServiceResponse, self.logs),
+        ]
+        return [signal for signal in known if signal.name in names]
+
+    async def traces(self, body: bytes, key: Key | None) -> Batch:
+        """See `Pipeline.traces`."""
+        return await self._pipeline(key).traces(body, sender(key))
+
+    async def metrics(self, body: bytes, key: Key | None) -> Batch:
+        """See `metrics.decode`."""
+        policy, now_us = self._pipeline(key).policy, time.time_ns() // 1000
+        return metrics.decode(policy, body, now_us, sender(key))
+
+    async def logs(self, body: bytes, key: Key | None) -> Batch:
+        """See `Pipeline.logs`."""
+        return await self._pipeline(key).logs(body, sender(key))
+
+    def _pipeline(self, key: Key | None) -> Pipeline:
+        return self._pipelines[key is not None and key.relay]

@@ -1,0 +1,117 @@
+"""A collector without a store: what comes in is cleaned and passed on (issue 4, "Gateway mode").
+
+A request is acknowledged when every subscriber has taken what was made of it. A sender that is told to come
+again sends the same bytes, and so does the gateway: a next hop that took them knows them by then.
+
+Rotating salts are made, shared and destroyed by the store. Without one, two gateways, or one before and after
+a restart, would each have its own, and one guild would be many: a gateway whose catalog needs them does
+not start.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+
+from footfall_collector.receivers.listen import StartError
+from footfall_collector.subscribing import opened
+from footfall_exporters.contracts import Rejected, Subscriber, SubscriberConfig, Unavailable
+from footfall_exporters.otlp import PartlyRejected
+from footfall_processors import Batch, Catalog, Hash
+
+
+class Gateway:
+    """A `Consumer` that passes batches on.
+
+    Args:
+        subscribers: The next hops by their ids, opened; at least one.
+    """
+
+    def __init__(self, subscribers: Mapping[str, Subscriber]) -> None:
+        self.subscribers = subscribers
+
+    async def consume(self, batch: Batch) -> None:
+        """Returns when every subscriber has taken the batch.
+
+        Raises:
+            Rejected: one of them never will, and the others have taken it.
+            Unavailable: one of them cannot now; those that took it will be sent it again.
+        """
+        answers = await asyncio.gather(
+            *(_send(name, each, batch) for name, each in self.subscribers.items()),
+            return_exceptions=True,
+        )
+        errors = [answer for answer in answers if answer is not None]
+        foreseen = (Rejected, Unavailable)
+        # What nobody foresaw goes on to the intake, which logs it and has the sender come again.
+        for error in errors:
+            if not isinstance(error, foreseen):
+                raise error
+        away = [error for error in errors if isinstance(error, Unavailable)]
+        if away:
+            raise max(away, key=lambda error: error.retry_after)
+        if errors:
+            raise errors[0]
+
+
+async def _send(name: str, subscriber: Subscriber, batch: Batch) -> None:
+    """Sends all of a batch's requests; one that is refused does not keep the others back.
+
+    Raises:
+        Rejected: as the first refused one was.
+        Unavailable: the rest was not sent.
+    """
+    refused: Rejected | None = None
+    for request in subscriber.requests(batch):
+        try:
+            await subscriber.send(request)
+        except PartlyRejected:
+            pass  # the next hop has it; what it left out, it has counted
+        except Rejected as error:
+            refused = refused or Rejected(f"{name}: {error}")
+        except Unavailable as error:
+            raise Unavailable(f"{name}: {error}", error.retry_after) from None
+    if refused is not None:
+        raise refused
+
+
+class Hops:
+    """A gateway and its next hops, which are opened anew under each catalog.
+
+    Attributes:
+        gateway: Passes on to the hops that are open now.
+    """
+
+    def __init__(self, configs: Mapping[str, SubscriberConfig]) -> None:
+        self._configs, self._stack = configs, AsyncExitStack()
+        self.gateway = Gateway({})
+
+    async def use(self, catalog: Catalog) -> None:
+        """Opens all hops under a catalog, then closes the former; what was under way there comes again.
+
+        Raises:
+            StartError: a hop cannot be opened, or the catalog needs a store; the former go on.
+        """
+        if mistakes := unsalted(catalog):
+            raise StartError("; ".join(mistakes))
+        async with AsyncExitStack() as stack:
+            hops = {
+                name: await opened(stack, name, config, catalog)
+                for name, config in self._configs.items()
+            }
+            former, self._stack = self._stack, stack.pop_all()
+        self.gateway.subscribers = hops
+        await former.aclose()
+
+    async def close(self) -> None:
+        """Closes all of them."""
+        await self._stack.aclose()
+
+
+def unsalted(catalog: Catalog) -> list[str]:
+    """Why a gateway cannot work under a catalog: a line for each attribute with a rotating salt."""
+    return [
+        f"attribute {name}: `hash: {attribute.hash}` needs the store, which makes and destroys its salts;"
+        " use `hash: static`, or put postgres into the pipelines"
+        for name, attribute in sorted(catalog.attributes.items())
+        if attribute.hash not in (None, Hash.STATIC)
+    ]

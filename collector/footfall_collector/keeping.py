@@ -1,0 +1,99 @@
+"""Housekeeping beside the receivers: looks what is due, and takes over the salts in force."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+
+import psycopg
+from psycopg import AsyncConnection
+
+from footfall_collector.decoding import Decoding
+from footfall_collector.following import lags
+from footfall_collector.subscribing import Subscribers
+from footfall_collector.telemetry import Telemetry
+from footfall_exporters.postgres import Store
+from footfall_exporters.postgres.housekeeping import LOOK_EVERY
+from footfall_exporters.postgres.writer import PATIENCE
+from footfall_processors import Catalog
+from footfall_processors.hashing import Period
+
+log = logging.getLogger("footfall.housekeeping")
+
+
+class Keeping:
+    """Keeps a store in shape for as long as the collector runs.
+
+    Args:
+        store: Open.
+        followed: The store's subscribers.
+        decoding: Is given the salts in force.
+        static_salts: The operator's own.
+        telemetry: Where runs are counted.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        followed: Subscribers,
+        decoding: Decoding,
+        static_salts: Mapping[Period, bytes],
+        telemetry: Telemetry,
+    ) -> None:
+        self._store, self._followed, self._decoding = store, followed, decoding
+        self._static_salts, self._telemetry = static_salts, telemetry
+        self._salts()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Looks every few seconds; Postgres may come and go."""
+        task = asyncio.create_task(self._run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def use(self, catalog: Catalog) -> None:
+        """Takes another catalog: first those who must know it before anything is decoded under it.
+
+        Raises:
+            SchemaConflict, StartError, psycopg.Error: requests are decoded under the former.
+        """
+        await self._store.use(catalog)
+        await self._followed.use(catalog)
+        self._decoding.use(catalog, self._salts())
+
+    async def _look_at_lags(self) -> None:
+        """How far subscribers are behind; the same in every worker."""
+        if not self._followed.followers:
+            return
+        metrics = self._telemetry.metrics
+        async with await AsyncConnection.connect(self._store.dsn, **PATIENCE) as connection:
+            for lag in await lags(connection):
+                metrics.lag_commits.labels(lag.name).set(lag.behind)
+                metrics.lag_seconds.labels(lag.name).set(lag.age)
+                metrics.parked_batches.labels(lag.name).set(lag.parked)
+
+    def _salts(self) -> dict[Period, bytes]:
+        """The salts in force, which are counted by kind."""
+        salts = {**self._static_salts, **self._store.salts}
+        for kind, number in Counter(kind for kind, _ in salts).items():
+            self._telemetry.metrics.salts.labels(kind).set(number)
+        return salts
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            try:
+                for ran in await self._store.keep_house():
+                    self._telemetry.ran(ran.task, ok=ran.ok, next_run=ran.next_run)
+                await self._look_at_lags()
+            except psycopg.Error as error:
+                log.warning("housekeeping does not reach Postgres (%s)", type(error).__name__)
+            except Exception:  # a fault of ours must not end it
+                log.exception("housekeeping failed")
+            else:
+                self._decoding.use_salts(self._salts())

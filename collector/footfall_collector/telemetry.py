@@ -1,0 +1,230 @@
+"""The collector counting what it does: what happens → which metrics (instruments.py) change.
+
+Counting costs a few additions a request, none a span.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import exposition as openmetrics
+
+from footfall_collector import shared_metrics
+from footfall_collector.instruments import Instruments, Outcome, Refused, Reloaded
+from footfall_collector.shared_metrics import Shared
+from footfall_processors import Batch
+
+EVERY = 5.0
+"""Seconds between two looks at what is not counted but looked up."""
+METHODS = {
+    "traces": "opentelemetry.proto.collector.trace.v1.TraceService/Export",
+    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
+    "logs": "opentelemetry.proto.collector.logs.v1.LogsService/Export",
+}
+KINDS = {Outcome.SUCCESS: "accepted", Outcome.REFUSED: "refused", Outcome.FAILURE: "failed"}
+
+
+class Telemetry:
+    """What the rest of the collector tells about itself.
+
+    Args:
+        version: Footfall's.
+        exporters: The configured exporters' ids.
+        tasks: Names of housekeeping's tasks.
+        shared: Where several workers count together; None for a process alone.
+
+    Attributes:
+        metrics: For gauges that are set directly.
+    """
+
+    def __init__(
+        self,
+        version: str,
+        exporters: Sequence[str] = (),
+        tasks: Sequence[str] = (),
+        shared: Shared | None = None,
+    ) -> None:
+        if shared:
+            shared_metrics.join(shared)
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each
+        self.metrics, self._shared = Instruments(version, exporters, tasks), shared
+        self._watched: list[tuple[Gauge, Callable[[], float]]] = []
+        self._started, self._cpu = time.monotonic(), 0.0
+
+    def request(self, signal: str, transport: str) -> "Request":
+        """Counts one request, from before its first byte is read until it is answered.
+
+        Args:
+            signal: `traces`, `metrics` or `logs`.
+            transport: `grpc` or `http`.
+        """
+        return Request(self.metrics, signal, transport)
+
+    def committed(
+        self, seconds: float, batches: Sequence[Batch], exporter: str = "postgres"
+    ) -> None:
+        """One commit of the store, with the batches that were not there before."""
+        self.metrics.commit.observe(seconds)
+        self.metrics.group_requests.observe(len(batches))
+        self.metrics.group_rows.observe(sum(batch.size for batch in batches))
+        self.sent(exporter, batches)
+
+    def sent(self, exporter: str, batches: Iterable[Batch]) -> None:
+        """A backend has taken these."""
+        for batch in batches:
+            self.metrics.sent[batch.signal].labels(exporter).inc(items(batch))
+
+    def send_failed(self, exporter: str, batches: Iterable[Batch]) -> None:
+        """An attempt to send these has failed; a later one may succeed."""
+        for batch in batches:
+            self.metrics.send_failed[batch.signal].labels(exporter).inc(items(batch))
+
+    def ran(self, task: str, *, ok: bool, next_run: float) -> None:
+        """One run of a task of housekeeping.
+
+        Args:
+            task: Its name, one of those given at the start.
+            ok: Whether it did what it should.
+            next_run: When it is due again, seconds since the Unix epoch.
+        """
+        self.metrics.runs.labels(task, Outcome.SUCCESS if ok else Outcome.FAILURE).inc()
+        self.metrics.next_run.labels(task).set(next_run)
+        if ok:
+            self.metrics.last_run.labels(task).set(time.time())
+
+    def reloaded(self, what: Reloaded, *, ok: bool) -> None:
+        """Something was read, at the start or again; when that failed, the former stays in force."""
+        self.metrics.reload_ok.labels(what).set(ok)
+        if ok:
+            self.metrics.reloaded.labels(what).set(time.time())
+
+    def catalog(self, digest: bytes) -> None:
+        """The catalog in force, as a number: the first 48 bits of its digest, which a float can hold."""
+        self.metrics.catalog_digest.set(int.from_bytes(digest[:6], "big"))
+
+    def watch(self, gauge: Gauge, read: Callable[[], float]) -> None:
+        """Sets `gauge` from `read` at every `refresh`."""
+        self._watched.append((gauge, read))
+
+    def refresh(self) -> None:
+        """Sets what is not counted but looked up."""
+        self.metrics.uptime.set(time.monotonic() - self._started)
+        self.metrics.memory.set(_resident_bytes())
+        cpu = time.process_time()
+        self.metrics.cpu.inc(cpu - self._cpu)
+        self._cpu = cpu
+        for gauge, read in self._watched:
+            gauge.set(read())
+
+    @asynccontextmanager
+    async def refreshing(self) -> AsyncIterator[None]:
+        """Refreshes every few seconds: a scrape reaches one of several workers, and sees all."""
+
+        async def loop() -> None:
+            while True:
+                self.refresh()
+                await asyncio.sleep(EVERY)
+
+        task = asyncio.create_task(loop())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    def scrape(self, *, as_openmetrics: bool = False) -> bytes:
+        """All metrics, of all workers, in Prometheus' text format 0.0.4 or in OpenMetrics 1.0."""
+        self.refresh()
+        registry = self.metrics.registry
+        if self._shared:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, str(self._shared.directory))  # type: ignore[no-untyped-call]
+        if as_openmetrics:
+            return bytes(openmetrics.generate_latest(registry))  # type: ignore[no-untyped-call]
+        return generate_latest(registry)
+
+
+class Request:
+    """One request while it is handled.
+
+    Attributes:
+        status: What it is answered with: an HTTP status, or the name of a gRPC status.
+        reason: Why it is not taken; None when it is.
+    """
+
+    __slots__ = ("_batch", "_begun", "_metrics", "_signal", "_transport", "reason", "status")
+
+    def __init__(self, metrics: Instruments, signal: str, transport: str) -> None:
+        self._metrics, self._signal, self._transport = metrics, signal, transport
+        self._batch: Batch | None = None
+        self.status: int | str = "OK" if transport == "grpc" else 200
+        self.reason: Refused | None = None
+
+    def decoded(self, batch: Batch) -> None:
+        """What the request holds; its items and losses are counted by how the request ends."""
+        self._batch = batch
+
+    def refused(self, reason: Refused, status: int | str) -> None:
+        """The request is not taken, and answered so."""
+        self.reason, self.status = reason, status
+
+    def __enter__(self) -> "Request":
+        """Starts the clock."""
+        self._begun = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        """Counts; an error that comes through here is counted, and goes on."""
+        if isinstance(error, asyncio.CancelledError):
+            self.refused(Refused.GONE, "CANCELLED" if self._transport == "grpc" else 499)
+        elif error is not None:
+            self.refused(Refused.INTERNAL, "UNKNOWN" if self._transport == "grpc" else 500)
+        self._count(time.perf_counter() - self._begun)
+
+    def _count(self, seconds: float) -> None:
+        metrics, transport, of = self._metrics, self._transport, self._metrics.of
+        outcome = Outcome.SUCCESS
+        if self.reason is not None:
+            outcome = Outcome.FAILURE if self.reason is Refused.INTERNAL else Outcome.REFUSED
+            of(metrics.refused, transport, self.reason).inc()
+        of(metrics.requests, "otlp", transport, outcome).inc()
+        if transport == "grpc":
+            of(metrics.rpc, METHODS[self._signal], self.status).observe(seconds)
+        else:
+            of(metrics.http, f"/v1/{self._signal}", self.status).observe(seconds)
+        if self._batch is not None:
+            self._count_items(self._batch, outcome)
+
+    def _count_items(self, batch: Batch, outcome: Outcome) -> None:
+        metrics, transport, of = self._metrics, self._transport, self._metrics.of
+        counter = metrics.items[KINDS[outcome], batch.signal]
+        of(counter, "otlp", transport).inc(items(batch))
+        if outcome is Outcome.SUCCESS:
+            if rejected := batch.rejected:
+                of(metrics.items["refused", batch.signal], "otlp", transport).inc(rejected)
+            for loss, number in batch.losses.items():
+                of(metrics.losses, batch.signal, loss).inc(number)
+
+
+def items(batch: Batch) -> int:
+    """How many spans, metric points or log records of a request are worth storing.
+
+    Points of delta counters that are alike are one: they have been added up.
+    """
+    counted = len(batch.counts) if batch.signal == "metrics" else 0
+    return batch.size + len(batch.points) + counted
+
+
+def _resident_bytes() -> int:
+    """Resident memory (proc(5), statm)."""
+    statm = Path("/proc/self/statm").read_text()  # the file of a process, in memory
+    return int(statm.split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,124 @@
+"""One collector process, alone or as a worker: signals, reloading, stopping.
+
+`python -m footfall_collector.working` is how a parent starts a worker (workers.py); not for users.
+"""
+
+import asyncio
+import gc
+import logging
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from footfall_collector import diagnostics
+from footfall_collector.config import Config, load_config
+from footfall_processors import DocumentError
+
+if TYPE_CHECKING:  # they import gRPC, which must not come before `diagnostics.configure`
+    from footfall_collector.app import Running, Worker
+
+log = logging.getLogger("footfall.collector")
+
+
+def prepare_process(config: Config) -> None:
+    """Logs, no core dumps, as many open files as allowed; before gRPC is imported."""
+    diagnostics.configure(config.service.telemetry.logs)
+    diagnostics.catch_all()
+    diagnostics.no_core_dumps()
+    with suppress(ValueError, OSError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+async def work(
+    load: Callable[[], Config],
+    config: Config,
+    ready: Callable[["Running"], None],
+    worker: "Worker | None" = None,
+) -> None:
+    """Runs a collector until SIGINT, SIGTERM, or, for a worker, until its parent is gone.
+
+    Args:
+        load: Reads the configuration again, on SIGHUP.
+        config: The one to start with.
+        ready: Called once everything is up.
+        worker: Which of several processes this is.
+    """
+    from footfall_collector.app import running
+
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(diagnostics.on_loop_error)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    hang_up = asyncio.Event()
+    loop.add_signal_handler(signal.SIGHUP, hang_up.set)
+    if worker is not None:
+        loop.add_reader(sys.stdin, stop.set)
+    async with running(config, worker) as collector:
+        # What has been made so far stays; batches come and go by the thousand objects, in no cycles.
+        # Collecting as often as CPython does by default costs a fifth of the CPU time under load.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
+        ready(collector)
+        reloading = asyncio.create_task(_reloading(hang_up, load, collector))
+        await stop.wait()
+        reloading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reloading
+
+
+async def _reloading(
+    hang_up: asyncio.Event, load: Callable[[], Config], collector: "Running"
+) -> None:
+    """Reads the configuration again at every SIGHUP; when it is wrong, the former one stays in force."""
+    while True:
+        await hang_up.wait()
+        hang_up.clear()
+        try:
+            config = await asyncio.to_thread(load)
+        except DocumentError as error:
+            for mistake in error.mistakes:
+                log.error("not reloaded: %s", mistake)
+            await collector.reload(None)
+        else:
+            await collector.reload(config)
+
+
+def main() -> None:
+    """A worker: its order comes as one line of JSON on standard input, and `ready` goes out."""
+    from footfall_collector.cli import failing_plainly
+    from footfall_collector.workers import READY, Order
+
+    order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
+
+    def load() -> Config:
+        return order.apply(load_config(order.config, catalog=order.catalog))
+
+    def ready(_: "Running") -> None:
+        sys.stdout.buffer.write(READY)
+        sys.stdout.flush()
+
+    config = load()
+    prepare_process(config)
+    from footfall_collector.app import Worker
+    from footfall_collector.shared_metrics import Shared
+
+    worker = Worker(order.number, Shared(Path(order.metrics), order.number))
+    try:
+        with failing_plainly():
+            asyncio.run(work(load, config, ready, worker))
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()
