@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
-from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_processors import Loss, Policy, Service, clean, hashable, keyed_hash, period
@@ -156,9 +155,16 @@ def tolerant(body: bytes):
         DecodeError: it is no request at all.
     """
     for group in _all(body, 1, 2):
-        resource = _parsed(Resource, b"".join(_all(group, 1, 2)))
         spans = [each for scope in _all(group, 2, 2) for each in _all(scope, 2, 2)]
-        yield dictionary(resource.attributes) if resource else {}, list(map(_tolerant_span, spans))
+        yield _tolerant_resource(b"".join(_all(group, 1, 2))), list(map(_tolerant_span, spans))
+
+
+def _tolerant_resource(encoded: bytes) -> dict[str, Any]:
+    try:
+        pairs = [_parsed(KeyValue, each) for each in _all(encoded, 1, 2)]
+    except DecodeError:
+        return {}
+    return dict(("", None) if kv is None else pair(kv) for kv in pairs)
 
 
 def _tolerant_span(encoded: bytes) -> Span | None:

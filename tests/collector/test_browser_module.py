@@ -7,6 +7,7 @@ from importlib.resources import files
 import httpx
 import pytest
 
+from footfall_collector.config_file import HttpConfig
 from footfall_collector.receivers import otlp_http
 from footfall_collector.receivers.intake import Intake
 
@@ -26,7 +27,7 @@ async def nowhere(batch: object) -> None:
 @pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with (
-        otlp_http.serve("127.0.0.1:0", Intake(nowhere), []) as endpoint,
+        otlp_http.serve(HttpConfig(endpoint="127.0.0.1:0"), Intake(nowhere), []) as endpoint,
         httpx.AsyncClient(base_url=f"http://{endpoint}") as client,
     ):
         yield client

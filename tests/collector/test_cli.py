@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 import pytest
@@ -41,9 +42,17 @@ def environment(**variables):
     return kept | {"TELEMETRY_HASH_SALT": SALT} | variables
 
 
+class Done(NamedTuple):
+    """As much of click's result as is looked at."""
+
+    exit_code: int
+    stderr: str
+    output: str
+
+
 @pytest.fixture
 def invoke(monkeypatch, tmp_path):
-    """Runs a command in this process; FOOTFALL_HOME is empty at first."""
+    """Runs a command, `up` in a process of its own; FOOTFALL_HOME is empty at first."""
     for name in [n for n in os.environ if n.startswith(("FOOTFALL_", "TELEMETRY_", "OTEL_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("TELEMETRY_HASH_SALT", SALT)
@@ -53,6 +62,10 @@ def invoke(monkeypatch, tmp_path):
     def invoke(*arguments, **variables):
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
+        if arguments[0] == "up":
+            command = [*FOOTFALL, *map(str, arguments)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+            return Done(done.returncode, done.stderr, done.stdout + done.stderr)
         return CliRunner().invoke(main, list(map(str, arguments)))
 
     return invoke
@@ -325,6 +338,7 @@ def write_config(folder, grpc=0, http=0):
         f"processors: {{footfall: {{catalog: {CATALOG}}}}}\n"
         "receivers: {otlp: {protocols: {"
         f"grpc: {{endpoint: '127.0.0.1:{grpc}'}}, http: {{endpoint: '127.0.0.1:{http}'}}}}}}}}\n"
+        "service: {operator: {endpoint: '127.0.0.1:0'}}\n"
     )
     return config
 
@@ -363,7 +377,7 @@ def up(home, tmp_path):
     )
     with process:
         try:
-            said = [process.stdout.readline() for _ in range(4)]
+            said = [process.stdout.readline() for _ in range(5)]
             yield process, said
         finally:
             process.kill()
@@ -383,12 +397,13 @@ def test_up_collects_until_it_is_told_to_stop_and_leaves_no_process_behind(home,
         assert said[0] == "Footfall collects testbed into an embedded Postgres.\n"
         assert re.fullmatch(r"  OTLP/gRPC  http://127\.0\.0\.1:\d+\n", said[1])
         assert re.fullmatch(r"  OTLP/HTTP  http://127\.0\.0\.1:\d+\n", said[2])
-        assert "footfall report usage" in said[3]
+        assert re.fullmatch(r"  operator   http://127\.0\.0\.1:\d+\n", said[3])
+        assert "footfall report usage" in said[4]
         send(said, request("shop.order"))
         process.send_signal(number)
         output, errors = process.communicate()
-        assert (process.returncode, errors) == (0, "")
-        assert output == "Stopping: finishing the requests under way ...\n"
+        assert (process.returncode, output) == (0, "")
+        assert errors == "Stopped: every request under way was finished.\n"
     assert not postgres_of(home)
 
 
@@ -432,7 +447,11 @@ def test_after_kill_9_no_postgres_is_left_and_the_next_start_has_the_data(home, 
 # What is documented
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
-COMMANDS = main.list_commands(None)
+COMMANDS = [
+    f"{name} {inner}" if inner else name
+    for name in main.list_commands(None)
+    for inner in getattr(main.get_command(None, name), "commands", [""])
+]
 
 
 def test_all_commands_are_there():
@@ -440,13 +459,15 @@ def test_all_commands_are_there():
 
 
 def row_of(name):
-    [row] = re.findall(rf"^\| `footfall {name}\b.*$", DOCUMENT, re.MULTILINE)
+    [row] = re.findall(rf"^\| `footfall {name}[` ].*$", DOCUMENT, re.MULTILINE)
     return row
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_is_documented_with_its_options(name):
-    command = main.get_command(None, name)
+    command = main
+    for word in name.split():
+        command = command.get_command(None, word)
     options = {o for p in command.params for o in p.opts if o.startswith("--")}
     assert set(re.findall(r"`(--[a-z-]+)`", row_of(name))) == options
     for option in options:
@@ -455,7 +476,8 @@ def test_every_command_is_documented_with_its_options(name):
 
 
 def test_every_documented_command_exists():
-    assert set(re.findall(r"^\| `footfall (\w+)", DOCUMENT, re.MULTILINE)) == set(COMMANDS)
+    documented = re.findall(r"^\| `footfall ([a-z ]*[a-z])", DOCUMENT, re.MULTILINE)
+    assert set(documented) == set(COMMANDS)
 
 
 def test_the_reports_are_documented():

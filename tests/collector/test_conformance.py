@@ -39,7 +39,7 @@ from collector.test_receivers import (
     trailer,
 )
 from footfall_collector.app import running
-from footfall_collector.config import CorsConfig
+from footfall_collector.config_file import CorsConfig, GrpcConfig, HttpConfig
 
 JSON = {"content-type": "application/json"}
 REJECTED = {
@@ -125,12 +125,6 @@ async def sender(catalog, store_database):
         yield sender
 
 
-@pytest.fixture
-def query(store_database):
-    with psycopg.connect(store_database, autocommit=True) as connection:
-        yield lambda statement: connection.execute(statement).fetchall()
-
-
 WAYS = ["grpc", "protobuf", "json"]
 ways = pytest.mark.parametrize("way", WAYS)
 http_ways = pytest.mark.parametrize("way", ["protobuf", "json"])
@@ -172,11 +166,17 @@ async def in_pieces(body):
         yield body[start : start + 11]
 
 
+SMALL = {
+    "grpc": GrpcConfig(endpoint="127.0.0.1:0", max_recv_msg_size_mib=1),
+    "http": HttpConfig(endpoint="127.0.0.1:0", max_request_body_size=MIB // 2),
+}
+
+
 @pytest.fixture
 async def small(catalog, store_database):
     """A collector that takes 1 MiB over gRPC and half of it over HTTP."""
     config = configured(catalog, store_database)
-    async with connected(replace(config, grpc_max_bytes=MIB, http_max_bytes=MIB // 2)) as sender:
+    async with connected(replace(config, **SMALL)) as sender:
         yield sender
 
 
@@ -479,7 +479,8 @@ ASKED = {
 
 @pytest.fixture
 async def open_to_pages(catalog, store_database):
-    async with connected(replace(configured(catalog, store_database), cors=CORS)) as sender:
+    listener = HttpConfig(endpoint="127.0.0.1:0", cors=CORS)
+    async with connected(configured(catalog, store_database, http=listener)) as sender:
         yield sender.http
 
 

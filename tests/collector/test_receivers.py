@@ -33,12 +33,13 @@ from psycopg import sql
 
 from footfall_collector import app
 from footfall_collector.app import running
-from footfall_collector.config import MAX_BYTES, Config
+from footfall_collector.config import Config
+from footfall_collector.config_file import MAX_BYTES, GrpcConfig, HttpConfig, ServiceConfig
 from footfall_collector.receivers import otlp_http
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.listen import StartError
 from footfall_exporters.postgres import PostgresConfig
-from footfall_processors import Hash
+from footfall_processors import Batch, Hash
 
 DAY = 86_400 * 10**9
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -61,9 +62,18 @@ RESPONSES = {
 SALTS = {(Hash.STATIC, 0): b"static" * 6}
 
 
+LISTENERS = {"grpc": GrpcConfig, "http": HttpConfig}
+
+
 def configured(catalog, dsn, **options):
-    endpoints = {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0", **options}
-    return Config(catalog, static_salts=SALTS, postgres=PostgresConfig(dsn=dsn), **endpoints)
+    defaults = {
+        "grpc": GrpcConfig(endpoint="127.0.0.1:0"),
+        "http": HttpConfig(endpoint="127.0.0.1:0"),
+        "service": ServiceConfig(operator=None),
+    }
+    return Config(
+        catalog, static_salts=SALTS, postgres=PostgresConfig(dsn=dsn), **{**defaults, **options}
+    )
 
 
 class Client:
@@ -100,12 +110,6 @@ async def connected(config):
 async def client(catalog, store_database):
     async with connected(configured(catalog, store_database)) as client:
         yield client
-
-
-@pytest.fixture
-def query(store_database):
-    with psycopg.connect(store_database, autocommit=True) as connection:
-        yield lambda statement: connection.execute(statement).fetchall()
 
 
 both = pytest.mark.parametrize("protocol", ["grpc", "http"])
@@ -433,7 +437,7 @@ async def test_the_size_is_bounded_while_a_bomb_goes_off(monkeypatch):
     monkeypatch.setattr(otlp_http.zlib, "decompressobj", Watched)
     bomb, headers = gzip.compress(bytes(10**7)), PROTOBUF | {"content-encoding": "gzip"}
     async with (
-        serving(lambda batch: asyncio.sleep(0), max_bytes=10_000) as address,
+        serving(lambda batch: asyncio.sleep(0), max_request_body_size=10_000) as address,
         httpx.AsyncClient(base_url=f"http://{address}") as http,
     ):
         response = await http.post("/v1/traces", content=bomb, headers=headers)
@@ -482,11 +486,13 @@ async def test_while_postgres_is_stopped_senders_are_told_to_retry_and_then_stor
 async def serving(consume, **options):
     """OTLP/HTTP before a store that behaves as the test wants."""
 
-    async def decode(body):
-        return body
+    async def decode(body, key):
+        return Batch(digest=body[:16].ljust(16), signal="traces")
 
     signal = Signal("traces", "none", ExportTraceServiceResponse, decode)
-    async with otlp_http.serve("127.0.0.1:0", Intake(consume), [signal], **options) as address:
+    async with otlp_http.serve(
+        HttpConfig(endpoint="127.0.0.1:0", **options), Intake(consume), [signal]
+    ) as address:
         yield address
 
 
@@ -494,7 +500,7 @@ async def test_an_error_that_nobody_foresaw_is_answered_as_retryable_and_logged_
     caplog,
 ):
     async def consume(batch):
-        raise LookupError(batch.decode())
+        raise LookupError(batch.digest.decode())
 
     async with (
         serving(consume) as address,
@@ -504,7 +510,7 @@ async def test_an_error_that_nobody_foresaw_is_answered_as_retryable_and_logged_
     assert response.status_code == 503
     assert "retry-after" in response.headers
     assert "LookupError" in caplog.text
-    assert "in export" in caplog.text  # where it happened
+    assert "in consume" in caplog.text  # where it happened
     assert "walker" not in caplog.text + response.text
 
 
@@ -519,8 +525,9 @@ async def test_a_port_that_cannot_be_had_is_named_with_what_to_do(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         endpoint = f"127.0.0.1:{port}" if family == "in use" else f"no-such-host.invalid:{port}"
+        listener = LISTENERS[protocol](endpoint=endpoint)
         with pytest.raises(StartError) as error:
-            async with running(configured(catalog, store_database, **{protocol: endpoint})):
+            async with running(configured(catalog, store_database, **{protocol: listener})):
                 pass
     name = {"grpc": "OTLP/gRPC", "http": "OTLP/HTTP"}[protocol]
     assert str(error.value).startswith(f"{name}: ")
@@ -535,8 +542,9 @@ async def test_a_second_collector_does_not_share_the_ports_of_the_first(
 ):
     for protocol in ("grpc", "http"):
         endpoint = getattr(client.collector, protocol)
+        listener = LISTENERS[protocol](endpoint=endpoint)
         with pytest.raises(StartError, match="in use"):
-            async with running(configured(catalog, store_database, **{protocol: endpoint})):
+            async with running(configured(catalog, store_database, **{protocol: listener})):
                 pass
 
 

@@ -105,6 +105,7 @@ async def collector(tmp_path, dsn):
         f"processors: {{footfall: {{catalog: {CATALOG}, hash_salt: {'s' * 32}}}}}\n"
         f"exporters: {{postgres: {{dsn: '{escaped(dsn)}'}}}}\n"
         "receivers: {otlp: {protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}}}\n"
+        "service: {operator: null}\n"
     )
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "from footfall_collector.cli import main; main()", "up", "--config", config,

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from footfall_collector import cli
-from footfall_collector.config import ENVIRONMENT as SETTINGS
 from footfall_collector.config import Config, load_config
+from footfall_collector.config_environment import ENVIRONMENT as SETTINGS
 from footfall_exporters.embedded.settings import server_arguments
 from grafana.panels import DASHBOARD, REPOSITORY, dashboard
 
@@ -146,9 +146,10 @@ def test_ports_are_reached_from_this_machine_alone() -> None:
 
 def test_ports_agree_with_the_collector() -> None:
     config, defaults = collector_config(), Config(catalog=collector_config().catalog)
-    assert (config.grpc, config.http) == ("0.0.0.0:4317", "0.0.0.0:4318")
-    ports = {int(str(address).rpartition(":")[2]) for address in (config.grpc, config.http)}
-    assert ports == {int(str(a).rpartition(":")[2]) for a in (defaults.grpc, defaults.http)}
+    addresses = [config.grpc.endpoint, config.http.endpoint]
+    assert addresses == ["0.0.0.0:4317", "0.0.0.0:4318"]
+    ports = {int(address.rpartition(":")[2]) for address in addresses}
+    assert ports == {int(a.endpoint.rpartition(":")[2]) for a in (defaults.grpc, defaults.http)}
     assert ports == set(published("collector"))
     assert ports == {int(port) for port in instructions("EXPOSE")[0].split()}
 

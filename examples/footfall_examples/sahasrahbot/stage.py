@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 import footfall
 from footfall_collector.app import Running, running
 from footfall_collector.config import Config
+from footfall_collector.config_file import GrpcConfig, HttpConfig, ServiceConfig
 from footfall_collector.receivers.listen import open_socket
 from footfall_examples.sahasrahbot import planted, providers
 from footfall_examples.sahasrahbot.app import create_app
@@ -60,7 +61,13 @@ async def standing(directory: Path) -> AsyncIterator[Stage]:
         EmbeddedPostgresError, StartError, psycopg.Error: it cannot start.
     """
     postgres = PostgresConfig(data_directory=str(directory / "postgres"))
-    config = Config(load_catalog(CATALOG), grpc=_FREE, http=_FREE, postgres=postgres)
+    config = Config(
+        load_catalog(CATALOG),
+        grpc=GrpcConfig(endpoint=_FREE),
+        http=HttpConfig(endpoint=_FREE),
+        postgres=postgres,
+        service=ServiceConfig(operator=None),
+    )
     _write_settings(directory, postgres)
     _isolate_environment()
     async with AsyncExitStack() as stack:

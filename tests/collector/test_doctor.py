@@ -1,0 +1,506 @@
+import asyncio
+import datetime as dt
+import json
+import re
+import shutil
+import socket
+import sqlite3
+import subprocess
+import sys
+import uuid
+from pathlib import Path
+
+import grpc
+import psycopg
+import pytest
+from click.testing import CliRunner
+from psycopg.conninfo import make_conninfo
+
+from conftest import make_directory
+from footfall_collector import operator
+from footfall_collector.config import Config
+from footfall_collector.config_file import OperatorConfig
+from footfall_collector.doctor import doctor
+from footfall_collector.doctor_losses import DELIVERING, RECEIVED, SENDING, SUBSCRIBER, advice
+from footfall_collector.doctor_store import store_checks
+from footfall_collector.operator import NotReady
+from footfall_collector.receivers import health
+from footfall_collector.telemetry import Telemetry
+from footfall_exporters.contracts import Settings
+from footfall_exporters.embedded import EmbeddedPostgres
+from footfall_exporters.postgres import prepare
+from footfall_exporters.postgres.housekeeping import NAMES, House, Housekeeper
+from footfall_exporters.postgres.migrate import HEAD
+from footfall_processors import Loss, load_catalog
+from footfall_processors.catalog import Drop
+
+ROOT = Path(__file__).parents[2]
+CATALOG = ROOT / "tests" / "events.yaml"
+SALT = "5a17" * 16
+TODAY = dt.datetime.now(dt.UTC).date()
+openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the command openssl")
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def durable_server():
+    """A server with the settings of a real one; the suite's own has no fsync."""
+    directory = make_directory()
+    with EmbeddedPostgres(directory / "postgres") as dsn:
+        prepare(dsn, Settings(load_catalog(CATALOG)))
+        yield dsn
+    shutil.rmtree(directory)
+
+
+@pytest.fixture
+def examine(tmp_path, monkeypatch):
+    """Runs the command on a configuration; returns its exit status and the checks by area."""
+    monkeypatch.delenv("FOOTFALL_DSN", raising=False)
+
+    def run(dsn=None, listening=None, catalog=CATALOG, expected=0, store=None, **sections):
+        ports = {"grpc": free_port(), "http": free_port(), "operator": free_port()} | (
+            listening or {}
+        )
+        protocols = {name: {"endpoint": f"127.0.0.1:{ports[name]}"} for name in ("grpc", "http")}
+        for name, tls in sections.pop("tls", {}).items():
+            protocols[name]["tls"] = tls
+        configured = {
+            "receivers": {"otlp": {"protocols": protocols, **sections.pop("otlp", {})}},
+            "processors": {"footfall": {"catalog": str(catalog), "hash_salt": SALT}},
+            "exporters": {"postgres": {"dsn": dsn} | (store or {})},
+            "service": {"operator": {"endpoint": f"127.0.0.1:{ports['operator']}"}},
+        } | sections
+        file = tmp_path / "collector.yaml"
+        file.write_text(json.dumps(configured))
+        found = CliRunner().invoke(doctor, ["--config", str(file), "--json"])
+        assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+        assert found.exit_code == expected, found.output
+        answer = json.loads(found.output)
+        assert answer["healthy"] is (expected == 0)
+        assert SALT not in found.output
+        checks = answer["checks"]
+        for check in checks:
+            assert check["level"] in ("ok", "warning", "problem")
+            assert "\n" not in check["found"] + check["advice"]
+            assert bool(check["advice"]) or check["level"] == "ok", check
+        return [(c["area"], c["level"], c["found"], c["advice"]) for c in checks]
+
+    return run
+
+
+@pytest.fixture
+def query(store_database):
+    with psycopg.connect(store_database, autocommit=True) as connection:
+
+        def run(statement, *args):
+            cursor = connection.execute(statement, args or None)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
+
+
+def of(checks, area):
+    return [check[1:3] for check in checks if check[0] == area]
+
+
+def keep_house(dsn):
+    ran = asyncio.run(Housekeeper(dsn, House(load_catalog(CATALOG), 30, 400)).run_due())
+    assert all(each.ok for each in ran)
+
+
+# A whole run
+
+
+def test_a_healthy_store_has_no_problem(examine, durable_server):
+    keep_house(durable_server)
+    checks = examine(durable_server)
+    areas = {area for area, *_ in checks}
+    assert areas >= {"configuration", "catalog", "listeners", "store", "clocks", "schema", "roles",
+                     "sizes", "partitions", "freshness", "losses", "housekeeping"}  # fmt: skip
+    assert ("ok", "none since yesterday") in of(checks, "losses")
+    assert of(checks, "schema") == [("ok", f"current ({HEAD})")]
+    assert len(of(checks, "housekeeping")) == len(NAMES)
+    assert of(checks, "partitions") == [("ok", "made ahead")]
+    assert ("ok", "footfall_reader and footfall_writer are there") in of(checks, "roles")
+    assert of(checks, "store")[2] == (
+        "ok",
+        "its log quotes no statement and no parameter of the collector's",
+    )
+
+
+def test_it_is_printed_as_a_table_for_people(durable_server, tmp_path):
+    file = tmp_path / "collector.yaml"
+    file.write_text(json.dumps({
+        "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": SALT}},
+        "exporters": {"postgres": {"dsn": durable_server}},
+    }))  # fmt: skip
+    keep_house(durable_server)
+    program = "from footfall_collector.doctor import doctor; doctor()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--config", file], capture_output=True, text=True,
+        env={"COLUMNS": "200", "PATH": "/usr/bin"}, timeout=60,
+    )  # fmt: skip
+    assert done.stderr == ""
+    assert "what to do" in done.stdout
+    assert "freshness" in done.stdout
+    password = re.search(r"password=(\w+)", durable_server)[1]
+    assert password not in done.stdout
+    number = int(re.search(r"^(\d+) problem", done.stdout, re.MULTILINE)[1])
+    assert done.returncode == min(number, 1)
+
+
+# Configuration, catalog, files
+
+
+def test_mistakes_of_the_configuration_are_problems_and_the_store_is_looked_at_all_the_same(
+    examine, durable_server, tmp_path
+):
+    wrong = tmp_path / "events.yaml"
+    wrong.write_text("product: shop\nevents:\n  shop.sold: {surface: web}\n")
+    checks = examine(durable_server, catalog=wrong, expected=1)
+    [(level, found)] = of(checks, "configuration")
+    assert level == "problem"
+    assert "events.yaml:3" in found
+    assert "feature" in found
+    assert of(checks, "schema")
+    checks = examine(durable_server, expected=1, service={"wokers": 2})
+    assert [area for area, *_ in checks] == ["configuration"]
+
+
+def test_events_that_have_expired_or_will_soon_are_named_with_their_owner(examine, tmp_path):
+    def event(**more):
+        return {"surface": "web", "feature": "x", **more}
+
+    file = tmp_path / "events.yaml"
+    file.write_text(json.dumps({"product": "shop", "events": {
+        "shop.gone": event(expires=str(TODAY - dt.timedelta(days=1)), owner="till-team"),
+        "shop.soon": event(expires=str(TODAY + dt.timedelta(days=30))),
+        "shop.later": event(expires=str(TODAY + dt.timedelta(days=31))),
+    }}))  # fmt: skip
+    checks = examine(catalog=file, store={"data_directory": str(tmp_path / "none")})
+    assert of(checks, "catalog") == [
+        ("warning", f"shop.gone expired on {TODAY - dt.timedelta(days=1)} and is refused"),
+        ("warning", f"shop.soon expires on {TODAY + dt.timedelta(days=30)}"),
+        ("ok", "3 events of shop"),
+    ]
+    assert "till-team" in next(c[3] for c in checks if "gone" in c[2])
+    assert of(checks, "store") == [("warning", "there is no database yet")]
+    assert not (tmp_path / "none").exists()
+
+
+def test_keys_that_have_expired_or_will_soon_are_named(examine, tmp_path):
+    def key(number, **more):
+        return {"hash": f"sha256:{number:064x}", "created": "2026-01-01", **more}
+
+    def keys(**entries):
+        (tmp_path / "keys.yaml").write_text(json.dumps({"keys": entries}))
+        return examine(
+            otlp={"auth": {"keys_file": "keys.yaml"}}, expected=int(not entries),
+            store={"data_directory": str(tmp_path / "none")},
+        )  # fmt: skip
+
+    old, soon = str(TODAY - dt.timedelta(days=1)), str(TODAY)
+    checks = keys(bot=key(1), old=key(2, expires=old), web=key(3, expires=soon))
+    assert of(checks, "keys") == [
+        ("warning", f"the key old expired on {old}"),
+        ("warning", f"the key web expires on {soon}"),
+        ("ok", "3 keys in keys.yaml"),
+    ]
+    assert of(keys(), "keys") == [("problem", "keys.yaml has no key: nobody may send")]
+
+
+@openssl
+@pytest.mark.parametrize(("days", "level"), [(3, "warning"), (60, "ok"), (-1, "problem")])
+def test_certificates_are_looked_at(examine, tmp_path, days, level):
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
+    for arguments in (
+        ["req", "-new", *new, "-keyout", "key.pem", "-out", "cert.csr"],
+        [
+            "x509",
+            "-req",
+            "-in",
+            "cert.csr",
+            "-signkey",
+            "key.pem",
+            "-out",
+            "cert.pem",
+            "-days",
+            days,
+        ],
+    ):
+        command = ["openssl", *map(str, arguments)]
+        subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
+    tls = {"cert_file": "cert.pem", "key_file": "key.pem"}
+    checks = examine(
+        tls={"http": tls}, expected=int(level == "problem"),
+        store={"data_directory": str(tmp_path / "none")},
+    )  # fmt: skip
+    [(said, found)] = of(checks, "certificates")
+    assert said == level
+    assert "OTLP/HTTP" in found
+
+
+def test_what_waits_in_the_spool_is_said(examine, tmp_path):
+    store = {
+        "data_directory": str(tmp_path / "none"),
+        "spool": {"directory": "spool", "max_mib": 1},
+    }
+    assert of(examine(store=store), "spool") == [("ok", "it was never needed")]
+    (tmp_path / "spool").mkdir()
+    file = tmp_path / "spool" / "spool.sqlite"
+    with sqlite3.connect(file) as database:
+        database.execute("CREATE TABLE batches (id INTEGER PRIMARY KEY, digest BLOB, body BLOB)")
+        database.execute("INSERT INTO batches (body) VALUES (zeroblob(262144))")
+    database.close()
+    checks = examine(store=store)
+    assert of(checks, "spool")[0] == ("warning", "1 request waiting, 0.2 of 1 MiB")
+    with sqlite3.connect(file) as database:
+        database.execute("INSERT INTO batches (body) VALUES (zeroblob(786432))")
+    database.close()
+    checks = examine(store=store, expected=1)
+    assert of(checks, "spool")[0] == ("problem", "2 requests waiting, 1.0 of 1 MiB")
+    file.write_text("no database")
+    assert of(examine(store=store, expected=1), "spool") == [("problem", "its file cannot be read")]
+
+
+# Listeners
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    return {"store": {"data_directory": str(tmp_path / "none")}}
+
+
+def test_a_collector_that_is_not_running_is_a_warning(examine, elsewhere):
+    checks = of(examine(**elsewhere), "listeners")
+    assert [level for level, _ in checks] == ["warning"] * 3
+    assert all("nothing listens on 127.0.0.1:" in found for _, found in checks)
+
+
+def test_a_listener_that_is_down_while_others_are_up_is_a_problem(examine, elsewhere):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        checks = of(examine(listening={"http": port}, expected=1, **elsewhere), "listeners")
+    assert ("ok", f"OTLP/HTTP: 127.0.0.1:{port} is open") in checks
+    assert [level for level, _ in checks].count("problem") == 2
+
+
+@pytest.mark.parametrize("ready", [True, False])
+async def test_health_is_asked_for(examine, elsewhere, ready):
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    service = "opentelemetry.proto.collector.trace.v1.TraceService"
+    found = health.add(server, [service])
+    found.ready(ready)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    reasons = set() if ready else {NotReady.STORE}
+    async with operator.serve(
+        OperatorConfig(endpoint="127.0.0.1:0"), Telemetry("1", ["postgres"]), lambda: reasons
+    ) as address:
+        listening = {"grpc": port, "operator": int(address.rpartition(":")[2])}
+        checks = await asyncio.to_thread(examine, listening=listening, expected=1, **elsewhere)
+    await server.stop(None)
+    said = of(checks, "listeners")
+    if ready:
+        assert ("ok", f"OTLP/gRPC: 127.0.0.1:{port} serves") in said
+        assert ("ok", f"the operator's listener: {address} is ready") in said
+    else:
+        assert ("problem", f"OTLP/gRPC: 127.0.0.1:{port} refuses requests now") in said
+        [advised] = [c[3] for c in checks if "not ready (store_unreachable)" in c[2]]
+        assert "Postgres is away" in advised
+
+
+# The store
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        ({"password": "wrong-secret"}, "refuses this user or password"),
+        ({"dbname": "nowhere"}, "has no such database"),
+        ({"host": "127.0.0.1", "port": "1"}, "cannot be reached"),
+    ],
+)
+def test_a_store_that_is_away_is_a_problem_and_nothing_of_the_dsn_is_shown(
+    examine, durable_server, change, found
+):
+    checks = examine(make_conninfo(durable_server, **change), expected=1)
+    [(level, said)] = of(checks, "store")
+    assert level == "problem"
+    assert found in said
+    assert not any(value in str(checks) for value in ("wrong-secret", "nowhere"))
+
+
+def test_an_empty_database_is_a_warning(examine, empty_database):
+    checks = examine(empty_database, expected=1)  # the suite's server has no fsync
+    assert of(checks, "schema") == [("warning", "the database holds nothing of Footfall yet")]
+
+
+@pytest.mark.parametrize(
+    ("revision", "advised"), [("0001", "footfall migrate"), ("9999", "update")]
+)
+def test_an_older_and_a_newer_schema_are_problems(
+    examine, store_database, query, revision, advised
+):
+    query("UPDATE footfall.alembic_version SET version_num = %s", revision)
+    checks = examine(store_database, expected=1)
+    [check] = [c for c in checks if c[0] == "schema"]
+    assert check[1] == "problem"
+    assert advised in check[3]
+    assert not of(checks, "housekeeping")
+
+
+def test_a_server_that_forgets_or_tells_is_complained_about(examine, store_database, query):
+    """The suite's server has no fsync; a database can have its own settings."""
+    role = f"footfall_test_{uuid.uuid4().hex}"
+    query(f"CREATE ROLE {role} LOGIN PASSWORD 'hidden-secret'")
+    try:
+        for grant in ("ALL ON SCHEMA footfall", "SELECT ON ALL TABLES IN SCHEMA footfall",
+                      "USAGE ON SCHEMA reporting", "SELECT ON ALL TABLES IN SCHEMA reporting"):  # fmt: skip
+            query(f"GRANT {grant} TO {role}")
+        query(f"ALTER ROLE {role} SET log_statement = 'all'")
+        dsn = make_conninfo(store_database, user=role, password="hidden-secret")
+        checks = examine(dsn, expected=1)
+    finally:
+        query(f"DROP OWNED BY {role}")
+        query(f"DROP ROLE {role}")
+    assert ("problem", "fsync off") in of(checks, "store")
+    [loud] = [found for level, found in of(checks, "store") if level == "warning"]
+    assert loud.startswith("its log may quote parameters: ")
+    assert loud.endswith("log_statement")
+    assert f"""ALTER ROLE "{role}" SET log_statement = 'none'""" in str(checks).replace("\\", "")
+    assert ("problem", "the DSN's user does not own the schema") in of(checks, "roles")
+    assert "hidden-secret" not in str(checks)
+
+
+def test_a_missing_partition_and_overdue_and_failing_tasks_are_problems(
+    examine, store_database, query
+):
+    checks = examine(store_database, expected=1)
+    assert ("warning", f"never ran: {', '.join(sorted(NAMES))}") in of(checks, "housekeeping")
+    keep_house(store_database)
+    for statement in (
+        "SET next_run = now() - interval '1 h' WHERE task = 'salts'",
+        "SET outcome = 'failed: LockNotAvailable (SQLSTATE 55P03)' WHERE task = 'retention'",
+    ):
+        query(f"UPDATE footfall.housekeeping {statement}")
+    query(f"DROP TABLE footfall.feature_events_{TODAY + dt.timedelta(days=1):%Y%m%d}")
+    checks = examine(store_database, expected=1)
+    assert ("problem", f"none for {TODAY + dt.timedelta(days=1)}") in of(checks, "partitions")
+    bad = {found.partition(":")[0]: found for level, found in of(checks, "housekeeping")
+           if level == "problem"}  # fmt: skip
+    assert set(bad) == {"salts", "retention"}
+    assert bad["salts"].endswith("and overdue")
+    assert "failed: LockNotAvailable (SQLSTATE 55P03)" in bad["retention"]
+
+
+def test_freshness_says_when_something_last_came_and_which_signals_fell_silent(
+    examine, store_database, query
+):
+    assert of(examine(store_database, expected=1), "freshness") == [
+        ("warning", "no request in the last week")
+    ]
+    for n, (signal, age) in enumerate([("traces", "3 min"), ("metrics", "3 days")]):
+        query("INSERT INTO footfall.ingest_batches VALUES (%s, gen_random_uuid(), now() - %s::interval,"
+              " %s, 1, '{}')", n, age, signal)  # fmt: skip
+    assert of(examine(store_database, expected=1), "freshness") == [
+        ("ok", "the last request 3 min ago, no event yet"),
+        ("warning", "no metrics for 3 days"),
+    ]
+    query("UPDATE footfall.ingest_batches SET received_at = received_at - interval '5 h'")
+    assert of(examine(store_database, expected=1), "freshness")[0] == (
+        "warning",
+        "the last request 5 h ago, no event yet",
+    )
+
+
+def test_losses_of_the_last_day_are_listed_with_what_to_do(examine, store_database, query):
+    for signal, reason, number, back in (
+        ("traces", "enum_value", 7, 0),
+        ("traces", "enum_value", 1, 1),
+        ("traces", "malformed", 9, 2),
+        ("logs", "undeclared_event", 1000, 0),
+        ("traces", "refused_by_store", 1, 0),
+        ("subscriber", "missed_by_retention", 50, 0),
+    ):
+        query("INSERT INTO footfall.losses_daily VALUES ((now() AT TIME ZONE 'UTC')::date - %s, %s, %s, %s)",
+              back, signal, reason, number)  # fmt: skip
+    query(
+        "INSERT INTO footfall.parked VALUES ('posthog', 1, 1, 0, 3, 'the backend answered HTTP 400')"
+    )
+    checks = [c for c in examine(store_database, expected=1) if c[0] == "losses"]
+    assert [c[1:3] for c in checks] == [
+        ("ok", "logs: undeclared_event, 1,000 times"),
+        ("problem", "subscriber: missed_by_retention, 50 times"),
+        ("warning", "traces: enum_value, 8 times"),
+        ("warning", "subscriber: the backend answered HTTP 400, 3 times"),
+        ("problem", "traces: refused_by_store, 1 time"),
+    ]
+    assert "add the value to the catalog" in checks[2][3]
+    assert "footfall export" in checks[3][3]
+
+
+def test_subscribers_that_are_behind_or_forgotten_are_named(store_database, query):
+    query("UPDATE footfall.commit_clock SET position = 5")
+    for position, age in ((1, "6 days"), (4, "2 h"), (5, "1 min")):
+        query("INSERT INTO footfall.commits (position, committed_at, batch_ids)"
+              " VALUES (%s, now() - %s::interval, '{}')", position, age)  # fmt: skip
+    query("INSERT INTO footfall.subscribers VALUES ('json_log', 5), ('json_log/slow', 3),"
+          " ('json_log/stuck', 0), ('gone', 5)")  # fmt: skip
+    query("INSERT INTO footfall.parked VALUES ('json_log', 2, 1, 0, 9, 'TypeError')")
+    names = ["json_log", "json_log/slow", "json_log/stuck", "json_log/new"]
+    config = Config(load_catalog(CATALOG), subscribers=dict.fromkeys(names))
+    checks = [(c.area, c.level, c.found) for c in store_checks(store_database, config)]
+    assert of(checks, "subscribers") == [
+        ("ok", "gone: 0 commits behind"),
+        ("ok", "json_log: 0 commits behind"),
+        ("warning", "json_log: 1 request parked, which its backend refuses"),
+        ("warning", "json_log/slow: 2 commits behind, the oldest stored 2 h ago"),
+        ("problem", "json_log/stuck: 5 commits behind, the oldest stored 6 days ago"),
+        ("warning", "json_log/new never followed this store"),
+        ("warning", "gone is not configured, and falls behind"),
+    ]
+
+
+# What is documented
+
+
+def documented(file, heading):
+    section = re.split(r"^#+ ", file.read_text("utf-8"), flags=re.MULTILINE)
+    (body,) = [part for part in section if part.startswith(heading + "\n")]
+    rows = [line.strip("|").split("|") for line in body.splitlines() if line.startswith("| `")]
+    assert all(cell.strip() for row in rows for cell in row)
+    return {re.search("`([^`]*)`", row[0])[1]: [cell.strip() for cell in row[1:]] for row in rows}
+
+
+def test_every_reason_of_a_loss_has_advice_and_is_documented():
+    losses = ROOT / "docs" / "losses.md"
+    events = documented(losses, "Whole events")
+    attributes = documented(losses, "Attributes of an event that is stored")
+    assert set(RECEIVED) == {str(loss) for loss in Loss} == set(events) | set(attributes)
+    assert (
+        set(SENDING)
+        == {str(drop) for drop in Drop}
+        == set(documented(losses, "In the application"))
+    )
+    assert set(DELIVERING) < set(documented(losses, "At other backends"))
+    for signal, reasons in (("traces", RECEIVED), ("sdk", SENDING), (SUBSCRIBER, DELIVERING)):
+        assert all(advice(signal, reason) == text for reason, text in reasons.items())
+
+
+def test_what_exporters_say_of_a_refusal_is_documented():
+    said = set()
+    for file in (ROOT / "exporters" / "footfall_exporters").glob("*.py"):
+        said |= set(re.findall(r'Rejected\(\s*f?"([^"{]*)', file.read_text("utf-8")))
+    reasons = documented(ROOT / "docs" / "losses.md", "At other backends")
+    assert len(said) >= 3
+    for words in said:
+        assert any(words.startswith(r.removesuffix(" ...")) for r in reasons), words
+
+
+def test_every_task_is_documented_with_what_to_do():
+    assert list(documented(ROOT / "docs" / "housekeeping.md", "The tasks")) == list(NAMES)

@@ -1,0 +1,235 @@
+"""How much may be under way at once, on real sockets: refused early with a hint, and recovered from."""
+
+import asyncio
+import contextlib
+import gzip
+import socket
+import time
+
+import grpc
+import httpx
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from footfall_collector.config_file import AdmissionConfig, GrpcConfig, HttpConfig
+from footfall_collector.receivers import http_server, otlp_grpc, otlp_http
+from footfall_collector.receivers.gate import MOST_REQUESTS, Gate
+from footfall_collector.receivers.intake import Intake, Signal
+from footfall_collector.receivers.refusals import Refusal
+from footfall_processors import Batch
+
+SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
+EXPORT = f"/{SERVICE}/Export"
+PROTOBUF = {"content-type": "application/x-protobuf"}
+KIB, MIB = 2**10, 2**20
+ANNOUNCED = (
+    b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
+    b"content-length: 1000000\r\n\r\nbegun"
+)
+"""The begin of a request, whose end never comes."""
+
+
+async def until(holds):
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110  # what is watched knows no events
+            await asyncio.sleep(0.01)
+
+
+class Store:
+    """Holds what it is given until it is let go."""
+
+    def __init__(self):
+        self.open = asyncio.Event()
+        self.waiting = 0
+
+    async def consume(self, batch):
+        self.waiting += 1
+        await self.open.wait()
+        self.waiting -= 1
+
+    async def until_waiting(self, number):
+        await until(lambda: self.waiting == number)
+
+
+@contextlib.asynccontextmanager
+async def serving(limit_mib, store):
+    """Both protocols before `store`; yields the gate, a gRPC call and an HTTP client."""
+
+    async def decode(body, key):
+        return Batch(digest=body[:16].ljust(16), signal="traces")
+
+    gate = Gate(AdmissionConfig(request_limit_mib=limit_mib))
+    intake = Intake(store.consume, gate)
+    signals = [Signal("traces", SERVICE, ExportTraceServiceResponse, decode)]
+    async with (
+        otlp_grpc.serve(GrpcConfig(endpoint="127.0.0.1:0"), intake, signals) as rpc,
+        otlp_http.serve(HttpConfig(endpoint="127.0.0.1:0"), intake, signals) as web,
+        grpc.aio.insecure_channel(rpc) as channel,
+        httpx.AsyncClient(base_url=f"http://{web}", timeout=30) as http,
+    ):
+        yield gate, channel.unary_unary(EXPORT), http
+
+
+async def refused_over_grpc(export, body):
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await export(body)
+    assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+    hint = dict(refusal.value.trailing_metadata())["google.rpc.retryinfo-bin"]
+    delay: Duration = error_details_pb2.RetryInfo.FromString(hint).retry_delay
+    assert delay.ToMilliseconds() > 0
+
+
+async def refused_over_http(http, body, **headers):
+    response = await http.post("/v1/traces", content=body, headers=PROTOBUF | headers)
+    assert response.status_code == 503
+    assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_beyond_the_limit_requests_are_refused_with_a_hint_and_then_taken_again():
+    store = Store()
+    async with serving(1, store) as (gate, export, http):
+        body = bytes(600 * KIB)
+        first = asyncio.ensure_future(export(body))
+        await store.until_waiting(1)
+        assert gate.bytes == 600 * KIB
+        await refused_over_grpc(export, body)
+        await refused_over_http(http, body)
+        await refused_over_http(http, gzip.compress(body), **{"content-encoding": "gzip"})
+        second = asyncio.ensure_future(export(bytes(300 * KIB)))
+        await store.until_waiting(2)
+        store.open.set()
+        await asyncio.gather(first, second)
+        assert (gate.bytes, gate.requests) == (0, 0)
+        await export(body)
+        assert (await http.post("/v1/traces", content=body, headers=PROTOBUF)).status_code == 200
+        assert (gate.bytes, gate.requests) == (0, 0)
+
+
+async def test_at_the_limit_a_request_is_refused_before_it_is_read():
+    """Its sender has announced more than it sends: whoever read it would wait."""
+    store = Store()
+    async with serving(1, store) as (_, export, http):
+        full = asyncio.ensure_future(export(bytes(MIB)))
+        await store.until_waiting(1)
+        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        writer.write(ANNOUNCED)
+        assert b"503" in await asyncio.wait_for(reader.readline(), 5)
+        writer.close()
+        await writer.wait_closed()
+        store.open.set()
+        await full
+
+
+async def test_a_request_alone_may_be_larger_than_the_limit():
+    store = Store()
+    store.open.set()
+    async with serving(0.001, store) as (_, export, http):
+        await export(bytes(MIB))
+        answer = await http.post("/v1/traces", content=bytes(MIB), headers=PROTOBUF)
+        assert answer.status_code == 200
+
+
+def test_there_are_so_many_places_and_each_is_given_back_once():
+    gate = Gate()
+    with contextlib.ExitStack() as stack:
+        for _ in range(MOST_REQUESTS):
+            stack.enter_context(gate.open())
+        with pytest.raises(Refusal, match="busy"):
+            gate.open()
+    gate.open()
+    assert (gate.requests, gate.bytes) == (0, 0)
+
+
+async def test_what_a_request_held_is_given_back_when_its_sender_leaves():
+    store = Store()
+    async with serving(1, store) as (gate, export, http):
+        task = asyncio.ensure_future(export(bytes(900 * KIB)))
+        await store.until_waiting(1)
+        task.cancel()
+        _, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        writer.write(ANNOUNCED)
+        await until(lambda: gate.requests)
+        writer.close()
+        await writer.wait_closed()
+        await until(lambda: not gate.requests)
+        assert gate.bytes == 0
+        store.open.set()
+
+
+# Senders that dawdle
+
+
+async def closes(address, *pieces, every=0.0):
+    """Sends pieces, and says after how many seconds the collector has closed the connection."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    begun = time.monotonic()
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(every)
+        answer = await asyncio.wait_for(reader.read(), 20)
+    except ConnectionError:
+        answer = b""
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
+    return time.monotonic() - begun, answer
+
+
+@pytest.fixture
+async def web(monkeypatch):
+    monkeypatch.setattr(http_server, "HEAD_S", 0.5)
+    monkeypatch.setattr(otlp_http, "CHUNK_S", 0.5)
+    monkeypatch.setattr(otlp_http, "BODY_S", 1.5)
+    store = Store()
+    store.open.set()
+    async with serving(1, store) as (_, _, http):
+        yield f"{http.base_url.host}:{http.base_url.port}"
+
+
+HEAD = (
+    b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
+    b"content-length: 100\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        (),
+        (b"POST /v1/tra",),
+        (b"POST /v1/traces HTTP/1.1\r\n", *[b"x: y\r\n"] * 40),
+        (HEAD + bytes(100), b"POST /v1"),
+    ],
+    ids=["nothing", "half a line", "a line now and then", "half a second head"],
+)
+async def test_a_connection_that_never_sends_a_whole_head_is_closed(web, pieces):
+    seconds, _ = await closes(web, *pieces, every=0.05)
+    assert seconds < 4
+
+
+@pytest.mark.parametrize("every", [0.0, 0.1], ids=["stops", "drips"])
+async def test_a_body_that_does_not_arrive_is_refused_to_be_sent_again(web, every):
+    _, answer = await closes(web, HEAD, *[b"x"] * 20, every=every)
+    assert answer.startswith(b"HTTP/1.1 503")
+    assert b"retry-after" in answer
+
+
+async def test_a_flood_of_headers_is_refused(web):
+    _, answer = await closes(
+        web, b"POST /v1/traces HTTP/1.1\r\n", *[b"x: " + bytes(b"y" * 1000) + b"\r\n"] * 200
+    )
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
+
+
+async def test_thousands_of_silent_connections_do_not_keep_others_out(web):
+    host, _, port = web.rpartition(":")
+    with contextlib.ExitStack() as stack:
+        for _ in range(800):
+            stack.enter_context(socket.create_connection((host, int(port))))
+        async with httpx.AsyncClient() as http:
+            answer = await http.post(f"http://{web}/v1/traces", content=b"", headers=PROTOBUF)
+        assert answer.status_code == 200

@@ -1,0 +1,95 @@
+import asyncio
+import time
+
+import msgspec
+import pytest
+
+from conftest import CATALOG
+from footfall_collector.gateway import Gateway, unsalted
+from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.otlp import PartlyRejected
+from footfall_processors import Attribute, Batch, Hash, Type, load_catalog
+
+BATCH = Batch(b"d" * 16, "traces")
+
+
+class Hop:
+    """A next hop to which a batch is three requests; `errors` are raised for them, None is taken."""
+
+    def __init__(self, *errors, delay=0.0):
+        self.errors, self.delay, self.taken = list(errors), delay, []
+
+    def requests(self, batch):
+        yield from (batch.digest + bytes([part]) for part in range(3))
+
+    async def send(self, request):
+        await asyncio.sleep(self.delay)
+        error = self.errors.pop(0) if self.errors else None
+        if error is not None:
+            raise error
+        self.taken.append(request[-1])
+
+
+async def consume(**hops):
+    await Gateway(hops).consume(BATCH)
+
+
+async def test_a_batch_is_acknowledged_when_every_next_hop_has_all_of_it():
+    hops = {"a": Hop(delay=0.05), "b": Hop()}
+    await consume(**hops)
+    assert [hop.taken for hop in hops.values()] == [[0, 1, 2]] * 2
+
+
+async def test_all_next_hops_are_sent_to_at_once():
+    began = time.monotonic()
+    await consume(**{name: Hop(delay=0.1) for name in "abcdef"})
+    assert time.monotonic() - began < 1.2
+
+
+@pytest.mark.parametrize("others", [[], [Rejected("no")], [Rejected("no"), Unavailable("away", 3)]])
+async def test_while_one_is_away_the_sender_is_told_to_come_again(others):
+    away = Hop(None, Unavailable("away", 9))
+    hops = {f"hop{n}": Hop(error) for n, error in enumerate(others)}
+    with pytest.raises(Unavailable, match="otlp: away") as caught:
+        await consume(otlp=away, whole=Hop(), **hops)
+    assert caught.value.retry_after == 9
+    assert away.taken == [0]
+
+
+async def test_one_that_is_away_does_not_keep_the_others_waiting():
+    other = Hop(delay=0.02)
+    with pytest.raises(Unavailable):
+        await consume(away=Hop(Unavailable("away")), other=other)
+    assert other.taken == [0, 1, 2]
+
+
+async def test_what_one_refuses_for_good_is_refused_and_the_rest_is_sent():
+    picky, other = Hop(None, Rejected("HTTP 400")), Hop()
+    with pytest.raises(Rejected, match="picky: HTTP 400"):
+        await consume(picky=picky, other=other)
+    assert (picky.taken, other.taken) == ([0, 2], [0, 1, 2])
+
+
+async def test_what_one_takes_in_part_is_taken():
+    await consume(otlp=Hop(PartlyRejected("3 of its events")))
+
+
+async def test_an_unforeseen_error_is_not_mistaken_for_an_answer():
+    with pytest.raises(KeyError):
+        await consume(broken=Hop(KeyError("x")), other=Hop(Rejected("no")))
+
+
+def test_a_catalog_with_rotating_salts_is_told_attribute_by_attribute(catalog):
+    found = unsalted(catalog)
+    assert [line.split(": ")[0] for line in found] == [
+        "attribute guild_id",
+        "attribute org_id",
+        "attribute team_id",
+    ]
+    assert "`hash: daily` needs the store" in found[0]
+
+
+def test_a_catalog_with_a_static_salt_alone_is_good():
+    catalog = load_catalog(CATALOG)
+    visitor = {"visitor": Attribute(type=Type.STRING, hash=Hash.STATIC)}
+    assert unsalted(msgspec.structs.replace(catalog, attributes=visitor)) == []

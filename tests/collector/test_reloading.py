@@ -1,0 +1,138 @@
+"""Catalog and certificates replaced while requests come in; none of them is dropped."""
+
+import asyncio
+import contextlib
+import dataclasses
+import shutil
+import ssl
+
+import grpc
+import httpx
+import psycopg
+import pytest
+
+from collector.test_receivers import METHODS, PROTOBUF, configured, connected, counts, traces
+from footfall_collector.app import running
+from footfall_collector.config_file import GrpcConfig, HttpConfig, TlsConfig
+from footfall_processors import load_catalog
+
+CATALOG = """
+product: reloaded
+attributes:
+  mood: {type: enum, values: [good, bad]}
+  steps: {type: int, min: 0, max: 100}
+events:
+  shop.ping: {surface: web, feature: ping, actions: [invoke]}
+  shop.walk: {surface: web, feature: walk, actions: [invoke], attributes: [mood, steps]}
+"""
+
+
+@pytest.fixture
+def other_catalog(tmp_path):
+    path = tmp_path / "other.yaml"
+    path.write_text(CATALOG)
+    return load_catalog([path])
+
+
+async def test_a_reloaded_catalog_is_in_force_with_its_columns_and_nothing_is_dropped(
+    catalog, store_database, other_catalog, query
+):
+    config = configured(catalog, store_database)
+    answered = 0
+    async with connected(config) as client:
+        stop = asyncio.Event()
+
+        async def keep_sending(protocol):
+            nonlocal answered
+            while not stop.is_set():
+                response = await client.send(protocol, "traces", traces("shop.ping"))
+                assert not response.HasField("partial_success")
+                answered += 1
+
+        sending = [asyncio.create_task(keep_sending(p)) for p in ("grpc", "http") * 4]
+        await asyncio.sleep(0.3)
+        assert await client.collector.reload(dataclasses.replace(config, catalog=other_catalog))
+        await asyncio.sleep(0.3)
+        stop.set()
+        await asyncio.gather(*sending)
+        await client.send("grpc", "traces", traces("shop.walk"))
+        await client.send("grpc", "traces", traces("shop.order"))  # no more declared
+    assert counts(query) == {"shop.ping.invoke": answered, "shop.walk.invoke": 1}
+    assert answered > 8
+    assert query("SELECT mood, steps FROM reporting.events WHERE event = 'shop.walk'") == [
+        (None, None)
+    ]
+
+
+async def test_a_catalog_that_does_not_fit_the_tables_leaves_the_former_in_force(
+    catalog, store_database, tmp_path, query, caplog
+):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(CATALOG.replace("steps: {type: int, min: 0, max: 100}", "steps: {type: bool}"))
+    with psycopg.connect(store_database) as connection:
+        connection.execute("ALTER TABLE footfall.feature_events ADD COLUMN steps text")
+    config = configured(catalog, store_database)
+    async with connected(config) as client:
+        wrong = dataclasses.replace(config, catalog=load_catalog([path]))
+        assert not await client.collector.reload(wrong)
+        assert not await client.collector.reload(None)
+        await client.send("http", "traces", traces("shop.order"))
+    assert counts(query) == {"shop.order.success": 1}
+    assert "the former catalog stays in force" in caplog.text
+
+
+needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the command openssl")
+
+
+@contextlib.contextmanager
+def trusting(made, name=None):
+    """How a client that trusts the authority connects, with a certificate of its own or without."""
+    context = ssl.create_default_context(cafile=str(made / "authority.pem"))
+    if name:
+        context.load_cert_chain(made / f"{name}.pem", made / f"{name}.key")
+    yield context
+
+
+@needs_openssl
+async def test_both_protocols_speak_tls_and_take_another_certificate_without_a_restart(
+    catalog,
+    store_database,
+    tmp_path,
+    made,
+    query,
+):
+    def install(name):
+        for ending in ("pem", "key"):
+            (tmp_path / f"server.{ending}").write_bytes((made / f"{name}.{ending}").read_bytes())
+
+    install("first")
+    tls = TlsConfig(cert_file=str(tmp_path / "server.pem"), key_file=str(tmp_path / "server.key"))
+    config = configured(
+        catalog,
+        store_database,
+        grpc=GrpcConfig(endpoint="127.0.0.1:0", tls=tls),
+        http=HttpConfig(endpoint="127.0.0.1:0", tls=tls),
+    )
+    authority = (made / "authority.pem").read_bytes()
+    served = []
+    async with running(config) as collector:
+        for name in ("first", "second"):
+            install(name)
+            assert await collector.reload(config)
+            credentials = grpc.ssl_channel_credentials(authority)
+            async with grpc.aio.secure_channel(collector.grpc, credentials) as channel:
+                await channel.unary_unary(METHODS["traces"])(traces("shop.ping"))
+            with trusting(made) as context:
+                async with httpx.AsyncClient(verify=context) as http:
+                    response = await http.post(
+                        f"https://{collector.http}/v1/traces",
+                        content=traces("shop.ping"),
+                        headers=PROTOBUF,
+                    )
+                    assert response.status_code == 200
+                    stream = response.extensions["network_stream"]
+                    served.append(stream.get_extra_info("ssl_object").getpeercert()["serialNumber"])
+        with pytest.raises(httpx.RemoteProtocolError):
+            await httpx.AsyncClient().get(f"http://{collector.http}/v1/traces")
+    assert len(set(served)) == 2
+    assert counts(query) == {"shop.ping.invoke": 4}

@@ -1,0 +1,229 @@
+"""`footfall up --workers 2` as users run it: one port, several processes, each request stored once."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import grpc
+import httpx
+import psycopg
+import pytest
+import yaml
+
+from collector.test_receivers import METHODS, PROTOBUF, traces
+from conftest import CATALOG
+
+FOOTFALL = [str(Path(sys.executable).with_name("footfall")), "up"]
+
+
+class Up:
+    """A running `footfall up`."""
+
+    def __init__(self, config, *options):
+        # Where it writes is a file: a pipe that nobody reads would hold it up.
+        self.log = config.with_suffix(".log")
+        with self.log.open("w") as out:
+            self.process = subprocess.Popen(
+                [*FOOTFALL, "--config", str(config), *options],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    async def address(self, name):
+        return await self.said(rf"{name}\s+http://(\S+)")
+
+    async def said(self, pattern, seconds=60):
+        end = time.monotonic() + seconds
+        while not (found := re.search(pattern, self.log.read_text())):
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < end, self.log.read_text()
+            await asyncio.sleep(0.05)
+        return found[1] if found.groups() else found[0]
+
+    def workers(self):
+        """The process ids of the workers, the first one first."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        found = [int(pid) for pid in children.split()]
+        return [p for p in found if b"working" in Path(f"/proc/{p}/cmdline").read_bytes()]
+
+    def stop(self, number=signal.SIGTERM):
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(30)
+
+
+@pytest.fixture
+def settings(tmp_path, store_database):
+    path = tmp_path / "collector.yaml"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "receivers": {
+                    "otlp": {
+                        "protocols": {
+                            "grpc": {"endpoint": "127.0.0.1:0"},
+                            "http": {"endpoint": "127.0.0.1:0"},
+                        }
+                    }
+                },
+                "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": "s" * 32}},
+                "exporters": {"postgres": {"dsn": store_database}},
+                "service": {"operator": None},
+            }
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def up(settings):
+    running = Up(settings, "--workers", "2")
+    yield running
+    running.stop(signal.SIGTERM)
+
+
+def is_there(pid):
+    return Path(f"/proc/{pid}").exists()
+
+
+async def until(holds):
+    async with asyncio.timeout(30):
+        while not holds():  # noqa: ASYNC110  # another process does it
+            await asyncio.sleep(0.1)
+
+
+async def post(address, body):
+    """Over a connection of its own, so that the kernel picks a worker anew."""
+    async with httpx.AsyncClient(timeout=30) as http:
+        response = await http.post(f"http://{address}/v1/traces", content=body, headers=PROTOBUF)
+    assert response.status_code == 200
+
+
+def stored(dsn):
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            "SELECT count(*), (SELECT sum(count) FROM reporting.usage),"
+            " (SELECT count(*) FROM footfall.ingest_batches) FROM footfall.feature_events"
+        ).fetchone()
+    return tuple(row)
+
+
+async def test_the_same_requests_to_any_worker_are_stored_once(up, store_database):
+    http, rpc = await up.address("OTLP/HTTP"), await up.address("OTLP/gRPC")
+    bodies = [traces("shop.ping", number=3) for _ in range(20)]
+    await asyncio.gather(*(post(http, body) for body in bodies * 2))
+    assert len(up.workers()) == 2
+    # Each channel is a connection.
+    for number, body in enumerate(bodies):
+        options = [("grpc.channel_args_differ", number)]
+        async with grpc.aio.insecure_channel(rpc, options=options) as channel:
+            await channel.unary_unary(METHODS["traces"])(body)
+    assert stored(store_database) == (60, 60, 20)
+    with psycopg.connect(store_database) as connection:
+        backends = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'footfall'"
+            " AND datname = current_database()"
+        ).fetchone()
+    assert backends == (2,)  # both of them have stored something
+
+
+async def test_a_worker_that_is_killed_is_started_again_and_loses_nothing(up, store_database):
+    http = await up.address("OTLP/HTTP")
+    first, second = up.workers()
+    bodies = [traces("shop.ping") for _ in range(40)]
+    acknowledged = 0
+
+    async def keep_sending(body):
+        nonlocal acknowledged
+        for _ in range(50):
+            try:
+                await post(http, body)
+            except httpx.TransportError:
+                await asyncio.sleep(0.1)
+            else:
+                acknowledged += 1
+                return
+
+    sending = [asyncio.create_task(keep_sending(body)) for body in bodies]
+    os.kill(first, signal.SIGKILL)
+    await asyncio.gather(*sending)
+    await up.said("worker 0 ended .signal 9.")
+    await until(lambda: len(set(up.workers()) - {first}) == 2)
+    assert second in up.workers()
+    assert acknowledged == 40
+    assert stored(store_database) == (40, 40, 40)
+
+
+async def test_requests_under_way_are_finished_when_it_is_told_to_stop(up, store_database):
+    http = await up.address("OTLP/HTTP")
+    workers = up.workers()
+    with psycopg.connect(store_database) as holding:
+        holding.execute("LOCK TABLE footfall.ingest_batches IN EXCLUSIVE MODE")
+        sending = [asyncio.create_task(post(http, traces("shop.ping"))) for _ in range(6)]
+        with psycopg.connect(store_database, autocommit=True) as watching:
+            await until(
+                lambda: watching.execute(
+                    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                    " AND datname = current_database()"
+                ).fetchone()
+            )
+        up.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.5)
+        holding.rollback()
+    await asyncio.gather(*sending)
+    assert await asyncio.to_thread(up.process.wait, 30) == 0
+    assert stored(store_database) == (6, 6, 6)
+    assert not any(map(is_there, workers))
+
+
+async def test_workers_end_when_their_parent_is_killed(up):
+    await up.address("OTLP/HTTP")
+    workers = up.workers()
+    up.process.kill()
+    up.process.wait()
+    await until(lambda: not any(map(is_there, workers)))
+
+
+async def test_a_signal_reloads_every_worker(up, settings, store_database, tmp_path):
+    http = await up.address("OTLP/HTTP")
+    catalog = tmp_path / "more.yaml"
+    catalog.write_text(
+        "product: more\nevents: {shop.sung: {surface: web, feature: sung, actions: [invoke]}}\n"
+    )
+    changed = yaml.safe_load(settings.read_text())
+    changed["processors"]["footfall"]["catalog"] = [str(CATALOG), str(catalog)]
+    settings.write_text(yaml.safe_dump(changed))
+    up.process.send_signal(signal.SIGHUP)
+    await up.said(r"(?s)reloaded: catalog.*reloaded: catalog")
+    await asyncio.gather(*(post(http, traces("shop.sung", number=n)) for n in range(1, 9)))
+    assert stored(store_database) == (36, 36, 8)
+    settings.write_text("receivers: {otlp: {protocol: 1}}")
+    up.process.send_signal(signal.SIGHUP)
+    await up.said("not reloaded: .*is not known here")
+    await post(http, traces("shop.sung"))
+    assert stored(store_database) == (37, 37, 9)
+
+
+def test_a_port_that_is_taken_is_named_before_any_worker_is_started(settings, tmp_path):
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        changed = yaml.safe_load(settings.read_text())
+        endpoint = f"127.0.0.1:{taken.getsockname()[1]}"
+        changed["receivers"]["otlp"]["protocols"]["http"]["endpoint"] = endpoint
+        settings.write_text(yaml.safe_dump(changed))
+        done = subprocess.run(
+            [*FOOTFALL, "--config", str(settings), "--workers", "2"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert "in use" in done.stderr
+    assert "Traceback" not in done.stderr
