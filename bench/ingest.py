@@ -155,20 +155,26 @@ class Collector:
         return float("nan")
 
 
-def start_collector(folder: Path, dsn: str) -> Collector:
+def start_collector(folder: Path, dsn: str, protocol: str = "grpc", workers: int = 1) -> Collector:
     """Starts a collector on a free port and waits until it listens."""
+    other = {"grpc": "http", "http": "grpc"}[protocol]
     (folder / "events.yaml").write_text(CATALOG)
     (folder / "collector.yaml").write_text(
-        "receivers: {otlp: {protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: null}}}\n"
+        f"receivers: {{otlp: {{protocols: {{{protocol}: {{endpoint: '127.0.0.1:0'}}, {other}: null}}}}}}\n"
+        "service: {operator: null}\n"
     )
     process = subprocess.Popen(
-        [Path(sys.executable).with_name("footfall"), "up", "--config", folder / "collector.yaml"],
+        [
+            *(Path(sys.executable).with_name("footfall"), "up"),
+            *("--config", folder / "collector.yaml"),
+            *(["--workers", str(workers)] if workers > 1 else []),
+        ],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "FOOTFALL_DSN": dsn},
     )
     for line in process.stdout or ():
-        if "OTLP/gRPC" in line:
+        if {"grpc": "OTLP/gRPC", "http": "OTLP/HTTP"}[protocol] in line:
             return Collector(process, line.split("http://")[1].strip())
     raise SystemExit("the collector did not start")
 

@@ -12,7 +12,6 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from footfall_exporters.embedded import EmbeddedPostgres
-from ingest import CATALOG, SPANS, Collector, build, stored
+from ingest import SPANS, Collector, build, start_collector, stored
 
 LIMIT = 3.0
 """The most CPU time that JSON may cost, in terms of protobuf."""
@@ -44,24 +43,6 @@ def as_json(encoded: bytes) -> bytes:
                 span["traceId"], span["spanId"] = os.urandom(16).hex(), os.urandom(8).hex()
                 span["status"] = {"code": 0}
     return json.dumps(document, separators=(",", ":")).encode()
-
-
-def start_collector(folder: Path, dsn: str) -> Collector:
-    """Starts a collector on a free HTTP port and waits until it listens."""
-    (folder / "events.yaml").write_text(CATALOG)
-    (folder / "collector.yaml").write_text(
-        "receivers: {otlp: {protocols: {http: {endpoint: '127.0.0.1:0'}, grpc: null}}}\n"
-    )
-    process = subprocess.Popen(
-        [Path(sys.executable).with_name("footfall"), "up", "--config", folder / "collector.yaml"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "FOOTFALL_DSN": dsn},
-    )
-    for line in process.stdout or ():
-        if "OTLP/HTTP" in line:
-            return Collector(process, line.split("http://")[1].strip())
-    raise SystemExit("the collector did not start")
 
 
 def send(address: str, media_type: str, bodies: list[bytes], concurrency: int) -> float:
@@ -116,7 +97,7 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         with EmbeddedPostgres(folder / "postgres") as dsn:
-            collector = start_collector(folder, dsn)
+            collector = start_collector(folder, dsn, "http")
             try:
                 medians = measure(collector, dsn, options)
             finally:
