@@ -9,8 +9,9 @@ BENCH ?= ingest
 demo: $(READY)
 	$(BIN)/footfall demo
 
+# Most tests wait for a server or a process: two at a time take little more than half of the time.
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

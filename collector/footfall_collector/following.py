@@ -19,6 +19,7 @@ from psycopg import AsyncConnection
 
 from footfall_collector.delivery import Backoff, Delivery
 from footfall_collector.telemetry import Telemetry
+from footfall_exporters.background import beside
 from footfall_exporters.contracts import Subscriber
 from footfall_exporters.postgres.stream import Stream
 from footfall_exporters.postgres.writer import PATIENCE
@@ -98,13 +99,8 @@ async def following(
     with suppress(psycopg.Error):  # it is done again as soon as the store is there
         async with await AsyncConnection.connect(dsn, autocommit=True, **_CONNECT) as connection:
             await follower.register(connection)
-    task = asyncio.create_task(follower.run(), name=f"subscriber {name}")
-    try:
+    async with beside(follower.run(), f"subscriber {name}"):
         yield follower
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 class Follower:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import psycopg
 from psycopg import AsyncConnection
@@ -13,12 +13,15 @@ from footfall_collector.decoding import Decoding
 from footfall_collector.following import lags
 from footfall_collector.subscribing import Subscribers
 from footfall_collector.telemetry import Telemetry
+from footfall_exporters.background import beside
 from footfall_exporters.postgres import Store
 from footfall_exporters.postgres.housekeeping import LOOK_EVERY
 from footfall_exporters.postgres.writer import PATIENCE
 from footfall_processors import Catalog
 from footfall_processors.hashing import Period
 
+FIRST_LOOK = 2.0
+"""Seconds after the start: requests come first."""
 log = logging.getLogger("footfall.housekeeping")
 
 
@@ -48,13 +51,8 @@ class Keeping:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Looks every few seconds; Postgres may come and go."""
-        task = asyncio.create_task(self._run())
-        try:
+        async with beside(self._run()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     async def use(self, catalog: Catalog) -> None:
         """Takes another catalog: first those who must know it before anything is decoded under it.
@@ -85,8 +83,10 @@ class Keeping:
         return salts
 
     async def _run(self) -> None:
+        wait = FIRST_LOOK
         while True:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(wait)
+            wait = LOOK_EVERY
             try:
                 for ran in await self._store.keep_house():
                     self._telemetry.ran(ran.task, ok=ran.ok, next_run=ran.next_run)

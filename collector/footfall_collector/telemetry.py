@@ -7,7 +7,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 from footfall_collector import shared_metrics
 from footfall_collector.instruments import Instruments, Outcome, Refused, Reloaded
 from footfall_collector.shared_metrics import Shared
+from footfall_exporters.background import beside
 from footfall_processors import Batch
 
 EVERY = 5.0
@@ -131,13 +132,8 @@ class Telemetry:
                 self.refresh()
                 await asyncio.sleep(EVERY)
 
-        task = asyncio.create_task(loop())
-        try:
+        async with beside(loop()):
             yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
 
     def scrape(self, *, as_openmetrics: bool = False) -> bytes:
         """All metrics, of all workers, in Prometheus' text format 0.0.4 or in OpenMetrics 1.0."""

@@ -3,7 +3,7 @@ import datetime as dt
 import hashlib
 import json
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import count
 
 import click
@@ -17,6 +17,7 @@ from exporters.http_server import OK, serving, status
 from footfall_collector import exporting
 from footfall_collector.exporting import export, moment
 from footfall_exporters import registry
+from footfall_exporters.background import beside
 from footfall_exporters.otlp import OtlpHttpConfig
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Rows, Shape
@@ -35,12 +36,9 @@ def order(number=1):
 
 async def store(dsn, catalog, *batches):
     writer = Writer(dsn, catalog)
-    running = asyncio.create_task(writer.run())
-    for each in batches:
-        await writer.consume(each)
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+    async with beside(writer.run()):
+        for each in batches:
+            await writer.consume(each)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import count
 
 import psycopg
@@ -13,6 +13,7 @@ from psycopg import AsyncConnection
 
 from footfall_collector.delivery import FAULTS, LONGEST_HINT, Backoff, Delivery
 from footfall_collector.following import Follower, following, lags
+from footfall_exporters.background import beside
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Rows, Shape
@@ -72,13 +73,8 @@ def failing(*errors):
 @asynccontextmanager
 async def writing(dsn, catalog):
     writer = Writer(dsn, catalog, reconnect=0.05)
-    running = asyncio.create_task(writer.run())
-    try:
+    async with beside(writer.run()):
         yield writer
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
 
 
 async def store(dsn, catalog, *batches):

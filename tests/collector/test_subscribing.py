@@ -1,6 +1,6 @@
 import asyncio
 import time
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
 import msgspec
 import psycopg
@@ -8,6 +8,7 @@ import pytest
 
 from footfall_collector.receivers.listen import StartError
 from footfall_collector.subscribing import subscribers
+from footfall_exporters.background import beside
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Rows, Shape
 
@@ -46,12 +47,9 @@ class Exporter:
 
 async def store(dsn, catalog, *batches):
     writer = Writer(dsn, catalog)
-    running = asyncio.create_task(writer.run())
-    for each in batches:
-        await writer.consume(each)
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
+    async with beside(writer.run()):
+        for each in batches:
+            await writer.consume(each)
 
 
 async def come(dsn, *names):

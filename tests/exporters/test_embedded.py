@@ -293,7 +293,9 @@ def test_the_server_of_a_killed_owner_shuts_down_in_order(made: Path):
 
 
 @only_linux
-@pytest.mark.parametrize(("parent", "output"), [(os.getpid(), "begun\n"), (2**22 + 1, "")])
+@pytest.mark.parametrize(
+    ("parent", "output"), [(os.getpid(), "begun\n"), (2**22 + 1, "")], ids=["its own", "another"]
+)
 def test_a_child_whose_parent_ended_before_it_was_bound_to_it_does_not_begin(
     parent: int, output: str
 ):

@@ -1,4 +1,3 @@
-import asyncio
 import datetime as dt
 import hashlib
 import secrets
@@ -12,6 +11,7 @@ from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import new_database
+from footfall_exporters.background import beside
 from footfall_exporters.contracts import Rejected, Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import partitions, prepare
@@ -50,13 +50,8 @@ class RoleWriter(Writer):
 @asynccontextmanager
 async def writing(dsn, catalog):
     writer = RoleWriter(dsn, catalog, reconnect=0.1)
-    running = asyncio.create_task(writer.run())
-    try:
+    async with beside(writer.run()):
         yield writer
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from psycopg import sql
 
 from conftest import new_database
 from footfall_exporters import postgres
+from footfall_exporters.background import beside
 from footfall_exporters.contracts import Rejected, Settings, Unavailable
 from footfall_exporters.postgres import (
     PostgresConfig,
@@ -99,13 +100,8 @@ def one_row(moment=NOW, of=None, duration=83, **values):
 async def writing(dsn, catalog) -> AsyncIterator[Writer]:
     """A Writer at work."""
     writer = Writer(dsn, catalog, reconnect=0.1)
-    running = asyncio.create_task(writer.run())
-    try:
+    async with beside(writer.run()):
         yield writer
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
 
 
 @pytest.fixture

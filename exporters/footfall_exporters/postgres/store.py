@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from typing import Annotated
 import msgspec
 import psycopg
 
+from footfall_exporters.background import beside
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres, default_directory
 from footfall_exporters.postgres import roles, salts
@@ -58,24 +59,12 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
             await asyncio.to_thread(prepare, dsn, settings)
             store = Store(dsn, self, settings)
             await store.maintain()
-            await stack.enter_async_context(_task(store.writer.run()))
+            await stack.enter_async_context(beside(store.writer.run()))
             if self.spool is not None:
                 store.spool = await stack.enter_async_context(self.spool.open())
                 store.spooling = Spooling(store.writer, store.spool)
-                await stack.enter_async_context(_task(store.spooling.run()))
+                await stack.enter_async_context(beside(store.spooling.run()))
             yield store
-
-
-@asynccontextmanager
-async def _task(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Runs beside the context, and is cancelled at its end."""
-    task = asyncio.create_task(work)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 @contextmanager
