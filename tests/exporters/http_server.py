@@ -50,7 +50,7 @@ def status(code: int, *headers: str, body: bytes = b"") -> bytes:
 
 
 @asynccontextmanager
-async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serving(tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[Server]:
     server = Server()
     tasks = set()
 
@@ -75,7 +75,7 @@ async def serving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
             writer.transport.abort()
             tasks.discard(task)
 
-    listener = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    listener = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
     scheme = "https" if tls else "http"
     server.url = f"{scheme}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
