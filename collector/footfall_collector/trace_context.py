@@ -6,7 +6,6 @@ alone: they are not stored, not sent on, and are looked at only when something i
 
 import random
 import re
-from collections.abc import Iterable
 from contextvars import ContextVar
 from functools import cached_property
 
@@ -42,14 +41,6 @@ class TraceContext:
 
 current: ContextVar[TraceContext | None] = ContextVar("footfall_trace_context", default=None)
 """Of the request under way, None outside of one; set by the receivers in the request's own task."""
-
-
-def of_metadata(metadata: Iterable[tuple[str, str | bytes]] | None) -> str | None:
-    """A gRPC request's traceparent."""
-    for name, value in metadata or ():
-        if name == HEADER and isinstance(value, str):
-            return value
-    return None
 
 
 def _sent(traceparent: str | None) -> str | None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from footfall_collector import diagnostics, trace_context
 from footfall_collector.config_file import LogsConfig
 from footfall_collector.receivers.listen import StartError
-from footfall_collector.trace_context import TraceContext, of_metadata
+from footfall_collector.trace_context import TraceContext
 from footfall_exporters.contracts import Unavailable
 
 SECRET = "planted-7f3a9c"
@@ -212,12 +212,6 @@ def test_nothing_but_a_trace_id_gets_through(traceparent):
     trace_id = TraceContext(traceparent).trace_id
     assert re.fullmatch("[0-9a-f]{32}", trace_id, re.ASCII)
     assert set(trace_id) != {"0"}
-
-
-def test_a_grpc_requests_header_is_found():
-    assert of_metadata((("user-agent", "x"), ("traceparent", VALID))) == VALID
-    assert of_metadata((("traceparent", b"\xff"),)) is None
-    assert of_metadata(None) is None
 
 
 async def test_requests_that_are_handled_at_once_keep_their_ids_apart(log):
