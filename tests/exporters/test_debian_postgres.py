@@ -15,7 +15,16 @@ from conftest import make_directory
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 ROOM = Path(__file__).parent
-TESTS = ["test_store.py", "test_roles.py"]
+TESTS = [
+    "test_copy.py",
+    "test_writer.py",
+    "test_counters.py",
+    "test_keeping.py",
+    "test_salts.py",
+    "test_schema.py",
+    "test_reporting.py",
+    "test_roles.py",
+]
 pytestmark = pytest.mark.skipif(
     not (BIN / "postgres").exists(), reason="needs Debian's package postgresql-15"
 )

@@ -6,7 +6,7 @@ import time
 import psycopg
 import pytest
 
-from exporters.test_store import batch, one_row, poison
+from exporters.stores import batch, one_row, poison
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import PostgresConfig
 from footfall_exporters.spool import SpoolConfig

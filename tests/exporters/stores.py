@@ -1,0 +1,136 @@
+"""What the tests of the store are made of: batches, a writer at work, what is stored."""
+
+import datetime as dt
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from itertools import count, groupby
+
+from hypothesis import strategies as st
+
+from footfall_exporters.background import beside
+from footfall_exporters.contracts import Settings
+from footfall_exporters.postgres import (
+    PostgresConfig,
+    Store,
+)
+from footfall_exporters.postgres.writer import Writer
+from footfall_processors import Batch, Dimension, Point, Rows, Shape, load_catalog
+
+SECOND, HOUR, DAY = 10**6, 3600 * 10**6, 86_400 * 10**6
+NOW = time.time_ns() // 1000
+TODAY = dt.datetime.fromtimestamp(NOW / 10**6, dt.UTC).date()
+MIDNIGHT = NOW // DAY * DAY
+GUILD_A, GUILD_B = b"a" * 16, b"b" * 16
+INT64 = 2**63
+
+COLUMNS = {
+    "guild_id": ("guild_hash", st.binary(min_size=16, max_size=16)),
+    "team_id": ("team_hash", st.binary(min_size=16, max_size=16)),
+    "org_id": ("org_hash", st.binary(min_size=16, max_size=16)),
+    "visitor": ("visitor_hash", st.binary(min_size=16, max_size=16)),
+    "seed": ("seed", st.binary(min_size=16, max_size=16)),
+    "attempts": ("attempts", st.integers(-INT64, INT64 - 1)),
+    "ratio": ("ratio", st.floats(allow_nan=False)),
+    "ranked": ("ranked", st.booleans()),
+    "note": ("note", st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),
+}
+"""The catalog's attributes that are columns of feature_events, and what they may hold."""
+
+digests = (hashlib.sha256(str(n).encode()).digest()[:16] for n in count())
+
+
+@cache
+def dimension(event="shop.order", action="success", status="ok", error=None, **fields):
+    service = [fields.pop(name, None) for name in ("service", "service_version", "environment")]
+    surface, feature = fields.pop("surface", "web"), event.rpartition(".")[2]
+    enums = tuple(sorted(fields.items()))
+    return Dimension(event, surface, feature, action, status, error, *service, enums)
+
+
+def batch(*rows, points=(), losses=None, counts=None, digest=None, signal="traces"):
+    """A batch of (time, duration, dimension, values by attribute) rows, counted as the pipeline does."""
+    tally = dict(counts or {})
+    for moment, _, of, _ in rows:
+        tally[moment // HOUR * HOUR, of] = tally.get((moment // HOUR * HOUR, of), 0) + 1
+    alike = [as_rows(list(group)) for _, group in groupby(rows, key=lambda row: sorted(row[3]))]
+    return Batch(digest or next(digests), signal, alike, tally, points, losses or {})
+
+
+def as_rows(together):
+    """Rows with the same attributes, as columns."""
+    times, durations, dimensions, named = map(list, zip(*together, strict=True))
+    names = tuple(sorted(named[0]))
+    shapes = [shape(of, names) for of in dimensions]
+    return Rows(times, durations, shapes, [[row[name] for row in named] for name in names])
+
+
+@cache
+def shape(of, columns):
+    return Shape(of, 1.0, columns)
+
+
+def one_row(moment=NOW, of=None, duration=83, **values):
+    return moment, duration, of or dimension(), values
+
+
+@asynccontextmanager
+async def writing(dsn, catalog) -> AsyncIterator[Writer]:
+    """A Writer at work."""
+    writer = Writer(dsn, catalog, reconnect=0.1)
+    async with beside(writer.run()):
+        yield writer
+
+
+def rows_of(connection, statement, *args):
+    cursor = connection.execute(statement, args or None)
+    return cursor.fetchall() if cursor.description else []
+
+
+def stored(query):
+    """How much of everything there is: rows, occurrences, ledger rows, commits."""
+    [numbers] = query(
+        "SELECT (SELECT count(*) FROM footfall.feature_events),"
+        " (SELECT coalesce(sum(count), 0)::int8 FROM footfall.feature_counts),"
+        " (SELECT count(*) FROM footfall.ingest_batches), (SELECT count(*) FROM footfall.commits)"
+    )
+    return numbers
+
+
+def poison():
+    """A batch that COPY refuses; the pipeline makes none."""
+    return batch(one_row(of=dimension("shop.visit"), note="walker\0"))
+
+
+def point(value, *, of=None, stream=b"s" * 16, series=b"1" * 16, at=NOW, start=NOW - HOUR):
+    return Point(stream, series, of or dimension("shop.ping", "invoke"), start, at, value)
+
+
+def days(first, last):
+    return [TODAY + dt.timedelta(days=n) for n in range(first, last + 1)]
+
+
+def store_at(dsn, catalog, moment=NOW, **config):
+    return Store(dsn, PostgresConfig(dsn=dsn, **config), Settings(catalog), lambda: moment * 1000)
+
+
+def catalog_of(tmp_path, attributes, product="other", name="events.yaml"):
+    listed = list(attributes)
+    text = {
+        "product": product,
+        "attributes": attributes,
+        "events": {f"{product}.used": {"surface": "web", "feature": "x", "attributes": listed}},
+    }
+    path = tmp_path / name
+    path.write_text(json.dumps(text))  # JSON is YAML
+    return load_catalog(path)
+
+
+def reporting_columns(query):
+    return query(
+        "SELECT table_name, column_name, data_type FROM information_schema.columns"
+        " WHERE table_schema = 'reporting' ORDER BY table_name, ordinal_position"
+    )

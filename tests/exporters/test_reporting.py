@@ -1,0 +1,193 @@
+"""The views of `reporting`, and the reports over them."""
+
+import datetime as dt
+import uuid
+
+import psycopg
+import pytest
+
+from exporters.stores import (
+    DAY,
+    GUILD_A,
+    GUILD_B,
+    HOUR,
+    MIDNIGHT,
+    NOW,
+    TODAY,
+    batch,
+    catalog_of,
+    dimension,
+    one_row,
+    reporting_columns,
+)
+from footfall_exporters import postgres
+from footfall_exporters.contracts import Settings
+from footfall_exporters.postgres import (
+    prepare,
+    report,
+)
+from footfall_processors import Loss
+
+
+async def test_events_are_shown_by_the_names_of_the_requirements(writer, query):
+    moment = MIDNIGHT + 3 * HOUR
+    known = dimension(
+        "shop.survey", "failure", "error", "unexpected_error", service="shop", service_version="1.2",
+        environment="test", provider="smz3", mode="zurück",
+    )  # fmt: skip
+    values = {"guild_id": GUILD_A, "attempts": 3, "note": "kept", "seed": GUILD_B, "ranked": True}
+    await writer.consume(batch(one_row(moment, known, 250, **values)))
+    names = [name for table, name, _ in reporting_columns(query) if table == "events"]
+    assert names == [
+        "event_id", "created_at", "day_bucket", "event_name", "surface", "feature", "action", "status",
+        "duration_ms", "error_type", "sample_rate", "quantity", "event", "service", "service_version",
+        "environment", "mode", "provider", "attempts", "note", "ranked", "ratio", "seed",
+    ]  # fmt: skip
+    [[batch_id]] = query("SELECT id FROM footfall.ingest_batches")
+    when = dt.datetime.combine(TODAY, dt.time(3), dt.UTC)
+    assert query("SELECT * FROM reporting.events") == [
+        (f"{batch_id}-0", when, TODAY, "shop.survey.failure", "web", "survey", "failure", "error", 250,
+         "unexpected_error", 1.0, 1, "shop.survey", "shop", "1.2", "test", "zurück", "smz3", 3, "kept", True,
+         None, uuid.UUID(bytes=GUILD_B))
+    ]  # fmt: skip
+
+
+def test_no_reporting_view_has_an_identity_column(query):
+    columns = reporting_columns(query)
+    assert {table for table, _, _ in columns} == {
+        "events", "usage", "latency", "active_groups", "losses", "completeness", "housekeeping",
+    }  # fmt: skip
+    hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
+    assert not [name for _, name, _ in columns if name in hashed or "hash" in name]
+    assert {name for _, name, kind in columns if kind in ("uuid", "bytea")} == {"seed"}
+
+
+async def test_the_reader_may_read_reporting_and_nothing_else(writer, query):
+    await writer.consume(batch(one_row(guild_id=GUILD_A), losses={Loss.MALFORMED: 1}))
+    tables = [
+        name for (name,) in query("SELECT tablename FROM pg_tables WHERE schemaname = 'footfall'")
+    ]
+    views = sorted({table for table, _, _ in reporting_columns(query)})
+    query("SET ROLE footfall_reader")
+    try:
+        for view in views:
+            query(f"SELECT * FROM reporting.{view}")
+        assert query("SELECT event, stored FROM reporting.completeness") == [("shop.order", 1)]
+        assert {"feature_events", "salts", "ingest_batches"} <= set(tables)
+        for table in tables:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                query(f"SELECT * FROM footfall.{table}")
+        for statement in ("CREATE TABLE reporting.mine (n int)", "DELETE FROM reporting.events"):
+            with pytest.raises(psycopg.Error):
+                query(statement)
+    finally:
+        query("RESET ROLE")
+
+
+async def test_completeness_compares_what_is_stored_with_what_the_sdks_counted(writer, query):
+    tally = [
+        dimension("footfall.emitted", "count", surface="footfall", emitted_event=event)
+        for event in ("shop.order", "shop.ping", "shop.visit")
+    ]
+    hour = NOW // HOUR * HOUR
+    counts = dict.fromkeys([(hour, tally[0]), (hour - HOUR, tally[0])], 2) | {(hour, tally[1]): 5}
+    await writer.consume(
+        batch(*[one_row()] * 3, one_row(of=dimension("shop.survey")), counts=counts)
+    )
+    assert query(
+        "SELECT event, stored, emitted, ratio FROM reporting.completeness ORDER BY event"
+    ) == [
+        ("shop.order", 3, 4, 0.75),
+        ("shop.ping", 0, 5, 0.0),
+        ("shop.survey", 1, 0, None),
+    ]
+    assert query("SELECT count(*) FROM reporting.usage WHERE surface = 'footfall'") == [(0,)]
+
+
+@pytest.fixture
+async def reports(writer, store_database):
+    """Three days of use, and the reports over it."""
+    ok, invoke = (dimension("shop.order", a, provider="smz3") for a in ("success", "invoke"))
+    late = dimension("shop.order", "failure", "timeout", "provider_timeout", provider="smz3")
+    bad = dimension("shop.order", "failure", "error", "invalid_preset", provider="alttpr")
+    ping = dimension("shop.ping", "invoke", surface="api")
+    await writer.consume(
+        batch(
+            *(one_row(MIDNIGHT, ok, n, guild_id=GUILD_A) for n in range(1, 101)),
+            one_row(MIDNIGHT, late, None, guild_id=GUILD_B),
+            *[one_row(MIDNIGHT - DAY, bad, 500, guild_id=GUILD_B)] * 3,
+            one_row(MIDNIGHT - DAY - 1, ping, None),
+            counts={(MIDNIGHT, invoke): 104, (MIDNIGHT - 3 * DAY, invoke): 7},
+        )
+    )
+
+    def run(name, days):
+        with psycopg.connect(store_database) as connection:
+            found = report(connection, name, days)
+        assert found.since.date() == TODAY - dt.timedelta(days=days - 1)
+        assert [list(record) for record in found.records()] == [list(found.columns)] * len(
+            found.rows
+        )
+        return found.rows
+
+    return run
+
+
+async def test_the_usage_report_counts_by_action(reports):
+    assert reports("usage", 1) == [
+        ("web", "order", "shop.order", "invoke", 104),
+        ("web", "order", "shop.order", "success", 100),
+        ("web", "order", "shop.order", "failure", 1),
+    ]
+    assert reports("usage", 3) == [
+        ("api", "ping", "shop.ping", "invoke", 1),
+        ("web", "order", "shop.order", "invoke", 104),
+        ("web", "order", "shop.order", "success", 100),
+        ("web", "order", "shop.order", "failure", 4),
+    ]
+    assert reports("usage", 4)[1] == ("web", "order", "shop.order", "invoke", 111)
+
+
+async def test_the_errors_report_counts_by_type_and_provider_with_its_share_of_the_outcomes(
+    reports,
+):
+    assert reports("errors", 7) == [
+        ("web", "order", "shop.order", "alttpr", "invalid_preset", "error", 3, 1.0),
+        (
+            "web",
+            "order",
+            "shop.order",
+            "smz3",
+            "provider_timeout",
+            "timeout",
+            1,
+            pytest.approx(1 / 101),
+        ),
+    ]
+
+
+async def test_the_latency_report_gives_percentiles_of_what_has_a_duration(reports):
+    # 1 to 100 ms once each: the percentiles lie between neighbours, and are rounded half to even or up.
+    assert reports("latency", 1) == [
+        ("web", "order", "shop.order", 100, pytest.approx(50.5, abs=0.5), 95, 99)
+    ]
+    assert reports("latency", 2)[0][3:] == (103, 52, 98, 500)
+
+
+async def test_the_groups_report_counts_distinct_hashes_by_day(reports):
+    assert reports("groups", 2) == [
+        (TODAY - dt.timedelta(days=1), "guild_id", 1),
+        (TODAY, "guild_id", 2),
+    ]
+
+
+def test_reports_of_an_empty_store_are_empty(store_database):
+    with psycopg.connect(store_database) as connection:
+        for name in postgres.REPORTS:
+            assert report(connection, name, 30).rows == []
+
+
+def test_reports_work_without_a_provider_in_the_catalog(empty_database, tmp_path):
+    prepare(empty_database, Settings(catalog_of(tmp_path, {"note": {"type": "string"}})))
+    with psycopg.connect(empty_database) as connection:
+        assert report(connection, "errors", 7).rows == []

@@ -1,0 +1,145 @@
+"""Migrations, and the catalog as columns."""
+
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import psycopg
+import pytest
+from alembic.config import Config as AlembicConfig
+from alembic.script import ScriptDirectory
+
+from exporters.stores import COLUMNS, batch, catalog_of, one_row, reporting_columns, rows_of, stored
+from footfall_exporters import postgres
+from footfall_exporters.contracts import Settings
+from footfall_exporters.postgres import (
+    PostgresConfig,
+    SchemaConflict,
+    apply_catalog,
+    migrate,
+)
+from footfall_exporters.postgres.migrate import HEAD
+
+
+def columns_of(query, table):
+    return {
+        name
+        for (name,) in query(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = 'footfall'"
+            " AND table_name = %s",
+            table,
+        )
+    }
+
+
+def test_a_fresh_database_reaches_the_current_schema_and_stays_there(empty_database):
+    assert migrate(empty_database) == (None, HEAD)
+    assert migrate(empty_database) == (HEAD, HEAD)
+    folder = Path(postgres.__file__).parent / "migrations"
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(folder))
+    config.set_main_option("path_separator", "os")
+    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+async def test_collectors_that_start_together_on_an_empty_database_all_get_to_work(
+    empty_database, catalog
+):
+    async with AsyncExitStack() as stack:
+        config = PostgresConfig(dsn=empty_database)
+        stores = await asyncio.gather(
+            *(stack.enter_async_context(config.open(Settings(catalog))) for _ in range(3))
+        )
+        await asyncio.gather(*(store.consume(batch(one_row())) for store in stores))
+        with psycopg.connect(empty_database) as connection:
+            assert stored(lambda statement: rows_of(connection, statement))[:3] == (3, 3, 3)
+        assert stores[0].salts == stores[1].salts == stores[2].salts
+
+
+def test_the_catalogs_columns_are_added_once_with_their_descriptions(empty_database, catalog):
+    migrate(empty_database)
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        added = apply_catalog(connection, catalog)
+        assert sorted(added) == sorted(
+            ["feature_dims.provider", "feature_dims.mode", "feature_dims.emitted_event",
+             "feature_dims.drop_reason"]
+            + [f"feature_events.{column}" for column, _ in COLUMNS.values()]
+        )  # fmt: skip
+        assert apply_catalog(connection, catalog) == []
+        comments = rows_of(
+            connection,
+            "SELECT a.attname, col_description(a.attrelid, a.attnum), format_type(a.atttypid, a.atttypmod)"
+            " FROM pg_attribute a WHERE attrelid = 'footfall.feature_events'::regclass"
+            " AND attname IN ('guild_hash', 'attempts', 'note') ORDER BY 1",
+        )
+    assert comments == [
+        ("attempts", "How often it's been tried", "bigint"),
+        ("guild_hash", "A guild", "uuid"),
+        ("note", None, "text"),
+    ]
+
+
+def test_a_second_catalog_adds_its_columns_and_keeps_the_others(store_database, query, tmp_path):
+    before = columns_of(query, "feature_events")
+    second = catalog_of(
+        tmp_path,
+        {
+            "note": {"type": "string"},
+            "height": {"type": "float"},
+            "colour": {"type": "enum", "values": ["red"]},
+        },
+    )
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        assert sorted(apply_catalog(connection, second)) == [
+            "feature_dims.colour",
+            "feature_events.height",
+        ]
+    assert columns_of(query, "feature_events") == before | {"height"}
+    assert {"provider", "colour"} <= columns_of(query, "feature_dims")
+    names = [c for (c,) in query("SELECT column_name FROM information_schema.columns WHERE"
+                                 " table_schema = 'reporting' AND table_name = 'events'")]  # fmt: skip
+    assert {"provider", "colour", "height", "note"} <= set(names)
+
+
+def test_a_changed_description_is_changed_in_the_database(store_database, query, tmp_path):
+    second = catalog_of(tmp_path, {"note": {"type": "string", "description": "It's 100% new"}})
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        apply_catalog(connection, second)
+    [[comment]] = query(
+        "SELECT col_description(attrelid, attnum) FROM pg_attribute"
+        " WHERE attrelid = 'footfall.feature_events'::regclass AND attname = 'note'"
+    )
+    assert comment == "It's 100% new"
+
+
+def test_an_attribute_of_another_type_than_its_column_is_refused_and_nothing_is_changed(
+    store_database, query, tmp_path
+):
+    wrong = catalog_of(
+        tmp_path,
+        {"note": {"type": "int"}, "ranked": {"type": "float"}, "height": {"type": "float"}},
+    )
+    before = columns_of(query, "feature_events")
+    with (
+        psycopg.connect(store_database, autocommit=True) as connection,
+        pytest.raises(SchemaConflict) as error,
+    ):
+        apply_catalog(connection, wrong)
+    assert str(error.value).count("\n") == 0
+    assert (
+        "attribute note: the catalog needs bigint, but the column feature_events.note is text"
+        in str(error.value)
+    )
+    assert "ranked" in str(error.value)
+    assert columns_of(query, "feature_events") == before
+
+
+def test_a_plain_attribute_may_not_take_the_column_of_a_hashed_one(store_database, query, tmp_path):
+    """Its values would be shown in the reports, and those of the hashed attribute with them."""
+    other = catalog_of(tmp_path, {"guild_hash": {"type": "uuid"}})
+    with (
+        psycopg.connect(store_database, autocommit=True) as connection,
+        pytest.raises(SchemaConflict),
+    ):
+        apply_catalog(connection, other)
+    assert "guild_hash" not in [name for _, name, _ in reporting_columns(query)]

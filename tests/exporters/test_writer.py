@@ -1,0 +1,241 @@
+"""Group commit: each request once, and what cannot be stored."""
+
+import asyncio
+import datetime as dt
+from contextlib import AsyncExitStack, suppress
+
+import psycopg
+import pytest
+
+from exporters.stores import (
+    DAY,
+    HOUR,
+    INT64,
+    MIDNIGHT,
+    NOW,
+    TODAY,
+    batch,
+    dimension,
+    one_row,
+    point,
+    poison,
+    rows_of,
+    stored,
+    writing,
+)
+from footfall_exporters import postgres
+from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.postgres import (
+    report,
+)
+from footfall_processors import Loss
+
+# Exactly once
+
+
+async def test_the_same_request_sent_again_is_acknowledged_and_changes_nothing(writer, query):
+    request = batch(one_row(), one_row(of=dimension("shop.ping")), losses={Loss.MALFORMED: 1})
+    await writer.consume(request)
+    before = stored(query)
+    await writer.consume(request)
+    assert stored(query) == before == (2, 2, 1, 1)
+
+
+async def test_the_same_request_several_times_in_one_group_is_stored_once(writer, query):
+    request, other = batch(one_row()), batch(one_row())
+    await asyncio.gather(*(writer.consume(each) for each in [request, request, other, request]))
+    assert stored(query) == (2, 2, 2, 1)
+
+
+async def test_the_same_requests_sent_to_two_collectors_at_once_are_stored_once(
+    store_database, catalog, query
+):
+    requests = [batch(one_row(), one_row()) for _ in range(40)]
+    async with writing(store_database, catalog) as one, writing(store_database, catalog) as two:
+        for start in range(0, 40, 10):
+            part = requests[start : start + 10]
+            await asyncio.gather(
+                *(one.consume(each) for each in part),
+                *(two.consume(each) for each in reversed(part)),
+            )
+    rows, occurrences, ledger, _ = stored(query)
+    assert (rows, occurrences, ledger) == (80, 80, 40)
+
+
+async def test_positions_have_no_gap_and_name_every_batch_once_under_concurrency(
+    store_database, catalog, query
+):
+    async with AsyncExitStack() as stack:
+        writers = [
+            await stack.enter_async_context(writing(store_database, catalog)) for _ in range(3)
+        ]
+
+        async def send(n):
+            await asyncio.sleep(n % 10 / 500)
+            await writers[n % 3].consume(batch(one_row(), one_row(of=dimension("shop.ping"))))
+
+        await asyncio.gather(*map(send, range(120)))
+    positions = query("SELECT position, batch_ids FROM footfall.commits ORDER BY position")
+    assert [position for position, _ in positions] == list(range(1, len(positions) + 1))
+    assert query("SELECT position FROM footfall.commit_clock") == [(len(positions),)]
+    committed = [number for _, ids in positions for number in ids]
+    assert sorted(committed) == [
+        n for (n,) in query("SELECT id FROM footfall.ingest_batches ORDER BY id")
+    ]
+    assert stored(query)[:3] == (240, 240, 120)
+    assert len(positions) > 3
+
+
+async def test_the_ledger_says_what_was_stored_and_what_was_lost(writer, query):
+    losses = {Loss.UNDECLARED_EVENT: 7, Loss.MALFORMED: 2}
+    await writer.consume(batch(one_row(), one_row(), losses=losses))
+    assert query("SELECT signal, accepted, losses FROM footfall.ingest_batches") == [
+        ("traces", 2, {"undeclared_event": 7, "malformed": 2})
+    ]
+    assert query("SELECT day, signal, reason, count FROM reporting.losses ORDER BY reason") == [
+        (dt.datetime.now(dt.UTC).date(), "traces", "malformed", 2),
+        (dt.datetime.now(dt.UTC).date(), "traces", "undeclared_event", 7),
+    ]
+
+
+async def test_counts_are_the_stored_rows_and_the_counters_increments(writer, query):
+    known, ping = dimension(), dimension("shop.ping", "invoke")
+    this, last = NOW // HOUR * HOUR, NOW // HOUR * HOUR - HOUR
+    await writer.consume(batch(one_row(), one_row(), one_row(NOW - HOUR)))
+    await writer.consume(batch(one_row(), counts={(this, ping): 4}, signal="metrics"))
+    await writer.consume(
+        batch(counts={(this, known): 5, (last, ping): 1}, points=[point(10, of=known)])
+    )
+    assert query(
+        "SELECT extract(epoch FROM hour)::int8 * 1000000, event, count FROM footfall.feature_counts"
+        " JOIN footfall.feature_dims ON id = dim_id ORDER BY 1, 2"
+    ) == [
+        (last, "shop.order", 1),
+        (last, "shop.ping", 1),
+        (this, "shop.order", 3 + 5 + 10),
+        (this, "shop.ping", 4),
+    ]
+
+
+# What cannot be stored
+
+
+async def test_of_a_group_only_the_request_that_postgres_refuses_is_rejected(writer, query):
+    good = [batch(one_row()) for _ in range(4)]
+    answers = await asyncio.gather(
+        *(writer.consume(each) for each in [*good[:2], poison(), *good[2:]]), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [
+        type(None),
+        type(None),
+        Rejected,
+        type(None),
+        type(None),
+    ]
+    assert "walker" not in str(answers[2])
+    assert stored(query)[:3] == (4, 4, 4)
+    assert query("SELECT signal, reason, count FROM reporting.losses") == [
+        ("traces", "refused_by_store", 1)
+    ]
+
+
+async def test_after_a_refused_request_the_writer_goes_on(writer, query):
+    with pytest.raises(Rejected):
+        await writer.consume(batch(one_row(of=dimension("shop.visit"), note="\0")))
+    await writer.consume(batch(one_row()))
+    assert stored(query) == (1, 1, 1, 1)
+
+
+async def test_a_refusal_is_logged_without_the_value(writer, caplog):
+    with pytest.raises(Rejected):
+        await writer.consume(poison())
+    assert "SQLSTATE 22021" in caplog.text
+    assert "walker" not in caplog.text
+
+
+async def test_a_fault_of_ours_in_one_request_does_not_hold_up_the_others(writer, query):
+    faulty = batch(one_row(duration=2**40))  # does not fit the column, which the pipeline sees to
+    good = [batch(one_row()) for _ in range(3)]
+    answers = await asyncio.gather(
+        *(writer.consume(each) for each in [faulty, *good]), return_exceptions=True
+    )
+    assert isinstance(answers[0], Unavailable)
+    assert answers[1:] == [None] * 3
+    assert stored(query)[0] == 3
+
+
+async def test_a_counter_as_large_as_can_be_does_not_make_others_fail(
+    writer, query, store_database
+):
+    hour = NOW // HOUR * HOUR
+    huge = {(hour, dimension()): INT64 - 1}
+    for hostile in (
+        batch(counts=huge),
+        batch(counts=huge),
+        batch(points=[point(INT64 - 1, of=dimension())]),
+        batch(points=[point(2 * INT64, of=dimension(), series=b"2" * 16)]),
+    ):
+        with suppress(Rejected):
+            await writer.consume(hostile)
+    await writer.consume(batch(one_row()))
+    assert stored(query)[0] == 1
+    assert query("SELECT max(count) FROM footfall.feature_counts") == [(10**12,)]
+    with psycopg.connect(store_database) as connection:
+        for name in postgres.REPORTS:
+            report(connection, name, 7)
+        rows_of(connection, "SELECT * FROM reporting.completeness")
+
+
+async def test_a_day_without_a_partition_gets_one_when_it_is_needed(writer, query):
+    early = MIDNIGHT - 20 * DAY
+    await asyncio.gather(*(writer.consume(batch(one_row(early + n * DAY))) for n in range(3)))
+    assert query("SELECT count(*), min(time) FROM footfall.feature_events") == [
+        (3, dt.datetime.combine(TODAY - dt.timedelta(days=20), dt.time(), dt.UTC))
+    ]
+
+
+async def test_while_postgres_is_away_requests_are_unavailable_and_then_stored_again(
+    own_server, own_database, catalog
+):
+    early, late = batch(one_row()), batch(one_row())
+    async with writing(own_database, catalog) as writer:
+        await writer.consume(early)
+        own_server.stop()
+        for _ in range(2):
+            with pytest.raises(Unavailable) as failure:
+                await writer.consume(late)
+            assert failure.value.retry_after > 0
+        own_server.start()
+        await writer.consume(late)
+        await writer.consume(early)
+    with psycopg.connect(own_database) as connection:
+        assert stored(lambda statement: rows_of(connection, statement))[:3] == (2, 2, 2)
+
+
+async def test_a_session_that_the_server_ends_is_replaced(writer, query):
+    await writer.consume(batch(one_row()))
+    query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'footfall'"
+    )
+    again = batch(one_row())
+    with suppress(Unavailable):
+        await writer.consume(again)
+    await writer.consume(again)
+    assert stored(query)[:3] == (2, 2, 2)
+
+
+async def test_what_still_waits_at_the_end_is_told_to_come_again(store_database, catalog):
+    async with writing(store_database, catalog) as writer:
+        waiting = asyncio.create_task(writer.consume(batch(one_row())))
+        await asyncio.sleep(0)
+    with pytest.raises(Unavailable, match="shutting down"):
+        await waiting
+
+
+async def test_a_sender_that_goes_away_does_not_disturb_the_others(writer, query):
+    impatient = asyncio.create_task(writer.consume(batch(one_row())))
+    patient = asyncio.create_task(writer.consume(batch(one_row())))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    await patient
+    assert stored(query)[0] == 2
