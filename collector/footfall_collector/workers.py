@@ -11,6 +11,7 @@ input; when that ends, their parent is gone, and they stop as on SIGTERM.
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -99,30 +100,41 @@ class Supervisor:
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         watching: list[asyncio.Task[None]] = []
         try:
-            for order in self._orders:
-                if not await self._start(order):
-                    raise StartError(f"worker {order.number} did not start; its message is above")
-                watching.append(asyncio.create_task(self._watch(order)))
-            ready()
+            starting = asyncio.create_task(self._start_all(watching))
+            stopping = asyncio.create_task(self._stopping.wait())
+            await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not self._stopping.is_set():
+                await starting  # its error, if there is one
+                ready()
             await self._stopping.wait()
         finally:
-            self._stopping.set()
-            for task in watching:
+            for task in (starting, stopping, *watching):
                 task.cancel()
             await asyncio.gather(*map(self._stop, self._processes.values()))
 
+    async def _start_all(self, watching: list[asyncio.Task[None]]) -> None:
+        for order in self._orders:
+            if not await self._start(order):
+                raise StartError(f"worker {order.number} did not start; its message is above")
+            watching.append(asyncio.create_task(self._watch(order)))
+
     async def _start(self, order: Order) -> bool:
         """Starts a worker; whether it became ready."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "footfall_collector.working"),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            start_new_session=True,  # Ctrl-C in a terminal is for the parent, which asks its workers
-        )
+        # Standard output is for what the exporter `logs` writes, so a worker says elsewhere that it is ready.
+        hears, says = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "footfall_collector.working", str(says)),
+                stdin=asyncio.subprocess.PIPE,
+                pass_fds=[says],
+                start_new_session=True,  # Ctrl-C in a terminal is for the parent, which asks its workers
+            )
+        finally:
+            os.close(says)
         self._processes[order.number] = process
         try:
             async with asyncio.timeout(START_S):
-                return await _greet(process, order)
+                return await _greet(process, order, hears)
         except TimeoutError:
             process.kill()
             return False
@@ -151,12 +163,19 @@ class Supervisor:
                 await process.wait()
 
 
-async def _greet(process: asyncio.subprocess.Process, order: Order) -> bool:
+async def _greet(process: asyncio.subprocess.Process, order: Order, hears: int) -> bool:
     """Tells a worker its order; whether it is ready then. Its standard input stays open."""
-    if process.stdin is None or process.stdout is None:
-        return False
-    process.stdin.write(msgspec.json.encode(order) + b"\n")
-    return await process.stdout.readline() == READY
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(hears, "rb")
+    )
+    try:
+        if process.stdin is not None:
+            process.stdin.write(msgspec.json.encode(order) + b"\n")
+        return await reader.readline() == READY
+    finally:
+        transport.close()
 
 
 @contextmanager

@@ -93,7 +93,7 @@ async def _reloading(
 
 
 def main() -> None:
-    """A worker: its order comes as one line of JSON on standard input, and `ready` goes out."""
+    """A worker: its order comes as one line of JSON on standard input; the argument is where `ready` goes."""
     from footfall_collector.cli import failing_plainly
     from footfall_collector.workers import READY, Order
 
@@ -103,8 +103,8 @@ def main() -> None:
         return order.apply(load_config(order.config, catalog=order.catalog))
 
     def ready(_: "Running") -> None:
-        sys.stdout.buffer.write(READY)
-        sys.stdout.flush()
+        with open(int(sys.argv[1]), "wb") as parent:
+            parent.write(READY)
 
     config = load()
     prepare_process(config)

@@ -227,3 +227,26 @@ def test_a_port_that_is_taken_is_named_before_any_worker_is_started(settings, tm
     assert done.returncode == 1
     assert "in use" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_what_the_exporter_logs_writes_comes_out_of_any_worker(
+    settings, store_database, tmp_path
+):
+    changed = yaml.safe_load(settings.read_text())
+    changed["exporters"]["logs"] = {}
+    changed["service"]["pipelines"] = {"traces": {"exporters": ["postgres", "logs"]}}
+    settings.write_text(yaml.safe_dump(changed))
+    up = Up(settings, "--workers", "2")
+    try:
+        http = await up.address("OTLP/HTTP")
+        await asyncio.gather(*(post(http, traces("shop.ping")) for _ in range(6)))
+        await until(lambda: up.log.read_text().count('"event":"shop.ping"') == 6)
+    finally:
+        assert up.stop() == 0
+
+
+async def test_it_stops_while_its_workers_are_still_starting(settings):
+    up = Up(settings, "--workers", "4")
+    await until(up.workers)
+    assert up.stop() == 0
+    assert "Traceback" not in up.log.read_text()
