@@ -7,12 +7,15 @@ A `Subscriber` is any other backend. It follows what was stored, at its own pace
 it is sent for a batch are always the same bytes, so that a retry can be recognised there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from footfall_processors import Batch, Catalog
+from footfall_processors import Batch, Catalog, Loss
+
+Losses = Mapping[Loss, int]
+"""How many, by reason."""
 
 
 class Rejected(Exception):  # what happened, not a fault of ours
@@ -35,8 +38,12 @@ class Unavailable(Exception):  # what happened, not a fault of ours
 class Consumer(Protocol):
     """Takes batches."""
 
-    async def consume(self, batch: Batch) -> None:
+    async def consume(self, batch: Batch) -> Losses | None:
         """Returns when the batch is durable.
+
+        Returns:
+            What of it was dropped when it was stored before, which is then what its sender is told; None
+            when it is stored now.
 
         Raises:
             Rejected: permanently refused.

@@ -24,6 +24,10 @@ from footfall_processors import Batch
 T = TypeVar("T")
 log = logging.getLogger("footfall.spool")
 FILE = "spool.sqlite"
+RESERVE, RESERVE_BYTES = "reserve", 2**19
+"""A file that is given up when the disk is full: what is taken out of the spool needs a journal."""
+REMOVED = 100
+"""Batches that are taken out together; the journal of so many fits into the reserve."""
 PAGE = 4096
 LOCKED_S = 10.0
 """How long to wait for another worker's transaction."""
@@ -34,6 +38,7 @@ _PRAGMAS = (
     # A rollback journal, kept: what is taken out needs no room that a full disk would have to find.
     "PRAGMA journal_mode = PERSIST",
     "PRAGMA synchronous = FULL",  # fsync at every commit
+    "PRAGMA secure_delete = OFF",  # it journals all that is taken out; an empty spool is cut off instead
 )
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS batches"
@@ -135,15 +140,29 @@ class Spool:
         """
 
         def delete(connection: sqlite3.Connection) -> None:
+            for start in range(0, len(positions), REMOVED):
+                self._delete(connection, positions[start : start + REMOVED])
+            if connection.execute("SELECT NOT EXISTS (SELECT 1 FROM batches)").fetchone() == (1,):
+                connection.executescript("PRAGMA incremental_vacuum")  # execute() frees one page
+                self._keep_reserve()
+
+        await self._run(delete)
+        await self.refresh()
+
+    def _delete(self, connection: sqlite3.Connection, positions: Sequence[int]) -> None:
+        """Removes some batches; on a full disk the reserve makes room for the journal of that."""
+
+        def delete() -> None:
             with connection:
                 connection.executemany(
                     "DELETE FROM batches WHERE id = ?", [(p,) for p in positions]
                 )
-            if connection.execute("SELECT NOT EXISTS (SELECT 1 FROM batches)").fetchone() == (1,):
-                connection.executescript("PRAGMA incremental_vacuum")  # execute() frees one page
 
-        await self._run(delete)
-        await self.refresh()
+        try:
+            delete()
+        except sqlite3.OperationalError:
+            self._reserve.unlink(missing_ok=True)
+            delete()
 
     async def refresh(self) -> None:
         """Looks how much waits.
@@ -205,10 +224,26 @@ class Spool:
             path = directory / FILE
             os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._connection = sqlite3.connect(path, timeout=LOCKED_S, check_same_thread=False)
+            self._keep_reserve()
             for statement in (*_PRAGMAS, _TABLE):
                 self._connection.execute(statement).fetchall()
             self._connection.execute(f"PRAGMA max_page_count = {self.limit // PAGE}")
         return self._connection
+
+    @property
+    def _reserve(self) -> Path:
+        return Path(self._config.directory) / RESERVE
+
+    def _keep_reserve(self) -> None:
+        """Makes the reserve, where there is room for it."""
+        try:
+            with self._reserve.open("xb") as file:
+                self._reserve.chmod(0o600)
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except FileExistsError:
+            return
+        except OSError:
+            self._reserve.unlink(missing_ok=True)
 
     def _disconnect(self) -> None:
         if self._connection is not None:

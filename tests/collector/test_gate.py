@@ -94,11 +94,11 @@ async def test_beyond_the_limit_requests_are_refused_with_a_hint_and_then_taken_
         first = asyncio.ensure_future(export(body))
         await store.until_waiting(1)
         assert gate.bytes == 600 * KIB
+        second = asyncio.ensure_future(export(bytes(300 * KIB)))
+        await store.until_waiting(2)
         await refused_over_grpc(export, body)
         await refused_over_http(http, body)
         await refused_over_http(http, gzip.compress(body), **{"content-encoding": "gzip"})
-        second = asyncio.ensure_future(export(bytes(300 * KIB)))
-        await store.until_waiting(2)
         store.open.set()
         await asyncio.gather(first, second)
         assert (gate.bytes, gate.requests) == (0, 0)
@@ -140,6 +140,18 @@ def test_there_are_so_many_places_and_each_is_given_back_once():
             gate.open()
     gate.open()
     assert (gate.requests, gate.bytes) == (0, 0)
+
+
+def test_after_a_refusal_in_the_middle_the_next_are_refused_at_the_door_until_there_is_room():
+    gate = Gate(AdmissionConfig(request_limit_mib=1))
+    with gate.open() as first:
+        first.grow(MIB - 1)
+        with pytest.raises(Refusal), gate.open() as second:
+            second.grow(2)
+        with pytest.raises(Refusal):
+            gate.open()
+    with gate.open() as third:
+        third.grow(MIB)
 
 
 async def test_what_a_request_held_is_given_back_when_its_sender_leaves():

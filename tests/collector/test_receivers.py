@@ -39,7 +39,7 @@ from footfall_collector.receivers import otlp_http
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.listen import StartError
 from footfall_exporters.postgres import PostgresConfig
-from footfall_processors import Batch, Hash
+from footfall_processors import Batch, Hash, Loss
 
 DAY = 86_400 * 10**9
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -512,6 +512,20 @@ async def test_an_error_that_nobody_foresaw_is_answered_as_retryable_and_logged_
     assert "LookupError" in caplog.text
     assert "in consume" in caplog.text  # where it happened
     assert "walker" not in caplog.text + response.text
+
+
+async def test_a_retry_is_told_what_was_refused_the_first_time():
+    async def known(batch):
+        return {Loss.OUT_OF_WINDOW: 3, Loss.ENUM_VALUE: 1}
+
+    async with (
+        serving(known) as address,
+        httpx.AsyncClient(base_url=f"http://{address}") as http,
+    ):
+        response = await http.post("/v1/traces", content=b"", headers=PROTOBUF)
+    partial = ExportTraceServiceResponse.FromString(response.content).partial_success
+    assert partial.rejected_spans == 3
+    assert partial.error_message.startswith("out_of_window: 3 ")
 
 
 # Start and stop

@@ -117,6 +117,19 @@ async def test_counts_are_the_stored_rows_and_the_counters_increments(writer, qu
     ]
 
 
+async def test_a_retry_gets_the_answer_of_the_first_however_it_is_decoded_by_then(writer, query):
+    """A clock or a catalog may have been mended between the two: what was refused is still not stored."""
+    first = batch(one_row(), losses={Loss.OUT_OF_WINDOW: 2, Loss.ENUM_VALUE: 1})
+    assert await writer.consume(first) is None
+    again = batch(one_row(), one_row(), one_row(), digest=first.digest)
+    assert await writer.consume(again) == {Loss.OUT_OF_WINDOW: 2, Loss.ENUM_VALUE: 1}
+    other = batch(one_row())
+    answers = await asyncio.gather(writer.consume(again), writer.consume(other))
+    assert answers == [{Loss.OUT_OF_WINDOW: 2, Loss.ENUM_VALUE: 1}, None]
+    assert await writer.consume(other) == {}
+    assert stored(query) == (2, 2, 2, 2)
+
+
 # What cannot be stored
 
 

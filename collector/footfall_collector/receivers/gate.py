@@ -22,6 +22,8 @@ class Gate:
         keys: May be replaced at any time.
         limit: Bytes at which requests are refused.
         bytes: Of the requests under way, decompressed.
+        full: Whether a request was refused in the middle, and none has ended since: the next are refused
+            before they cost the reading.
         requests: How many are under way.
     """
 
@@ -30,6 +32,7 @@ class Gate:
         self.limit = int((admission or AdmissionConfig()).request_limit_mib * 2**20)
         self._rates = RateLimit()
         self.bytes = self.requests = 0
+        self.full = False
 
     def key(self, authorization: str | None) -> Key | None:
         """The sender's key; None where none is needed.
@@ -56,7 +59,7 @@ class Gate:
         Raises:
             Refusal: there is none now.
         """
-        if self.bytes >= self.limit or self.requests >= MOST_REQUESTS:
+        if self.full or self.bytes >= self.limit or self.requests >= MOST_REQUESTS:
             raise refusals.overloaded()
         return Passage(self)
 
@@ -85,6 +88,7 @@ class Passage:
             Refusal: there is no room for them now.
         """
         if not self._gate.has_room(size, self._size):
+            self._gate.full = True
             raise refusals.overloaded()
         self._gate.bytes += size
         self._size += size
@@ -95,3 +99,5 @@ class Passage:
         """Gives it back."""
         self._gate.requests -= 1
         self._gate.bytes -= self._size
+        if self._size or not self._gate.requests:
+            self._gate.full = False

@@ -15,7 +15,7 @@ from footfall_collector.receivers.gate import Gate
 from footfall_collector.receivers.refusals import Refusal
 from footfall_collector.telemetry import Request, Telemetry
 from footfall_collector.wire import TooLarge
-from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_processors import REJECTED, Batch, Loss
 
 log = logging.getLogger("footfall.receivers")
@@ -63,7 +63,7 @@ class Intake:
 
     def __init__(
         self,
-        consume: Callable[[Batch], Awaitable[None]],
+        consume: Callable[[Batch], Awaitable[Losses | None]],
         gate: Gate | None = None,
         telemetry: Telemetry | None = None,
     ) -> None:
@@ -97,7 +97,9 @@ class Intake:
             batch = await (_from_json(signal, body, key) if json else signal.decode(body, key))
             seen.decoded(batch)
             _check_services(batch, key)
-            await self._consume(batch)
+            before = await self._consume(batch)
+            if before is not None:
+                batch = replace(batch, losses=before)
         except TooLarge as error:
             raise refusals.too_large(str(error)) from None
         except DecodeError:

@@ -85,11 +85,12 @@ def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: 
 
 
 def _handler(intake: Intake, signal: Signal) -> grpc.GenericRpcHandler:
-    # On the wire a stream of one is a unary request; this way it is not read before it may come in.
-    async def export(requests: AsyncIterator[bytes], context: _Context) -> bytes:
+    # On the wire a stream of one is a unary request; so it is not read before it may come in. It is read
+    # through the context: the iterator would be left unfinished, and keep the request until it is collected.
+    async def export(_: AsyncIterator[bytes], context: _Context) -> bytes:
         with intake.telemetry.request(signal.name, "grpc") as seen:
             try:
-                return await _export(intake, signal, requests, context, seen)
+                return await _export(intake, signal, context, seen)
             except Refusal as refusal:
                 code = _CODES[refusal.status.code]
                 seen.refused(refusal.reason, code.name)
@@ -105,7 +106,6 @@ def _handler(intake: Intake, signal: Signal) -> grpc.GenericRpcHandler:
 async def _export(
     intake: Intake,
     signal: Signal,
-    requests: AsyncIterator[bytes],
     context: _Context,
     seen: Request,
 ) -> bytes:
@@ -113,19 +113,20 @@ async def _export(
     current.set(TraceContext(_text(metadata.get(HEADER))))
     key = intake.gate.key(_text(metadata.get("authorization")))
     with intake.gate.open() as passage:
-        body = await _read(requests)
+        body = await _read(context)
         passage.grow(len(body))
         return (await intake.export(signal, body, seen, key=key)).SerializeToString()
 
 
-async def _read(requests: AsyncIterator[bytes]) -> bytes:
+async def _read(context: _Context) -> bytes:
     try:
         async with asyncio.timeout(READ_S):
-            return await anext(requests)
+            request: bytes | object = await context.read()
     except TimeoutError:
         raise refusals.unavailable("the request took too long to arrive", 1.0) from None
-    except StopAsyncIteration:
-        raise refusals.invalid("the call carries no request") from None
+    if not isinstance(request, bytes):  # grpc.aio.EOF
+        raise refusals.invalid("the call carries no request")
+    return request
 
 
 def _text(value: str | bytes | None) -> str | None:

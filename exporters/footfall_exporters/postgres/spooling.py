@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from footfall_exporters.batch_codec import Decoder
-from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_exporters.postgres.writer import Away, Writer
 from footfall_exporters.spool import Spool
 from footfall_processors import Batch
@@ -41,8 +41,11 @@ class Spooling:
         self._filled.set()  # what was left from before
         self.away = False
 
-    async def consume(self, batch: Batch) -> None:
+    async def consume(self, batch: Batch) -> Losses | None:
         """Returns when the batch is committed, or on the disk.
+
+        Returns:
+            See `Writer.consume`.
 
         Raises:
             Rejected: Postgres refuses its data whatever is done.
@@ -50,16 +53,15 @@ class Spooling:
         """
         if not self.away:
             try:
-                await self._writer.consume(batch)
+                return await self._writer.consume(batch)
             except Away:
                 if not self.away:
                     log.warning("Postgres is away: requests wait in the spool")
                 self.away = True
                 self._filled.set()
-            else:
-                return
         await self._spool.put(batch)
         self._filled.set()
+        return None
 
     async def run(self) -> None:
         """Stores what waits in the spool whenever Postgres is there; until cancelled."""
@@ -83,12 +85,13 @@ class Spooling:
             position = entries[-1][0]
             results = await self._store([body for _, body in entries])
             gone = [at for (at, _), kept in zip(entries, results, strict=True) if not kept]
+            # Before anything is taken out, which may fail: what comes now need not be kept any more.
+            self.away = any(isinstance(kept, Away) for kept in results)
             if gone:
                 await self._spool.remove(gone)
                 stored += len(gone)
-            if any(isinstance(kept, Away) for kept in results):
+            if self.away:
                 return True
-            self.away = False
             stayed = stayed or len(gone) < len(entries)
         if stored:
             log.warning("the spool is drained: %d requests are stored", stored)

@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 
 from footfall_exporters.background import beside
-from footfall_exporters.contracts import Settings
+from footfall_exporters.contracts import Losses, Settings
 from footfall_exporters.embedded import EmbeddedPostgres, default_directory
 from footfall_exporters.postgres import roles, salts
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
@@ -120,9 +120,9 @@ class Store:
         self.spool: Spool | None = None
         self.spooling: Spooling | None = None
 
-    async def consume(self, batch: Batch) -> None:
+    async def consume(self, batch: Batch) -> Losses | None:
         """See `Writer.consume`, and `Spooling.consume` where there is a spool."""
-        await (self.spooling or self.writer).consume(batch)
+        return await (self.spooling or self.writer).consume(batch)
 
     async def use(self, catalog: Catalog) -> None:
         """Takes another catalog: adds its columns and salts, then stores what it has.

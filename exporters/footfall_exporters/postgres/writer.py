@@ -21,7 +21,7 @@ from typing import Any
 import psycopg
 from psycopg import AsyncConnection, errors, sql
 
-from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_exporters.postgres import counters, discretion, partitions, roles
 from footfall_exporters.postgres.dims import Dimensions
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
@@ -61,7 +61,7 @@ class Away(Unavailable):
 @dataclass(slots=True, eq=False)
 class _Waiting:
     batch: Batch
-    done: asyncio.Future[None]
+    done: asyncio.Future[Losses | None]
 
 
 class Writer:
@@ -102,8 +102,11 @@ class Writer:
         copy = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)").format(names)
         self._layout = Encoder([c.attribute for c in values]), copy
 
-    async def consume(self, batch: Batch) -> None:
+    async def consume(self, batch: Batch) -> Losses | None:
         """Returns when the batch is committed, or was before (a retry).
+
+        Returns:
+            What of it was dropped when it was committed before; None when it is now.
 
         Raises:
             Rejected: Postgres refuses its data whatever is done.
@@ -113,10 +116,9 @@ class Writer:
         self._queue.append(waiting)
         self._filled.set()
         try:
-            await waiting.done
-        except (
-            asyncio.CancelledError
-        ):  # its sender has left: it must not be kept behind admission's back
+            return await waiting.done
+        except asyncio.CancelledError:
+            # Its sender has left: it must not be kept behind admission's back.
             with suppress(ValueError):
                 self._queue.remove(waiting)
             raise
@@ -152,7 +154,7 @@ class Writer:
     async def _commit(self, group: Sequence[_Waiting]) -> None:
         """Commits a group and answers everyone in it."""
         try:
-            await self._store([waiting.batch for waiting in group])
+            before = await self._store([waiting.batch for waiting in group])
             self.away = False
         except asyncio.CancelledError:
             for waiting in group:
@@ -184,7 +186,7 @@ class Writer:
         else:
             for waiting in group:
                 if not waiting.done.done():
-                    waiting.done.set_result(None)
+                    waiting.done.set_result(before.get(waiting.batch.digest))
 
     async def _refused(self, batch: Batch) -> bool:
         """Enters a batch that can never be stored among the losses; whether that was possible."""
@@ -210,15 +212,18 @@ class Writer:
             for waiting in group:
                 _fail(waiting, Unavailable("shutting down"))
 
-    async def _store(self, batches: Sequence[Batch]) -> None:
+    async def _store(self, batches: Sequence[Batch]) -> dict[bytes, Losses]:
         connection = await self._connected()
         try:
-            await self._transaction(connection, batches)
+            return await self._transaction(connection, batches)
         except errors.CheckViolation:  # a day without a partition
             await self._make_partitions(batches)
-            await self._transaction(connection, batches)
+            return await self._transaction(connection, batches)
 
-    async def _transaction(self, connection: AsyncConnection, batches: Sequence[Batch]) -> None:
+    async def _transaction(
+        self, connection: AsyncConnection, batches: Sequence[Batch]
+    ) -> dict[bytes, Losses]:
+        """Stores batches; of those that were stored before, what was dropped of them then."""
         wanted = {dimension for b in batches for _, dimension in b.counts}
         wanted.update(point.dimension for b in batches for point in b.points)
         await self._dimensions.resolve(connection, wanted)
@@ -234,8 +239,11 @@ class Writer:
         begun = time.perf_counter()
         async with connection.transaction():
             new = await self._enter(connection, numbered)
+            before = await self._losses_before(
+                connection, [b.digest for n, b in numbered.items() if n not in new]
+            )
             if not new:
-                return
+                return before
             rows = [row for number in new for row in encoded[number]]
             if rows:
                 async with connection.cursor() as cursor, cursor.copy(copy_statement) as copy:
@@ -255,6 +263,26 @@ class Writer:
             await self._take_position(connection, {n: numbered[n] for n in new}, beyond)
         if self.committed is not None:
             self.committed(time.perf_counter() - begun, [numbered[n] for n in new])
+        return before
+
+    async def _losses_before(
+        self, connection: AsyncConnection, digests: Sequence[bytes]
+    ) -> dict[bytes, Losses]:
+        """What the ledger says of requests that it knew already.
+
+        By now they may be decoded otherwise, when a clock or the catalog was mended: what was refused then is
+        not stored, and its sender must be told so, not that all is well.
+        """
+        if not digests:
+            return {}
+        found = await connection.execute(
+            "SELECT digest, losses FROM footfall.ingest_batches WHERE digest = ANY(%s::uuid[])",
+            [[digest.hex() for digest in digests]],
+        )
+        return {
+            digest.bytes: {Loss(reason): number for reason, number in losses.items()}
+            for digest, losses in await found.fetchall()
+        }
 
     async def _enter(self, connection: AsyncConnection, batches: dict[int, Batch]) -> list[int]:
         """Enters requests in the ledger; returns the ids of those that were not there, in order."""
