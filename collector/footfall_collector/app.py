@@ -14,7 +14,7 @@ from footfall_collector.config_reading import STORE
 from footfall_collector.decoding import Decoding
 from footfall_collector.gateway import Hops
 from footfall_collector.keeping import Keeping
-from footfall_collector.keys import Keys
+from footfall_collector.keys import Keys, Operators
 from footfall_collector.operator import NotReady
 from footfall_collector.receivers import otlp_grpc, otlp_http
 from footfall_collector.receivers.gate import Gate
@@ -96,6 +96,7 @@ class _Parts:
         self._tls: list[Tls] = []
         self._store: Store | None = None
         self._behind: Keeping | Hops
+        self._operators = Operators(None)
         self._gate = Gate(
             config.admission, Keys.load(config.keys_file) if config.keys_file else None
         )
@@ -118,6 +119,7 @@ class _Parts:
         reloading = Reloading(
             self._config,
             self._gate,
+            self._operators,
             self._decoding,
             self._tls,
             self._telemetry,
@@ -179,15 +181,10 @@ class _Parts:
         config = self._config.service.operator
         if config is None:
             return None
-        keys = Keys.load(config.keys_file) if config.keys_file else None
-
-        def authorised(token: str | None) -> bool:
-            key = keys.find(token) if keys else None
-            return key is not None and key.operator
-
+        self._operators.keys = Keys.load(config.keys_file) if config.keys_file else None
         tls = self._listener("the operator's listener", config.tls)
         context = tls.context if tls else None
-        guard = authorised if keys else None
+        guard = self._operators.authorised if self._operators.keys else None
         return await self._enter(
             operator.serve(config, self._telemetry, self._why_not_ready, guard, context)
         )

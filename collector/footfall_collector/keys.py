@@ -142,6 +142,22 @@ class Keys:
         return "the key is not known here; ask the operator whether it was revoked"
 
 
+class Operators:
+    """Whom the operator's listener lets in.
+
+    Attributes:
+        keys: May be replaced at any time; None for whoever can reach it.
+    """
+
+    def __init__(self, keys: Keys | None) -> None:
+        self.keys = keys
+
+    def authorised(self, token: str | None) -> bool:
+        """Whether a bearer token is an operator's key."""
+        key = self.keys.find(token) if self.keys else None
+        return key is not None and key.operator
+
+
 def bearer(authorization: str | None) -> str | None:
     """The token of an `authorization` header's value (RFC 6750, 2.1); None for another scheme or none."""
     scheme, _, token = (authorization or "").partition(" ")

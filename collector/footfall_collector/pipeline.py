@@ -134,6 +134,7 @@ class Pipeline:
             rows=found.rows,
             counts=found.counts,
             losses=+found.losses,
+            layout=self.policy.layout,
         )
 
     def _add(self, found: _Found, resource: bytes, columns: wire.Columns, now_us: int) -> None:

@@ -15,12 +15,12 @@ from footfall_collector.decoding import Decoding
 from footfall_collector.gateway import Hops
 from footfall_collector.instruments import Reloaded
 from footfall_collector.keeping import Keeping
-from footfall_collector.keys import Keys
+from footfall_collector.keys import Keys, Operators
 from footfall_collector.receivers.gate import Gate
 from footfall_collector.receivers.listen import StartError
 from footfall_collector.telemetry import Telemetry
 from footfall_collector.tls import Tls
-from footfall_exporters.postgres import SchemaConflict
+from footfall_exporters.postgres import NewerSchema, SchemaConflict
 from footfall_processors import DocumentError
 from footfall_processors.changes import fingerprint
 
@@ -33,6 +33,7 @@ class Reloading:
     Args:
         config: In force.
         gate: Has the senders' keys.
+        operators: Has the operators'.
         decoding: Has the catalog.
         tls: The listeners'.
         telemetry: Where it is counted.
@@ -43,12 +44,14 @@ class Reloading:
         self,
         config: Config,
         gate: Gate,
+        operators: Operators,
         decoding: Decoding,
         tls: Sequence[Tls],
         telemetry: Telemetry,
         behind: Keeping | Hops,
     ) -> None:
         self._config, self._gate, self._decoding = config, gate, decoding
+        self._operators = operators
         self._tls, self._telemetry, self._behind = tls, telemetry, behind
         for what in Reloaded:
             telemetry.reloaded(what, ok=True)
@@ -61,8 +64,8 @@ class Reloading:
             config: As it reads now; None when it cannot be read, which leaves the catalog as it is.
         """
         done = {
-            Reloaded.CATALOG: config is not None and await self._catalog(config),
             Reloaded.KEYS: self._keys(),
+            Reloaded.CATALOG: config is not None and await self._catalog(config),
             Reloaded.CERTIFICATES: await self._certificates(),
         }
         for what, ok in done.items():
@@ -77,7 +80,7 @@ class Reloading:
             await self._behind.use(config.catalog)
             if isinstance(self._behind, Hops):
                 self._decoding.use(config.catalog, self._config.static_salts)
-        except (SchemaConflict, StartError) as error:
+        except (SchemaConflict, NewerSchema, StartError) as error:
             log.error("the former catalog stays in force: %s", error)
             return False
         except psycopg.Error as error:
@@ -94,11 +97,12 @@ class Reloading:
             )
 
     def _keys(self) -> bool:
-        file = self._config.keys_file
-        if file is None:
-            return True
+        operator = self._config.service.operator
         try:
-            self._gate.keys = Keys.load(file)
+            if self._config.keys_file is not None:
+                self._gate.keys = Keys.load(self._config.keys_file)
+            if operator is not None and operator.keys_file is not None:
+                self._operators.keys = Keys.load(operator.keys_file)
         except DocumentError as error:
             for mistake in error.mistakes:
                 log.error("the former keys stay in force: %s", mistake)

@@ -34,18 +34,19 @@ class Subscribers:
         sent, and the follower does not come back for it.
 
         Raises:
-            StartError: a subscriber cannot be opened; none of them follows then.
+            StartError: a subscriber cannot be opened; the former go on.
         """
-        await self.close()
-        try:
-            for name, config in self._configs.items():
-                subscriber = await opened(self._stack, name, config, catalog)
-                self.followers[name] = await self._stack.enter_async_context(
+        async with AsyncExitStack() as stack:
+            found = {
+                name: await opened(stack, name, config, catalog)
+                for name, config in self._configs.items()
+            }
+            await self.close()
+            for name, subscriber in found.items():
+                self.followers[name] = await stack.enter_async_context(
                     following(name, subscriber, self._dsn, catalog, telemetry=self._telemetry)
                 )
-        except BaseException:
-            await self.close()
-            raise
+            self._stack = stack.pop_all()
 
     async def close(self) -> None:
         """Ends all of them."""

@@ -129,6 +129,9 @@ class Supervisor:
                 pass_fds=[says],
                 start_new_session=True,  # Ctrl-C in a terminal is for the parent, which asks its workers
             )
+        except OSError:
+            os.close(hears)
+            raise
         finally:
             os.close(says)
         self._processes[order.number] = process
@@ -145,7 +148,12 @@ class Supervisor:
             status = await self._processes[order.number].wait()
             log.error("worker %d ended (%s); it is started again", order.number, _ending(status))
             await asyncio.sleep(wait)
-            wait = FIRST_WAIT if await self._start(order) else min(2 * wait, LONGEST_WAIT)
+            try:
+                started = await self._start(order)
+            except OSError as error:  # no process or file to be had just now
+                log.error("worker %d cannot be started: %s", order.number, error.strerror)
+                started = False
+            wait = FIRST_WAIT if started else min(2 * wait, LONGEST_WAIT)
 
     def _reload(self) -> None:
         for process in self._processes.values():

@@ -83,13 +83,18 @@ async def _reloading(
         await hang_up.wait()
         hang_up.clear()
         try:
-            config = await asyncio.to_thread(load)
-        except DocumentError as error:
-            for mistake in error.mistakes:
-                log.error("not reloaded: %s", mistake)
-            await collector.reload(None)
-        else:
-            await collector.reload(config)
+            await collector.reload(await _read_again(load))
+        except Exception:  # a fault of ours must not end it: the next signal may revoke a key
+            log.exception("reloading failed")
+
+
+async def _read_again(load: Callable[[], Config]) -> Config | None:
+    try:
+        return await asyncio.to_thread(load)
+    except DocumentError as error:
+        for mistake in error.mistakes:
+            log.error("not reloaded: %s", mistake)
+        return None
 
 
 def main() -> None:
@@ -106,14 +111,14 @@ def main() -> None:
         with open(int(sys.argv[1]), "wb") as parent:
             parent.write(READY)
 
-    config = load()
-    prepare_process(config)
-    from footfall_collector.app import Worker
-    from footfall_collector.shared_metrics import Shared
-
-    worker = Worker(order.number, Shared(Path(order.metrics), order.number))
     try:
         with failing_plainly():
+            config = load()
+            prepare_process(config)
+            from footfall_collector.app import Worker
+            from footfall_collector.shared_metrics import Shared
+
+            worker = Worker(order.number, Shared(Path(order.metrics), order.number))
             asyncio.run(work(load, config, ready, worker))
     except click.ClickException as error:
         error.show()

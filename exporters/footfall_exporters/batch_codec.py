@@ -7,7 +7,7 @@ import msgspec
 from footfall_processors import Batch, Dimension, Loss, Point, Rows
 from footfall_processors.batch import Shape
 
-VERSION = 1
+VERSION = 2
 """Of the layout; a spool that another version wrote is read by that version."""
 Fields = tuple[
     str, str, str, str, str, str | None, str | None, str | None, str | None,
@@ -25,6 +25,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     counts: list[tuple[int, int, int]]
     points: list[tuple[bytes, bytes, int, int, int, int]]
     losses: dict[str, int]
+    layout: dict[str, str]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -59,6 +60,7 @@ def encode(batch: Batch) -> bytes:
                 for p in batch.points
             ],
             losses={str(reason): n for reason, n in batch.losses.items()},
+            layout=dict(batch.layout),
         )
     )
 
@@ -75,7 +77,12 @@ class Decoder:
         Raises:
             msgspec.DecodeError: these are not the bytes of one.
         """
-        stored = _decoder.decode(data)
+        try:
+            return self._batch(_decoder.decode(data))
+        except (ValueError, IndexError, TypeError) as error:  # msgspec's own is a ValueError
+            raise msgspec.DecodeError(type(error).__name__) from None
+
+    def _batch(self, stored: _Stored) -> Batch:
         if stored.version != VERSION:
             raise msgspec.DecodeError(f"layout {stored.version}, not {VERSION}")
         dimensions = [self._dimension(fields) for fields in stored.dimensions]
@@ -93,6 +100,7 @@ class Decoder:
                 for stream, series, d, start, time, value in stored.points
             ],
             losses={Loss(reason): n for reason, n in stored.losses.items()},
+            layout=stored.layout,
         )
 
     def _dimension(self, fields: Fields) -> Dimension:

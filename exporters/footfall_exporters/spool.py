@@ -46,6 +46,11 @@ _TABLE = (
 )
 
 
+_UNREADABLE = (
+    "CREATE TABLE IF NOT EXISTS unreadable (id INTEGER PRIMARY KEY, digest BLOB, body BLOB)"
+)
+
+
 class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Where batches wait, and how many.
 
@@ -149,6 +154,26 @@ class Spool:
         await self._run(delete)
         await self.refresh()
 
+    async def set_aside(self, positions: Sequence[int]) -> None:
+        """Takes out of the way what cannot be read; it stays in the table `unreadable`.
+
+        Raises:
+            Unavailable: the disk fails.
+        """
+        if not positions:
+            return
+
+        def move(connection: sqlite3.Connection) -> None:
+            with connection:
+                for position in positions:
+                    connection.execute(
+                        "INSERT INTO unreadable SELECT * FROM batches WHERE id = ?", [position]
+                    )
+                    connection.execute("DELETE FROM batches WHERE id = ?", [position])
+
+        await self._run(move)
+        await self.refresh()
+
     def _delete(self, connection: sqlite3.Connection, positions: Sequence[int]) -> None:
         """Removes some batches; on a full disk the reserve makes room for the journal of that."""
 
@@ -160,7 +185,9 @@ class Spool:
 
         try:
             delete()
-        except sqlite3.OperationalError:
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+                raise
             self._reserve.unlink(missing_ok=True)
             delete()
 
@@ -213,7 +240,9 @@ class Spool:
             except (sqlite3.Error, OSError) as error:
                 log.error("the spool fails: %s", _describe(error))
                 self._disconnect()
-                raise Unavailable("the store is away and its spool is full", RETRY_AFTER) from None
+                raise Unavailable(
+                    "the store is away and the spool takes no more", RETRY_AFTER
+                ) from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
@@ -225,7 +254,7 @@ class Spool:
             os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
             self._connection = sqlite3.connect(path, timeout=LOCKED_S, check_same_thread=False)
             self._keep_reserve()
-            for statement in (*_PRAGMAS, _TABLE):
+            for statement in (*_PRAGMAS, _TABLE, _UNREADABLE):
                 self._connection.execute(statement).fetchall()
             self._connection.execute(f"PRAGMA max_page_count = {self.limit // PAGE}")
         return self._connection

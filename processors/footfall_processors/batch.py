@@ -115,6 +115,8 @@ class Batch:
         counts: Occurrences by hour and dimension, rows included.
         points: Cumulative counters, whose increments the store works out.
         losses: What was dropped, by reason.
+        layout: Attribute → column, under the catalog by which it was decoded; the catalog in force may have
+            changed since, and hash what it kept. Empty for whichever is in force.
     """
 
     digest: bytes
@@ -123,6 +125,7 @@ class Batch:
     counts: Counts = field(default_factory=dict)
     points: Sequence[Point] = ()
     losses: Mapping[Loss, int] = field(default_factory=dict)
+    layout: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def size(self) -> int:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from footfall_processors import names
 from footfall_processors.batch import Dimension, Shape
-from footfall_processors.catalog import Catalog, Event, Type
+from footfall_processors.catalog import Catalog, Event, Type, column_name
 from footfall_processors.errors import (
     PERMISSION_DENIED,
     PROVIDER_TIMEOUT,
@@ -106,6 +106,7 @@ class Policy:
 
     def __init__(self, catalog: Catalog, *, relay: bool = False) -> None:
         self.catalog, self.relay = catalog, relay
+        self.layout = {name: column_name(name, a) for name, a in catalog.attributes.items()}
         self._atoms: dict[tuple[str, object, bool], Atom] = {}
         self._dimensions: dict[tuple[object, ...], Dimension] = {}
         self._shapes: dict[tuple[Dimension, float], Shape] = {}

@@ -14,6 +14,7 @@ from google.rpc import error_details_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from footfall_collector.config_file import AdmissionConfig, GrpcConfig, HttpConfig
+from footfall_collector.receivers import gate as gate_module
 from footfall_collector.receivers import http_server, otlp_grpc, otlp_http
 from footfall_collector.receivers.gate import MOST_REQUESTS, Gate
 from footfall_collector.receivers.intake import Intake, Signal
@@ -154,6 +155,19 @@ def test_after_a_refusal_in_the_middle_the_next_are_refused_at_the_door_until_th
         third.grow(MIB)
 
 
+def test_the_door_is_shut_for_a_moment_only_however_long_another_takes(monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr(gate_module.time, "monotonic", lambda: clock[0])
+    gate = Gate(AdmissionConfig(request_limit_mib=1))
+    with gate.open() as slow:
+        slow.grow(10)
+        with pytest.raises(Refusal), gate.open() as large:
+            large.grow(MIB)
+        clock[0] += 1
+        with gate.open() as small:
+            small.grow(10)
+
+
 async def test_what_a_request_held_is_given_back_when_its_sender_leaves():
     store = Store()
     async with serving(1, store) as (gate, export, http):
@@ -245,3 +259,55 @@ async def test_thousands_of_silent_connections_do_not_keep_others_out(web):
         async with httpx.AsyncClient() as http:
             answer = await http.post(f"http://{web}/v1/traces", content=b"", headers=PROTOBUF)
         assert answer.status_code == 200
+
+
+@contextlib.asynccontextmanager
+async def receiving(store, gate, serve, config):
+    """One listener before `store`; yields its address."""
+
+    async def decode(body, key):
+        return Batch(digest=body[:16].ljust(16), signal="traces")
+
+    signals = [Signal("traces", SERVICE, ExportTraceServiceResponse, decode)]
+    async with serve(config, Intake(store.consume, gate), signals) as address:
+        yield address
+
+
+async def test_a_grpc_request_that_arrives_slowly_counts_as_the_largest(monkeypatch):
+    """What has come of it is in gRPC's memory, which does not say how much that is."""
+    monkeypatch.setattr(otlp_grpc, "QUICK_S", 0.05)
+    store, gate, send = Store(), Gate(AdmissionConfig(request_limit_mib=100)), asyncio.Event()
+    store.open.set()
+
+    async def late():
+        await send.wait()
+        yield bytes(1000)
+
+    config = GrpcConfig(endpoint="127.0.0.1:0")
+    async with (
+        receiving(store, gate, otlp_grpc.serve, config) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        call = channel.stream_unary(EXPORT)  # on the wire the same as unary
+        first = asyncio.ensure_future(call(late()))
+        await until(lambda: gate.bytes == 64 * MIB)
+        second = asyncio.ensure_future(call(late()))
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await second
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        send.set()
+        await first
+        assert (gate.requests, gate.bytes) == (0, 0)
+
+
+async def test_a_stopping_server_tells_who_still_waits_to_come_again(monkeypatch):
+    monkeypatch.setattr(otlp_http, "GRACE", 1)
+    store, config = Store(), HttpConfig(endpoint="127.0.0.1:0")
+    async with httpx.AsyncClient(timeout=30) as http:
+        async with receiving(store, Gate(), otlp_http.serve, config) as address:
+            url = f"http://{address}/v1/traces"
+            post = asyncio.ensure_future(http.post(url, content=b"", headers=PROTOBUF))
+            await store.until_waiting(1)
+        answer = await post
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1

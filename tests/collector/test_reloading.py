@@ -11,9 +11,20 @@ import httpx
 import psycopg
 import pytest
 
+from collector.test_keys_asked import write_keys
 from collector.test_receivers import METHODS, PROTOBUF, configured, connected, counts, traces
 from footfall_collector.app import running
-from footfall_collector.config_file import GrpcConfig, HttpConfig, TlsConfig
+from footfall_collector.config_file import (
+    GrpcConfig,
+    HttpConfig,
+    OperatorConfig,
+    ServiceConfig,
+    TlsConfig,
+)
+from footfall_collector.keys import make_token
+from footfall_exporters.http import ClientTls
+from footfall_exporters.json_log import JsonLogConfig
+from footfall_exporters.otlp import OtlpHttpConfig
 from footfall_processors import load_catalog
 
 CATALOG = """
@@ -136,3 +147,61 @@ async def test_both_protocols_speak_tls_and_take_another_certificate_without_a_r
             await httpx.AsyncClient().get(f"http://{collector.http}/v1/traces")
     assert len(set(served)) == 2
     assert counts(query) == {"shop.ping.invoke": 4}
+
+
+async def test_keys_are_reloaded_whatever_becomes_of_the_catalog(
+    catalog, store_database, tmp_path, caplog
+):
+    """A revoked key must not stay good because something else is wrong: here, a schema that is ahead."""
+    keys_file, token = tmp_path / "keys.yaml", make_token()
+    write_keys(keys_file, one=(token, {"operator": True}))
+    config = configured(
+        catalog,
+        store_database,
+        keys_file=str(keys_file),
+        service=ServiceConfig(
+            operator=OperatorConfig(endpoint="127.0.0.1:0", keys_file=str(keys_file))
+        ),
+    )
+    authorization = {"authorization": f"Bearer {token}"}
+    async with running(config) as collector, httpx.AsyncClient(headers=authorization) as http:
+
+        async def allowed():
+            metrics = await http.get(f"http://{collector.operator}/metrics")
+            export = await http.post(
+                f"http://{collector.http}/v1/traces", content=b"", headers=PROTOBUF
+            )
+            return metrics.status_code, export.status_code
+
+        assert await allowed() == (200, 200)
+        with psycopg.connect(store_database) as connection:
+            connection.execute("UPDATE footfall.alembic_version SET version_num = '9999'")
+        write_keys(keys_file)
+        assert not await collector.reload(config)
+        assert await allowed() == (401, 401)
+    assert "the former catalog stays in force" in caplog.text
+
+
+@needs_openssl
+async def test_when_a_subscriber_cannot_be_opened_again_the_former_goes_on(
+    catalog, store_database, tmp_path, made
+):
+    log, authority = tmp_path / "log.jsonl", tmp_path / "ca.pem"
+    authority.write_text((made / "authority.pem").read_text())
+    config = configured(
+        catalog,
+        store_database,
+        subscribers={
+            "logs": JsonLogConfig(path=str(log)),
+            "otlphttp": OtlpHttpConfig(
+                endpoint="https://127.0.0.1:1", tls=ClientTls(ca_file=str(authority))
+            ),
+        },
+    )
+    async with connected(config) as client:
+        authority.unlink()
+        assert not await client.collector.reload(config)
+        await client.send("grpc", "traces", traces("shop.ping"))
+        async with asyncio.timeout(20):
+            while not log.exists() or b"shop.ping" not in log.read_bytes():  # noqa: ASYNC110  # a file
+                await asyncio.sleep(0.05)

@@ -12,6 +12,7 @@ import textwrap
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,7 @@ def batch(number=0, size=2):
         counts={(0, dim): size, (3_600_000_000, dimension(action="invoke")): 7},
         points=[Point(b"s" * 16, b"t" * 16, dim, 1, 2, 3)],
         losses={Loss.ENUM_VALUE: 2},
+        layout={"guild_id": "guild_hash"},
     )
 
 
@@ -72,6 +74,7 @@ def plain(found):
             for p in found.points
         ],
         dict(found.losses),
+        dict(found.layout),
     )
 
 
@@ -89,6 +92,21 @@ def test_a_batch_is_the_same_after_being_bytes(rows):
         digest=b"d" * 16, signal="logs", rows=[Rows(times, durations, shapes, [column])]
     )
     assert plain(Decoder().decode(encode(written))) == plain(written)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda b: b[:-5],
+        lambda b: b.replace(b"enum_value", b"other_loss"),
+        lambda b: b"",
+        lambda b: b"\x93\x01\x02\x03",
+    ],
+    ids=["cut", "an unknown loss", "nothing", "something else"],
+)
+def test_what_is_no_batch_is_said_to_be_none(change):
+    with pytest.raises(msgspec.DecodeError):
+        Decoder().decode(change(encode(batch())))
 
 
 def test_equal_dimensions_of_several_batches_are_one_object():

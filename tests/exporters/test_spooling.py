@@ -1,7 +1,9 @@
 """A store whose Postgres goes away: what was acknowledged is stored once, in order, when it is back."""
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 
 import psycopg
 import pytest
@@ -109,3 +111,23 @@ async def test_without_a_spool_senders_are_told_to_come_again(own_server, own_da
         with pytest.raises(Unavailable):
             await store.consume(batch(one_row()))
         own_server.start()
+
+
+async def test_what_cannot_be_read_is_set_aside_and_holds_nothing_up(
+    own_server, own_database, catalog, config, tmp_path, caplog
+):
+    good = batch(one_row())
+    async with config.open(Settings(catalog)) as store:
+        own_server.stop()
+        await store.consume(batch(one_row()))
+        await store.consume(good)
+    with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as file, file:
+        (body,) = file.execute("SELECT body FROM batches ORDER BY id").fetchone()
+        file.execute("UPDATE batches SET body = ? WHERE id = 1", [body[: len(body) // 2]])
+    own_server.start()
+    async with config.open(Settings(catalog)) as store:
+        await until(lambda: store.spool.batches == 0)
+    assert ledger(own_database) == ([good.digest], 1, 1)
+    with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as file:
+        assert file.execute("SELECT count(*) FROM unreadable").fetchone() == (1,)
+    assert "set aside" in caplog.text

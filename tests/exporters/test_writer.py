@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -28,6 +29,8 @@ from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.postgres import (
     report,
 )
+from footfall_exporters.postgres import writer as writer_module
+from footfall_exporters.postgres.dims import Dimensions
 from footfall_processors import Loss
 
 # Exactly once
@@ -252,3 +255,73 @@ async def test_a_sender_that_goes_away_does_not_disturb_the_others(writer, query
     impatient.cancel()
     await patient
     assert stored(query)[0] == 2
+
+
+async def test_ids_of_a_transaction_that_was_lost_are_not_used(own_server, own_database, catalog):
+    """The dimension's INSERT was answered, its COMMIT was not: nothing may refer to that id."""
+    async with writing(own_database, catalog) as writer:
+        await writer.consume(batch(one_row()))
+        own_server.stop()
+        own_server.start()
+        with suppress(Unavailable):
+            await writer.consume(batch(one_row()))
+        with psycopg.connect(own_database) as connection:  # as if it had been restored meanwhile
+            connection.execute("DELETE FROM footfall.feature_dims")
+        own_server.stop()
+        own_server.start()
+        again = batch(one_row())
+        with suppress(Unavailable):
+            await writer.consume(again)
+        await writer.consume(again)
+        with psycopg.connect(own_database) as connection:
+            known = connection.execute(
+                "SELECT count(*) FROM footfall.feature_events e"
+                " JOIN footfall.feature_dims d ON d.id = e.dim_id"
+            ).fetchone()
+    assert known == (1,)
+
+
+async def test_a_dimension_whose_commit_fails_is_looked_up_again(store_database):
+    dimensions = Dimensions()
+    async with await psycopg.AsyncConnection.connect(store_database) as connection:
+        await connection.set_autocommit(True)
+        await connection.execute(
+            "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+            " $$ BEGIN RAISE EXCEPTION 'at the commit'; END $$"
+        )
+        await connection.execute(
+            "CREATE CONSTRAINT TRIGGER refuse AFTER INSERT ON footfall.feature_dims"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()"
+        )
+        with pytest.raises(psycopg.errors.RaiseException):
+            await dimensions.resolve(connection, [dimension()])
+        assert dimensions.ids == {}
+        await connection.execute("DROP TRIGGER refuse ON footfall.feature_dims")
+        await dimensions.resolve(connection, [dimension()])
+        assert list(dimensions.ids) == [dimension()]
+
+
+async def test_what_was_decoded_when_an_attribute_was_not_hashed_never_reaches_its_hashs_column(
+    writer, query
+):
+    """A request may wait, in the spool or in the queue, while the catalog changes."""
+    raw = batch(one_row(guild_id="guild-number-one"), one_row(note="kept", guild_id=b"g" * 16))
+    stale = replace(raw, layout={"guild_id": "guild_id", "note": "note"})
+    await writer.consume(stale)
+    assert query("SELECT guild_hash, note FROM footfall.feature_events ORDER BY ordinal") == [
+        (None, None),
+        (None, "kept"),
+    ]
+    await writer.consume(batch(one_row(guild_id=b"g" * 16)))
+    assert query("SELECT count(guild_hash) FROM footfall.feature_events") == [(1,)]
+
+
+async def test_a_server_that_hangs_is_given_up(writer, query, store_database, monkeypatch):
+    monkeypatch.setattr(writer_module, "PATIENT_S", 1.0)
+    waiting = batch(one_row())
+    with psycopg.connect(store_database) as holding:
+        holding.execute("LOCK TABLE footfall.ingest_batches IN EXCLUSIVE MODE")
+        with pytest.raises(Unavailable):
+            await writer.consume(waiting)
+    await writer.consume(waiting)
+    assert stored(query)[:3] == (1, 1, 1)

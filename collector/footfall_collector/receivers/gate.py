@@ -1,5 +1,6 @@
 """Who may come in, and how much at once: decided before a request costs anything."""
 
+import time
 from types import TracebackType
 
 from footfall_collector.config_file import AdmissionConfig
@@ -9,6 +10,10 @@ from footfall_collector.receivers import refusals
 
 MOST_REQUESTS = 1024
 """Requests under way at once, however small: each costs some memory before its first byte is read."""
+
+
+FULL_S = 0.25
+"""Seconds for which the gate stays shut after a request did not fit."""
 
 
 class Gate:
@@ -22,8 +27,8 @@ class Gate:
         keys: May be replaced at any time.
         limit: Bytes at which requests are refused.
         bytes: Of the requests under way, decompressed.
-        full: Whether a request was refused in the middle, and none has ended since: the next are refused
-            before they cost the reading.
+        full_until: Until when (monotonic, seconds) requests are refused before they cost the reading, because
+            one was refused in the middle; for a moment only, and not beyond the end of another.
         requests: How many are under way.
     """
 
@@ -32,7 +37,7 @@ class Gate:
         self.limit = int((admission or AdmissionConfig()).request_limit_mib * 2**20)
         self._rates = RateLimit()
         self.bytes = self.requests = 0
-        self.full = False
+        self.full_until = 0.0
 
     def key(self, authorization: str | None) -> Key | None:
         """The sender's key; None where none is needed.
@@ -59,7 +64,11 @@ class Gate:
         Raises:
             Refusal: there is none now.
         """
-        if self.full or self.bytes >= self.limit or self.requests >= MOST_REQUESTS:
+        if (
+            time.monotonic() < self.full_until
+            or self.bytes >= self.limit
+            or self.requests >= MOST_REQUESTS
+        ):
             raise refusals.overloaded()
         return Passage(self)
 
@@ -88,7 +97,7 @@ class Passage:
             Refusal: there is no room for them now.
         """
         if not self._gate.has_room(size, self._size):
-            self._gate.full = True
+            self._gate.full_until = time.monotonic() + FULL_S
             raise refusals.overloaded()
         self._gate.bytes += size
         self._size += size
@@ -99,5 +108,5 @@ class Passage:
         """Gives it back."""
         self._gate.requests -= 1
         self._gate.bytes -= self._size
-        if self._size or not self._gate.requests:
-            self._gate.full = False
+        if self._size:
+            self._gate.full_until = 0.0

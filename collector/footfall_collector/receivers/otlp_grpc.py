@@ -8,6 +8,7 @@ import grpc
 
 from footfall_collector.config_file import GrpcConfig
 from footfall_collector.receivers import health, refusals
+from footfall_collector.receivers.gate import Passage
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.listen import StartError, open_socket, split
 from footfall_collector.receivers.refusals import Refusal, retry_info
@@ -17,8 +18,8 @@ from footfall_collector.trace_context import HEADER, TraceContext, current
 
 GRACE = 5.0
 """Seconds that requests under way get when the server stops."""
-READ_S = 30.0
-"""Seconds in which a request must have arrived."""
+QUICK_S, READ_S = 0.2, 30.0
+"""Seconds after which a request that is still arriving counts as large, and is given up."""
 OPTIONS: list[tuple[str, int]] = [
     ("grpc.http2.max_frame_size", 2**20),  # 16 KiB frames cost more than their content
     ("grpc.max_concurrent_streams", 256),  # a connection's
@@ -27,6 +28,7 @@ OPTIONS: list[tuple[str, int]] = [
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.keepalive_time_ms", 60_000),  # a peer that is gone without a word is noticed
     ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.max_connection_idle_ms", 900_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 ]
 _Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -53,15 +55,16 @@ async def serve(
     Raises:
         StartError: the port cannot be had.
     """
+    largest = config.max_recv_msg_size_mib * 2**20
     server = grpc.aio.server(
         options=[
             *OPTIONS,
             # A second collector on the port must fail, not share it silently.
             ("grpc.so_reuseport", int(shared)),
-            ("grpc.max_receive_message_length", config.max_recv_msg_size_mib * 2**20),
+            ("grpc.max_receive_message_length", largest),
         ]
     )
-    server.add_generic_rpc_handlers(tuple(_handler(intake, signal) for signal in signals))
+    server.add_generic_rpc_handlers(tuple(_handler(intake, signal, largest) for signal in signals))
     state = health.add(server, [signal.service for signal in signals])
     port = _listen(server, config.endpoint, tls, shared=shared)
     await server.start()
@@ -84,13 +87,13 @@ def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: 
         raise StartError.bind(endpoint, "OTLP/gRPC") from None
 
 
-def _handler(intake: Intake, signal: Signal) -> grpc.GenericRpcHandler:
+def _handler(intake: Intake, signal: Signal, largest: int) -> grpc.GenericRpcHandler:
     # On the wire a stream of one is a unary request; so it is not read before it may come in. It is read
     # through the context: the iterator would be left unfinished, and keep the request until it is collected.
     async def export(_: AsyncIterator[bytes], context: _Context) -> bytes:
         with intake.telemetry.request(signal.name, "grpc") as seen:
             try:
-                return await _export(intake, signal, context, seen)
+                return await _export(intake, signal, context, seen, largest)
             except Refusal as refusal:
                 code = _CODES[refusal.status.code]
                 seen.refused(refusal.reason, code.name)
@@ -108,24 +111,34 @@ async def _export(
     signal: Signal,
     context: _Context,
     seen: Request,
+    largest: int,
 ) -> bytes:
     metadata = dict(context.invocation_metadata() or ())
     current.set(TraceContext(_text(metadata.get(HEADER))))
     key = intake.gate.key(_text(metadata.get("authorization")))
     with intake.gate.open() as passage:
-        body = await _read(context)
-        passage.grow(len(body))
+        body = await _read(context, passage, largest)
         return (await intake.export(signal, body, seen, key=key)).SerializeToString()
 
 
-async def _read(context: _Context) -> bytes:
+async def _read(context: _Context, passage: Passage, largest: int) -> bytes:
+    """The request. gRPC does not say how far it is: one that takes long counts as the largest meanwhile."""
+    reading = asyncio.ensure_future(context.read())
+    counted = 0
     try:
-        async with asyncio.timeout(READ_S):
-            request: bytes | object = await context.read()
-    except TimeoutError:
-        raise refusals.unavailable("the request took too long to arrive", 1.0) from None
+        await asyncio.wait({reading}, timeout=QUICK_S)
+        if not reading.done():
+            passage.grow(largest)
+            counted = largest
+            await asyncio.wait({reading}, timeout=READ_S)
+        if not reading.done():
+            raise refusals.unavailable("the request took too long to arrive", 1.0)
+    finally:
+        reading.cancel()
+    request: bytes | object = reading.result()
     if not isinstance(request, bytes):  # grpc.aio.EOF
         raise refusals.invalid("the call carries no request")
+    passage.grow(len(request) - counted)
     return request
 
 

@@ -4,7 +4,7 @@ import asyncio
 import re
 import zlib
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from google.rpc import code_pb2, status_pb2
 from starlette.applications import Starlette
@@ -31,7 +31,6 @@ GRACE = 5
 """Seconds that requests under way get when the server stops."""
 CHUNK_S, BODY_S = 10.0, 120.0
 """Seconds in which the next piece of a body must come, and all of it."""
-_Server = http_server._Server
 UNREAD_S, UNREAD_BYTES = 2.0, 2**20
 """How much of a body is taken, and thrown away, so that its sender reads why it is refused."""
 
@@ -113,13 +112,18 @@ def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
             encoding = _encoding(request) or encodings.FALLBACK
             try:
                 return await _export(intake, signal, request, max_bytes, seen)
-            except Refusal as refusal:
-                seen.refused(refusal.reason, refusal.http)
-                await _read_away(request)
-                return _answer(encoding, refusal.status, refusal.http, _headers(refusal))
+            except Refusal as found:
+                refusal = found
+            except asyncio.CancelledError:
+                # A stopping server waits no longer; uvicorn would answer 500, which loses the data.
+                refusal = refusals.unavailable("the collector is stopping", 1.0)
             except ClientDisconnect:
                 seen.refused(Refused.GONE, 499)
                 return Response(status_code=400)
+            seen.refused(refusal.reason, refusal.http)
+            with suppress(asyncio.CancelledError):
+                await _read_away(request)
+            return _answer(encoding, refusal.status, refusal.http, _headers(refusal))
 
     return Route(f"/{signal.name}", export, methods=["POST"])
 

@@ -5,6 +5,7 @@ series the highest value seen is kept; only what exceeds it is an increment. All
 transaction that stores the batch, so that a replay adds nothing.
 """
 
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,8 +17,8 @@ from footfall_processors import Dimension, Point
 from footfall_processors.batch import HOUR_US
 
 OLD_US = 7 * 24 * HOUR_US
-"""A counter that started earlier than this before its point may have been counted already, and its
-state deleted since: its first value is a baseline."""
+"""A counter that started earlier than this may have been counted already, and its state deleted since: its
+first value is a baseline."""
 
 _Key = tuple[uuid.UUID, uuid.UUID]
 
@@ -46,8 +47,9 @@ async def merge(connection: AsyncConnection, batches: Mapping[int, Sequence[Poin
     new = await _seed(connection, keys)
     values = await _lock(connection, keys)
     found = Increments(Counter(), Counter())
+    now_us = time.time_ns() // 1000  # retention goes by it as well; a spooled point may be days old
     for number, key, point in sorted(points, key=lambda entry: (entry[2].time_us, entry[2].value)):
-        old = point.time_us - point.start_us > OLD_US
+        old = now_us - point.start_us > OLD_US
         if key in new and old and key[0] not in known:
             found.baselines[number] += 1
         elif point.value > values[key]:

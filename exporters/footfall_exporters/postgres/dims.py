@@ -58,4 +58,5 @@ class Dimensions:
                 [list(new)],
             )
             numbers: dict[uuid.UUID, int] = dict(await found.fetchall())
-            self.ids.update({dimension: numbers[key] for dimension, key in unknown.items()})
+        # Only now: ids of a transaction that was not committed are nobody's.
+        self.ids.update({dimension: numbers[key] for dimension, key in unknown.items()})

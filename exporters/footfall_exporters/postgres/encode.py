@@ -6,7 +6,7 @@ slices with the row's length as their step. `plain_row` is the definition; rows 
 use it, and tests compare the two.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from struct import pack
 from typing import Any
 
@@ -25,16 +25,18 @@ class Encoder:
 
     Args:
         columns: The attributes that are columns of feature_events, in the order of the COPY.
+        layout: Attribute → column. What a batch has for another column is left out: it may be the raw value
+            of what is hashed now.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._columns = tuple(columns)
+    def __init__(self, columns: Sequence[str], layout: Mapping[str, str] | None = None) -> None:
+        self._columns, self._layout = tuple(columns), layout or {}
         self._width = len(FIXED) + len(columns)
 
     def encode(self, batch: Batch, batch_id: int, ids: Mapping[Dimension, int]) -> Iterator[bytes]:
         """A batch's rows, in pieces that stand between HEADER and TRAILER in any order."""
         first = 0
-        for rows in batch.rows:
+        for rows in self._fitting(batch):
             for alike, ordinals in _alike(rows, range(first, first + len(rows.times))):
                 if str in {type(column[0]) for column in alike.values}:
                     for at, ordinal in enumerate(ordinals):
@@ -42,6 +44,14 @@ class Encoder:
                 else:
                     yield self._together(alike, ordinals, batch_id, ids)
             first += len(rows.times)
+
+    def _fitting(self, batch: Batch) -> Sequence[Rows]:
+        """The batch's rows without values for columns that are others by now."""
+        if batch.layout is self._layout or not batch.layout or batch.layout == self._layout:
+            return batch.rows
+        now = self._layout
+        stale = {a for a, column in batch.layout.items() if now.get(a, column) != column}
+        return [_without(rows, stale) for rows in batch.rows] if stale else batch.rows
 
     def plain_row(
         self, rows: Rows, at: int, ordinal: int, batch_id: int, ids: Mapping[Dimension, int]
@@ -86,6 +96,16 @@ class Encoder:
             for byte in range(width):
                 result[start + byte :: step] = data[byte::width]
         return bytes(result)
+
+
+def _without(rows: Rows, attributes: Set[str]) -> Rows:
+    empty: Sequence[Value | None] = [None] * len(rows.times)
+    columns = rows.shapes[0].columns
+    values = [
+        empty if name in attributes else column
+        for name, column in zip(columns, rows.values, strict=True)
+    ]
+    return Rows(rows.times, rows.durations, rows.shapes, values)
 
 
 def _named(rows: Rows) -> Iterator[tuple[str, Sequence[Value | None]]]:

@@ -71,6 +71,9 @@ class Spooling:
                 left = await self._drain()
             except Unavailable:
                 left = True
+            except Exception as error:  # a fault of ours must not end it
+                log.error("draining the spool failed: %s", type(error).__name__)
+                left = True
             if left:
                 await asyncio.sleep(self._retry)
                 if not self._spool.batches:
@@ -85,6 +88,13 @@ class Spooling:
             position = entries[-1][0]
             results = await self._store([body for _, body in entries])
             gone = [at for (at, _), kept in zip(entries, results, strict=True) if not kept]
+            await self._spool.set_aside(
+                [
+                    at
+                    for (at, _), kept in zip(entries, results, strict=True)
+                    if isinstance(kept, msgspec.DecodeError)
+                ]
+            )
             # Before anything is taken out, which may fail: what comes now need not be kept any more.
             self.away = any(isinstance(kept, Away) for kept in results)
             if gone:
@@ -92,7 +102,7 @@ class Spooling:
                 stored += len(gone)
             if self.away:
                 return True
-            stayed = stayed or len(gone) < len(entries)
+            stayed = stayed or any(isinstance(kept, Unavailable) for kept in results)
         if stored:
             log.warning("the spool is drained: %d requests are stored", stored)
         await self._spool.refresh()
@@ -108,7 +118,7 @@ class Spooling:
         except Rejected:
             return None
         except msgspec.DecodeError as error:
-            log.error("the spool holds what cannot be read: %s", error)
+            log.error("the spool holds what this version cannot read (%s); it is set aside", error)
             return error
         except Unavailable as error:
             return error

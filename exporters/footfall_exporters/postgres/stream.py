@@ -215,7 +215,7 @@ class Stream:
     def _shape(self, row: Sequence[Any]) -> Shape | None:
         key = (row[_DIM], row[_RATE])
         if key not in self._shapes:
-            dimension = self._dimensions[row[_DIM]]
+            dimension = self._dimensions.get(row[_DIM])
             event = self._catalog.events[dimension.event] if dimension else None
             self._shapes[key] = (
                 # The column is a `real`; rates are thousandths.

@@ -26,7 +26,7 @@ from footfall_exporters.postgres import counters, discretion, partitions, roles
 from footfall_exporters.postgres.dims import Dimensions
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
-from footfall_processors import Batch, Catalog, Dimension, Loss, Point
+from footfall_processors import Batch, Catalog, Dimension, Loss, Point, column_name
 
 log = logging.getLogger("footfall.postgres")
 GROUP_ROWS = 50_000
@@ -56,6 +56,10 @@ PATIENCE: dict[str, Any] = {
 
 class Away(Unavailable):
     """Postgres does not answer, or cannot store anything now."""
+
+
+PATIENT_S = 75.0
+"""Seconds for one group, more than any statement may take: a server that hangs keeps no timeout itself."""
 
 
 @dataclass(slots=True, eq=False)
@@ -100,7 +104,8 @@ class Writer:
         values = [c for c in columns(catalog) if c.table == EVENTS]
         names = sql.SQL(", ").join(map(sql.Identifier, (*FIXED, *(c.name for c in values))))
         copy = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)").format(names)
-        self._layout = Encoder([c.attribute for c in values]), copy
+        layout = {name: column_name(name, a) for name, a in catalog.attributes.items()}
+        self._layout = Encoder([c.attribute for c in values], layout), copy
 
     async def consume(self, batch: Batch) -> Losses | None:
         """Returns when the batch is committed, or was before (a retry).
@@ -154,14 +159,15 @@ class Writer:
     async def _commit(self, group: Sequence[_Waiting]) -> None:
         """Commits a group and answers everyone in it."""
         try:
-            before = await self._store([waiting.batch for waiting in group])
+            async with asyncio.timeout(PATIENT_S):
+                before = await self._store([waiting.batch for waiting in group])
             self.away = False
         except asyncio.CancelledError:
             for waiting in group:
                 _fail(waiting, Unavailable("shutting down"))
             raise
-        except psycopg.Error as error:
-            blames_data = (error.sqlstate or "").startswith(DATA_ERRORS)
+        except (psycopg.Error, TimeoutError) as error:
+            blames_data = (getattr(error, "sqlstate", None) or "").startswith(DATA_ERRORS)
             if blames_data and len(group) > 1:
                 await self._one_by_one(group)
                 return
@@ -369,13 +375,18 @@ class Writer:
 
     async def _make_partitions(self, batches: Sequence[Batch]) -> None:
         days = {t // 86_400_000_000 for b in batches for rows in b.rows for t in rows.times}
-        async with await AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+        async with await AsyncConnection.connect(
+            self._dsn, autocommit=True, options=OPTIONS, **PATIENCE
+        ) as connection:
             await partitions.ensure(
                 connection, [dt.date(1970, 1, 1) + dt.timedelta(days=day) for day in days]
             )
 
     async def _connected(self) -> AsyncConnection:
         if self._connection is None or self._connection.closed or self._connection.broken:
+            # Another server may answer, or the same one restored: nothing is known of it.
+            self._dimensions.ids.clear()
+            self._ids.clear()
             self._connection = await self._connect()
         return self._connection
 
@@ -410,6 +421,6 @@ def _fail(waiting: _Waiting, error: Exception) -> None:
         waiting.done.set_exception(error)
 
 
-def _describe(error: psycopg.Error) -> str:
+def _describe(error: psycopg.Error | TimeoutError) -> str:
     """An error without the values that Postgres quotes in its message."""
-    return f"{type(error).__name__} (SQLSTATE {error.sqlstate})"
+    return f"{type(error).__name__} (SQLSTATE {getattr(error, 'sqlstate', None)})"
