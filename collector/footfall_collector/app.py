@@ -79,7 +79,7 @@ async def running(config: Config, worker: Worker | None = None) -> AsyncIterator
     async with AsyncExitStack() as stack:
         parts = _Parts(config, stack, worker)
         yield await parts.start()
-        parts.not_ready.add(NotReady.DRAINING)
+        parts.drain()
 
 
 class _Parts:
@@ -106,6 +106,11 @@ class _Parts:
             tasks=NAMES,
             shared=worker.shared if worker else None,
         )
+
+    def drain(self) -> None:
+        """From now on only what is under way is finished, whichever listener stops first."""
+        self.not_ready.add(NotReady.DRAINING)
+        self._gate.closed = True
 
     async def start(self) -> Running:
         """Starts everything: what is told of it first, who may use it last."""

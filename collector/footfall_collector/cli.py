@@ -77,7 +77,7 @@ def up(config: str | None, catalog: str | None, workers: int | None) -> None:
                     lambda running: _greet(loaded, running.grpc, running.http, running.operator),
                 )
             )
-    click.echo("Stopped: every request under way was finished.", err=True)
+    click.echo("Stopped: every request under way was answered.", err=True)
 
 
 def _supervise(loaded: "Config", number: int, config: str | None, catalog: str | None) -> None:
@@ -245,7 +245,7 @@ def failing_plainly() -> Iterator[None]:
 
     from footfall_collector.receivers.listen import StartError
     from footfall_exporters.embedded import EmbeddedPostgresError
-    from footfall_exporters.postgres import NewerSchema, SchemaConflict
+    from footfall_exporters.postgres import NewerSchema, SchemaBusy, SchemaConflict
     from footfall_exporters.spool import SpoolError
     from footfall_processors import DocumentError
 
@@ -253,7 +253,9 @@ def failing_plainly() -> Iterator[None]:
         yield
     except DocumentError as error:
         _refuse(error)
-    except (StartError, EmbeddedPostgresError, NewerSchema, SchemaConflict, SpoolError) as error:
+    except (
+        StartError, EmbeddedPostgresError, NewerSchema, SchemaBusy, SchemaConflict, SpoolError,
+    ) as error:  # fmt: skip
         raise click.ClickException(str(error)) from None
     except psycopg.OperationalError as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -20,7 +20,7 @@ from footfall_collector.receivers.gate import Gate
 from footfall_collector.receivers.listen import StartError
 from footfall_collector.telemetry import Telemetry
 from footfall_collector.tls import Tls
-from footfall_exporters.postgres import NewerSchema, SchemaConflict
+from footfall_exporters.postgres import NewerSchema, SchemaBusy, SchemaConflict
 from footfall_processors import DocumentError
 from footfall_processors.changes import fingerprint
 
@@ -80,7 +80,7 @@ class Reloading:
             await self._behind.use(config.catalog)
             if isinstance(self._behind, Hops):
                 self._decoding.use(config.catalog, self._config.static_salts)
-        except (SchemaConflict, NewerSchema, StartError) as error:
+        except (SchemaConflict, SchemaBusy, NewerSchema, StartError) as error:
             log.error("the former catalog stays in force: %s", error)
             return False
         except psycopg.Error as error:

@@ -168,6 +168,15 @@ def test_the_door_is_shut_for_a_moment_only_however_long_another_takes(monkeypat
             small.grow(10)
 
 
+def test_a_stopping_collector_lets_nobody_in():
+    gate = Gate()
+    gate.closed = True
+    with pytest.raises(Refusal, match="stopping") as refused:
+        gate.open()
+    assert refused.value.http == 503
+    assert refused.value.retry_after
+
+
 async def test_what_a_request_held_is_given_back_when_its_sender_leaves():
     store = Store()
     async with serving(1, store) as (gate, export, http):

@@ -1,6 +1,7 @@
 """Migrations, and the catalog as columns."""
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from footfall_exporters.postgres import (
     apply_catalog,
     migrate,
 )
-from footfall_exporters.postgres.migrate import HEAD
+from footfall_exporters.postgres.migrate import HEAD, LOCK, SchemaBusy
 
 
 def columns_of(query, table):
@@ -143,3 +144,13 @@ def test_a_plain_attribute_may_not_take_the_column_of_a_hashed_one(store_databas
     ):
         apply_catalog(connection, other)
     assert "guild_hash" not in [name for _, name, _ in reporting_columns(query)]
+
+
+def test_a_schema_that_somebody_else_keeps_locked_is_said_plainly(store_database, monkeypatch):
+    module = sys.modules["footfall_exporters.postgres.migrate"]  # the function has its name
+    monkeypatch.setattr(module, "PATIENT_S", 1)
+    with psycopg.connect(store_database) as holding:
+        holding.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        with pytest.raises(SchemaBusy, match="try again"):
+            migrate(store_database)
+    assert migrate(store_database) == (HEAD, HEAD)

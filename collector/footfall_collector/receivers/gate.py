@@ -25,6 +25,7 @@ class Gate:
 
     Attributes:
         keys: May be replaced at any time.
+        closed: Whether the collector is stopping: nobody else may come in.
         limit: Bytes at which requests are refused.
         bytes: Of the requests under way, decompressed.
         full_until: Until when (monotonic, seconds) requests are refused before they cost the reading, because
@@ -37,6 +38,7 @@ class Gate:
         self.limit = int((admission or AdmissionConfig()).request_limit_mib * 2**20)
         self._rates = RateLimit()
         self.bytes = self.requests = 0
+        self.closed = False
         self.full_until = 0.0
 
     def key(self, authorization: str | None) -> Key | None:
@@ -64,6 +66,8 @@ class Gate:
         Raises:
             Refusal: there is none now.
         """
+        if self.closed:
+            raise refusals.unavailable("the collector is stopping", 1.0)
         if (
             time.monotonic() < self.full_until
             or self.bytes >= self.limit

@@ -9,10 +9,15 @@ import psycopg
 HEAD = "0004"
 LOCK = 0x466F6F7466616C6C
 """Key of the advisory lock under which the schema is changed ("Footfall" in ASCII)."""
+PATIENT_S = 60
 
 
 class NewerSchema(Exception):  # what it is
     """The database was migrated by a newer Footfall, which this one would not understand."""
+
+
+class SchemaBusy(Exception):  # what it is
+    """Somebody else has been changing the schema for long, or waits for a reader to do so."""
 
 
 def version(connection: psycopg.Connection) -> str | None:
@@ -31,10 +36,11 @@ def migrate(dsn: str) -> tuple[str | None, str]:
 
     Raises:
         NewerSchema: the database is ahead of this version.
+        SchemaBusy: another collector has held the schema's lock for a minute.
         psycopg.Error: Postgres refused.
     """
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        _lock(connection)
         before = version(connection)
         if before is not None and before > HEAD:
             raise NewerSchema(
@@ -47,6 +53,17 @@ def migrate(dsn: str) -> tuple[str | None, str]:
             with ProcessPoolExecutor(1, get_context("spawn")) as process:
                 process.submit(_upgrade, dsn).result()
         return before, HEAD
+
+
+def _lock(connection: psycopg.Connection) -> None:
+    connection.execute(f"SET lock_timeout = '{PATIENT_S}s'")
+    try:
+        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+    except psycopg.errors.LockNotAvailable:
+        raise SchemaBusy(
+            f"another collector has been changing the schema for more than {PATIENT_S} s, or waits for a long"
+            " report to end: see pg_stat_activity, then try again"
+        ) from None
 
 
 def _upgrade(dsn: str) -> None:
