@@ -8,7 +8,7 @@ from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
 from footfall_exporters.postgres.store import Maintenance, PostgresConfig, Store, database, prepare
 
 __all__ = [
-    "REPORTS", "Maintenance", "NewerSchema", "PostgresConfig", "Purged", "Report", "SchemaBusy", "SchemaConflict",
-    "Store",
-    "apply_catalog", "database", "grant_writer", "migrate", "prepare", "purge", "report",
+    "REPORTS", "Maintenance", "NewerSchema", "PostgresConfig", "Purged", "Report", "SchemaBusy",
+    "SchemaConflict", "Store", "apply_catalog", "database", "grant_writer", "migrate", "prepare", "purge",
+    "report",
 ]  # fmt: skip
