@@ -2,16 +2,18 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from faults_.processes import Clock, Missing, Stuck, until
 from faults_.stage import Scale, Stage
 
+DRAIN_S = 600.0
 DISK = 3 * 2**20
 """Bytes of the full disk."""
 
@@ -63,6 +65,17 @@ def away_spool(stage: Stage) -> None:
         stage.collector.kill()
         stage.collector.start()
         stage.pause(0.1, 0.3)
+    begun = time.monotonic()
+    until("the spool is drained", lambda: not waiting(stage.folder / "spool"), DRAIN_S, every=0.5)
+    stage.notes.append(f"the spool was drained in {time.monotonic() - begun:.0f} s")
+
+
+def waiting(spool: Path) -> int:
+    """How many requests are in a spool."""
+    with closing(
+        sqlite3.connect(f"file:{spool}/spool.sqlite?mode=ro", uri=True, timeout=30)
+    ) as file:
+        return int(file.execute("SELECT count(*) FROM batches").fetchone()[0])
 
 
 def _be_away(stage: Stage) -> None:
