@@ -1,6 +1,7 @@
 """What stands beside the collector under test: a database, certificates."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +9,14 @@ import psycopg
 import pytest
 
 from collector.authority import Authority
+from exporters.stores import rows_of
 
 
 @pytest.fixture
-def query(store_database: str) -> Iterator[Callable[[str], list[Any]]]:
+def query(store_database: str) -> Iterator[Callable[..., list[Any]]]:
     """Runs a statement on the test's database."""
     with psycopg.connect(store_database, autocommit=True) as connection:
-        yield lambda statement: connection.execute(statement).fetchall()
+        yield partial(rows_of, connection)
 
 
 @pytest.fixture(scope="session")

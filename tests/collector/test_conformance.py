@@ -5,7 +5,6 @@ three signals mean in test_pipeline.py, test_metrics.py and test_logs.py.
 """
 
 import asyncio
-import contextlib
 import gzip
 import json
 import os
@@ -17,7 +16,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import grpc
-import httpx
 import psycopg
 import pytest
 from google.protobuf import json_format
@@ -30,6 +28,7 @@ from collector.test_receivers import (
     PROTOBUF,
     RESPONSES,
     configured,
+    connected,
     counts,
     details,
     logs,
@@ -38,7 +37,6 @@ from collector.test_receivers import (
     traces,
     trailer,
 )
-from footfall_collector.app import running
 from footfall_collector.config_file import CorsConfig, GrpcConfig, HttpConfig
 
 JSON = {"content-type": "application/json"}
@@ -109,19 +107,9 @@ def read(response, way, kind):
     return Answer(response.status_code, None, message, hint and float(hint))
 
 
-@contextlib.asynccontextmanager
-async def connected(config):
-    async with (
-        running(config) as collector,
-        grpc.aio.insecure_channel(collector.grpc) as channel,
-        httpx.AsyncClient(base_url=f"http://{collector.http}", timeout=30) as http,
-    ):
-        yield Sender(collector, channel, http)
-
-
 @pytest.fixture
 async def sender(catalog, store_database):
-    async with connected(configured(catalog, store_database)) as sender:
+    async with connected(configured(catalog, store_database), Sender) as sender:
         yield sender
 
 
@@ -176,7 +164,7 @@ SMALL = {
 async def small(catalog, store_database):
     """A collector that takes 1 MiB over gRPC and half of it over HTTP."""
     config = configured(catalog, store_database)
-    async with connected(replace(config, **SMALL)) as sender:
+    async with connected(replace(config, **SMALL), Sender) as sender:
         yield sender
 
 
@@ -313,7 +301,7 @@ async def test_while_the_store_is_away_every_sender_is_told_when_to_retry(
     catalog, own_server, own_database
 ):
     requests = [(way, signal, one_ping(signal)) for way in WAYS for signal in REQUESTS]
-    async with connected(configured(catalog, own_database)) as sender:
+    async with connected(configured(catalog, own_database), Sender) as sender:
         own_server.stop()
         for request in requests:
             answer = await sender.send(*request)
@@ -480,7 +468,7 @@ ASKED = {
 @pytest.fixture
 async def open_to_pages(catalog, store_database):
     listener = HttpConfig(endpoint="127.0.0.1:0", cors=CORS)
-    async with connected(configured(catalog, store_database, http=listener)) as sender:
+    async with connected(configured(catalog, store_database, http=listener), Sender) as sender:
         yield sender.http
 
 

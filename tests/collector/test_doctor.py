@@ -11,7 +11,6 @@ import uuid
 from pathlib import Path
 
 import grpc
-import psycopg
 import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import make_conninfo
@@ -90,17 +89,6 @@ def examine(tmp_path, monkeypatch):
         return [(c["area"], c["level"], c["found"], c["advice"]) for c in checks]
 
     return run
-
-
-@pytest.fixture
-def query(store_database):
-    with psycopg.connect(store_database, autocommit=True) as connection:
-
-        def run(statement, *args):
-            cursor = connection.execute(statement, args or None)
-            return cursor.fetchall() if cursor.description else []
-
-        yield run
 
 
 def of(checks, area):

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from itertools import count
 
 import click
-import psycopg
 import pytest
 from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -48,12 +47,6 @@ def _kinds(monkeypatch):
     monkeypatch.setattr(registry, "kinds", lambda: ["otlphttp"])
     monkeypatch.setattr(exporting, "PATIENCE", 0.2)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-
-
-@pytest.fixture
-def query(store_database):
-    with psycopg.connect(store_database, autocommit=True) as connection:
-        yield lambda statement: connection.execute(statement).fetchall()
 
 
 @asynccontextmanager

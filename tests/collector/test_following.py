@@ -93,12 +93,6 @@ async def until(condition, seconds=30):
             await asyncio.sleep(0.01)
 
 
-@pytest.fixture
-def query(store_database):
-    with psycopg.connect(store_database, autocommit=True) as connection:
-        yield lambda statement: connection.execute(statement).fetchall()
-
-
 def cursor(query, name="webhook"):
     return dict(query("SELECT name, position FROM footfall.subscribers")).get(name)
 

@@ -1,15 +1,12 @@
 """A collector that asks for keys: who may send what, over both protocols."""
 
-import contextlib
 import datetime as dt
 
 import grpc
-import httpx
 import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from collector.test_receivers import METHODS, PROTOBUF, both, configured, counts, traces
-from footfall_collector.app import running
+from collector.test_receivers import METHODS, PROTOBUF, both, configured, connected, counts, traces
 from footfall_collector.keys import KeyEntry, digest, make_token
 from footfall_collector.keys_write import changing
 
@@ -71,19 +68,10 @@ class Sender:
         return name, status
 
 
-@contextlib.asynccontextmanager
-async def sending(config):
-    async with (
-        running(config) as collector,
-        grpc.aio.insecure_channel(collector.grpc) as channel,
-        httpx.AsyncClient(base_url=f"http://{collector.http}", timeout=30) as http,
-    ):
-        yield Sender(collector, channel, http)
-
-
 @pytest.fixture
 async def sender(catalog, store_database, keys_file):
-    async with sending(configured(catalog, store_database, keys_file=str(keys_file))) as sender:
+    config = configured(catalog, store_database, keys_file=str(keys_file))
+    async with connected(config, Sender) as sender:
         yield sender
 
 
@@ -179,7 +167,7 @@ async def test_keys_are_read_again_and_wrong_ones_leave_the_former_in_force(
 ):
     config = configured(catalog, store_database, keys_file=str(keys_file))
     new = make_token()
-    async with sending(config) as sender:
+    async with connected(config, Sender) as sender:
         assert (await sender.send("http", traces("shop.ping"), f"Bearer {new}"))[0] != "OK"
         write_keys(keys_file, new=(new, {}))
         assert await sender.collector.reload(config)

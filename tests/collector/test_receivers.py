@@ -97,13 +97,14 @@ class Client:
 
 
 @contextlib.asynccontextmanager
-async def connected(config):
+async def connected(config, client=Client):
+    """A collector, and what speaks to it: made of the collector, a gRPC channel and an HTTP client."""
     async with (
         running(config) as collector,
         grpc.aio.insecure_channel(collector.grpc) as channel,
         httpx.AsyncClient(base_url=f"http://{collector.http}", timeout=30) as http,
     ):
-        yield Client(collector, channel, http)
+        yield client(collector, channel, http)
 
 
 @pytest.fixture

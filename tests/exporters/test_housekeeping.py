@@ -10,7 +10,7 @@ import sys
 import textwrap
 import time
 import uuid
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import count
 
 import psycopg
@@ -18,11 +18,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from exporters.stores import writing
 from footfall_exporters.postgres import housekeeping, partitions, purge, writer
 from footfall_exporters.postgres.housekeeping import AGAIN, NAMES, TASKS, House, Housekeeper
 from footfall_exporters.postgres.rollups import LIMIT
 from footfall_exporters.postgres.stuck import end_stuck
-from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Loss, Rows, Shape
 
 SECOND, HOUR, DAY = 10**6, 3600 * 10**6, 86_400 * 10**6
@@ -66,23 +66,8 @@ def row(moment, duration=None, guild=None, of=None):
 @pytest.fixture
 async def store(store_database, catalog):
     """Stores batches."""
-    writer = Writer(store_database, catalog, reconnect=0.1)
-    running = asyncio.create_task(writer.run())
-    yield writer.consume
-    running.cancel()
-    with suppress(asyncio.CancelledError):
-        await running
-
-
-@pytest.fixture
-def query(store_database):
-    with psycopg.connect(store_database, autocommit=True) as connection:
-
-        def run(statement, *args):
-            cursor = connection.execute(statement, args or None)
-            return cursor.fetchall() if cursor.description else []
-
-        yield run
+    async with writing(store_database, catalog) as writer:
+        yield writer.consume
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import datetime as dt
 import hashlib
 import time
 import uuid
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from itertools import count
 
 import msgspec
@@ -12,6 +12,7 @@ import pytest
 from psycopg import AsyncConnection
 
 from conftest import new_database
+from footfall_exporters.background import beside
 from footfall_exporters.postgres import partitions
 from footfall_exporters.postgres import stream as stream_module
 from footfall_exporters.postgres.stream import INCREMENTS, Stream
@@ -87,14 +88,9 @@ def described(one):
 async def store(dsn, catalog, *groups):
     """Stores each group of batches in a commit of its own."""
     writer = Writer(dsn, catalog)
-    running = asyncio.create_task(writer.run())
-    try:
+    async with beside(writer.run()):
         for group in groups:
             await asyncio.gather(*map(writer.consume, group))
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
 
 
 @asynccontextmanager
