@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # they import gRPC, which must not come before `diagnostics.c
     from footfall_collector.app import Running, Worker
 
 log = logging.getLogger("footfall.collector")
+_STOPS = signal.SIGINT, signal.SIGTERM
 
 
 def prepare_process(config: Config) -> None:
@@ -56,13 +57,15 @@ async def work(
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(diagnostics.on_loop_error)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     hang_up = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, hang_up.set)
     if worker is not None:
         loop.add_reader(sys.stdin, stop.set)
+    for number in _STOPS:  # nothing has been accepted while it starts: it may end at once
+        signal.signal(number, signal.SIG_DFL)
     async with running(config, worker) as collector:
+        for number in _STOPS:
+            loop.add_signal_handler(number, stop.set)
         # What has been made so far stays; batches come and go by the thousand objects, in no cycles.
         # Collecting as often as CPython does by default costs a fifth of the CPU time under load.
         gc.freeze()

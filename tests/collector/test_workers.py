@@ -17,6 +17,7 @@ import yaml
 
 from collector.test_receivers import METHODS, PROTOBUF, traces
 from conftest import CATALOG
+from footfall_exporters.postgres.migrate import LOCK
 
 FOOTFALL = [str(Path(sys.executable).with_name("footfall")), "up"]
 
@@ -176,6 +177,7 @@ async def test_requests_under_way_are_finished_when_it_is_told_to_stop(up, store
                 lambda: watching.execute(
                     "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
                     " AND datname = current_database()"
+                    " AND query LIKE 'INSERT INTO footfall.ingest_batches%'"  # not housekeeping
                 ).fetchone()
             )
         up.process.send_signal(signal.SIGTERM)
@@ -257,4 +259,20 @@ async def test_it_stops_while_its_workers_are_still_starting(settings):
     up = Up(settings, "--workers", "4")
     await until(up.workers)
     assert up.stop() == 0
+    assert "Traceback" not in up.log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("options", [(), ("--workers", "2")])
+async def test_it_stops_at_once_while_it_waits_for_the_schema(
+    settings, store_database, query, options, number
+):
+    with psycopg.connect(store_database) as holding:
+        holding.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        up = Up(settings, *options)
+        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        await until(lambda: query(waiting))
+        begun = time.monotonic()
+        up.stop(number)
+        assert time.monotonic() - begun < 20  # it would wait for a minute
     assert "Traceback" not in up.log.read_text()
