@@ -170,13 +170,14 @@ def start_collector(folder: Path, dsn: str, protocol: str = "grpc", workers: int
             *(["--workers", str(workers)] if workers > 1 else []),
         ],
         stdout=subprocess.PIPE,
+        stderr=(folder / "collector.log").open("w"),
         text=True,
         env={**os.environ, "FOOTFALL_DSN": dsn},
     )
     for line in process.stdout or ():
         if {"grpc": "OTLP/gRPC", "http": "OTLP/HTTP"}[protocol] in line:
             return Collector(process, line.split("http://")[1].strip())
-    raise SystemExit("the collector did not start")
+    raise SystemExit(f"the collector did not start: {(folder / 'collector.log').read_text()}")
 
 
 def copy_again(dsn: str, after_batch: int, rows: int, per_transaction: int) -> float:

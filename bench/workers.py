@@ -1,10 +1,13 @@
 """What `footfall up --workers 2` costs beside one worker (docs/performance.md).
 
-In alternation, each with a collector and a Postgres of its own, the same number of distinct requests is
-sent over 16 connections, which the kernel spreads over the workers. On two cores that the load generator,
-Postgres and one worker fill already, two workers can gain nothing; they must not cost much either. The
-rows stored must equal the spans sent. CPU time is user + system of all the collector's processes. The
-requests are those of bench/ingest.py.
+Three collectors run all the time, each with a Postgres of its own: one with two workers, two with one. In
+alternation, the same distinct requests are sent over 16 connections to the one with two workers (the kernel
+spreads them over the workers), and to one with one worker. As a control, as many others go to both collectors
+with one worker at once, half to each: what these cost more than one alone is what the machine charges for
+working on two cores at a time (caches, memory, neighbours), and nothing that workers do to each other.
+
+Rows stored must equal the spans sent. CPU time is user + system of all the collector's processes; a ratio is
+the median of the rounds' ratios. The requests are those of bench/ingest.py.
 
 Run: make bench BENCH=workers       (options: python bench/workers.py --help)
 """
@@ -18,8 +21,10 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent import futures
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
 
 import grpc
@@ -31,18 +36,29 @@ from footfall_exporters.embedded import EmbeddedPostgres
 from ingest import EXPORT, SPANS, Collector, build, start_collector, stored
 
 CONNECTIONS = 16
+ONE, TWO, APART = "one worker", "two workers", "two collectors, one worker each"
 LIMITS = {"throughput_ratio": (0.95, 1), "cpu_ratio": (1.1, -1)}
-"""Of two workers' medians to one worker's: at least 0.95, and at most 1.1."""
+"""Of two workers to one: at least 0.95, and at most 1.1."""
+Measured = tuple[float, float]
+"""Spans a second, and CPU µs a span."""
 
 
-def send(address: str, seed: int, number: int) -> float:
-    """Wall seconds until `number` distinct requests are acknowledged."""
-    requests = build(seed, number)
+requests: list[bytes] = []
+"""The round's, in the process that sends them."""
+
+
+def prepare(seed: int, number: int) -> None:
+    """Makes a round's requests, before any clock starts."""
+    requests[:] = build(seed, number)
+
+
+def send(addresses: list[str]) -> float:
+    """Wall seconds until the round's requests are acknowledged, each by one of the collectors."""
     options = [("grpc.use_local_subchannel_pool", 1)]  # each channel is a connection
     with ExitStack() as stack:
         channels = [
             stack.enter_context(grpc.insecure_channel(address, options=options))
-            for _ in range(CONNECTIONS)
+            for _, address in zip(range(CONNECTIONS), cycle(addresses), strict=False)
         ]
         for channel in channels:
             grpc.channel_ready_future(channel).result(timeout=10)
@@ -50,7 +66,7 @@ def send(address: str, seed: int, number: int) -> float:
         with futures.ThreadPoolExecutor(CONNECTIONS) as pool:
             started = time.perf_counter()
             for answer in pool.map(
-                lambda at: calls[at % CONNECTIONS](requests[at], timeout=60), range(number)
+                lambda at: calls[at % CONNECTIONS](requests[at], timeout=60), range(len(requests))
             ):
                 if answer:
                     raise SystemExit("the collector refused spans")
@@ -69,29 +85,58 @@ def cpu_seconds(collector: Collector) -> float:
     return total
 
 
-def measure(
-    workers: int, folder: Path, options: argparse.Namespace, seed: int
-) -> tuple[float, float]:
-    """One collector's (spans/s, CPU µs a span), after a round that warms it up."""
+@contextmanager
+def collecting(folder: Path, workers: int) -> Iterator[tuple[Collector, str]]:
+    """A collector with a Postgres of its own, and that one's DSN."""
     folder.mkdir(mode=0o755)
     with EmbeddedPostgres(folder / "postgres") as dsn:
         collector = start_collector(folder, dsn, workers=workers)
         try:
-            with futures.ProcessPoolExecutor(1, mp.get_context("spawn")) as generator:
-                generator.submit(send, collector.address, seed + 1, options.requests // 4).result()
-                before = cpu_seconds(collector)
-                sent = generator.submit(send, collector.address, seed, options.requests)
-                seconds = sent.result()
-            cpu = cpu_seconds(collector) - before
+            yield collector, dsn
         finally:
             collector.process.send_signal(signal.SIGTERM)
             collector.process.wait(30)
-        rows = stored(dsn)[0]
-    spans = (options.requests + options.requests // 4) * SPANS
-    if rows != spans:
-        raise SystemExit(f"sent {spans:,} spans, but {rows:,} rows are stored")
-    number = options.requests * SPANS
-    return number / seconds, cpu / number * 1e6
+
+
+def measure(generator: futures.Executor, collectors: list[Collector], spans: int) -> Measured:
+    """One round with one collector, or with several at once."""
+    before = sum(map(cpu_seconds, collectors))
+    seconds = generator.submit(send, [each.address for each in collectors]).result()
+    return spans / seconds, (sum(map(cpu_seconds, collectors)) - before) / spans * 1e6
+
+
+def run(folder: Path, progress: Progress, options: argparse.Namespace) -> dict[str, list[Measured]]:
+    """All rounds, after one that warms up.
+
+    Raises:
+        SystemExit: not every span is stored exactly once.
+    """
+    runs: dict[str, list[Measured]] = {ONE: [], TWO: [], APART: []}
+    task = progress.add_task("rounds", total=options.rounds + 1)
+    with ExitStack() as stack:
+        up = [
+            stack.enter_context(collecting(folder / str(at), workers))
+            for at, workers in enumerate((1, 2, 1))
+        ]
+        one, two, other = (collector for collector, _ in up)
+        executor = futures.ProcessPoolExecutor(1, mp.get_context("spawn"))
+        generator = stack.enter_context(executor)
+        spans = options.requests * SPANS
+        for at in range(options.rounds + 1):
+            found = {}
+            generator.submit(prepare, 2 * at, options.requests).result()
+            for name, collector in sorted({ONE: one, TWO: two}.items(), reverse=bool(at % 2)):
+                found[name] = measure(generator, [collector], spans)
+            generator.submit(prepare, 2 * at + 1, options.requests).result()
+            found[APART] = measure(generator, [one, other], spans)
+            for name, measured in found.items() if at else ():
+                runs[name].append(measured)
+            progress.advance(task)
+        sent = (options.rounds + 1) * spans
+        rows = [stored(dsn)[0] for _, dsn in up]
+        if rows[1] != sent or rows[0] + rows[2] != 2 * sent:
+            raise SystemExit(f"sent {sent:,} spans three times, but {rows} rows are stored")
+    return runs
 
 
 def main() -> None:
@@ -99,45 +144,44 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=600, help="per round")
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--requests", type=int, default=300, help="per round and collector")
     options = parser.parse_args()
     console = Console()
-    runs: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
     root = Path("/var/tmp") if os.geteuid() == 0 else None  # noqa: S108  # reachable for Postgres' user
     with (
         tempfile.TemporaryDirectory(prefix="footfall-bench-", dir=root) as name,
         Progress(console=console, transient=True) as progress,
     ):
         Path(name).chmod(0o755)
-        task = progress.add_task("rounds", total=2 * options.rounds)
-        for at in range(options.rounds):
-            for workers in runs:
-                folder = Path(name) / f"{at}-{workers}"
-                runs[workers].append(measure(workers, folder, options, 1000 * at))
-                progress.advance(task)
+        runs = run(Path(name), progress, options)
     report(console, runs)
 
 
-def report(console: Console, runs: dict[int, list[tuple[float, float]]]) -> None:
-    """The medians as a table, their ratios as JSON; exit status 1 beyond a limit."""
+def report(console: Console, runs: dict[str, list[Measured]]) -> None:
+    """The medians as a table, the ratios as JSON; exit status 1 beyond a limit."""
     table = Table(title="Workers: medians", title_justify="left")
-    for heading in ("workers", "spans/s", "CPU µs/span"):
-        table.add_column(heading, justify="right")
-    medians = {
-        w: tuple(map(statistics.median, zip(*found, strict=True))) for w, found in runs.items()
-    }
-    for workers, (rate, cpu) in medians.items():
-        table.add_row(str(workers), f"{rate:,.0f}", f"{cpu:.2f}")
+    for heading in ("", "spans/s", "CPU µs/span"):
+        table.add_column(heading, justify="right" if heading else "left")
+    for name, found in runs.items():
+        rate, cpu = map(statistics.median, zip(*found, strict=True))
+        table.add_row(name, f"{rate:,.0f}", f"{cpu:.2f}")
     console.print(table)
     result = {
-        "throughput_ratio": round(medians[2][0] / medians[1][0], 3),
-        "cpu_ratio": round(medians[2][1] / medians[1][1], 3),
+        "throughput_ratio": ratio(runs[TWO], runs[ONE], 0),
+        "cpu_ratio": ratio(runs[TWO], runs[ONE], 1),
+        "control_cpu_ratio": ratio(runs[APART], runs[ONE], 1),
     }
     print(json.dumps(result))
     over = {k: result[k] for k, (limit, sign) in LIMITS.items() if sign * (result[k] - limit) < 0}
     if over:
         sys.exit(f"beyond the limit: {over} (limits {LIMITS})")
+
+
+def ratio(these: list[Measured], those: list[Measured], at: int) -> float:
+    """The median of the rounds' ratios."""
+    pairs = zip(these, those, strict=True)
+    return round(statistics.median(this[at] / that[at] for this, that in pairs), 3)
 
 
 if __name__ == "__main__":
