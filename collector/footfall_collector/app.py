@@ -142,7 +142,7 @@ class _Parts:
         assert config.postgres is not None  # noqa: S101  # the caller has looked
         store = self._store = await self._enter(config.postgres.open(Settings(config.catalog)))
         telemetry = self._telemetry
-        store.writer.committed = telemetry.committed
+        store.writer.group_commit.committed = telemetry.committed
         store.writer.failed = lambda batches: telemetry.send_failed(STORE, batches)
         self._decoding = Decoding(config.catalog, {**config.static_salts, **store.salts})
         followed = await self._enter(

@@ -21,8 +21,8 @@ from footfall_collector.delivery import Backoff, Delivery
 from footfall_collector.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Subscriber
+from footfall_exporters.postgres.session import PATIENCE
 from footfall_exporters.postgres.stream import Stream
-from footfall_exporters.postgres.writer import PATIENCE
 from footfall_processors import Catalog
 
 log = logging.getLogger("footfall.subscribers")

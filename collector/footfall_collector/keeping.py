@@ -16,7 +16,7 @@ from footfall_collector.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.postgres import Store
 from footfall_exporters.postgres.housekeeping import LOOK_EVERY
-from footfall_exporters.postgres.writer import PATIENCE
+from footfall_exporters.postgres.session import PATIENCE
 from footfall_processors import Catalog
 from footfall_processors.hashing import Period
 

@@ -19,7 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from exporters.stores import writing
-from footfall_exporters.postgres import housekeeping, partitions, purge, writer
+from footfall_exporters.postgres import housekeeping, partitions, purge, statements
 from footfall_exporters.postgres.housekeeping import AGAIN, NAMES, TASKS, House, Housekeeper
 from footfall_exporters.postgres.rollups import LIMIT
 from footfall_exporters.postgres.stuck import end_stuck
@@ -72,15 +72,12 @@ async def store(store_database, catalog):
 
 @pytest.fixture
 def keeper(store_database, catalog):
-    """Makes housekeepers: by default all clocks are right."""
+    """Makes housekeepers: by default it is the hour in which the tests began."""
 
-    def make(collector=None, database=None, days=8, rollup_days=400):
-        def clock(moment):
-            return (lambda: moment * 1000) if moment else time.time_ns
-
+    def make(collector=NOW, database=NOW, days=8, rollup_days=400):
         house = House(catalog, days, rollup_days)
-        stands = clock(database) if database else None
-        return Housekeeper(store_database, house, clock(collector), stands)
+        stands = database and (lambda: database * 1000)  # Postgres' own, without
+        return Housekeeper(store_database, house, lambda: collector * 1000, stands)
 
     return make
 
@@ -222,7 +219,7 @@ async def test_closed_days_groups_are_counted_once_and_again_when_something_came
 async def test_an_hour_whose_count_tells_nothing_any_more_is_rolled_up_every_time(
     store, query, keeper
 ):
-    assert LIMIT == writer.MOST
+    assert LIMIT == statements.MOST
     hour = NOW // HOUR * HOUR - 5 * HOUR
     await store(batch(row(hour, 3), counts={(hour, dimension()): LIMIT}))
     await keeper().run_due({"latency"})
@@ -342,7 +339,7 @@ async def test_every_task_runs_in_its_own_rhythm(keeper):
 
 async def test_each_run_is_noted_for_everybody(keeper, query):
     begun = dt.datetime.now(dt.UTC)
-    ran = {r.task: r for r in await keeper().run_due()}
+    ran = {r.task: r for r in await keeper(database=None).run_due()}
     found = noted(query)
     assert found.keys() == ran.keys() == set(NAMES)
     for task in TASKS:
@@ -414,7 +411,7 @@ async def test_a_task_that_fails_does_not_stop_the_others_and_is_tried_again_in_
 
 
 async def test_a_task_is_overdue_five_minutes_after_its_time(keeper, query):
-    await keeper().run_due()
+    await keeper(database=None).run_due()
     query(
         "UPDATE footfall.housekeeping SET next_run = now() - interval '4 min' WHERE task = 'brin'"
     )
@@ -544,17 +541,21 @@ async def test_losses_of_every_place_are_in_one_view(store, query):
 PAUSED = """
     import asyncio, sys
     sys.path.insert(0, {tests!r})
+    from footfall_exporters.postgres import statements
     from footfall_exporters.postgres.writer import Writer
     from footfall_processors import Batch, Dimension, Rows, Shape, load_catalog
 
-    class Halting(Writer):
-        async def _take_position(self, *args):
-            await super()._take_position(*args)
-            print("inside its transaction", flush=True)
-            await asyncio.sleep(600)
+    take_position = statements.take_position
+
+    async def halting(*args):
+        await take_position(*args)
+        print("inside its transaction", flush=True)
+        await asyncio.sleep(600)
+
+    statements.take_position = halting
 
     async def main():
-        writer = Halting({dsn!r}, load_catalog({catalog!r}))
+        writer = Writer({dsn!r}, load_catalog({catalog!r}))
         asyncio.create_task(writer.run())
         of = Dimension("shop.order", "web", "order", "success", "ok", None, None, None, None, ())
         rows = Rows([{now}], [1], [Shape(of, 1.0, ())], [])

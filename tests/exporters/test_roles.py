@@ -17,6 +17,7 @@ from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import partitions, prepare
 from footfall_exporters.postgres.discretion import OPTIONS, QUIET, advice, quiet, talkative
 from footfall_exporters.postgres.roles import WRITER, become_writer, grant_writer
+from footfall_exporters.postgres.session import Session
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Loss, Point, Rows, Shape
 
@@ -38,18 +39,19 @@ def batch(moment=NOW, losses=None, points=(), of=None, duration=83):
     )
 
 
-class RoleWriter(Writer):
-    """A Writer that is no more than footfall_writer."""
+class RoleSession(Session):
+    """A session that is no more than footfall_writer."""
 
-    async def _connected(self):
-        connection = await super()._connected()
+    async def connected(self):
+        connection = await super().connected()
         assert await become_writer(connection)
         return connection
 
 
 @asynccontextmanager
 async def writing(dsn, catalog):
-    writer = RoleWriter(dsn, catalog, reconnect=0.1)
+    writer = Writer(dsn, catalog, reconnect=0.1)
+    writer.group_commit.session = RoleSession(dsn)
     async with beside(writer.run()):
         yield writer
 

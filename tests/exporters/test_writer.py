@@ -31,6 +31,7 @@ from footfall_exporters.postgres import (
 )
 from footfall_exporters.postgres import writer as writer_module
 from footfall_exporters.postgres.dims import Dimensions
+from footfall_exporters.postgres.session import take_turn
 from footfall_processors import Loss
 
 # Exactly once
@@ -66,8 +67,9 @@ async def test_the_same_requests_sent_to_two_collectors_at_once_are_stored_once(
 
 
 async def test_positions_have_no_gap_and_name_every_batch_once_under_concurrency(
-    store_database, catalog, query
+    store_database, catalog, query, monkeypatch
 ):
+    monkeypatch.setattr(writer_module, "GROUP_ROWS", 20)
     async with AsyncExitStack() as stack:
         writers = [
             await stack.enter_async_context(writing(store_database, catalog)) for _ in range(3)
@@ -86,7 +88,7 @@ async def test_positions_have_no_gap_and_name_every_batch_once_under_concurrency
         n for (n,) in query("SELECT id FROM footfall.ingest_batches ORDER BY id")
     ]
     assert stored(query)[:3] == (240, 240, 120)
-    assert len(positions) > 3
+    assert len(positions) >= 240 // 21
 
 
 async def test_the_ledger_says_what_was_stored_and_what_was_lost(writer, query):
@@ -131,6 +133,84 @@ async def test_a_retry_gets_the_answer_of_the_first_however_it_is_decoded_by_the
     assert answers == [{Loss.OUT_OF_WINDOW: 2, Loss.ENUM_VALUE: 1}, None]
     assert await writer.consume(other) == {}
     assert stored(query) == (2, 2, 2, 2)
+
+
+# Writers take turns
+
+
+@pytest.fixture
+async def others_turn(store_database):
+    """A transaction of another writer, whose turn it is."""
+    async with await psycopg.AsyncConnection.connect(store_database) as other:
+        await take_turn(other)
+        yield other
+
+
+async def at_the_lock(query):
+    """Returns when a writer waits for its turn."""
+    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    async with asyncio.timeout(10):
+        while not query(waiting):  # noqa: ASYNC110  # the database does not tell
+            await asyncio.sleep(0.01)
+
+
+async def send(writer, *batches):
+    """Puts batches into the writer's queue; their answers are to come."""
+    answers = [asyncio.create_task(writer.consume(each)) for each in batches]
+    await asyncio.sleep(0)
+    return answers
+
+
+async def test_a_writer_that_waits_for_its_turn_gathers_what_comes_meanwhile(
+    writer, query, others_turn
+):
+    twice = batch(one_row())
+    answers = await send(writer, batch(one_row()))
+    await at_the_lock(query)
+    answers += await send(writer, twice, batch(one_row(), one_row()), twice)
+    await others_turn.rollback()
+    assert await asyncio.gather(*answers) == [None] * 4
+    assert stored(query) == (4, 4, 3, 1)
+
+
+async def test_what_has_a_new_dimension_waits_for_the_next_group(writer, query, others_turn):
+    answers = await send(writer, batch(one_row()))
+    await at_the_lock(query)
+    answers += await send(writer, batch(one_row(of=dimension("shop.ping"))), batch(one_row()))
+    await others_turn.rollback()
+    await asyncio.gather(*answers)
+    assert stored(query) == (3, 3, 3, 2)
+
+
+async def test_a_group_that_waits_for_its_turn_gets_full(writer, query, others_turn, monkeypatch):
+    monkeypatch.setattr(writer_module, "GROUP_ROWS", 3)
+    answers = await send(writer, batch(one_row()))
+    await at_the_lock(query)
+    answers += await send(writer, *[batch(one_row()) for _ in range(4)])
+    await others_turn.rollback()
+    await asyncio.gather(*answers)
+    commits = query("SELECT cardinality(batch_ids) FROM footfall.commits ORDER BY position")
+    assert commits == [(3,), (2,)]
+
+
+async def test_what_joins_a_refused_request_is_stored_without_it(writer, query, others_turn):
+    refused = batch(one_row(note="walker\0"))
+    answers = await send(writer, refused)
+    await at_the_lock(query)
+    answers += await send(writer, batch(one_row()), batch(one_row(MIDNIGHT - 20 * DAY)))
+    await others_turn.rollback()
+    answers = await asyncio.gather(*answers, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [Rejected, type(None), type(None)]
+    assert stored(query)[:3] == (2, 2, 2)
+
+
+async def test_what_joins_gets_its_partition(writer, query, others_turn):
+    answers = await send(writer, batch(one_row()))
+    await at_the_lock(query)
+    answers += await send(writer, batch(one_row(MIDNIGHT - 20 * DAY)))
+    await others_turn.rollback()
+    await asyncio.gather(*answers)
+    assert stored(query)[:3] == (2, 2, 2)
 
 
 # What cannot be stored

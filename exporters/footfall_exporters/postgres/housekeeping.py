@@ -19,6 +19,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import discretion
+from footfall_exporters.postgres.session import PATIENCE
 from footfall_exporters.postgres.tasks import (
     NAMES,
     TASKS,
@@ -29,7 +30,6 @@ from footfall_exporters.postgres.tasks import (
     make_partitions,
     make_salts,
 )
-from footfall_exporters.postgres.writer import PATIENCE
 from footfall_processors.hashing import Period
 
 __all__ = ["AGAIN", "LOCK", "LOOK_EVERY", "NAMES", "TASKS", "House", "Housekeeper", "Ran"]

@@ -20,7 +20,7 @@ WINDOW = dt.timedelta(days=8)
 BUDGET = 20.0
 """Seconds after which the rest is left to the next look: other tasks wait meanwhile."""
 LIMIT = 10**12
-"""What a count stops at (writer.py, MOST): it tells nothing any more then, and is looked at every time."""
+"""What a count stops at (statements.py): it tells nothing any more then, and is looked at every time."""
 _DAY = dt.timedelta(days=1)
 _LENGTH = {"latency": dt.timedelta(hours=1), "groups": _DAY}
 

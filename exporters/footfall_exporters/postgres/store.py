@@ -134,7 +134,7 @@ class Store:
         await asyncio.to_thread(prepare, self.dsn, Settings(catalog))
         self._keeper.house = self._house(catalog)
         await self.maintain()
-        self.writer.use(catalog)
+        self.writer.group_commit.use(catalog)
 
     def _house(self, catalog: Catalog) -> House:
         return House(catalog, self._config.retention_days, self._config.rollup_retention_days)
