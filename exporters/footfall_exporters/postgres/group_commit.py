@@ -16,7 +16,7 @@ from footfall_exporters.contracts import Losses
 from footfall_exporters.postgres import counters, statements
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
-from footfall_exporters.postgres.session import Session, take_turn
+from footfall_exporters.postgres.session import Session, turn
 from footfall_processors import Batch, Catalog, Dimension, column_name
 
 Late = Callable[[Callable[[Batch], bool]], Sequence[Batch]]
@@ -87,8 +87,7 @@ class GroupCommit:
         group = _Group()
         await self._encode(connection, group, together, encoder)
         begun = time.perf_counter()
-        async with connection.transaction():
-            await take_turn(connection)
+        async with turn(connection):
             joining = late(self._can_join)
             together += joining
             await self._encode(connection, group, joining, encoder)
@@ -127,8 +126,7 @@ class GroupCommit:
             await statements.note_baselines(connection, increments.baselines)
             counts.update(increments.counts)
             beyond.update(increments.counts)
-        await statements.add_counts(connection, self._by_key(counts))
-        await statements.take_position(connection, new, self._by_key(beyond))
+        await statements.take_position(connection, new, self._by_key(counts), self._by_key(beyond))
 
     def _by_key(self, counts: Counter[tuple[int, Dimension]]) -> list[statements.Increment]:
         """Sorted, each key once."""

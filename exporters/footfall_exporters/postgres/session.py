@@ -1,9 +1,11 @@
 """The one connection that stores: patient, quiet, with a writer's rights only."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import discretion, partitions, roles
@@ -11,6 +13,7 @@ from footfall_exporters.postgres.dims import Dimensions
 
 TURN = int.from_bytes(b"FootTurn", "big")
 """Key of the advisory lock of whoever stores a group now."""
+_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({TURN})"
 ID_BLOCK = 1024
 """Ids that one value of the sequence stands for (its INCREMENT)."""
 DAY_US = 86_400 * 10**6
@@ -95,10 +98,23 @@ class Session:
         return connection
 
 
-async def take_turn(connection: AsyncConnection) -> None:
-    """Waits until no other writer stores a group; the turn ends with the transaction (ADR 10).
+@asynccontextmanager
+async def turn(connection: AsyncConnection) -> AsyncIterator[None]:
+    """A transaction in which no other writer stores a group (ADR 10).
+
+    psycopg's own would begin with a round trip that brings nothing.
+
+    Args:
+        connection: In autocommit mode, outside of a transaction.
 
     Raises:
         psycopg.errors.LockNotAvailable: the others did not end within `lock_timeout`.
     """
-    await connection.execute("SELECT pg_advisory_xact_lock(%s)", [TURN])
+    try:
+        await connection.execute(_BEGIN)
+        yield
+        await connection.execute("COMMIT")
+    except BaseException:
+        with suppress(psycopg.Error):  # it is broken, then there is nothing to take back
+            await connection.rollback()
+        raise

@@ -64,36 +64,37 @@ async def note_baselines(connection: AsyncConnection, baselines: Counter[int]) -
         )
 
 
-async def add_counts(connection: AsyncConnection, increments: Sequence[Increment]) -> None:
-    """Upserts last and in key order: whoever takes no turn waits for others here, never in a ring."""
-    if increments:
-        await connection.execute(
-            "INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)"
-            " SELECT to_timestamp(hour), dim, n"
-            " FROM unnest(%s::bigint[], %s::integer[], %s::bigint[]) AS t (hour, dim, n)"
-            " ORDER BY hour, dim"
-            " ON CONFLICT (hour, dim_id) DO UPDATE"
-            " SET count = least(c.count + excluded.count, %s)",
-            [*map(_array, zip(*increments, strict=True)), MOST],
-        )
-
-
 async def take_position(
-    connection: AsyncConnection, batches: Mapping[int, Batch], beyond: Sequence[Increment]
+    connection: AsyncConnection,
+    batches: Mapping[int, Batch],
+    counts: Sequence[Increment],
+    beyond: Sequence[Increment],
 ) -> None:
-    """The last statement before COMMIT: what subscribers follow, gapless and in commit order."""
+    """The last statement: the counts, then what subscribers follow, gapless and in commit order.
+
+    The counts come in key order and before the position is taken: whoever takes no turn waits for others
+    here, never in a ring.
+    """
     times = [t for b in batches.values() for rows in b.rows for t in _ends(rows.times)]
-    hours, dims, numbers = zip(*beyond, strict=True) if beyond else ((), (), ())
     await connection.execute(
-        "WITH next AS (UPDATE footfall.commit_clock SET position = position + 1"
-        " RETURNING position) INSERT INTO footfall.commits"
+        "WITH counted AS (INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)"
+        " SELECT to_timestamp(hour), dim, n"
+        " FROM unnest(%s::bigint[], %s::integer[], %s::bigint[]) AS t (hour, dim, n)"
+        " ORDER BY hour, dim"
+        " ON CONFLICT (hour, dim_id) DO UPDATE"
+        " SET count = least(c.count + excluded.count, %s) RETURNING 1),"
+        " next AS (UPDATE footfall.commit_clock SET position = position + 1"
+        " WHERE (SELECT count(*) FROM counted) >= 0 RETURNING position)"
+        " INSERT INTO footfall.commits"
         " (position, batch_ids, first_time, last_time, count_hours, count_dims, count_values)"
         " SELECT position, %s, to_timestamp(%s), to_timestamp(%s), %s, %s, %s FROM next",
         [
+            *_columns(counts),
+            MOST,
             _array(batches),
             min(times) // 1_000_000 if times else None,
             max(times) // 1_000_000 + 1 if times else None,
-            *map(_array, (hours, dims, numbers)),
+            *_columns(beyond),
         ],
     )
 
@@ -107,6 +108,10 @@ async def note_refused(connection: AsyncConnection, batch: Batch) -> None:
         " DO UPDATE SET count = d.count + excluded.count",
         [batch.signal, Loss.REFUSED_BY_STORE, number],
     )
+
+
+def _columns(increments: Sequence[Increment]) -> Iterable[str]:
+    return map(_array, zip(*increments, strict=True) if increments else ((), (), ()))
 
 
 def _array(numbers: Iterable[int]) -> str:
