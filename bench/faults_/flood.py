@@ -13,8 +13,9 @@ from functools import partial
 from typing import NamedTuple
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from faults_.sender import retry_info
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 SPANS = 512
@@ -120,7 +121,7 @@ async def over_grpc(address: str, number: int) -> AsyncIterator[list[Send]]:
             try:
                 await method(body, timeout=TIMEOUT)
             except grpc.aio.AioRpcError as error:
-                hint = _retry_info(error.trailing_metadata())
+                hint = retry_info(error.trailing_metadata() or ())
                 return (
                     False,
                     hint,
@@ -129,16 +130,6 @@ async def over_grpc(address: str, number: int) -> AsyncIterator[list[Send]]:
             return True, None, ""
 
         yield [partial(send, methods[each % CHANNELS]) for each in range(number)]
-
-
-def _retry_info(trailers: grpc.aio.Metadata | None) -> float | None:
-    for name, value in trailers or ():
-        if name == "grpc-status-details-bin":
-            hint = error_details_pb2.RetryInfo()
-            for detail in status_pb2.Status.FromString(value).details:
-                if detail.Unpack(hint):
-                    return float(hint.retry_delay.ToMilliseconds()) / 1000
-    return None
 
 
 @asynccontextmanager

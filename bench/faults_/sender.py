@@ -99,7 +99,7 @@ def over_grpc(address: str, timeout: float, stack: ExitStack) -> Send:
             return methods[signal](body, timeout=timeout)
         except grpc.RpcError as error:
             code = error.code()
-            wait = _retry_info(error.trailing_metadata() or ())
+            wait = retry_info(error.trailing_metadata() or ())
             if code in RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and wait):
                 raise Held(code.name, wait) from None
             raise Refused(code.name) from None
@@ -107,7 +107,7 @@ def over_grpc(address: str, timeout: float, stack: ExitStack) -> Send:
     return send
 
 
-def _retry_info(trailers: Iterable[Any]) -> float | None:
+def retry_info(trailers: Iterable[Any]) -> float | None:
     """What google.rpc.RetryInfo in the status says, in seconds."""
     for name, value in trailers:
         if name == "grpc-status-details-bin":
