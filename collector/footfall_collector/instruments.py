@@ -156,7 +156,8 @@ class Instruments:
 
     def _declare_store(self) -> None:
         self.commit = self._histogram(
-            "footfall_commit_duration_seconds", "Time to store a group of requests."
+            "footfall_commit_duration_seconds",
+            "Time to store a group of requests, its turn awaited.",
         )
         self.group_requests = self._histogram(
             "footfall_commit_requests", "Requests stored by one commit.", buckets=SIZES
