@@ -30,7 +30,7 @@ _GRANTS = (
     "SELECT, UPDATE (position) ON footfall.commit_clock",
     "INSERT ON footfall.commits",
 )
-"""What writer.py, dims.py and counters.py do."""
+"""What statements.py, dims.py and counters.py do."""
 
 _MEMBER = (
     "CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END"

@@ -8,7 +8,7 @@ stored, its senders were told nothing, and the requests come again.
 from psycopg import AsyncConnection
 
 WRITER = "footfall"
-"""The `application_name` of the ingest connections (writer.py)."""
+"""The `application_name` of the ingest connections (session.py)."""
 PATIENCE = 30.0
 """Seconds that a transaction may last while Postgres waits for its collector to go on."""
 LONGEST = 120.0
