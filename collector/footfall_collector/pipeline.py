@@ -60,6 +60,7 @@ class _Found:
     rows: list[Rows] = field(default_factory=list)
     counts: dict[tuple[int, Dimension], int] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
+    times: list[int] = field(default_factory=list)  # the earliest and the latest of each part
 
 
 class Pipeline:
@@ -112,7 +113,7 @@ class Pipeline:
         searched = self.contexts.searched
         for resource, spans in wire.resource_spans(body):
             found.losses[Loss.RESOURCE_VALUE] += self.contexts.service(resource)[1]
-            size = _slice(spans)
+            size = SLICE if len(body) <= SLICE_BYTES else _slice(spans)
             for start in range(0, len(spans), size):
                 if stretch >= size:
                     stretch = 0
@@ -135,6 +136,7 @@ class Pipeline:
             counts=found.counts,
             losses=+found.losses,
             layout=self.policy.layout,
+            bounds=(min(found.times), max(found.times)) if found.times else None,
         )
 
     def _add(self, found: _Found, resource: bytes, columns: wire.Columns, now_us: int) -> None:
@@ -147,6 +149,7 @@ class Pipeline:
         low, high = now_us - PAST_US, now_us + FUTURE_US
         today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
         if low <= first and last <= high and first // HOUR_US == last // HOUR_US:  # nearly always
+            found.times += first, last
             self._add_hour(found, part, self.contexts.plans(resource, first, today))
             return
         by_hour: dict[int, list[int]] = {}
@@ -159,9 +162,9 @@ class Pipeline:
             plan = plans[part.keys[index]]
             found.losses[plan.refused or Loss.OUT_OF_WINDOW] += 1
         for hour, indexes in by_hour.items():
-            self._add_hour(
-                found, part.take(indexes), self.contexts.plans(resource, hour * HOUR_US, today)
-            )
+            within = part.take(indexes)
+            found.times += min(within.times), max(within.times)
+            self._add_hour(found, within, self.contexts.plans(resource, hour * HOUR_US, today))
 
     def _part(self, columns: wire.Columns) -> "_Part":
         """The spans with their attributes classified."""

@@ -6,6 +6,7 @@ Counting costs a few additions a request, none a span.
 import asyncio
 import os
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -78,13 +79,13 @@ class Telemetry:
 
     def sent(self, exporter: str, batches: Iterable[Batch]) -> None:
         """A backend has taken these."""
-        for batch in batches:
-            self.metrics.sent[batch.signal].labels(exporter).inc(items(batch))
+        for signal, number in _by_signal(batches).items():
+            self.metrics.of(self.metrics.sent[signal], exporter).inc(number)
 
     def send_failed(self, exporter: str, batches: Iterable[Batch]) -> None:
         """An attempt to send these has failed; a later one may succeed."""
-        for batch in batches:
-            self.metrics.send_failed[batch.signal].labels(exporter).inc(items(batch))
+        for signal, number in _by_signal(batches).items():
+            self.metrics.of(self.metrics.send_failed[signal], exporter).inc(number)
 
     def ran(self, task: str, *, ok: bool, next_run: float) -> None:
         """One run of a task of housekeeping.
@@ -218,6 +219,13 @@ def items(batch: Batch) -> int:
     """
     counted = len(batch.counts) if batch.signal == "metrics" else 0
     return batch.size + len(batch.points) + counted
+
+
+def _by_signal(batches: Iterable[Batch]) -> Counter[str]:
+    found = Counter[str]()
+    for batch in batches:
+        found[batch.signal] += items(batch)
+    return found
 
 
 def _resident_bytes() -> int:

@@ -227,7 +227,7 @@ def check_attributes(number: int) -> None:
 def find_stops(attributes: list[bytes], size: int) -> Sequence[int]:
     """The positions of the marks; fewer than `size` when a broken span swallowed one."""
     step = len(attributes) // size
-    if attributes[step - 1 :: step] == [MARK] * size:
+    if b"".join(attributes[step - 1 :: step]) == MARK * size:  # faster than to compare one by one
         return range(step - 1, len(attributes), step)
     return [position for position, encoded in enumerate(attributes) if encoded == MARK]
 

@@ -117,6 +117,7 @@ class Batch:
         losses: What was dropped, by reason.
         layout: Attribute → column, under the catalog by which it was decoded; the catalog in force may have
             changed since, and hash what it kept. Empty for whichever is in force.
+        bounds: Between which times (µs since the Unix epoch, inclusive) the rows are, when that is known.
     """
 
     digest: bytes
@@ -126,6 +127,7 @@ class Batch:
     points: Sequence[Point] = ()
     losses: Mapping[Loss, int] = field(default_factory=dict)
     layout: Mapping[str, str] = field(default_factory=dict)
+    bounds: tuple[int, int] | None = field(default=None, compare=False)
 
     @property
     def size(self) -> int:

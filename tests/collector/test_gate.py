@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from footfall_collector.config_file import AdmissionConfig, GrpcConfig, HttpConfig
 from footfall_collector.receivers import gate as gate_module
-from footfall_collector.receivers import http_server, otlp_grpc, otlp_http
+from footfall_collector.receivers import grpc_reading, http_server, otlp_grpc, otlp_http
 from footfall_collector.receivers.gate import MOST_REQUESTS, Gate
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.refusals import Refusal
@@ -284,7 +284,7 @@ async def receiving(store, gate, serve, config):
 
 async def test_a_grpc_request_that_arrives_slowly_counts_as_the_largest(monkeypatch):
     """What has come of it is in gRPC's memory, which does not say how much that is."""
-    monkeypatch.setattr(otlp_grpc, "QUICK_S", 0.05)
+    monkeypatch.setattr(grpc_reading, "QUICK_S", 0.05)
     store, gate, send = Store(), Gate(AdmissionConfig(request_limit_mib=100)), asyncio.Event()
     store.open.set()
 
@@ -307,6 +307,45 @@ async def test_a_grpc_request_that_arrives_slowly_counts_as_the_largest(monkeypa
         send.set()
         await first
         assert (gate.requests, gate.bytes) == (0, 0)
+
+
+async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(monkeypatch):
+    monkeypatch.setattr(grpc_reading, "READ_S", 0.2)
+    gate, send = Gate(), asyncio.Event()
+
+    async def never():
+        await send.wait()
+        yield b""
+
+    config = GrpcConfig(endpoint="127.0.0.1:0")
+    async with (
+        receiving(Store(), gate, otlp_grpc.serve, config) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await channel.stream_unary(EXPORT)(never(), timeout=20)
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        assert "google.rpc.retryinfo-bin" in dict(refused.value.trailing_metadata())
+        assert (gate.requests, gate.bytes) == (0, 0)
+
+
+async def test_a_grpc_sender_that_leaves_in_the_middle_leaves_nothing_behind(monkeypatch):
+    monkeypatch.setattr(grpc_reading, "QUICK_S", 0.05)
+    gate, send = Gate(), asyncio.Event()
+
+    async def never():
+        await send.wait()
+        yield b""
+
+    config = GrpcConfig(endpoint="127.0.0.1:0")
+    async with (
+        receiving(Store(), gate, otlp_grpc.serve, config) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        call = channel.stream_unary(EXPORT)(never())
+        await until(lambda: gate.bytes == 64 * MIB)
+        call.cancel()
+        await until(lambda: (gate.requests, gate.bytes) == (0, 0))
 
 
 async def test_a_stopping_server_tells_who_still_waits_to_come_again(monkeypatch):

@@ -268,8 +268,10 @@ def test_a_request_means_what_a_plain_walk_over_the_official_classes_says(shared
     limits, pipelines = shared
     for pipe, salts in pipelines:
         with limited(limits):
-            found = as_result(decode(pipe, body))
-        assert found == expected(pipe, salts, reference.official(body))
+            batch = decode(pipe, body)
+        assert as_result(batch) == expected(pipe, salts, reference.official(body))
+        low, high = batch.bounds or (0, 0)
+        assert all(low <= time <= high for time, *_ in rows_of(batch))
 
 
 @st.composite
@@ -501,6 +503,15 @@ def test_the_digest_tells_requests_signals_and_senders_apart():
         pipeline.digest("/v1/traces", b"1", b"body"),
     }
     assert len(others | {known}) == 5
+
+
+@pytest.mark.parametrize("hours", [(0, 0), (0, 5, 2), (3, 200, -1, 4)], ids=str)
+def test_bounds_are_the_earliest_and_the_latest_time_within_the_window(policy, hours):
+    pipe = Pipeline(policy, SALTS, lambda: NOW_US * 1000)
+    ends = [NOW_US - hour * 3_600_000_000 - 17 * n for n, hour in enumerate(hours)]
+    spans = [one_span(end=end * 1000) for end in ends]
+    kept = [end for end, hour in zip(ends, hours, strict=True) if 0 <= hour < 7 * 24]
+    assert decode(pipe, body_of(*spans)).bounds == (min(kept), max(kept))
 
 
 async def test_a_long_request_lets_the_event_loop_run_between_slices(policy):

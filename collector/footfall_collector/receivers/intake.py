@@ -84,7 +84,7 @@ class Intake:
 
         Args:
             signal: What is sent.
-            body: Decompressed.
+            body: Decompressed; not kept for longer than it takes to decode it, if the caller does not.
             seen: Counts it.
             key: The sender's.
             json: Whether the body is OTLP/JSON; protobuf otherwise.
@@ -95,6 +95,7 @@ class Intake:
         """
         try:
             batch = await (_from_json(signal, body, key) if json else signal.decode(body, key))
+            del body  # the commit can be far, and what it needs is in the batch
             seen.decoded(batch)
             _check_services(batch, key)
             before = await self._consume(batch)

@@ -1,25 +1,23 @@
 """OTLP/gRPC: requests arrive as bytes and stay bytes until the pipeline looks at them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import grpc
 
 from footfall_collector.config_file import GrpcConfig
-from footfall_collector.receivers import health, refusals
-from footfall_collector.receivers.gate import Passage
+from footfall_collector.receivers import health
+from footfall_collector.receivers.grpc_reading import Reader
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.listen import StartError, open_socket, split
 from footfall_collector.receivers.refusals import Refusal, retry_info
 from footfall_collector.telemetry import Request
 from footfall_collector.tls import Tls
 from footfall_collector.trace_context import HEADER, TraceContext, current
+from footfall_exporters.background import beside
 
 GRACE = 5.0
 """Seconds that requests under way get when the server stops."""
-QUICK_S, READ_S = 0.2, 30.0
-"""Seconds after which a request that is still arriving counts as large, and is given up."""
 OPTIONS: list[tuple[str, int]] = [
     ("grpc.http2.max_frame_size", 2**20),  # 16 KiB frames cost more than their content
     ("grpc.max_concurrent_streams", 256),  # a connection's
@@ -64,16 +62,18 @@ async def serve(
             ("grpc.max_receive_message_length", largest),
         ]
     )
-    server.add_generic_rpc_handlers(tuple(_handler(intake, signal, largest) for signal in signals))
+    reader = Reader(largest)
+    server.add_generic_rpc_handlers(tuple(_handler(intake, signal, reader) for signal in signals))
     state = health.add(server, [signal.service for signal in signals])
     port = _listen(server, config.endpoint, tls, shared=shared)
     await server.start()
     state.ready(True)
-    try:
-        yield f"{split(config.endpoint)[0]}:{port}"
-    finally:
-        state.drain()
-        await server.stop(GRACE)
+    async with beside(reader.watch()):
+        try:
+            yield f"{split(config.endpoint)[0]}:{port}"
+        finally:
+            state.drain()
+            await server.stop(GRACE)
 
 
 def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: bool) -> int:
@@ -87,13 +87,13 @@ def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: 
         raise StartError.bind(endpoint, "OTLP/gRPC") from None
 
 
-def _handler(intake: Intake, signal: Signal, largest: int) -> grpc.GenericRpcHandler:
+def _handler(intake: Intake, signal: Signal, reader: Reader) -> grpc.GenericRpcHandler:
     # On the wire a stream of one is a unary request; so it is not read before it may come in. It is read
     # through the context: the iterator would be left unfinished, and keep the request until it is collected.
     async def export(_: AsyncIterator[bytes], context: _Context) -> bytes:
         with intake.telemetry.request(signal.name, "grpc") as seen:
             try:
-                return await _export(intake, signal, context, seen, largest)
+                return await _export(intake, signal, context, seen, reader)
             except Refusal as refusal:
                 code = _CODES[refusal.status.code]
                 seen.refused(refusal.reason, code.name)
@@ -111,35 +111,14 @@ async def _export(
     signal: Signal,
     context: _Context,
     seen: Request,
-    largest: int,
+    reader: Reader,
 ) -> bytes:
     metadata = dict(context.invocation_metadata() or ())
     current.set(TraceContext(_text(metadata.get(HEADER))))
     key = intake.gate.key(_text(metadata.get("authorization")))
     with intake.gate.open() as passage:
-        body = await _read(context, passage, largest)
-        return (await intake.export(signal, body, seen, key=key)).SerializeToString()
-
-
-async def _read(context: _Context, passage: Passage, largest: int) -> bytes:
-    """The request. gRPC does not say how far it is: one that takes long counts as the largest meanwhile."""
-    reading = asyncio.ensure_future(context.read())
-    counted = 0
-    try:
-        await asyncio.wait({reading}, timeout=QUICK_S)
-        if not reading.done():
-            passage.grow(largest)
-            counted = largest
-            await asyncio.wait({reading}, timeout=READ_S)
-        if not reading.done():
-            raise refusals.unavailable("the request took too long to arrive", 1.0)
-    finally:
-        reading.cancel()
-    request: bytes | object = reading.result()
-    if not isinstance(request, bytes):  # grpc.aio.EOF
-        raise refusals.invalid("the call carries no request")
-    passage.grow(len(request) - counted)
-    return request
+        response = await intake.export(signal, await reader.read(context, passage), seen, key=key)
+        return response.SerializeToString()
 
 
 def _text(value: str | bytes | None) -> str | None:

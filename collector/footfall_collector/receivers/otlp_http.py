@@ -138,10 +138,9 @@ async def _export(
         raise refusals.invalid(f"the content type must be {PROTOBUF} or {JSON}", 415)
     json = encoding.media_type == JSON
     with intake.gate.open() as passage:
-        body = await _body(request, max_bytes, passage)
-        if json and body.count(b"{") > MOST_OBJECTS:
-            raise refusals.too_large(f"the request has more than {MOST_OBJECTS} objects")
-        response = await intake.export(signal, body, seen, key=key, json=json)
+        response = await intake.export(
+            signal, await _body(request, max_bytes, passage, json=json), seen, key=key, json=json
+        )
         return Response(encoding.write(response), media_type=encoding.media_type)
 
 
@@ -176,8 +175,16 @@ async def _read_away(request: Request) -> None:
         return
 
 
-async def _body(request: Request, max_bytes: int, passage: Passage) -> bytes:
-    """The decompressed body, read and inflated in steps, so that its size is bounded throughout."""
+async def _body(request: Request, max_bytes: int, passage: Passage, *, json: bool) -> bytes:
+    """The decompressed body; JSON that would become too many objects is refused."""
+    body = await _decompressed(request, max_bytes, passage)
+    if json and body.count(b"{") > MOST_OBJECTS:
+        raise refusals.too_large(f"the request has more than {MOST_OBJECTS} objects")
+    return body
+
+
+async def _decompressed(request: Request, max_bytes: int, passage: Passage) -> bytes:
+    """Read and inflated in steps, so that its size is bounded throughout."""
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in ("gzip", "identity", ""):
         raise refusals.invalid("the content encoding must be gzip or identity", 415)

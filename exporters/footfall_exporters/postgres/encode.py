@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence, Set
 from struct import pack
 from typing import Any
 
-from footfall_processors import Batch, Dimension, Rows, Value
+from footfall_processors import Batch, Dimension, Rows, Shape, Value
 
 HEADER = b"PGCOPY\n\xff\r\n\x00" + pack(">ii", 0, 0)
 TRAILER = pack(">h", -1)
@@ -37,12 +37,13 @@ class Encoder:
         """A batch's rows, in pieces that stand between HEADER and TRAILER in any order."""
         first = 0
         for rows in self._fitting(batch):
-            for alike, ordinals in _alike(rows, range(first, first + len(rows.times))):
+            shapes = set(rows.shapes)
+            for alike, ordinals in _alike(rows, range(first, first + len(rows.times)), shapes):
                 if str in {type(column[0]) for column in alike.values}:
                     for at, ordinal in enumerate(ordinals):
                         yield self.plain_row(alike, at, ordinal, batch_id, ids)
                 else:
-                    yield self._together(alike, ordinals, batch_id, ids)
+                    yield self._together(alike, ordinals, batch_id, ids, shapes)
             first += len(rows.times)
 
     def _fitting(self, batch: Batch) -> Sequence[Rows]:
@@ -69,13 +70,18 @@ class Encoder:
         )
 
     def _together(
-        self, rows: Rows, ordinals: Sequence[int], batch_id: int, ids: Mapping[Dimension, int]
+        self,
+        rows: Rows,
+        ordinals: Sequence[int],
+        batch_id: int,
+        ids: Mapping[Dimension, int],
+        shapes: Set[Shape],
     ) -> bytes:
         """Rows of one layout: the first row as the pattern, then the fields that differ."""
         size = len(ordinals)
         pattern = self.plain_row(rows, 0, ordinals[0], batch_id, ids)
         result = bytearray(pattern * size)
-        numbers = {shape: ids[shape.dimension] for shape in set(rows.shapes)}
+        numbers = {shape: ids[shape.dimension] for shape in shapes}
         fields = [  # (offset, bytes per row, all rows' bytes)
             (6, 8, pack(f">{size}q", *[time - EPOCH_US for time in rows.times])),
             (18, 4, pack(f">{size}i", *ordinals)),
@@ -112,9 +118,11 @@ def _named(rows: Rows) -> Iterator[tuple[str, Sequence[Value | None]]]:
     return zip(rows.shapes[0].columns, rows.values, strict=True)
 
 
-def _alike(rows: Rows, ordinals: Sequence[int]) -> Iterator[tuple[Rows, Sequence[int]]]:
+def _alike(
+    rows: Rows, ordinals: Sequence[int], shapes: Set[Shape]
+) -> Iterator[tuple[Rows, Sequence[int]]]:
     """The rows and their ordinals, those of the same layout together."""
-    rates = {shape.sample_rate for shape in set(rows.shapes)}
+    rates = {shape.sample_rate for shape in shapes}
     types = [set(map(type, column)) for column in rows.values]
     if len(rates) == 1 and None not in rows.durations and all(len(t) == 1 for t in types):
         yield rows, ordinals  # nearly always

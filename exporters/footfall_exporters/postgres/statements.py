@@ -75,7 +75,7 @@ async def take_position(
     The counts come in key order and before the position is taken: whoever takes no turn waits for others
     here, never in a ring.
     """
-    times = [t for b in batches.values() for rows in b.rows for t in _ends(rows.times)]
+    times = [time for batch in batches.values() if batch.rows for time in _bounds(batch)]
     await connection.execute(
         "WITH counted AS (INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)"
         " SELECT to_timestamp(hour), dim, n"
@@ -119,5 +119,7 @@ def _array(numbers: Iterable[int]) -> str:
     return "{" + ",".join(map(str, numbers)) + "}"
 
 
-def _ends(times: Sequence[int]) -> tuple[int, int]:
-    return min(times), max(times)
+def _bounds(batch: Batch) -> tuple[int, int]:
+    if batch.bounds is not None:
+        return batch.bounds
+    return min(min(r.times) for r in batch.rows), max(max(r.times) for r in batch.rows)
