@@ -309,12 +309,12 @@ async def test_a_grpc_request_that_arrives_slowly_counts_as_the_largest(monkeypa
         assert (gate.requests, gate.bytes) == (0, 0)
 
 
-async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(monkeypatch):
-    monkeypatch.setattr(grpc_reading, "READ_S", 0.2)
-    gate, send = Gate(), asyncio.Event()
+@contextlib.asynccontextmanager
+async def arriving_never(gate):
+    """A gRPC call whose request does not come."""
 
     async def never():
-        await send.wait()
+        await asyncio.Event().wait()
         yield b""
 
     config = GrpcConfig(endpoint="127.0.0.1:0")
@@ -322,8 +322,15 @@ async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(mo
         receiving(Store(), gate, otlp_grpc.serve, config) as address,
         grpc.aio.insecure_channel(address) as channel,
     ):
+        yield channel.stream_unary(EXPORT)(never(), timeout=20)
+
+
+async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(monkeypatch):
+    monkeypatch.setattr(grpc_reading, "READ_S", 0.2)
+    gate = Gate()
+    async with arriving_never(gate) as call:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.stream_unary(EXPORT)(never(), timeout=20)
+            await call
         assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
         assert "google.rpc.retryinfo-bin" in dict(refused.value.trailing_metadata())
         assert (gate.requests, gate.bytes) == (0, 0)
@@ -331,18 +338,8 @@ async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(mo
 
 async def test_a_grpc_sender_that_leaves_in_the_middle_leaves_nothing_behind(monkeypatch):
     monkeypatch.setattr(grpc_reading, "QUICK_S", 0.05)
-    gate, send = Gate(), asyncio.Event()
-
-    async def never():
-        await send.wait()
-        yield b""
-
-    config = GrpcConfig(endpoint="127.0.0.1:0")
-    async with (
-        receiving(Store(), gate, otlp_grpc.serve, config) as address,
-        grpc.aio.insecure_channel(address) as channel,
-    ):
-        call = channel.stream_unary(EXPORT)(never())
+    gate = Gate()
+    async with arriving_never(gate) as call:
         await until(lambda: gate.bytes == 64 * MIB)
         call.cancel()
         await until(lambda: (gate.requests, gate.bytes) == (0, 0))
