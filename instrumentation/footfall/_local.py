@@ -129,7 +129,7 @@ class LocalStore:
         make_folder(self._path.parent, parents=2)
         self._path.touch(0o600)
         with closing(_open(self._path)) as database:
-            database.execute("PRAGMA journal_mode = WAL")
+            _log_ahead(database)
             database.executescript(_TABLES)
         self._made = True
 
@@ -256,6 +256,20 @@ def _open(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _log_ahead(database: sqlite3.Connection) -> None:
+    """Sets the journal's mode; SQLite does not wait by itself for a process that is about to do so too."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _corrupt(error: sqlite3.DatabaseError) -> bool:

@@ -4,6 +4,8 @@ import resource
 import socket
 import sqlite3
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -212,6 +214,20 @@ def test_processes_share_the_file(kept, spawn):
     assert set(bodies(kept, "traces")) == expected
     assert bodies(kept, "metrics") == [b"14", b"14"]
     assert dropped(kept) == {}
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path):
+    path = tmp_path / "kept.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("CREATE TABLE other (number)")
+        other.execute("BEGIN IMMEDIATE")  # which refuses a change of the journal's mode at once
+        other.execute("INSERT INTO other VALUES (1)")
+        with ThreadPoolExecutor(1) as pool:
+            keeping = pool.submit(LocalStore(path).keep, "traces", b"x", 1)
+            time.sleep(0.3)
+            assert not keeping.done()
+            other.execute("COMMIT")
+            assert keeping.result(timeout=10)
 
 
 # Files and disks as they may be.
