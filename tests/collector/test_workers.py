@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -276,3 +277,32 @@ async def test_it_stops_at_once_while_it_waits_for_the_schema(
         up.stop(number)
         assert time.monotonic() - begun < 20  # it would wait for a minute
     assert "Traceback" not in up.log.read_text()
+
+
+HEAPS = """
+import ctypes, sys, threading
+from footfall_collector.working import one_heap
+libc = ctypes.CDLL(None)
+libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
+if sys.argv[2] == "one":
+    one_heap()
+there = threading.Barrier(5)
+def take():
+    libc.malloc(1000)
+    there.wait()
+threads = [threading.Thread(target=take) for _ in range(4)]
+for thread in threads:
+    thread.start()
+there.wait()
+file = ctypes.c_void_p(libc.fopen(sys.argv[1].encode(), b"w"))
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has heaps for threads")
+@pytest.mark.parametrize(("way", "one"), [("one", True), ("several", False)])
+def test_all_threads_share_a_heap(tmp_path, way, one):
+    told = tmp_path / "heaps.xml"
+    subprocess.run([sys.executable, "-c", HEAPS, told, way], check=True, timeout=30)
+    assert (told.read_text().count("<heap nr=") == 1) is one
