@@ -15,6 +15,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_collector import otlp, wire
+from footfall_collector.attributes import MARK, Aligned, arrange
 from footfall_collector.wire import BYTES, FIXED32, FIXED64, INT32, MANY, ONE
 from footfall_processors.names import EVENT_NAME
 
@@ -60,13 +61,14 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
             continue
         wire.check_attributes(len(attributes) + len(record.attributes))
         name, rest = _name(record)
+        if names:
+            attributes.append(MARK)
         names.append(name)
         times.append(record.time or record.observed)
         statuses.append(_FAILED if record.severity >= _ERROR else b"")
         attributes += rest
-        attributes.append(wire.MARK)
-    stops = wire.find_stops(attributes, len(names)) if names else ()
-    return wire.Columns(names, times, times, statuses, attributes, stops, malformed)
+    arranged = arrange(attributes, len(names)) if names else Aligned(())
+    return wire.Columns(names, times, times, statuses, arranged, malformed)
 
 
 def _name(record: Any) -> tuple[bytes, list[bytes]]:

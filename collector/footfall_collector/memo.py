@@ -5,32 +5,23 @@ memo is a dict whose `__missing__` asks the policy, so that a known answer costs
 are bounded; a full one is emptied and fills again.
 """
 
-import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from footfall_collector import otlp, wire
+from footfall_collector import otlp
+from footfall_collector.attributes import MARK
 from footfall_processors import (
     Atom,
     Attribute,
     Catalog,
-    Dimension,
-    Loss,
     Policy,
     Role,
-    Service,
-    Shape,
     Type,
     Value,
-    Verdict,
     clean,
     hashable,
     keyed_hash,
-    period,
 )
-from footfall_processors.hashing import Salts
-from footfall_processors.names import DURATION
 from footfall_processors.policy import UNDECLARED, is_pseudonym
 from footfall_processors.values import looked_at
 
@@ -41,12 +32,22 @@ UNDECLARED_VALUES = 64
 ENTRIES = 65_536
 LONGEST = 256
 """Bytes; what is longer (a query, a stack trace, a message) seldom comes again and is not remembered."""
-DAY_US = 86_400_000_000
-DAYS = 16
-"""Days whose hashes are remembered at once; events are accepted over eight."""
 
 STOP = Atom(Role.IMPLIED)
-"""Stands for the mark after each span's attributes (`wire.MARK`)."""
+"""Stands for the mark between two spans' attributes (`MARK`)."""
+
+
+Trait = bytes | bool | Atom
+"""What a plan depends on: a span's encoded name, whether it failed, the class of each attribute."""
+Form = tuple[Trait | None, ...]
+"""The traits that some spans have in common, in this order; None where they differ, empty when they may
+differ in their number."""
+
+
+def is_short(traits: Sequence[Trait | None]) -> bool:
+    """Whether traits, the name among them, are worth remembering, and take little memory."""
+    name = len(traits[0]) if traits and isinstance(traits[0], bytes) else 0
+    return name + len(traits) <= LONGEST
 
 
 class Atoms(dict[bytes, Atom]):
@@ -54,21 +55,31 @@ class Atoms(dict[bytes, Atom]):
 
     Keys with many values would fill the memo with values that never come again. Such a key is instead
     recognised by its own bytes, together with the value's type where every value of that type is valid.
+
+    Attributes:
+        usual: Declared attributes of few values, encoded as encoders do: one for each class.
+        mixed: Forms, but for their names, in which something else was found at the place of such attributes.
     """
 
     def __init__(self, policy: Policy) -> None:
-        super().__init__({wire.MARK: STOP})
+        super().__init__({MARK: STOP})
         self._policy = policy
         self._seen: dict[str, int] = {}
         self._undeclared: set[bytes] = set()
         self._valid: dict[tuple[bytes, bytes], Atom] = {}
+        self.usual: set[bytes] = set()
+        self.mixed: set[Form] = set()
 
-    def column(self, encoded: Sequence[bytes]) -> Atom | Iterator[Atom]:
+    def column(self, encoded: Sequence[bytes]) -> Atom | Sequence[bytes] | Iterator[Atom]:
         """The classes of attributes that stand at the same place in spans of one form, or the class of all.
 
-        They usually have the same key. When nobody declared it, their values need not be looked up.
+        They usually have the same key. When nobody declared it, their values need not be looked up. When
+        they are an enum's, the attributes themselves are given: they are few, and can stand for their classes
+        (see `FormPlans`).
         """
         first = encoded[0]
+        if first in self.usual:
+            return encoded
         prefix = first[: first[1] + 2] if len(first) > 1 else b""
         # What lies between two strings that begin alike begins like them.
         if prefix in self._undeclared and all(
@@ -76,6 +87,16 @@ class Atoms(dict[bytes, Atom]):
         ):
             return UNDECLARED
         return map(self.__getitem__, encoded)
+
+    def mixes(self, form: Form) -> bool:
+        """Whether attributes of such spans must be classified before their plans are looked up."""
+        return form[1:] in self.mixed or len(form) > LONGEST
+
+    def note_mixed(self, form: Form) -> None:
+        """Remembers that something unusual was found among the attributes of such spans."""
+        if len(self.mixed) >= ENTRIES:
+            self.mixed.clear()
+        self.mixed.add(form[1:])  # the name may be anything
 
     def __missing__(self, encoded: bytes) -> Atom:
         """The class of an attribute that is not remembered by its value."""
@@ -96,6 +117,8 @@ class Atoms(dict[bytes, Atom]):
     def _learn(self, encoded: bytes, prefix: bytes, tag: bytes) -> Atom:
         key, value = otlp.key_value(encoded)
         atom = self._policy.classify(key, value)
+        if isinstance(atom.value, str) and encoded == otlp.encoded_text(key, atom.value):
+            self.usual.add(encoded)
         short = len(encoded) <= LONGEST
         if not short and prefix != _prefix(key):
             return atom
@@ -117,7 +140,8 @@ class Atoms(dict[bytes, Atom]):
         self.clear()
         self._seen.clear()
         self._undeclared.clear()
-        self[wire.MARK] = STOP
+        self.mixed.clear()
+        self[MARK] = STOP
 
 
 _STRING, _BOOL, _INT = b"\x0a", b"\x10", b"\x18"  # tags of AnyValue: string, bool, int
@@ -193,212 +217,3 @@ class Values(dict[bytes, Value | None]):
         if self._salt is None or not hashable(value):
             return None
         return keyed_hash(self._salt, self._name, value)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
-    """What is done with every span that has this name, outcome and these classes of attributes.
-
-    Attributes:
-        refused: Why such a span is not stored, or None.
-        shape: The constant part of its row.
-        values: Picks its row's values.
-        duration: Picks its duration, when an attribute gives it.
-        losses: Attributes dropped from each such span.
-    """
-
-    refused: Loss | None
-    shape: Shape
-    values: "Extract"
-    duration: "Extract | None"
-    losses: tuple[tuple[Loss, int], ...]
-
-
-Trait = bytes | bool | Atom
-"""What a plan depends on: a span's encoded name, whether it failed, the class of each attribute."""
-Form = tuple[Trait | None, ...]
-"""The traits that some spans have in common, in this order; None where they differ, empty when they may
-differ in their number."""
-
-
-class Plans:
-    """Plans for the spans of one service whose times share every salt."""
-
-    def __init__(
-        self, policy: Policy, service: Service, today: dt.date, values: Mapping[str, Values]
-    ) -> None:
-        self._policy, self._service, self._today = policy, service, today
-        self._values = values
-        self._forms: dict[Form, FormPlans] = {}
-        self._learned = 0
-        self._extracts: dict[tuple[tuple[int, ...], tuple[str, ...]], Extract] = {}
-
-    def form(self, form: Form) -> "FormPlans":
-        """The plans of the spans that have these traits in common."""
-        plans = self._forms.get(form)
-        if plans is None:
-            plans = FormPlans(self, form)
-            if len(form) <= LONGEST:
-                self._learn()
-                self._forms[form] = plans
-        return plans
-
-    def make(self, name: bytes, failed: bool, atoms: Sequence[Atom]) -> Plan:
-        """What becomes of a span with these traits."""
-        self._learn()
-        text = name.decode("utf-8", "replace")
-        verdict = self._policy.judge(self._service, text, failed, atoms, self._today)
-        return self._plan(verdict, len(atoms))
-
-    def _learn(self) -> None:
-        """Makes room for another form or plan."""
-        if self._learned >= ENTRIES:
-            self._learned = 0
-            self._forms.clear()
-            self._extracts.clear()
-        self._learned += 1
-
-    def _plan(self, verdict: Verdict, size: int) -> Plan:
-        if verdict.shape is None:
-            return Plan(verdict.refused, NO_SHAPE, NOTHING, None, ())
-        names = verdict.shape.columns
-        # Positions count from where the span's attributes stop, backwards; 0 stands for absent.
-        at = tuple(position - size if position >= 0 else 0 for position in verdict.positions)
-        unsalted = sum(at < 0 and self._values[n].unsalted for n, at in zip(names, at, strict=True))
-        losses = verdict.losses + (((Loss.SALT_MISSING, unsalted),) if unsalted else ())
-        duration = None
-        if verdict.duration_at >= 0:
-            duration = self._extract((verdict.duration_at - size,), (DURATION,))
-        return Plan(None, verdict.shape, self._extract(at, names), duration, losses)
-
-    def _extract(self, positions: tuple[int, ...], names: tuple[str, ...]) -> "Extract":
-        """The same object for the same work, so that spans that share it can be handled together."""
-        known = self._extracts.get((positions, names))
-        if known is None:
-            known = Extract(positions, tuple(self._values[name] for name in names))
-            self._extracts[positions, names] = known
-        return known
-
-
-class FormPlans(dict[tuple[Trait, ...], Plan]):
-    """The traits in which spans of one form differ → plan."""
-
-    def __init__(self, plans: Plans, form: Form) -> None:
-        super().__init__()
-        self._plans, self._form = plans, form
-
-    def __missing__(self, differing: tuple[Trait, ...]) -> Plan:
-        rest = iter(differing)
-        traits: Any = [next(rest) if trait is None else trait for trait in self._form] or differing
-        name, failed, *atoms = traits
-        plan = self._plans.make(name, failed, atoms)
-        if len(name) + len(atoms) <= LONGEST:
-            if len(self) >= ENTRIES:
-                self.clear()
-            self[differing] = plan
-        return plan
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Extract:
-    """Picks values out of all spans' attributes.
-
-    Attributes:
-        positions: Where each value stands, from where the span's attributes stop; 0 when absent.
-        memos: What is stored for it.
-    """
-
-    positions: tuple[int, ...]
-    memos: tuple[Values, ...]
-
-    def columns(
-        self, attributes: Sequence[bytes], stops: Sequence[int]
-    ) -> list[list[Value | None]]:
-        """The values, by column, of the spans whose attributes stop at these positions."""
-        return [
-            list(map(memo.__getitem__, _at(attributes, stops, position)))
-            if position
-            else [None] * len(stops)
-            for position, memo in zip(self.positions, self.memos, strict=True)
-        ]
-
-
-def _at(attributes: Sequence[bytes], stops: Sequence[int], position: int) -> Sequence[bytes]:
-    if isinstance(stops, range):
-        return attributes[stops.start + position : stops.stop : stops.step]
-    return [attributes[stop + position] for stop in stops]
-
-
-NOTHING = Extract((), ())
-NO_SHAPE = Shape(Dimension("", "", "", "", "", None, None, None, None, ()), 1.0, ())
-
-
-class Contexts:
-    """The plans in use, by service and day; salts, and so hashes, change with the day.
-
-    Args:
-        policy: The compiled catalog.
-        salts: Replaced as a whole by `use_salts` when salts were made or destroyed.
-    """
-
-    LIMIT = 512
-
-    def __init__(self, policy: Policy, salts: Salts) -> None:
-        self.atoms = Atoms(policy)
-        self.statuses = Statuses()
-        self.searched = Searched()
-        self._policy, self._salts = policy, salts
-        self._services: dict[bytes, tuple[Service, int]] = {}
-        self._plans: dict[tuple[Service, int, dt.date], Plans] = {}
-        self._values: dict[int, dict[str, Values]] = {}
-
-    def use_salts(self, salts: Salts) -> None:
-        """Uses other salts from now on; what was hashed with the earlier ones is forgotten."""
-        if salts != self._salts:
-            self._salts = salts
-            self._plans.clear()
-            self._values.clear()
-
-    def service(self, resource: bytes) -> tuple[Service, int]:
-        """The service that an encoded resource names, and how many of its values were refused."""
-        found = self._services.get(resource)
-        if found is None:
-            if len(self._services) >= self.LIMIT:
-                self._services.clear()
-            found = self._policy.service(otlp.resource_attributes(resource))
-            if len(resource) <= 64 * LONGEST:
-                self._services[resource] = found
-        return found
-
-    def plans(self, resource: bytes, time_us: int, today: dt.date) -> Plans:
-        """The plans for a service's events of one day."""
-        service = self.service(resource)[0]
-        key = (service, time_us // DAY_US, today)
-        if key not in self._plans:
-            if len(self._plans) >= self.LIMIT:
-                self._plans.clear()
-            values = self._day_values(time_us)
-            self._plans[key] = Plans(self._policy, service, today, values)
-        return self._plans[key]
-
-    def _day_values(self, time_us: int) -> dict[str, Values]:
-        day = time_us // DAY_US
-        if day not in self._values:
-            if len(self._values) >= DAYS:
-                self._values.clear()
-                self._plans.clear()
-            self._values[day] = {
-                name: Values(
-                    name,
-                    attribute,
-                    self._salt(attribute, time_us),
-                    self.searched,
-                    relay=self._policy.relay,
-                )
-                for name, attribute in self._policy.catalog.attributes.items()
-                if attribute.type is not Type.ENUM
-            }
-        return self._values[day]
-
-    def _salt(self, attribute: Attribute, time_us: int) -> bytes | None:
-        return self._salts.get(period(attribute.hash, time_us)) if attribute.hash else None

@@ -45,6 +45,11 @@ def key_value(encoded: bytes) -> tuple[str, Any]:
     return pair.key, any_value(pair.value)
 
 
+def encoded_text(key: str, value: str) -> bytes:
+    """How a KeyValue with this text is usually encoded."""
+    return KeyValue(key=key, value=AnyValue(string_value=value)).SerializeToString()
+
+
 def resource_attributes(encoded: bytes) -> dict[str, Any]:
     """An encoded Resource's attributes; empty when it cannot be parsed.
 

@@ -15,10 +15,13 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from operator import attrgetter, sub
 
 from footfall_collector import logs, wire
-from footfall_collector.memo import DAY_US, Contexts, Extract, Form, Plan, Plans, Trait
+from footfall_collector.attributes import Aligned, Attributes
+from footfall_collector.memo import Atoms, Form, Trait
+from footfall_collector.plans import DAY_US, Contexts, Extract, Plan, Plans
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
 from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
@@ -38,6 +41,8 @@ OUTSIDE = -1
 
 _shape = attrgetter("shape")
 _refused = attrgetter("refused")
+_dimension = attrgetter("shape.dimension")
+_losses = attrgetter("losses")
 
 
 def digest(path: str, sender: bytes, body: bytes) -> bytes:
@@ -61,6 +66,29 @@ class _Found:
     counts: dict[tuple[int, Dimension], int] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
     times: list[int] = field(default_factory=list)  # the earliest and the latest of each part
+
+    def count(self, hour: int, tally: Counter[Plan]) -> None:
+        """Adds how often each plan was chosen within an hour to the counts and the losses."""
+        dimensions = list(map(_dimension, tally))
+        if not self.counts and len(set(dimensions)) == len(dimensions):  # nearly always
+            hours = repeat(hour, len(dimensions))
+            self.counts.update(
+                zip(zip(hours, dimensions, strict=True), tally.values(), strict=True)
+            )
+        else:
+            for counted, number in zip(dimensions, tally.values(), strict=True):
+                self.counts[hour, counted] = self.counts.get((hour, counted), 0) + number
+        losses = set(map(_losses, tally))
+        if len(losses) == 1:
+            self.lose(losses.pop(), tally.total())
+        else:
+            for plan, number in tally.items():
+                self.lose(plan.losses, number)
+
+    def lose(self, losses: Iterable[tuple[Loss, int]], number: int) -> None:
+        """Adds what was dropped from each of so many spans."""
+        for reason, each in losses:
+            self.losses[reason] += each * number
 
 
 class Pipeline:
@@ -122,7 +150,7 @@ class Pipeline:
                 part = spans[start : start + size]
                 stretch += len(part)
                 read = columns(part)
-                attributes += len(read.attributes)
+                attributes += read.attributes.number + len(part)  # a span takes time as well
                 if attributes > MOST_ATTRIBUTES:
                     raise wire.TooLarge(MOST_ATTRIBUTES, "attributes")
                 before = searched.characters
@@ -169,23 +197,22 @@ class Pipeline:
 
     def _part(self, columns: wire.Columns) -> "_Part":
         """The spans with their attributes classified."""
-        known, stops, size = self.contexts.atoms, columns.stops, len(columns.names)
+        known, attributes, size = self.contexts.atoms, columns.attributes, len(columns.names)
         name = columns.names[0]
         same_name = columns.names.count(name) == size
         failed = None
         if any(columns.statuses):
             failed = map(self.contexts.statuses.__getitem__, columns.statuses)
-        # Spans of one form have a column per place; the last place holds the marks.
-        if isinstance(stops, range):
-            places = [columns.attributes[n :: stops.step] for n in range(stops.step - 1)]
+        if isinstance(attributes, Aligned):
             traits = [
                 name if same_name else iter(columns.names),
                 failed or False,
-                *map(known.column, places),
+                *map(known.column, attributes.places),
             ]
-            form, keys = _split(traits, size)
+            form, keys = _split(known, traits, size)
         else:
-            atoms = tuple(map(known.__getitem__, columns.attributes))
+            stops = attributes.stops
+            atoms = tuple(map(known.__getitem__, attributes.encoded))
             groups = map(atoms.__getitem__, map(slice, [0, *[s + 1 for s in stops[:-1]]], stops))
             spans = zip(columns.names, failed or [False] * size, groups, strict=True)
             form, keys = (), [(name, fail, *group) for name, fail, group in spans]
@@ -194,8 +221,7 @@ class Pipeline:
             keys=keys,
             times=[end // 1000 for end in columns.ends],
             spreads=list(map(sub, columns.ends, columns.starts)),
-            stops=columns.stops,
-            attributes=columns.attributes,
+            attributes=attributes,
         )
 
     def _add_hour(self, found: _Found, part: "_Part", plans: Plans) -> None:
@@ -207,11 +233,7 @@ class Pipeline:
         if not chosen:
             return
         hour = part.times[0] // HOUR_US * HOUR_US
-        for plan, number in tally.items():
-            counted = hour, plan.shape.dimension
-            found.counts[counted] = found.counts.get(counted, 0) + number
-            for reason, each in plan.losses:
-                found.losses[reason] += each * number
+        found.count(hour, tally)
         durations = self._durations(part, chosen, tally)
         found.rows.extend(_rows(part, chosen, durations, {plan.values for plan in tally}))
 
@@ -240,9 +262,9 @@ class Pipeline:
         if self._shortest or max(part.spreads, default=0) > self._longest * 1_000_000:
             durations = [None if d is None else self._clamp(d) for d in durations]
         if any(plan.duration for plan in tally):
-            for index, (plan, stop) in enumerate(zip(chosen, part.stops, strict=True)):
+            for index, plan in enumerate(chosen):
                 if plan.duration is not None:
-                    [[said]] = plan.duration.columns(part.attributes, [stop])
+                    [[said]] = plan.duration.columns(part.attributes.take([index]), 1)
                     durations[index] = self._clamp(said) if isinstance(said, int) else None
         return durations
 
@@ -252,14 +274,13 @@ class Pipeline:
 
 @dataclass(slots=True)
 class _Part:
-    """Some spans of one resource, as columns of equal length, and all attributes they draw from."""
+    """Some spans of one resource, as columns of equal length."""
 
     form: Form
     keys: list[tuple[Trait, ...]]
     times: list[int]
     spreads: list[int]
-    stops: Sequence[int]
-    attributes: Sequence[bytes]
+    attributes: Attributes
 
     def take(self, indexes: Sequence[int]) -> "_Part":
         """The spans at these positions."""
@@ -268,8 +289,7 @@ class _Part:
             keys=[self.keys[i] for i in indexes],
             times=[self.times[i] for i in indexes],
             spreads=[self.spreads[i] for i in indexes],
-            stops=[self.stops[i] for i in indexes],
-            attributes=self.attributes,
+            attributes=self.attributes.take(indexes),
         )
 
 
@@ -280,11 +300,14 @@ def _slice(spans: Sequence[bytes]) -> int:
 
 
 def _split(
-    traits: Sequence[Trait | Iterator[Trait]], size: int
+    known: Atoms, traits: Sequence[Trait | Sequence[bytes] | Iterator[Trait]], size: int
 ) -> tuple[Form, list[tuple[Trait, ...]]]:
     """What spans have in common, and in what each of them differs."""
-    form = tuple(None if isinstance(trait, Iterator) else trait for trait in traits)
-    differing = [trait for trait in traits if isinstance(trait, Iterator)]
+    # Not `Iterator`, which takes a microsecond to find out whether something is one.
+    form = tuple(trait if isinstance(trait, Trait) else None for trait in traits)
+    differing = [trait for trait in traits if not isinstance(trait, Trait)]
+    if known.mixes(form):
+        differing = [map(known.__getitem__, t) if isinstance(t, list) else t for t in differing]
     return form, list(zip(*differing, strict=True)) if differing else [()] * size
 
 
@@ -295,7 +318,8 @@ def _rows(
     shapes = list(map(_shape, chosen))
     if len(extracts) == 1:
         (extract,) = extracts
-        yield Rows(part.times, durations, shapes, extract.columns(part.attributes, part.stops))
+        values = extract.columns(part.attributes, len(shapes))
+        yield Rows(part.times, durations, shapes, values)
         return
     groups: dict[Extract, list[int]] = {}
     for index, plan in enumerate(chosen):
@@ -305,5 +329,5 @@ def _rows(
             times=[part.times[i] for i in indexes],
             durations=[durations[i] for i in indexes],
             shapes=[shapes[i] for i in indexes],
-            values=extract.columns(part.attributes, [part.stops[i] for i in indexes]),
+            values=extract.columns(part.attributes.take(indexes), len(indexes)),
         )

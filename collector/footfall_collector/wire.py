@@ -20,13 +20,14 @@ would fill the memory before they are parsed.
 Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
+
+from footfall_collector.attributes import MARK, Aligned, Attributes, Ragged, arrange
 
 _Field = descriptor_pb2.FieldDescriptorProto
 ONE, MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
@@ -69,9 +70,6 @@ MOST_ATTRIBUTES = 256_000
 """Of spans or records read at a stretch (`pipeline.SLICE`): 128 of each, which is OpenTelemetry's limit."""
 MOST_TAGS = 5_000_000
 """Repeated fields of one number that the parser is given at once; they take it 120 bytes each, at most."""
-MARK = secrets.token_bytes(16)
-"""Stands for an attribute after each span's own. A sender who could guess it could move attributes from
-one of its spans to another."""
 _BETWEEN = b"\x4a\x10" + MARK  # field 9, `attributes`, of length 16
 
 
@@ -143,9 +141,7 @@ class Columns:
         starts: Start times, Unix nanoseconds; where absent the end time, 0 without either.
         ends: End times, Unix nanoseconds; where absent the start time.
         statuses: Encoded `Status` messages; empty where absent.
-        attributes: All encoded attributes, one after the other, `MARK` after each span's.
-        stops: The positions of those marks: where each span's attributes stop; a range when all
-            spans have the same number.
+        attributes: Encoded attributes.
         malformed: Spans that could not be parsed and are in no column.
     """
 
@@ -153,8 +149,7 @@ class Columns:
     starts: Sequence[int]
     ends: Sequence[int]
     statuses: Sequence[bytes]
-    attributes: Sequence[bytes]
-    stops: Sequence[int]
+    attributes: Attributes
     malformed: int = 0
 
 
@@ -193,7 +188,7 @@ def columns(spans: Sequence[bytes]) -> Columns:
     """
     size = len(spans)
     if not size:
-        return Columns((), (), (), (), (), ())
+        return Columns((), (), (), (), Aligned(()))
     joined = _BETWEEN.join(spans)
     check_tags(joined, 5, 9, 15)
     try:
@@ -208,28 +203,18 @@ def columns(spans: Sequence[bytes]) -> Columns:
     names, starts, ends = merged.names[:], merged.starts[:], merged.ends[:]
     statuses = merged.statuses[:] or [b""] * size
     check_attributes(len(merged.attributes) - size + 1)
-    attributes = merged.attributes[:]
-    attributes.append(MARK)
-    stops = find_stops(attributes, size)
-    if len(stops) != size:
+    attributes = arrange(merged.attributes, size)
+    if isinstance(attributes, Ragged) and len(attributes.stops) != size:  # a span swallowed a mark
         return _one_by_one(spans)
     if not (all(starts) and all(ends)):
         return _one_by_one(spans)
-    return Columns(names, starts, ends, statuses, attributes, stops)
+    return Columns(names, starts, ends, statuses, attributes)
 
 
 def check_attributes(number: int) -> None:
     """Raises `TooLarge` when spans that are read at a stretch have so many."""
     if number > MOST_ATTRIBUTES:
         raise TooLarge(MOST_ATTRIBUTES, "attributes of spans or records that follow each other")
-
-
-def find_stops(attributes: list[bytes], size: int) -> Sequence[int]:
-    """The positions of the marks; fewer than `size` when a broken span swallowed one."""
-    step = len(attributes) // size
-    if b"".join(attributes[step - 1 :: step]) == MARK * size:  # faster than to compare one by one
-        return range(step - 1, len(attributes), step)
-    return [position for position, encoded in enumerate(attributes) if encoded == MARK]
 
 
 def _one_by_one(spans: Sequence[bytes]) -> Columns:
@@ -254,4 +239,4 @@ def _one_by_one(spans: Sequence[bytes]) -> Columns:
         attributes.extend(span.attributes)
         stops.append(len(attributes))
         attributes.append(MARK)
-    return Columns(names, starts, ends, statuses, attributes, stops, malformed)
+    return Columns(names, starts, ends, statuses, Ragged(attributes, stops), malformed)

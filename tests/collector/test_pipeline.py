@@ -21,7 +21,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from collector import reference
-from footfall_collector import memo, pipeline
+from footfall_collector import memo, pipeline, plans
 from footfall_collector.pipeline import Pipeline
 from footfall_processors import Hash, Loss, Policy
 
@@ -60,7 +60,7 @@ SMALL = {
 
 def limit(patch, limits):
     for name, value in limits.items():
-        owner = {"SLICE": pipeline, "LIMIT": memo.Contexts}.get(name, memo)
+        owner = {"SLICE": pipeline, "LIMIT": plans.Contexts, "DAYS": plans}.get(name, memo)
         patch.setattr(owner, name, value)
 
 
@@ -572,9 +572,10 @@ def test_no_memo_outgrows_its_limit(policy, monkeypatch):
         assert len(contexts._services) <= SMALL["LIMIT"]
         assert len(contexts._plans) <= SMALL["LIMIT"]
         assert len(contexts._values) <= SMALL["DAYS"]
-        for plans in contexts._plans.values():
-            known = sum(1 + len(form) for form in plans._forms.values())
-            assert known <= SMALL["ENTRIES"]
+        forms = [form for known in contexts._plans.values() for form in known._forms.values()]
+        # Those of a slice are remembered before anything is forgotten: a form, and two plans for each span.
+        assert sum(1 + len(form) for form in forms) <= SMALL["ENTRIES"] + 1 + 2 * SMALL["SLICE"]
+        assert len(contexts.atoms.mixed) <= SMALL["ENTRIES"]
         for day in contexts._values.values():
             assert all(len(values) <= SMALL["ENTRIES"] for values in day.values())
 
@@ -604,6 +605,41 @@ def test_long_values_that_never_come_again_take_no_memory(policy):
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 2 * 2**20  # of 20 MB that were sent
+
+
+def test_long_names_that_never_come_again_take_no_memory(policy):
+    """A statement or a path as a span's name, with one span a request, or several that differ."""
+    pipe = Pipeline(policy, SALTS, lambda: NOW_US * 1000)
+    pair = key_value("provider", string_value="smz3")
+    decode(pipe, body_of(one_span("GET /", pair)))
+    tracemalloc.start()
+    for n in range(500):
+        decode(pipe, body_of(one_span(f"SELECT {n} ".ljust(8192, "x"))))
+        sent = [one_span(f"SELECT {n} {i} ".ljust(4096, "x"), pair) for i in range(2)]
+        decode(pipe, body_of(*sent))
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 2**20  # of 8 MB that were sent
+
+
+def test_attributes_that_stand_for_their_classes_are_the_declared_ones_only(policy):
+    """However many values a sender gives to an enum, and however it writes them."""
+    pipe = Pipeline(policy, SALTS, lambda: NOW_US * 1000)
+    usual = [key_value("provider", string_value=value) for value in ("smz3", "alttpr")]
+    padded = usual[0].SerializeToString() + b"\x78\x05"
+    other = [key_value("provider", string_value=f"other {n}") for n in range(50)]
+    elsewhere = [key_value("guild_id", string_value=f"{n}") for n in range(50)]
+    for _ in range(2):
+        for mixed in (usual, [*usual, *other], [*usual, *elsewhere]):
+            sent = [one_span("shop.order", pair) for pair in mixed]
+            body = body_of(*sent)
+            assert as_result(decode(pipe, body)) == expected(pipe, SALTS, reference.official(body))
+    body = body_of(
+        one_span("shop.order", usual[0]),
+        one_span("shop.order").SerializeToString() + b"\x4a" + bytes([len(padded)]) + padded,
+    )
+    assert as_result(decode(pipe, body)) == expected(pipe, SALTS, reference.official(body))
+    assert pipe.contexts.atoms.usual == {pair.SerializeToString() for pair in usual}
 
 
 def unusual_pairs():

@@ -1,0 +1,250 @@
+"""What is done with a span, decided once for all that are alike (DESIGN, "The hot path")."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from footfall_collector import memo, otlp
+from footfall_collector.attributes import Attributes
+from footfall_collector.memo import Atoms, Form, Searched, Statuses, Trait, Values
+from footfall_processors import (
+    Atom,
+    Attribute,
+    Dimension,
+    Loss,
+    Policy,
+    Service,
+    Shape,
+    Type,
+    Value,
+    Verdict,
+    period,
+)
+from footfall_processors.hashing import Salts
+from footfall_processors.names import DURATION
+
+DAY_US = 86_400_000_000
+DAYS = 16
+"""Days whose hashes are remembered at once; events are accepted over eight."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """What is done with every span that has this name, outcome and these classes of attributes.
+
+    Attributes:
+        refused: Why such a span is not stored, or None.
+        shape: The constant part of its row.
+        values: Picks its row's values.
+        duration: Picks its duration, when an attribute gives it.
+        losses: Attributes dropped from each such span.
+    """
+
+    refused: Loss | None
+    shape: Shape
+    values: "Extract"
+    duration: "Extract | None"
+    losses: tuple[tuple[Loss, int], ...]
+
+
+@dataclass(slots=True)
+class Learned:
+    """How many forms and plans are remembered, those of all services together."""
+
+    number: int = 0
+
+
+class Plans:
+    """Plans for the spans of one service whose times share every salt.
+
+    Attributes:
+        atoms: The classes of attributes.
+        learned: Counts what is remembered here too.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        service: Service,
+        today: dt.date,
+        values: Mapping[str, Values],
+        atoms: Atoms,
+        learned: Learned,
+    ) -> None:
+        self._policy, self._service, self._today = policy, service, today
+        self._values, self.atoms, self.learned = values, atoms, learned
+        self._forms: dict[Form, FormPlans] = {}
+        self._extracts: dict[tuple[tuple[int, ...], tuple[str, ...]], Extract] = {}
+
+    def form(self, form: Form) -> "FormPlans":
+        """The plans of the spans that have these traits in common."""
+        plans = self._forms.get(form)
+        if plans is None:
+            plans = FormPlans(self, form)
+            if memo.is_short(form):
+                self.learned.number += 1
+                self._forms[form] = plans
+        return plans
+
+    def make(self, name: bytes, failed: bool, atoms: Sequence[Atom]) -> Plan:
+        """What becomes of a span with these traits."""
+        text = name.decode("utf-8", "replace")
+        verdict = self._policy.judge(self._service, text, failed, atoms, self._today)
+        return self._plan(verdict, len(atoms))
+
+    def _plan(self, verdict: Verdict, size: int) -> Plan:
+        if verdict.shape is None:
+            return Plan(verdict.refused, NO_SHAPE, NOTHING, None, ())
+        names = verdict.shape.columns
+        # Positions count from where the span's attributes stop, backwards; 0 stands for absent.
+        at = tuple(position - size if position >= 0 else 0 for position in verdict.positions)
+        unsalted = sum(at < 0 and self._values[n].unsalted for n, at in zip(names, at, strict=True))
+        losses = verdict.losses + (((Loss.SALT_MISSING, unsalted),) if unsalted else ())
+        duration = None
+        if verdict.duration_at >= 0:
+            duration = self._extract((verdict.duration_at - size,), (DURATION,))
+        return Plan(None, verdict.shape, self._extract(at, names), duration, losses)
+
+    def _extract(self, positions: tuple[int, ...], names: tuple[str, ...]) -> "Extract":
+        """The same object for the same work, so that spans that share it can be handled together."""
+        known = self._extracts.get((positions, names))
+        if known is None:
+            known = Extract(positions, tuple(self._values[name] for name in names))
+            self._extracts[positions, names] = known
+        return known
+
+
+class FormPlans(dict[tuple[Trait, ...], Plan]):
+    """The traits in which spans of one form differ → plan.
+
+    Among them an attribute can stand for its class (see `Atoms.column`), which saves looking it up: it is
+    classified when a combination is new, and remembered only as one of the few that are usual.
+    """
+
+    def __init__(self, plans: Plans, form: Form) -> None:
+        super().__init__()
+        self._plans, self._form = plans, form
+        # Where attributes begin: after the name, which is bytes as well.
+        self._first = 0 if form and form[0] is not None else 1
+
+    def __missing__(self, differing: tuple[Trait, ...]) -> Plan:
+        known, attributes = self._plans.atoms, differing[self._first :]
+        sent = {each for each in attributes if isinstance(each, bytes)}
+        if sent:
+            classes = [known[each] if isinstance(each, bytes) else each for each in attributes]
+            plan = self[*differing[: self._first], *classes]
+            if not known.usual.issuperset(sent):
+                known.note_mixed(self._form)
+                return plan
+        else:
+            rest = iter(differing)
+            traits: Any = [next(rest) if each is None else each for each in self._form] or differing
+            name, failed, *atoms = traits
+            plan = self._plans.make(name, failed, atoms)
+        if memo.is_short(differing):
+            self._plans.learned.number += 1
+            self[differing] = plan
+        return plan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Extract:
+    """Picks values out of spans' attributes.
+
+    Attributes:
+        positions: Where each value stands, from the end of the span's attributes; 0 when absent.
+        memos: What is stored for it.
+    """
+
+    positions: tuple[int, ...]
+    memos: tuple[Values, ...]
+
+    def columns(self, attributes: Attributes, size: int) -> list[list[Value | None]]:
+        """The values, by column, of so many spans with these attributes."""
+        return [
+            list(map(values.__getitem__, attributes.at(position))) if position else [None] * size
+            for position, values in zip(self.positions, self.memos, strict=True)
+        ]
+
+
+NOTHING = Extract((), ())
+NO_SHAPE = Shape(Dimension("", "", "", "", "", None, None, None, None, ()), 1.0, ())
+
+
+class Contexts:
+    """The plans in use, by service and day; salts, and so hashes, change with the day.
+
+    Args:
+        policy: The compiled catalog.
+        salts: Replaced as a whole by `use_salts` when salts were made or destroyed.
+    """
+
+    LIMIT = 512
+
+    def __init__(self, policy: Policy, salts: Salts) -> None:
+        self.atoms = Atoms(policy)
+        self.statuses = Statuses()
+        self.searched = Searched()
+        self._learned = Learned()
+        self._policy, self._salts = policy, salts
+        self._services: dict[bytes, tuple[Service, int]] = {}
+        self._plans: dict[tuple[Service, int, dt.date], Plans] = {}
+        self._values: dict[int, dict[str, Values]] = {}
+
+    def use_salts(self, salts: Salts) -> None:
+        """Uses other salts from now on; what was hashed with the earlier ones is forgotten."""
+        if salts != self._salts:
+            self._salts = salts
+            self._forget_plans()
+            self._values.clear()
+
+    def service(self, resource: bytes) -> tuple[Service, int]:
+        """The service that an encoded resource names, and how many of its values were refused."""
+        found = self._services.get(resource)
+        if found is None:
+            if len(self._services) >= self.LIMIT:
+                self._services.clear()
+            found = self._policy.service(otlp.resource_attributes(resource))
+            if len(resource) <= 64 * memo.LONGEST:
+                self._services[resource] = found
+        return found
+
+    def plans(self, resource: bytes, time_us: int, today: dt.date) -> Plans:
+        """The plans for a service's events of one day."""
+        service = self.service(resource)[0]
+        key = (service, time_us // DAY_US, today)
+        if len(self._plans) >= self.LIMIT or self._learned.number >= memo.ENTRIES:
+            self._forget_plans()
+        if key not in self._plans:
+            values = self._day_values(time_us)
+            self._plans[key] = Plans(
+                self._policy, service, today, values, self.atoms, self._learned
+            )
+        return self._plans[key]
+
+    def _forget_plans(self) -> None:
+        self._plans.clear()
+        self._learned.number = 0
+
+    def _day_values(self, time_us: int) -> dict[str, Values]:
+        day = time_us // DAY_US
+        if day not in self._values:
+            if len(self._values) >= DAYS:
+                self._values.clear()
+                self._forget_plans()
+            self._values[day] = {
+                name: Values(
+                    name,
+                    attribute,
+                    self._salt(attribute, time_us),
+                    self.searched,
+                    relay=self._policy.relay,
+                )
+                for name, attribute in self._policy.catalog.attributes.items()
+                if attribute.type is not Type.ENUM
+            }
+        return self._values[day]
+
+    def _salt(self, attribute: Attribute, time_us: int) -> bytes | None:
+        return self._salts.get(period(attribute.hash, time_us)) if attribute.hash else None
