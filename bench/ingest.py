@@ -239,6 +239,7 @@ def main() -> None:
     here, there = mp.get_context("spawn").Pipe()
     generator = mp.get_context("spawn").Process(target=load_generator, args=(there,), daemon=True)
     generator.start()
+    there.close()  # so that a generator that ends is noticed
 
     def ask(*command: object) -> float:
         here.send(command)

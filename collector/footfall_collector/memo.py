@@ -32,6 +32,8 @@ UNDECLARED_VALUES = 64
 ENTRIES = 65_536
 LONGEST = 256
 """Bytes; what is longer (a query, a stack trace, a message) seldom comes again and is not remembered."""
+MOST_TRAITS = 64
+"""Of spans in whose plans' keys an attribute may stand for its class; longer keys would take much memory."""
 
 STOP = Atom(Role.IMPLIED)
 """Stands for the mark between two spans' attributes (`MARK`)."""
@@ -57,7 +59,8 @@ class Atoms(dict[bytes, Atom]):
     recognised by its own bytes, together with the value's type where every value of that type is valid.
 
     Attributes:
-        usual: Declared attributes of few values, encoded as encoders do: one for each class.
+        usual: Declared attributes of few values, encoded as encoders do, one for each class: each to itself,
+            so that what is remembered shares it.
         mixed: Forms, but for their names, in which something else was found at the place of such attributes.
     """
 
@@ -67,7 +70,8 @@ class Atoms(dict[bytes, Atom]):
         self._seen: dict[str, int] = {}
         self._undeclared: set[bytes] = set()
         self._valid: dict[tuple[bytes, bytes], Atom] = {}
-        self.usual: set[bytes] = set()
+        self._texts: dict[Atom, bytes] = {}
+        self.usual: dict[bytes, bytes] = {}
         self.mixed: set[Form] = set()
 
     def column(self, encoded: Sequence[bytes]) -> Atom | Sequence[bytes] | Iterator[Atom]:
@@ -90,11 +94,11 @@ class Atoms(dict[bytes, Atom]):
 
     def mixes(self, form: Form) -> bool:
         """Whether attributes of such spans must be classified before their plans are looked up."""
-        return form[1:] in self.mixed or len(form) > LONGEST
+        return form[1:] in self.mixed or len(form) > MOST_TRAITS
 
     def note_mixed(self, form: Form) -> None:
         """Remembers that something unusual was found among the attributes of such spans."""
-        if len(self.mixed) >= ENTRIES:
+        if len(self.mixed) >= VALUES_PER_KEY:
             self.mixed.clear()
         self.mixed.add(form[1:])  # the name may be anything
 
@@ -117,17 +121,16 @@ class Atoms(dict[bytes, Atom]):
     def _learn(self, encoded: bytes, prefix: bytes, tag: bytes) -> Atom:
         key, value = otlp.key_value(encoded)
         atom = self._policy.classify(key, value)
-        if isinstance(atom.value, str) and encoded == otlp.encoded_text(key, atom.value):
-            self.usual.add(encoded)
+        if encoded == self._text(atom):
+            self.usual[encoded] = encoded
         short = len(encoded) <= LONGEST
         if not short and prefix != _prefix(key):
             return atom
         if len(self) >= ENTRIES or len(self._seen) >= ENTRIES:
             self._forget()
         seen = self._seen[key] = self._seen.get(key, 0) + 1
-        if short and seen <= (
-            UNDECLARED_VALUES if atom.role is Role.UNDECLARED else VALUES_PER_KEY
-        ):
+        most = UNDECLARED_VALUES if atom.role is Role.UNDECLARED else VALUES_PER_KEY
+        if encoded in self.usual or (short and seen <= most):
             self[encoded] = atom
         elif prefix == _prefix(key):
             if atom.role is Role.UNDECLARED:
@@ -135,6 +138,12 @@ class Atoms(dict[bytes, Atom]):
             elif atom.role is Role.COLUMN and tag in _valid_tags(self._policy.catalog, key):
                 self._valid[prefix, tag] = self._policy.classify(key, _SAMPLE[tag])
         return atom
+
+    def _text(self, atom: Atom) -> bytes | None:
+        """How encoders write an attribute of this class, when its value is a text."""
+        if atom not in self._texts and isinstance(atom.value, str):
+            self._texts[atom] = otlp.encoded_text(atom.name, atom.value)
+        return self._texts.get(atom)
 
     def _forget(self) -> None:
         self.clear()

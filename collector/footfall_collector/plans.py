@@ -50,9 +50,13 @@ class Plan:
 
 @dataclass(slots=True)
 class Learned:
-    """How many forms and plans are remembered, those of all services together."""
+    """How much is remembered, for all services together: a plan, its key of up to 16 traits, a form."""
 
     number: int = 0
+
+    def add(self, traits: Sequence[object] = ()) -> None:
+        """Counts something that is remembered by these traits."""
+        self.number += 1 + len(traits) // 16
 
 
 class Plans:
@@ -83,7 +87,7 @@ class Plans:
         if plans is None:
             plans = FormPlans(self, form)
             if memo.is_short(form):
-                self.learned.number += 1
+                self.learned.add(form)
                 self._forms[form] = plans
         return plans
 
@@ -110,6 +114,7 @@ class Plans:
         """The same object for the same work, so that spans that share it can be handled together."""
         known = self._extracts.get((positions, names))
         if known is None:
+            self.learned.add(names)
             known = Extract(positions, tuple(self._values[name] for name in names))
             self._extracts[positions, names] = known
         return known
@@ -134,16 +139,19 @@ class FormPlans(dict[tuple[Trait, ...], Plan]):
         if sent:
             classes = [known[each] if isinstance(each, bytes) else each for each in attributes]
             plan = self[*differing[: self._first], *classes]
-            if not known.usual.issuperset(sent):
+            if not known.usual.keys() >= sent:
                 known.note_mixed(self._form)
                 return plan
+            # Not the request's own objects, but one of each for all keys.
+            shared = [known.usual[each] if isinstance(each, bytes) else each for each in attributes]
+            differing = (*differing[: self._first], *shared)
         else:
             rest = iter(differing)
             traits: Any = [next(rest) if each is None else each for each in self._form] or differing
             name, failed, *atoms = traits
             plan = self._plans.make(name, failed, atoms)
         if memo.is_short(differing):
-            self._plans.learned.number += 1
+            self._plans.learned.add(differing)
             self[differing] = plan
         return plan
 

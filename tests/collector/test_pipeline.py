@@ -575,9 +575,22 @@ def test_no_memo_outgrows_its_limit(policy, monkeypatch):
         forms = [form for known in contexts._plans.values() for form in known._forms.values()]
         # Those of a slice are remembered before anything is forgotten: a form, and two plans for each span.
         assert sum(1 + len(form) for form in forms) <= SMALL["ENTRIES"] + 1 + 2 * SMALL["SLICE"]
-        assert len(contexts.atoms.mixed) <= SMALL["ENTRIES"]
+        assert len(contexts.atoms.mixed) <= SMALL["VALUES_PER_KEY"]
         for day in contexts._values.values():
             assert all(len(values) <= SMALL["ENTRIES"] for values in day.values())
+
+
+def test_spans_of_too_many_attributes_to_remember_leave_nothing_behind(policy, monkeypatch):
+    """No plan is remembered for them, though the declared attributes are at other places each time."""
+    limit(monkeypatch, SMALL)
+    pipe = Pipeline(policy, SALTS, lambda: NOW_US * 1000)
+    many = [key_value("http.url", string_value="x")] * 300
+    declared = key_value("guild_id", string_value="1"), key_value("note", string_value="x")
+    for n in range(60):
+        sent = one_span("shop.survey", *many[:n], declared[0], *many[n:], declared[1])
+        decode(pipe, body_of(sent))
+        (plans_,) = pipe.contexts._plans.values()
+        assert len(plans_._extracts) <= SMALL["ENTRIES"]
 
 
 def test_long_values_that_never_come_again_take_no_memory(policy):
@@ -639,7 +652,24 @@ def test_attributes_that_stand_for_their_classes_are_the_declared_ones_only(poli
         one_span("shop.order").SerializeToString() + b"\x4a" + bytes([len(padded)]) + padded,
     )
     assert as_result(decode(pipe, body)) == expected(pipe, SALTS, reference.official(body))
-    assert pipe.contexts.atoms.usual == {pair.SerializeToString() for pair in usual}
+    known = pipe.contexts.atoms.usual
+    assert set(known) == {pair.SerializeToString() for pair in usual}
+    for plans_ in pipe.contexts._plans.values():
+        for form in plans_._forms.values():
+            sent = [part for key in form for part in key[form._first :] if isinstance(part, bytes)]
+            assert all(part is known[part] for part in sent)  # not one of each request
+
+
+def test_what_a_usual_attribute_looks_like_is_found_out_once_for_each_class(policy, monkeypatch):
+    """However many names an exception has: each is `unexpected_error`, which none of them spells."""
+    pipe, asked = Pipeline(policy, SALTS, lambda: NOW_US * 1000), []
+    encode = memo.otlp.encoded_text
+    monkeypatch.setattr(
+        memo.otlp, "encoded_text", lambda *text: asked.append(text) or encode(*text)
+    )
+    pairs = [key_value("error.type", string_value=f"Strange{n}") for n in range(100)]
+    decode(pipe, body_of(*[one_span("shop.order", pair, status=Status(code=2)) for pair in pairs]))
+    assert asked == [("error.type", "unexpected_error")]
 
 
 def unusual_pairs():
