@@ -138,9 +138,9 @@ def paused(stage: Stage) -> None:
 _OPEN = (
     "SELECT pid, xact_start FROM pg_stat_activity JOIN pg_locks USING (pid)"
     " WHERE application_name = 'footfall' AND state = 'idle in transaction'"
-    " AND relation = 'footfall.feature_counts'::regclass AND mode = 'RowExclusiveLock'"
+    " AND locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
 )
-"""Sessions of collectors that hold the counts of this hour, and are not at work."""
+"""Sessions of collectors that have their turn to store, and are not at work."""
 _BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'footfall' AND wait_event_type = 'Lock'"
 
 
