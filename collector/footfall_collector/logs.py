@@ -15,7 +15,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_collector import otlp, wire
-from footfall_collector.attributes import MARK, Aligned, arrange
+from footfall_collector.attributes import MARK, Aligned, Ragged, arrange
 from footfall_collector.wire import BYTES, FIXED32, FIXED64, INT32, MANY, ONE
 from footfall_processors.names import EVENT_NAME
 
@@ -51,6 +51,7 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
     times: list[int] = []
     statuses: list[bytes] = []
     attributes: list[bytes] = []
+    stops: list[int] = []
     malformed = 0
     for encoded in records:
         wire.check_tags(encoded, 6)
@@ -61,13 +62,15 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
             continue
         wire.check_attributes(len(attributes) + len(record.attributes))
         name, rest = _name(record)
-        if names:
-            attributes.append(MARK)
         names.append(name)
         times.append(record.time or record.observed)
         statuses.append(_FAILED if record.severity >= _ERROR else b"")
         attributes += rest
-    arranged = arrange(attributes, len(names)) if names else Aligned(())
+        stops.append(len(attributes))
+        attributes.append(MARK)
+    arranged = arrange(attributes[:-1], len(names)) if names else Aligned(())
+    if isinstance(arranged, Ragged):  # where each ends is known here, whatever stands among them
+        arranged = Ragged(attributes, stops)
     return wire.Columns(names, times, times, statuses, arranged, malformed)
 
 
