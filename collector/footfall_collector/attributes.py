@@ -67,11 +67,24 @@ class Ragged:
 Attributes = Aligned | Ragged
 
 
+def collect(groups: Sequence[Sequence[bytes]]) -> Attributes:
+    """The attributes of spans that were read one by one."""
+    if len(set(map(len, groups))) == 1:
+        return Aligned(list(map(list, zip(*groups, strict=True))))
+    encoded: list[bytes] = []
+    stops = []
+    for group in groups:
+        encoded += group
+        stops.append(len(encoded))
+        encoded.append(MARK)
+    return Ragged(encoded, stops)
+
+
 def arrange(marked: list[bytes], size: int) -> Attributes:
-    """The attributes of spans as they were read.
+    """The attributes of spans that were read together.
 
     Args:
-        marked: All of them, `MARK` between two spans'; a list, or a repeated field of protobuf's.
+        marked: All of them, `MARK` between two spans'; a repeated field of protobuf's.
         size: How many spans there are; at least one.
     """
     step, rest = divmod(len(marked) + 1, size)

@@ -15,7 +15,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_collector import otlp, wire
-from footfall_collector.attributes import MARK, Aligned, Ragged, arrange
+from footfall_collector.attributes import collect
 from footfall_collector.wire import BYTES, FIXED32, FIXED64, INT32, MANY, ONE
 from footfall_processors.names import EVENT_NAME
 
@@ -50,9 +50,8 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
     names: list[bytes] = []
     times: list[int] = []
     statuses: list[bytes] = []
-    attributes: list[bytes] = []
-    stops: list[int] = []
-    malformed = 0
+    attributes: list[list[bytes]] = []
+    number = malformed = 0
     for encoded in records:
         wire.check_tags(encoded, 6)
         try:
@@ -60,18 +59,14 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
         except DecodeError:
             malformed += 1
             continue
-        wire.check_attributes(len(attributes) + len(record.attributes))
+        number += len(record.attributes)
+        wire.check_attributes(number)
         name, rest = _name(record)
         names.append(name)
         times.append(record.time or record.observed)
         statuses.append(_FAILED if record.severity >= _ERROR else b"")
-        attributes += rest
-        stops.append(len(attributes))
-        attributes.append(MARK)
-    arranged = arrange(attributes[:-1], len(names)) if names else Aligned(())
-    if isinstance(arranged, Ragged):  # where each ends is known here, whatever stands among them
-        arranged = Ragged(attributes, stops)
-    return wire.Columns(names, times, times, statuses, arranged, malformed)
+        attributes.append(rest)
+    return wire.Columns(names, times, times, statuses, collect(attributes), malformed)
 
 
 def _name(record: Any) -> tuple[bytes, list[bytes]]:

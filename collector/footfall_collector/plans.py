@@ -222,9 +222,11 @@ class Contexts:
         """The plans for a service's events of one day."""
         service = self.service(resource)[0]
         key = (service, time_us // DAY_US, today)
-        if len(self._plans) >= self.LIMIT or self._learned.number >= memo.ENTRIES:
+        if self._learned.number >= memo.ENTRIES:
             self._forget_plans()
         if key not in self._plans:
+            if len(self._plans) >= self.LIMIT:
+                self._forget_plans()
             values = self._day_values(time_us)
             self._plans[key] = Plans(
                 self._policy, service, today, values, self.atoms, self._learned

@@ -27,7 +27,7 @@ from typing import Any
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from footfall_collector.attributes import MARK, Aligned, Attributes, Ragged, arrange
+from footfall_collector.attributes import MARK, Aligned, Attributes, Ragged, arrange, collect
 
 _Field = descriptor_pb2.FieldDescriptorProto
 ONE, MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
@@ -221,22 +221,21 @@ def _one_by_one(spans: Sequence[bytes]) -> Columns:
     """The same for any bytes: absent fields get their proto3 defaults, broken spans are counted."""
     names: list[bytes] = []
     statuses: list[bytes] = []
-    attributes: list[bytes] = []
-    starts, ends, stops, malformed = [], [], [], 0
+    attributes: list[list[bytes]] = []
+    starts, ends, number, malformed = [], [], 0, 0
     for encoded in spans:
         try:
             span = _Spans.FromString(encoded)
         except DecodeError:
             malformed += 1
             continue
-        check_attributes(len(attributes) + len(span.attributes) + len(span.statuses))
+        number += len(span.attributes) + len(span.statuses)
+        check_attributes(number)
         names.append(span.names[-1] if span.names else b"")
         start = span.starts[-1] if span.starts else 0
         end = span.ends[-1] if span.ends else 0
         starts.append(start or end)
         ends.append(end or start)
         statuses.append(b"".join(span.statuses))  # merged, as protobuf does
-        attributes.extend(span.attributes)
-        stops.append(len(attributes))
-        attributes.append(MARK)
-    return Columns(names, starts, ends, statuses, Ragged(attributes, stops), malformed)
+        attributes.append(span.attributes[:])
+    return Columns(names, starts, ends, statuses, collect(attributes), malformed)

@@ -580,6 +580,20 @@ def test_no_memo_outgrows_its_limit(policy, monkeypatch):
             assert all(len(values) <= SMALL["ENTRIES"] for values in day.values())
 
 
+def test_services_that_just_fit_are_not_forgotten(policy, monkeypatch):
+    limit(monkeypatch, SMALL)
+    monkeypatch.setattr(memo, "ENTRIES", 1000)
+    pipe = Pipeline(policy, SALTS, lambda: NOW_US * 1000)
+    services = [f"service-{n}" for n in range(SMALL["LIMIT"])]
+    for service in services:
+        decode(pipe, body_of(one_span("shop.order"), service=service))
+    before = list(pipe.contexts._plans.values())
+    for service in services:
+        decode(pipe, body_of(one_span("shop.order"), service=service))
+    assert list(pipe.contexts._plans.values()) == before
+    assert len(before) == SMALL["LIMIT"]
+
+
 def test_spans_of_too_many_attributes_to_remember_leave_nothing_behind(policy, monkeypatch):
     """No plan is remembered for them, though the declared attributes are at other places each time."""
     limit(monkeypatch, SMALL)
