@@ -13,6 +13,7 @@ from footfall_collector import metrics
 from footfall_collector.keys import Key
 from footfall_collector.pipeline import Pipeline
 from footfall_collector.receivers.intake import Signal, sender
+from footfall_collector.wire import Groups
 from footfall_processors import Batch, Catalog, Policy
 from footfall_processors.hashing import Salts
 
@@ -60,18 +61,18 @@ class Decoding:
         ]
         return [signal for signal in known if signal.name in names]
 
-    async def traces(self, body: bytes, key: Key | None) -> Batch:
+    async def traces(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `Pipeline.traces`."""
-        return await self._pipeline(key).traces(body, sender(key))
+        return await self._pipeline(key).traces(body, sender(key), groups)
 
-    async def metrics(self, body: bytes, key: Key | None) -> Batch:
+    async def metrics(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `metrics.decode`."""
         policy, now_us = self._pipeline(key).policy, time.time_ns() // 1000
-        return metrics.decode(policy, body, now_us, sender(key))
+        return metrics.decode(policy, body, now_us, sender(key), groups)
 
-    async def logs(self, body: bytes, key: Key | None) -> Batch:
+    async def logs(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `Pipeline.logs`."""
-        return await self._pipeline(key).logs(body, sender(key))
+        return await self._pipeline(key).logs(body, sender(key), groups)
 
     def _pipeline(self, key: Key | None) -> Pipeline:
         return self._pipelines[key is not None and key.relay]

@@ -72,7 +72,13 @@ class _Sums:
             raise wire.TooLarge(MOST_READ, "metrics, data points and attributes of such")
 
 
-def decode(policy: Policy, body: bytes, now_us: int, sender: bytes = b"") -> Batch:
+def decode(
+    policy: Policy,
+    body: bytes,
+    now_us: int,
+    sender: bytes = b"",
+    groups: wire.Groups | None = None,
+) -> Batch:
     """An encoded ExportMetricsServiceRequest as a batch.
 
     Args:
@@ -80,13 +86,14 @@ def decode(policy: Policy, body: bytes, now_us: int, sender: bytes = b"") -> Bat
         body: Decompressed.
         now_us: The collector's clock, µs since the Unix epoch.
         sender: As for `pipeline.digest`.
+        groups: What the body says, when it is not protobuf.
 
     Raises:
         google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
         wire.TooLarge: it has too many parts; nothing of it is kept.
     """
     sums = _Sums()
-    for resource, metrics in wire.resource_spans(body):
+    for resource, metrics in wire.groups(body) if groups is None else groups:
         attributes = otlp.resource_attributes(resource)
         service, bad = policy.service(attributes)
         sums.losses[Loss.RESOURCE_VALUE] += bad

@@ -110,23 +110,37 @@ class Pipeline:
         self._shortest = max(int(limits.min or 0), 0)
         self._longest = min(int(limits.max or LONGEST_MS), LONGEST_MS)
 
-    async def traces(self, body: bytes, sender: bytes = b"") -> Batch:
+    async def traces(
+        self, body: bytes, sender: bytes = b"", groups: wire.Groups | None = None
+    ) -> Batch:
         """An encoded ExportTraceServiceRequest as a batch.
 
+        Args:
+            body: Decompressed.
+            sender: As for `digest`.
+            groups: What the body says, when it is not protobuf.
+
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
             wire.TooLarge: it has too many parts; nothing of it is kept.
         """
-        return await self._batch("traces", wire.columns, body, sender)
+        return await self._batch("traces", wire.columns, body, sender, groups)
 
-    async def logs(self, body: bytes, sender: bytes = b"") -> Batch:
+    async def logs(
+        self, body: bytes, sender: bytes = b"", groups: wire.Groups | None = None
+    ) -> Batch:
         """An encoded ExportLogsServiceRequest as a batch, whose records are read as spans without length.
 
+        Args:
+            body: Decompressed.
+            sender: As for `digest`.
+            groups: What the body says, when it is not protobuf.
+
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
             wire.TooLarge: it has too many parts; nothing of it is kept.
         """
-        return await self._batch("logs", logs.columns, body, sender)
+        return await self._batch("logs", logs.columns, body, sender, groups)
 
     async def _batch(
         self,
@@ -134,12 +148,13 @@ class Pipeline:
         columns: Callable[[Sequence[bytes]], wire.Columns],
         body: bytes,
         sender: bytes,
+        groups: wire.Groups | None,
     ) -> Batch:
         found = _Found()
         now_us = self.clock() // 1000
         stretch = attributes = text = 0
         searched = self.contexts.searched
-        for resource, spans in wire.resource_spans(body):
+        for resource, spans in wire.groups(body) if groups is None else groups:
             found.losses[Loss.RESOURCE_VALUE] += self.contexts.service(resource)[1]
             # A small request is one slice; measuring each span would cost a hundredth of it.
             size = SLICE if len(body) <= SLICE_BYTES else _slice(spans)

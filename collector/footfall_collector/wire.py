@@ -20,7 +20,7 @@ would fill the memory before they are parsed.
 Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,30 +153,42 @@ class Columns:
     malformed: int = 0
 
 
-def resource_spans(body: bytes) -> list[tuple[bytes, list[bytes]]]:
-    """An ExportTraceServiceRequest as (encoded resource, encoded spans) pairs.
+Groups = list[tuple[bytes, list[bytes]]]
+"""A request: each resource, and its spans, log records or metrics; all encoded."""
 
-    Logs and metrics have the same field numbers, with log records or metrics in place of the spans.
+
+def groups(body: bytes) -> Groups:
+    """What an Export*ServiceRequest says; the three signals' have the same field numbers.
 
     Raises:
         DecodeError: it is not one.
         TooLarge: it has more than `MOST_GROUPS` or `MOST_ITEMS`.
     """
     check_tags(body, 1, 2)
-    groups = _Request.FromString(body).resource_spans
-    _check_numbers(groups)
+    found = _Request.FromString(body).resource_spans
+    check_numbers(found, lambda group: [len(scope.spans) for scope in group.scope_spans])
     return [
         (group.resource, [s for scope in group.scope_spans for s in scope.spans[:]])
-        for group in groups
+        for group in found
     ]
 
 
-def _check_numbers(groups: Any) -> None:
-    if len(groups) > MOST_GROUPS:  # before they are looked at
+def check_numbers(resources: Sequence[Any], sizes: Callable[[Any], list[int]]) -> None:
+    """Refuses a request of too many parts.
+
+    Args:
+        resources: Of a request.
+        sizes: How many spans, log records or metrics each of a resource's scopes has.
+
+    Raises:
+        TooLarge: there are more than `MOST_GROUPS` or `MOST_ITEMS`.
+    """
+    if len(resources) > MOST_GROUPS:  # before they are looked at
         raise TooLarge(MOST_GROUPS, "resources")
-    if sum(len(group.scope_spans) for group in groups) > MOST_GROUPS:
+    found = [size for resource in resources for size in sizes(resource)]
+    if len(found) > MOST_GROUPS:
         raise TooLarge(MOST_GROUPS, "scopes")
-    if sum(len(scope.spans) for group in groups for scope in group.scope_spans) > MOST_ITEMS:
+    if sum(found) > MOST_ITEMS:
         raise TooLarge(MOST_ITEMS, "spans, records or metrics")
 
 

@@ -2,7 +2,6 @@ import asyncio
 import base64
 import json
 import math
-from dataclasses import replace
 
 import pytest
 from google.protobuf import json_format
@@ -16,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from collector import test_logs, test_metrics, test_pipeline
 from collector.test_metrics import CUMULATIVE, DELTA, point
 from collector.test_pipeline import NOW_US, SALTS, as_result, thorough
-from footfall_collector import metrics, otlp_json
+from footfall_collector import metrics, otlp_json, wire
 from footfall_collector.pipeline import Pipeline
 from footfall_processors import Policy
 
@@ -33,14 +32,24 @@ def pipe(catalog):
     return Pipeline(Policy(catalog), SALTS, lambda: NOW_US * 1000 + 999)
 
 
-def protobuf(signal, body):
-    return asyncio.run(otlp_json.protobuf(signal, body))
+def groups(signal, body):
+    return asyncio.run(otlp_json.groups(signal, body))
 
 
 def read(signal, document):
-    """The official request that a JSON document became."""
+    """The official request that a JSON document became, with one scope for each resource."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    return REQUESTS[signal].FromString(protobuf(signal, body))
+    message = REQUESTS[signal]()
+    (request_field,) = message.DESCRIPTOR.fields
+    (scopes_field,) = (f for f in request_field.message_type.fields if f.name.startswith("scope_"))
+    items_field = scopes_field.message_type.fields_by_number[2]
+    for resource, items in groups(signal, body):
+        group = getattr(message, request_field.name).add()
+        group.resource.MergeFromString(resource)
+        scope = getattr(group, scopes_field.name).add()
+        for item in items:
+            getattr(scope, items_field.name).add().MergeFromString(item)
+    return message
 
 
 def as_json(signal, body):
@@ -65,17 +74,17 @@ def with_hex_ids(value):
 @thorough
 @given(body=test_pipeline.REQUESTS)
 def test_traces_in_json_mean_what_they_mean_in_protobuf(pipe, body):
-    sent = protobuf("traces", as_json("traces", body))
-    found, expected = (asyncio.run(pipe.traces(each)) for each in (sent, body))
-    assert as_result(found) == as_result(expected)
+    sent = as_json("traces", body)
+    found = asyncio.run(pipe.traces(sent, groups=groups("traces", sent)))
+    assert as_result(found) == as_result(asyncio.run(pipe.traces(body)))
 
 
 @thorough
 @given(body=st.binary(min_size=150, max_size=400).map(test_logs.drawn_request))
 def test_logs_in_json_mean_what_they_mean_in_protobuf(pipe, body):
-    sent = protobuf("logs", as_json("logs", body))
-    found, expected = (asyncio.run(pipe.logs(each)) for each in (sent, body))
-    assert as_result(found) == as_result(expected)
+    sent = as_json("logs", body)
+    found = asyncio.run(pipe.logs(sent, groups=groups("logs", sent)))
+    assert as_result(found) == as_result(asyncio.run(pipe.logs(body)))
 
 
 NUMBERS = [0, 7, 10**12, 10**12 + 1, -1, None, 2.5, math.nan, math.inf, -math.inf]
@@ -97,8 +106,8 @@ def test_metrics_in_json_mean_what_they_mean_in_protobuf(catalog, number, tempor
         sent.other("summary", name=name).other("exponential_histogram", name=name)
     body = sent.message.SerializeToString()
     expected = metrics.decode(policy, body, NOW_US)
-    found = metrics.decode(policy, protobuf("metrics", as_json("metrics", body)), NOW_US)
-    assert replace(found, digest=expected.digest) == expected
+    said = groups("metrics", as_json("metrics", body))
+    assert metrics.decode(policy, body, NOW_US, groups=said) == expected
 
 
 # What JSON may look like
@@ -242,13 +251,13 @@ def test_fields_of_another_type_are_refused(fields):
 )  # fmt: skip
 def test_what_is_no_json_object_is_refused(signal, body):
     with pytest.raises(DecodeError, match="not OTLP/JSON"):
-        protobuf(signal, body)
+        groups(signal, body)
 
 
 def test_text_that_is_no_unicode_is_refused():
     for written in (b"\xff", rb"\ud800"):
         with pytest.raises(DecodeError):
-            protobuf(
+            groups(
                 "traces",
                 b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"%b"}]}]}]}' % written,
             )
@@ -263,7 +272,23 @@ def test_what_is_nested_too_deep_is_refused(opening):
     )
     for text in places:
         with pytest.raises(DecodeError, match="not OTLP/JSON"):
-            protobuf("traces", text.encode())
+            groups("traces", text.encode())
+
+
+@pytest.mark.parametrize(
+    ("limit", "build"),
+    [
+        ("MOST_GROUPS", lambda n: [{}] * n),
+        ("MOST_GROUPS", lambda n: [{"scopeSpans": [{}] * (n - 3)}, {"scopeSpans": [{}] * 3}]),
+        ("MOST_ITEMS", lambda n: [{"scopeSpans": [{"spans": [{}]}, {"spans": [{}] * (n - 1)}]}]),
+    ],
+    ids=["resources", "scopes", "spans"],
+)
+def test_a_request_may_have_so_many_parts_and_not_one_more(monkeypatch, limit, build):
+    monkeypatch.setattr(wire, limit, 7)
+    read("traces", {"resourceSpans": build(7)})
+    with pytest.raises(wire.TooLarge, match="more than 7 "):
+        read("traces", {"resourceSpans": build(8)})
 
 
 def test_others_are_served_while_a_large_request_is_read():
@@ -271,7 +296,7 @@ def test_others_are_served_while_a_large_request_is_read():
 
     async def longest_wait():
         body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 20_000}]}]}).encode()
-        reading = asyncio.create_task(otlp_json.protobuf("traces", body))
+        reading = asyncio.create_task(otlp_json.groups("traces", body))
         turns = 0
         while not reading.done():
             await asyncio.sleep(0)

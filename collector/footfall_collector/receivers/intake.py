@@ -9,12 +9,11 @@ from google.protobuf.message import DecodeError, Message
 
 from footfall_collector import otlp_json
 from footfall_collector.keys import Key
-from footfall_collector.pipeline import digest
 from footfall_collector.receivers import refusals
 from footfall_collector.receivers.gate import Gate
 from footfall_collector.receivers.refusals import Refusal
 from footfall_collector.telemetry import Request, Telemetry
-from footfall_collector.wire import TooLarge
+from footfall_collector.wire import Groups, TooLarge
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_processors import REJECTED, Batch, Loss
 
@@ -39,13 +38,13 @@ class Signal:
         name: `traces`, `metrics` or `logs`.
         service: The gRPC service's full name.
         response: Makes the response message.
-        decode: An encoded request and its sender's key → a batch.
+        decode: A request, its sender's key, and what the request says when it is not protobuf → a batch.
     """
 
     name: str
     service: str
     response: Callable[[], Message]
-    decode: Callable[[bytes, Key | None], Awaitable[Batch]]
+    decode: Callable[[bytes, Key | None, Groups | None], Awaitable[Batch]]
 
 
 class Intake:
@@ -94,8 +93,9 @@ class Intake:
                 the sender would drop its data on anything else.
         """
         try:
-            batch = await (_from_json(signal, body, key) if json else signal.decode(body, key))
-            del body  # the commit can be far, and what it needs is in the batch
+            groups = await otlp_json.groups(signal.name, body) if json else None
+            batch = await signal.decode(body, key, groups)
+            del body, groups  # the commit can be far, and what it needs is in the batch
             seen.decoded(batch)
             _check_services(batch, key)
             before = await self._consume(batch)
@@ -118,12 +118,6 @@ class Intake:
             log.error("a %s request failed: %s\n%s", signal.name, type(error).__name__, where)
             raise refusals.internal() from None
         return _answer(signal, batch)
-
-
-async def _from_json(signal: Signal, body: bytes, key: Key | None) -> Batch:
-    """As `signal.decode`; the ledger knows a request by its bytes as they were sent."""
-    batch = await signal.decode(await otlp_json.protobuf(signal.name, body), key)
-    return replace(batch, digest=digest(f"/v1/{signal.name}", sender(key), body))
 
 
 def sender(key: Key | None) -> bytes:

@@ -178,7 +178,7 @@ async def _read_away(request: Request) -> None:
 async def _body(request: Request, max_bytes: int, passage: Passage, *, json: bool) -> bytes:
     """The decompressed body; JSON that would become too many objects is refused."""
     body = await _decompressed(request, max_bytes, passage)
-    if json and body.count(b"{") > MOST_OBJECTS:
+    if json and len(body) > MOST_OBJECTS and body.count(b"{") > MOST_OBJECTS:
         raise refusals.too_large(f"the request has more than {MOST_OBJECTS} objects")
     return body
 
