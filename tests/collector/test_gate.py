@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gzip
+import resource
 import socket
 import time
 
@@ -15,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from footfall_collector.config_file import AdmissionConfig, GrpcConfig, HttpConfig
 from footfall_collector.receivers import gate as gate_module
-from footfall_collector.receivers import grpc_reading, http_server, otlp_grpc, otlp_http
+from footfall_collector.receivers import grpc_reading, http_server, listen, otlp_grpc, otlp_http
 from footfall_collector.receivers.gate import MOST_REQUESTS, Gate
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.refusals import Refusal
@@ -58,7 +59,7 @@ class Store:
 async def serving(limit_mib, store):
     """Both protocols before `store`; yields the gate, a gRPC call and an HTTP client."""
 
-    async def decode(body, key):
+    async def decode(body, key, groups):
         return Batch(digest=body[:16].ljust(16), signal="traces")
 
     gate = Gate(AdmissionConfig(request_limit_mib=limit_mib))
@@ -260,21 +261,107 @@ async def test_a_flood_of_headers_is_refused(web):
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
 
-async def test_thousands_of_silent_connections_do_not_keep_others_out(web):
-    host, _, port = web.rpartition(":")
+@pytest.fixture
+def files():
+    """As many open files as are allowed, like the collector; how many those are, 16,384 at most."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = 16_384 if hard == resource.RLIM_INFINITY else min(hard, 16_384)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    yield most
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+"""How an HTTP/2 connection begins: the preface, and SETTINGS without any (RFC 9113, section 3.4)."""
+
+
+def connect(stack, address, number, greeting=b""):
+    """As many connections, open until the stack is unwound."""
+    host, _, port = address.rpartition(":")
+    for _ in range(number):
+        connection = socket.create_connection((host, int(port)))
+        stack.enter_context(connection).sendall(greeting)
+
+
+async def test_thousands_of_silent_connections_do_not_keep_others_out(files, web):
     with contextlib.ExitStack() as stack:
-        for _ in range(800):
-            stack.enter_context(socket.create_connection((host, int(port))))
+        connect(stack, web, files // 8)
         async with httpx.AsyncClient() as http:
             answer = await http.post(f"http://{web}/v1/traces", content=b"", headers=PROTOBUF)
         assert answer.status_code == 200
+
+
+async def test_thousands_of_idle_grpc_connections_do_not_keep_others_out(files):
+    config = GrpcConfig(endpoint="127.0.0.1:0")
+    store = Store()
+    store.open.set()
+    with contextlib.ExitStack() as stack:
+        async with receiving(store, Gate(), otlp_grpc.serve, config) as address:
+            connect(stack, address, files // 8, PREFACE)
+            async with grpc.aio.insecure_channel(address) as channel:
+                assert await channel.unary_unary(EXPORT)(b"") == b""
+
+
+async def test_connections_beyond_the_most_are_closed_as_they_come_and_then_taken_again(
+    monkeypatch,
+):
+    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 3)
+    store = Store()
+    store.open.set()
+
+    async def by_grpc(address):
+        async with grpc.aio.insecure_channel(address) as channel:
+            return await channel.unary_unary(EXPORT)(b"") == b""
+
+    async def by_http(address):
+        async with httpx.AsyncClient() as http:
+            answer = await http.post(f"http://{address}/v1/traces", content=b"", headers=PROTOBUF)
+        return answer.status_code == 200
+
+    for send, serve, config in (
+        (by_grpc, otlp_grpc.serve, GrpcConfig(endpoint="127.0.0.1:0")),
+        (by_http, otlp_http.serve, HttpConfig(endpoint="127.0.0.1:0")),
+    ):
+        async with receiving(store, Gate(), serve, config) as address:
+            with contextlib.ExitStack() as stack:
+                connect(stack, address, 2)
+                assert await send(address)
+                async with asyncio.timeout(10):
+                    while await _taken(send, address):
+                        connect(stack, address, 1)
+                        await asyncio.sleep(0.05)
+            async with asyncio.timeout(10):
+                while not await _taken(send, address):  # noqa: ASYNC110  # as above
+                    await asyncio.sleep(0.05)
+
+
+async def _taken(send, address):
+    try:
+        return await send(address)
+    except httpx.TransportError:
+        return False
+    except grpc.aio.AioRpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:  # on which clients try again
+            raise
+        return False
+
+
+def test_a_listener_takes_a_quarter_of_the_files(monkeypatch):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
+        assert listen.most_connections() == 250
+        monkeypatch.setattr(listen, "MOST_CONNECTIONS", 100)
+        assert listen.most_connections() == 100
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextlib.asynccontextmanager
 async def receiving(store, gate, serve, config):
     """One listener before `store`; yields its address."""
 
-    async def decode(body, key):
+    async def decode(body, key, groups):
         return Batch(digest=body[:16].ljust(16), signal="traces")
 
     signals = [Signal("traces", SERVICE, ExportTraceServiceResponse, decode)]

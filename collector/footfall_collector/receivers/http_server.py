@@ -9,11 +9,10 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from footfall_collector.receivers.listen import open_socket
+from footfall_collector.receivers.listen import most_connections, open_socket
 
 HEAD_S = 10.0
 """Seconds in which a request's head must have come, counted from its first byte or the connection."""
-MOST_CONNECTIONS = 8192
 
 
 @asynccontextmanager
@@ -81,7 +80,7 @@ class Patient(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts the clock."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > most_connections():
             transport.abort()
             return
         self._late = self.loop.call_later(HEAD_S, transport.close)

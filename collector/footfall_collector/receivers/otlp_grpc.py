@@ -9,7 +9,7 @@ from footfall_collector.config_file import GrpcConfig
 from footfall_collector.receivers import health
 from footfall_collector.receivers.grpc_reading import Reader
 from footfall_collector.receivers.intake import Intake, Signal
-from footfall_collector.receivers.listen import StartError, open_socket, split
+from footfall_collector.receivers.listen import StartError, most_connections, open_socket, split
 from footfall_collector.receivers.refusals import Refusal, retry_info
 from footfall_collector.telemetry import Request
 from footfall_collector.tls import Tls
@@ -60,6 +60,7 @@ async def serve(
             # A second collector on the port must fail, not share it silently.
             ("grpc.so_reuseport", int(shared)),
             ("grpc.max_receive_message_length", largest),
+            ("grpc.max_allowed_incoming_connections", most_connections()),
         ]
     )
     reader = Reader(largest)
