@@ -13,7 +13,8 @@ of the two halves of its slice.
 
 A request is 512 spans of 8 attributes: three enums, an identifier of 1,000 values that is hashed, a user
 name and an address that must be dropped, two more enums. Every request is distinct; the rows stored
-must equal the spans sent. Medians of the rounds; CPU time is the process's, user and system.
+must equal the spans sent. Medians of the rounds; CPU time is the process's, user and system. With `--mixed`
+spans have the first four to eight of these attributes; the limits are not for those.
 
 Run: make bench BENCH=ingest        (options: python bench/ingest.py --help)
 """
@@ -66,7 +67,7 @@ Ask = Callable[..., float]
 LIMITS = {"cpu_ratio": 0.55, "collector_rss_mb": 120, "bytes_per_event": 100}
 
 
-def build(seed: int, requests: int) -> list[bytes]:
+def build(seed: int, requests: int, *, mixed: bool = False) -> list[bytes]:
     """Distinct encoded requests; ids and times are made here, before any clock starts."""
     rng = random.Random(seed)
     now = time.time_ns()
@@ -91,6 +92,8 @@ def build(seed: int, requests: int) -> list[bytes]:
             _put(span, "client.address", f"10.{rng.randrange(256)}.{rng.randrange(256)}.1")
             _put(span, "tier", rng.choice(("free", "patron")))
             _put(span, "region", rng.choice(("eu", "us", "ap")))
+            if mixed:
+                del span.attributes[rng.randrange(4, 9) :]
         result.append(request.SerializeToString())
     return result
 
@@ -133,8 +136,8 @@ def load_generator(pipe: "mp.connection.Connection") -> None:
     requests: list[bytes] = []
     while (command := pipe.recv())[0] != "stop":
         match command:
-            case ("build", seed, number):
-                requests = build(seed, number)
+            case ("build", seed, number, mixed):
+                requests = build(seed, number, mixed=mixed)
                 pipe.send(sum(map(len, requests)))
             case ("walk", start, stop):
                 pipe.send(walk(requests[start:stop]))
@@ -234,6 +237,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=300, help="per round and concurrency")
     parser.add_argument("--concurrency", type=int, nargs="+", default=[4, 16, 64])
+    parser.add_argument("--mixed", action="store_true", help="spans with four to eight attributes")
     options = parser.parse_args()
     console = Console()
     here, there = mp.get_context("spawn").Pipe()
@@ -260,7 +264,7 @@ def main() -> None:
                 generator.join(10)
     print(json.dumps(result))
     over = {k: result[k] for k, limit in LIMITS.items() if result[k] > limit}
-    if over:
+    if over and not options.mixed:
         sys.exit(f"over the limit: {over} (limits {LIMITS})")
 
 
@@ -292,7 +296,7 @@ def measure(
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("rounds", total=options.rounds * (len(runs) + 1))
         for seed in range(options.rounds):
-            ask("build", seed, number * len(runs))
+            ask("build", seed, number * len(runs), options.mixed)
             for index, concurrency in enumerate(runs):
                 part = range(index * number, (index + 1) * number, SLICE)
                 slices = [(at, min(at + SLICE, part.stop)) for at in part]

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import os
 import shutil
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,12 @@ from footfall_exporters.postgres import partitions, prepare
 from footfall_processors import Catalog, load_catalog
 
 CATALOG = Path(__file__).with_name("events.yaml")
+
+
+def pytest_configure() -> None:
+    """A shell's background job ignores SIGINT, and so would every program that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def make_directory() -> Path:
