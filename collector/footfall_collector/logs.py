@@ -15,7 +15,7 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_collector import otlp, wire
-from footfall_collector.columns import Columns, by_number
+from footfall_collector.attributes import collect
 from footfall_collector.wire import BYTES, FIXED32, FIXED64, INT32, MANY, ONE
 from footfall_processors.names import EVENT_NAME
 
@@ -41,8 +41,8 @@ _FAILED = Status(code=Status.STATUS_CODE_ERROR).SerializeToString()
 _KEY = EVENT_NAME.encode()
 
 
-def columns(records: Sequence[bytes]) -> list[Columns]:
-    """Encoded log records as columns, as `wire.columns`.
+def columns(records: Sequence[bytes]) -> wire.Columns:
+    """Encoded log records as columns.
 
     Raises:
         TooLarge: they have more than `wire.MOST_ATTRIBUTES`.
@@ -51,12 +51,13 @@ def columns(records: Sequence[bytes]) -> list[Columns]:
     times: list[int] = []
     statuses: list[bytes] = []
     attributes: list[list[bytes]] = []
-    number = 0
+    number = malformed = 0
     for encoded in records:
         wire.check_tags(encoded, 6)
         try:
             record = _LogRecord.FromString(encoded)
         except DecodeError:
+            malformed += 1
             continue
         number += len(record.attributes)
         wire.check_attributes(number)
@@ -65,7 +66,7 @@ def columns(records: Sequence[bytes]) -> list[Columns]:
         times.append(record.time or record.observed)
         statuses.append(_FAILED if record.severity >= _ERROR else b"")
         attributes.append(rest)
-    return by_number(names, times, times, statuses, attributes)
+    return wire.Columns(names, times, times, statuses, collect(attributes), malformed)
 
 
 def _name(record: Any) -> tuple[bytes, list[bytes]]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from footfall_collector import otlp
+from footfall_collector.attributes import MARK
 from footfall_processors import (
     Atom,
     Attribute,
@@ -34,10 +35,15 @@ LONGEST = 256
 MOST_TRAITS = 64
 """Of spans in whose plans' keys an attribute may stand for its class; longer keys would take much memory."""
 
+STOP = Atom(Role.IMPLIED)
+"""Stands for the mark between two spans' attributes (`MARK`)."""
+
+
 Trait = bytes | bool | Atom
 """What a plan depends on: a span's encoded name, whether it failed, the class of each attribute."""
 Form = tuple[Trait | None, ...]
-"""The traits that some spans have in common, in this order; None where they differ."""
+"""The traits that some spans have in common, in this order; None where they differ, empty when they may
+differ in their number."""
 
 
 def is_short(traits: Sequence[Trait | None]) -> bool:
@@ -59,7 +65,7 @@ class Atoms(dict[bytes, Atom]):
     """
 
     def __init__(self, policy: Policy) -> None:
-        super().__init__()
+        super().__init__({MARK: STOP})
         self._policy = policy
         self._seen: dict[str, int] = {}
         self._undeclared: set[bytes] = set()
@@ -144,6 +150,7 @@ class Atoms(dict[bytes, Atom]):
         self._seen.clear()
         self._undeclared.clear()
         self.mixed.clear()
+        self[MARK] = STOP
 
 
 _STRING, _BOOL, _INT = b"\x0a", b"\x10", b"\x18"  # tags of AnyValue: string, bool, int

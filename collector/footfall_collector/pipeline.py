@@ -19,7 +19,7 @@ from itertools import repeat
 from operator import attrgetter, sub
 
 from footfall_collector import logs, wire
-from footfall_collector.columns import Attributes, Columns
+from footfall_collector.attributes import Aligned, Attributes
 from footfall_collector.memo import Atoms, Form, Trait
 from footfall_collector.plans import DAY_US, Contexts, Extract, Plan, Plans
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
@@ -145,7 +145,7 @@ class Pipeline:
     async def _batch(
         self,
         signal: str,
-        columns: Callable[[Sequence[bytes]], list[Columns]],
+        columns: Callable[[Sequence[bytes]], wire.Columns],
         body: bytes,
         sender: bytes,
         groups: wire.Groups | None,
@@ -165,13 +165,11 @@ class Pipeline:
                 part = spans[start : start + size]
                 stretch += len(part)
                 read = columns(part)
-                attributes += sum(each.attributes.number for each in read) + len(part)
-                if attributes > MOST_ATTRIBUTES:  # a span takes time as well
+                attributes += read.attributes.number + len(part)  # a span takes time as well
+                if attributes > MOST_ATTRIBUTES:
                     raise wire.TooLarge(MOST_ATTRIBUTES, "attributes")
-                found.losses[Loss.MALFORMED] += len(part) - sum(len(each.names) for each in read)
                 before = searched.characters
-                for each in read:
-                    self._add(found, resource, each, now_us)
+                self._add(found, resource, read, now_us)
                 text += searched.characters - before
                 if text > MOST_TEXT:
                     raise wire.TooLarge(MOST_TEXT, "characters of text")
@@ -185,8 +183,11 @@ class Pipeline:
             bounds=(min(found.times), max(found.times)) if found.times else None,
         )
 
-    def _add(self, found: _Found, resource: bytes, columns: Columns, now_us: int) -> None:
-        """Adds spans hour by hour: counts are kept per hour, salts per day."""
+    def _add(self, found: _Found, resource: bytes, columns: wire.Columns, now_us: int) -> None:
+        """Adds one scope's spans, hour by hour: counts are kept per hour, salts per day."""
+        found.losses[Loss.MALFORMED] += columns.malformed
+        if not columns.names:
+            return
         part = self._part(columns)
         first, last = min(part.times), max(part.times)
         low, high = now_us - PAST_US, now_us + FUTURE_US
@@ -209,25 +210,33 @@ class Pipeline:
             found.times += min(within.times), max(within.times)
             self._add_hour(found, within, self.contexts.plans(resource, hour * HOUR_US, today))
 
-    def _part(self, columns: Columns) -> "_Part":
+    def _part(self, columns: wire.Columns) -> "_Part":
         """The spans with their attributes classified."""
-        known, size = self.contexts.atoms, len(columns.names)
+        known, attributes, size = self.contexts.atoms, columns.attributes, len(columns.names)
         name = columns.names[0]
         same_name = columns.names.count(name) == size
-        statuses = self.contexts.statuses
-        failed = map(statuses.__getitem__, columns.statuses) if any(columns.statuses) else False
-        traits = [
-            name if same_name else iter(columns.names),
-            failed,
-            *map(known.column, columns.attributes.places),
-        ]
-        form, keys = _split(known, traits, size)
+        failed = None
+        if any(columns.statuses):
+            failed = map(self.contexts.statuses.__getitem__, columns.statuses)
+        if isinstance(attributes, Aligned):
+            traits = [
+                name if same_name else iter(columns.names),
+                failed or False,
+                *map(known.column, attributes.places),
+            ]
+            form, keys = _split(known, traits, size)
+        else:
+            stops = attributes.stops
+            atoms = tuple(map(known.__getitem__, attributes.encoded))
+            groups = map(atoms.__getitem__, map(slice, [0, *[s + 1 for s in stops[:-1]]], stops))
+            spans = zip(columns.names, failed or [False] * size, groups, strict=True)
+            form, keys = (), [(name, fail, *group) for name, fail, group in spans]
         return _Part(
             form=form,
             keys=keys,
             times=[end // 1000 for end in columns.ends],
             spreads=list(map(sub, columns.ends, columns.starts)),
-            attributes=columns.attributes,
+            attributes=attributes,
         )
 
     def _add_hour(self, found: _Found, part: "_Part", plans: Plans) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from footfall_collector import memo, otlp
-from footfall_collector.columns import Attributes
+from footfall_collector.attributes import Attributes
 from footfall_collector.memo import Atoms, Form, Searched, Statuses, Trait, Values
 from footfall_processors import (
     Atom,
@@ -131,7 +131,7 @@ class FormPlans(dict[tuple[Trait, ...], Plan]):
         super().__init__()
         self._plans, self._form = plans, form
         # Where attributes begin: after the name, which is bytes as well.
-        self._first = 0 if form[0] is not None else 1
+        self._first = 0 if form and form[0] is not None else 1
 
     def __missing__(self, differing: tuple[Trait, ...]) -> Plan:
         known, attributes = self._plans.atoms, differing[self._first :]
@@ -147,7 +147,7 @@ class FormPlans(dict[tuple[Trait, ...], Plan]):
             differing = (*differing[: self._first], *shared)
         else:
             rest = iter(differing)
-            traits: Any = [next(rest) if each is None else each for each in self._form]
+            traits: Any = [next(rest) if each is None else each for each in self._form] or differing
             name, failed, *atoms = traits
             plan = self._plans.make(name, failed, atoms)
         if memo.is_short(differing):

@@ -8,7 +8,7 @@ are thrown away. Two properties of the protobuf encoding avoid them:
 * concatenated messages parse as one merged message, whose repeated fields are concatenated. All spans
   of a scope, joined, are therefore parsed at once by a schema in which a span's fields are repeated:
   one list of names, one of start times, one of attributes. An attribute between the spans, which no
-  sender can know (`MARK`), tells where one ends; spans with the same number of attributes stay together.
+  sender can know (`MARK`), tells where one ends.
 
 A request whose bytes are unusual (a span without a name or a time, a status on some spans only, a broken
 span) is read span by span instead, with the same result.
@@ -20,14 +20,14 @@ would fill the memory before they are parsed.
 Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
-import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from footfall_collector.columns import Attributes, Columns, by_number
+from footfall_collector.attributes import MARK, Aligned, Attributes, Ragged, arrange, collect
 
 _Field = descriptor_pb2.FieldDescriptorProto
 ONE, MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
@@ -70,9 +70,6 @@ MOST_ATTRIBUTES = 256_000
 """Of spans or records read at a stretch (`pipeline.SLICE`): 128 of each, which is OpenTelemetry's limit."""
 MOST_TAGS = 5_000_000
 """Repeated fields of one number that the parser is given at once; they take it 120 bytes each, at most."""
-MARK = secrets.token_bytes(16)
-"""Stands for an attribute between two spans. A sender who could guess it could move attributes from one of
-its spans to another."""
 _BETWEEN = b"\x4a\x10" + MARK  # field 9, `attributes`, of length 16
 
 
@@ -135,6 +132,27 @@ def classes(schema: Schema, *wanted: str, oneof: Collection[str] = ()) -> list[A
 _Request, _Spans = classes(_SCHEMA, "Request", "Spans")
 
 
+@dataclass(slots=True)
+class Columns:
+    """Spans as columns of equal length.
+
+    Attributes:
+        names: Span names, undecoded.
+        starts: Start times, Unix nanoseconds; where absent the end time, 0 without either.
+        ends: End times, Unix nanoseconds; where absent the start time.
+        statuses: Encoded `Status` messages; empty where absent.
+        attributes: Encoded attributes.
+        malformed: Spans that could not be parsed and are in no column.
+    """
+
+    names: Sequence[bytes]
+    starts: Sequence[int]
+    ends: Sequence[int]
+    statuses: Sequence[bytes]
+    attributes: Attributes
+    malformed: int = 0
+
+
 Groups = list[tuple[bytes, list[bytes]]]
 """A request: each resource, and its spans, log records or metrics; all encoded."""
 
@@ -174,16 +192,15 @@ def check_numbers(resources: Sequence[Any], sizes: Callable[[Any], list[int]]) -
         raise TooLarge(MOST_ITEMS, "spans, records or metrics")
 
 
-def columns(spans: Sequence[bytes]) -> list[Columns]:
-    """Encoded spans as columns, for each number of attributes; those that could not be parsed are in none.
-
-    Args:
-        spans: At least one.
+def columns(spans: Sequence[bytes]) -> Columns:
+    """Encoded spans as columns.
 
     Raises:
         TooLarge: they have more than `MOST_ATTRIBUTES`.
     """
     size = len(spans)
+    if not size:
+        return Columns((), (), (), (), Aligned(()))
     joined = _BETWEEN.join(spans)
     check_tags(joined, 5, 9, 15)
     try:
@@ -198,32 +215,12 @@ def columns(spans: Sequence[bytes]) -> list[Columns]:
     names, starts, ends = merged.names[:], merged.starts[:], merged.ends[:]
     statuses = merged.statuses[:] or [b""] * size
     check_attributes(len(merged.attributes) - size + 1)
+    attributes = arrange(merged.attributes, size)
+    if isinstance(attributes, Ragged) and len(attributes.stops) != size:  # a span swallowed a mark
+        return _one_by_one(spans)
     if not (all(starts) and all(ends)):
         return _one_by_one(spans)
-    attributes = merged.attributes  # not as a list, which would only be taken apart
-    step, rest = divmod(len(attributes) + 1, size)
-    # Joined, because to compare one by one costs more.
-    if not rest and b"".join(attributes[step - 1 :: step]) == MARK * (size - 1):
-        places = [attributes[place::step] for place in range(step - 1)]
-        return [Columns(names, starts, ends, statuses, Attributes(places))]
-    own = _split(attributes[:], size)
-    if own is None:
-        return _one_by_one(spans)
-    return by_number(names, starts, ends, statuses, own)
-
-
-def _split(marked: list[bytes], size: int) -> list[list[bytes]] | None:
-    """Each span's attributes, or None: a span that ends within a field has swallowed a mark."""
-    marked.append(MARK)
-    found, start = [], 0
-    try:
-        for _ in range(size):
-            stop = marked.index(MARK, start)
-            found.append(marked[start:stop])
-            start = stop + 1
-    except ValueError:
-        return None
-    return found if start == len(marked) else None
+    return Columns(names, starts, ends, statuses, attributes)
 
 
 def check_attributes(number: int) -> None:
@@ -232,16 +229,17 @@ def check_attributes(number: int) -> None:
         raise TooLarge(MOST_ATTRIBUTES, "attributes of spans or records that follow each other")
 
 
-def _one_by_one(spans: Sequence[bytes]) -> list[Columns]:
-    """The same for any bytes: absent fields get their proto3 defaults, broken spans are left out."""
+def _one_by_one(spans: Sequence[bytes]) -> Columns:
+    """The same for any bytes: absent fields get their proto3 defaults, broken spans are counted."""
     names: list[bytes] = []
     statuses: list[bytes] = []
     attributes: list[list[bytes]] = []
-    starts, ends, number = [], [], 0
+    starts, ends, number, malformed = [], [], 0, 0
     for encoded in spans:
         try:
             span = _Spans.FromString(encoded)
         except DecodeError:
+            malformed += 1
             continue
         number += len(span.attributes) + len(span.statuses)
         check_attributes(number)
@@ -252,4 +250,4 @@ def _one_by_one(spans: Sequence[bytes]) -> list[Columns]:
         ends.append(end or start)
         statuses.append(b"".join(span.statuses))  # merged, as protobuf does
         attributes.append(span.attributes[:])
-    return by_number(names, starts, ends, statuses, attributes)
+    return Columns(names, starts, ends, statuses, collect(attributes), malformed)

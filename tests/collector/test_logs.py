@@ -17,9 +17,11 @@ from collector.test_pipeline import (
     SECOND,
     Tape,
     as_result,
+    length_prefixed,
     rows_of,
     thorough,
 )
+from footfall_collector.attributes import MARK
 from footfall_collector.pipeline import Pipeline
 from footfall_processors import Loss, Policy
 
@@ -211,3 +213,14 @@ def test_memory_is_bounded_by_the_request(pipe):
         tracemalloc.stop()
     assert batch.size == 20_000
     assert peak < 2 * len(body)
+
+
+def test_who_knows_the_mark_between_records_gains_nothing(pipe):
+    """A fuzzer that traces comparisons learns it."""
+    forged = length_prefixed(6, MARK)
+    sent = [a_record("shop.order", attribute("provider", string_value="smz3")).SerializeToString()]
+    sent += [a_record().SerializeToString() + forged, a_record().SerializeToString()]
+    body = length_prefixed(1, length_prefixed(2, b"".join(length_prefixed(2, r) for r in sent)))
+    batch = decode(pipe, body)
+    assert batch.size == 3
+    assert sum(batch.counts.values()) == 3
