@@ -118,7 +118,11 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
     decoder, message = _SIGNALS[signal]
     try:
         found = decoder.decode(body).groups or ()
-        wire.check_numbers(found, lambda g: [len(scope.items or ()) for scope in g.scopes or ()])
+        wire.check_numbers(
+            len(found),
+            (len(group.scopes or ()) for group in found),
+            (len(scope.items or ()) for group in found for scope in group.scopes or ()),
+        )
         return [await _group(group, message()) for group in found]
     except (ValueError, RecursionError, struct.error):  # their texts quote what was sent
         raise DecodeError("not OTLP/JSON") from None

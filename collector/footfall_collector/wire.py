@@ -20,7 +20,7 @@ would fill the memory before they are parsed.
 Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,29 +166,33 @@ def groups(body: bytes) -> Groups:
     """
     check_tags(body, 1, 2)
     found = _Request.FromString(body).resource_spans
-    check_numbers(found, lambda group: [len(scope.spans) for scope in group.scope_spans])
+    check_numbers(
+        len(found),
+        (len(group.scope_spans) for group in found),
+        (len(scope.spans) for group in found for scope in group.scope_spans),
+    )
     return [
         (group.resource, [s for scope in group.scope_spans for s in scope.spans[:]])
         for group in found
     ]
 
 
-def check_numbers(resources: Sequence[Any], sizes: Callable[[Any], list[int]]) -> None:
-    """Refuses a request of too many parts.
+def check_numbers(resources: int, scopes: Iterable[int], items: Iterable[int]) -> None:
+    """Refuses a request of too many parts, looking at no more of them than it takes.
 
     Args:
-        resources: Of a request.
-        sizes: How many spans, log records or metrics each of a resource's scopes has.
+        resources: How many there are.
+        scopes: How many each resource has.
+        items: How many spans, log records or metrics each scope has.
 
     Raises:
         TooLarge: there are more than `MOST_GROUPS` or `MOST_ITEMS`.
     """
-    if len(resources) > MOST_GROUPS:  # before they are looked at
+    if resources > MOST_GROUPS:
         raise TooLarge(MOST_GROUPS, "resources")
-    found = [size for resource in resources for size in sizes(resource)]
-    if len(found) > MOST_GROUPS:
+    if sum(scopes) > MOST_GROUPS:
         raise TooLarge(MOST_GROUPS, "scopes")
-    if sum(found) > MOST_ITEMS:
+    if sum(items) > MOST_ITEMS:
         raise TooLarge(MOST_ITEMS, "spans, records or metrics")
 
 
