@@ -29,6 +29,7 @@ import os
 import random
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -206,11 +207,11 @@ def guided(seed: int, inputs: int, folder: Path) -> None:
     corpus = Corpus(random.Random(seed), each=30)
     kept = folder / "corpus"
     kept.mkdir()
-    for at, signal in enumerate(SIGNALS):
-        for number, body in enumerate(corpus.protobuf[signal]):
-            (kept / f"{signal}-{number}").write_bytes(bytes([at]) + body)
-        for number, text in enumerate(corpus.json[signal]):
-            (kept / f"{signal}-{number}.json").write_bytes(bytes([at + 3]) + text.encode())
+    for at, kind in enumerate(SIGNALS):
+        for number, body in enumerate(corpus.protobuf[kind]):
+            (kept / f"{kind}-{number}").write_bytes(bytes([at]) + body)
+        for number, text in enumerate(corpus.json[kind]):
+            (kept / f"{kind}-{number}.json").write_bytes(bytes([at + 3]) + text.encode())
     run = Run(folder, f"{seed}-atheris")
     answers = folder / "atheris.json"
 
@@ -252,6 +253,9 @@ def main() -> None:
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run one kept input again")
     parser.add_argument("--guided", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    signal.signal(
+        signal.SIGTERM, lambda *_: sys.exit("told to stop")
+    )  # and with it, what it started
     if options.install:
         install()
     elif options.replay:
@@ -270,11 +274,21 @@ def _all(options: argparse.Namespace, console: Console) -> None:
         console.print("atheris is not installed: python bench/fuzz.py --install")
     started = time.perf_counter()
     guided = _start_guided(options.seed, by_atheris, folder) if by_atheris else None
-    result = _parallel(options, folder, options.inputs - by_atheris, console)
-    if guided:
-        with console.status("atheris"):
+    try:
+        result = _parallel(options, folder, options.inputs - by_atheris, console)
+        if guided:
+            with console.status("atheris"):
+                guided.wait()
+            _add_guided(result, guided, options.seed, folder)
+    except BaseException:
+        if guided:
+            guided.kill()
             guided.wait()
-        _add_guided(result, guided, options.seed, folder)
+        for worker in mp.active_children():
+            worker.kill()
+            worker.join()
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
     result.failures += folder.glob("*.under-way")
     seconds = time.perf_counter() - started
     _table(console, result)
@@ -304,7 +318,7 @@ def _parallel(options: argparse.Namespace, folder: Path, inputs: int, console: C
     for number in range(options.processes):
         done = context.Value("q", 0, lock=False)
         arguments = (options.seed + number, share, folder, done, results)
-        workers.append((context.Process(target=_worker, args=arguments), done))
+        workers.append((context.Process(target=_worker, args=arguments, daemon=True), done))
     for process, _ in workers:
         process.start()
     with Progress(console=console, transient=True) as progress:

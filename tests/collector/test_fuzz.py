@@ -1,6 +1,10 @@
 """A short run of bench/fuzz.py, and that it would see what it looks for."""
 
 import importlib
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -90,3 +94,19 @@ def test_a_process_that_ends_leaves_its_input_behind(fuzz, tmp_path):
         run.one(given)
     assert fuzz.Input.unpack((tmp_path / "suite.under-way").read_bytes()) == given
     run._under_way.close()
+
+
+def test_what_it_started_ends_with_it(tmp_path):
+    command = [sys.executable, str(BENCH / "fuzz.py"), "--inputs", "1000000"]
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while len(found := children.read_text().split()) < 3:  # the tracker and two workers
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(20) == 1
+    deadline = time.monotonic() + 10
+    while any(Path(f"/proc/{child}").exists() for child in found):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert not list(tmp_path.glob("footfall-*"))
