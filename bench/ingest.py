@@ -145,6 +145,11 @@ def load_generator(pipe: "mp.connection.Connection") -> None:
                 pipe.send(send(address, requests[start:stop], concurrency))
 
 
+def cpu_of(pid: int) -> float:
+    """User and system time of all threads of a process so far, seconds, as clock_getcpuclockid(3) has it."""
+    return time.clock_gettime(~pid << 3 | 2)  # /proc counts in steps of 10 ms
+
+
 @dataclass
 class Collector:
     """A `footfall up` of its own."""
@@ -153,8 +158,8 @@ class Collector:
     address: str
 
     def cpu_seconds(self) -> float:
-        """User and system time of all its threads so far, as clock_getcpuclockid(3) has it."""
-        return time.clock_gettime(~self.process.pid << 3 | 2)  # /proc counts in steps of 10 ms
+        """See `cpu_of`."""
+        return cpu_of(self.process.pid)
 
     def peak_rss_mb(self) -> float:
         """The most memory it ever had resident."""

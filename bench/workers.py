@@ -1,10 +1,11 @@
 """What `footfall up --workers 2` costs beside one worker (docs/performance.md).
 
 Three collectors run all the time, each with a Postgres of its own: one with two workers, two with one. In
-alternation, the same distinct requests are sent over 16 connections to the one with two workers (the kernel
-spreads them over the workers), and to one with one worker. As a control, as many others go to both collectors
-with one worker at once, half to each: what these cost more than one alone is what the machine charges for
-working on two cores at a time (caches, memory, neighbours), and nothing that workers do to each other.
+alternation, distinct requests are sent over 64 connections to the one with two workers (the kernel spreads
+them over the workers), and to one with one worker. As a control, as many go to both collectors with one
+worker at once, half to each: what these cost more than one alone is what the machine charges for working on
+two cores at a time (caches, memory, neighbours), and nothing that workers do to each other. So many
+connections keep the cores full: with 16, two workers wait for requests, and wake up for each.
 
 Rows stored must equal the spans sent. CPU time is user + system of all the collector's processes; a ratio is
 the median of the rounds' ratios. The requests are those of bench/ingest.py.
@@ -16,6 +17,7 @@ import argparse
 import json
 import multiprocessing as mp
 import os
+import secrets
 import signal
 import statistics
 import sys
@@ -28,14 +30,15 @@ from itertools import cycle
 from pathlib import Path
 
 import grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from footfall_exporters.embedded import EmbeddedPostgres
-from ingest import EXPORT, SPANS, Collector, build, start_collector, stored
+from ingest import EXPORT, SPANS, Collector, build, cpu_of, start_collector, stored
 
-CONNECTIONS = 16
+CONNECTIONS = 64
 ONE, TWO, APART = "one worker", "two workers", "two collectors, one worker each"
 LIMITS = {"throughput_ratio": (0.95, 1), "cpu_ratio": (1.1, -1)}
 """Of two workers to one: at least 0.95, and at most 1.1."""
@@ -43,13 +46,19 @@ Measured = tuple[float, float]
 """Spans a second, and CPU µs a span."""
 
 
+built: list[tuple[bytes, bytes]] = []
+"""Requests, in the process that sends them: what is before and after the first trace id."""
 requests: list[bytes] = []
-"""The round's, in the process that sends them."""
+"""The next ones, each with a trace id of its own."""
 
 
-def prepare(seed: int, number: int) -> None:
-    """Makes a round's requests, before any clock starts."""
-    requests[:] = build(seed, number)
+def prepare(number: int) -> None:
+    """Makes the next requests, before any clock starts."""
+    for body in build(0, number) if not built else ():
+        first = ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans[0]
+        before, _, after = body.partition(first.trace_id)
+        built.append((before, after))
+    requests[:] = [before + secrets.token_bytes(16) + after for before, after in built]
 
 
 def send(addresses: list[str]) -> float:
@@ -77,12 +86,7 @@ def cpu_seconds(collector: Collector) -> float:
     """User and system time of the collector and its workers."""
     pid = collector.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    total = 0.0
-    for each in (str(pid), *children):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")
-        if "postgres" not in fields[0]:
-            total += sum(map(int, fields[2].split()[11:13])) / os.sysconf("SC_CLK_TCK")
-    return total
+    return sum(map(cpu_of, (pid, *map(int, children))))
 
 
 @contextmanager
@@ -122,13 +126,12 @@ def run(folder: Path, progress: Progress, options: argparse.Namespace) -> dict[s
         executor = futures.ProcessPoolExecutor(1, mp.get_context("spawn"))
         generator = stack.enter_context(executor)
         spans = options.requests * SPANS
+        sides = {ONE: [one], TWO: [two], APART: [one, other]}
         for at in range(options.rounds + 1):
             found = {}
-            generator.submit(prepare, 2 * at, options.requests).result()
-            for name, collector in sorted({ONE: one, TWO: two}.items(), reverse=bool(at % 2)):
-                found[name] = measure(generator, [collector], spans)
-            generator.submit(prepare, 2 * at + 1, options.requests).result()
-            found[APART] = measure(generator, [one, other], spans)
+            for name in list(sides)[:: -1 if at % 2 else 1]:
+                generator.submit(prepare, options.requests).result()
+                found[name] = measure(generator, sides[name], spans)
             for name, measured in found.items() if at else ():
                 runs[name].append(measured)
             progress.advance(task)
@@ -144,7 +147,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--requests", type=int, default=300, help="per round and collector")
     options = parser.parse_args()
     console = Console()
