@@ -19,6 +19,7 @@ Run: make bench BENCH=faults        (about 20 minutes; --quick: about 3)
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 from dataclasses import asdict
@@ -123,6 +124,8 @@ def main() -> None:
         help="print each result as JSON too, at once",
     )
     options = parser.parse_args()
+    # What it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
     console = Console()
     if options.list:
         for name, scenario in SCENARIOS.items():

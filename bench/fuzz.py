@@ -253,9 +253,8 @@ def main() -> None:
     parser.add_argument("--replay", type=Path, metavar="FILE", help="run one kept input again")
     parser.add_argument("--guided", type=Path, metavar="FOLDER", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    signal.signal(
-        signal.SIGTERM, lambda *_: sys.exit("told to stop")
-    )  # and with it, what it started
+    # What it started ends with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
     if options.install:
         install()
     elif options.replay:
