@@ -131,14 +131,7 @@ class Pipeline:
     ) -> Batch:
         """An encoded ExportLogsServiceRequest as a batch, whose records are read as spans without length.
 
-        Args:
-            body: Decompressed.
-            sender: As for `digest`.
-            groups: What the body says, when it is not protobuf.
-
-        Raises:
-            google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
-            wire.TooLarge: it has too many parts; nothing of it is kept.
+        Arguments and errors are those of `traces`.
         """
         return await self._batch("logs", logs.columns, body, sender, groups)
 
