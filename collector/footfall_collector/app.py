@@ -28,6 +28,8 @@ from footfall_collector.watching import watch
 from footfall_exporters.contracts import Consumer, Settings
 from footfall_exporters.postgres import Store
 from footfall_exporters.postgres.housekeeping import NAMES
+from footfall_processors import Hash
+from footfall_processors.hashing import STATIC_PERIOD
 
 log = logging.getLogger("footfall.collector")
 
@@ -144,7 +146,12 @@ class _Parts:
         telemetry = self._telemetry
         store.writer.group_commit.committed = telemetry.committed
         store.writer.failed = lambda batches: telemetry.send_failed(STORE, batches)
-        self._decoding = Decoding(config.catalog, {**config.static_salts, **store.salts})
+        self._decoding = Decoding(
+            config.catalog,
+            {**config.static_salts, **store.salts},
+            store.identities,
+            spans=config.deduplicate_spans,
+        )
         followed = await self._enter(
             subscribers(config.subscribers, store.dsn, config.catalog, telemetry)
         )
@@ -163,7 +170,9 @@ class _Parts:
         self._behind = hops = Hops(config.subscribers)
         self._stack.push_async_callback(hops.close)
         await hops.use(config.catalog)
-        self._decoding = Decoding(config.catalog, config.static_salts)
+        # The same after a restart, and in every gateway: another one would make new counters of all.
+        key = config.static_salts.get((Hash.STATIC, STATIC_PERIOD), b"")
+        self._decoding = Decoding(config.catalog, config.static_salts, key)
         return hops.gateway
 
     async def _serve(self, intake: Intake) -> tuple[str | None, str | None]:

@@ -48,6 +48,7 @@ class Config:
         postgres: The store; None for a gateway, which has none.
         subscribers: The other exporters by their ids, in the file's order.
         signals: The OTLP signals that are taken.
+        deduplicate_spans: Whether spans are told apart one by one.
         service: How the process runs.
     """
 
@@ -60,6 +61,7 @@ class Config:
     postgres: PostgresConfig | None = field(default_factory=PostgresConfig)
     subscribers: Mapping[str, SubscriberConfig] = field(default_factory=dict)
     signals: tuple[str, ...] = SIGNALS
+    deduplicate_spans: bool = False
     service: ServiceConfig = field(default_factory=ServiceConfig)
 
 
@@ -99,6 +101,7 @@ def load_config(
         postgres=exporters.pop(STORE) if STORE in used else None,
         subscribers={name: config for name, config in exporters.items() if name in used},
         signals=tuple(file.service.pipelines),
+        deduplicate_spans=otlp.deduplicate == "spans",
         service=msgspec.structs.replace(
             file.service, operator=located(file.service.operator, folder)
         ),

@@ -13,6 +13,7 @@ ENVIRONMENT = {
     "TELEMETRY_HASH_SALT": ("processors", "footfall", "hash_salt"),
     "TELEMETRY_RETENTION_DAYS": ("exporters", "postgres", "retention_days"),
     "FOOTFALL_DSN": ("exporters", "postgres", "dsn"),
+    "FOOTFALL_DEDUPLICATE": ("receivers", "otlp", "deduplicate"),
 }
 """Environment variables and the keys they stand for where the file has none."""
 SINK = "TELEMETRY_SINK"

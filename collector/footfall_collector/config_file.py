@@ -109,11 +109,14 @@ class OtlpConfig(_Struct, frozen=True):
         protocols: Where it listens.
         auth: Who may send; without it, whoever can reach it.
         admission: How much may be under way.
+        deduplicate: `requests` are known by their bytes; `spans` are also known by their ids, one by one,
+            where a hop in front batches again. Needs the store.
     """
 
     protocols: ProtocolsConfig = ProtocolsConfig()
     auth: AuthConfig | None = None
     admission: AdmissionConfig = AdmissionConfig()
+    deduplicate: Literal["requests", "spans"] = "requests"
 
 
 class FootfallConfig(_Struct, frozen=True):

@@ -141,6 +141,11 @@ def _check(document: Document, file: File) -> None:
                 else "must be those of all pipelines"
             )
             document.wrong((*path, "exporters"), right)
+    if file.receivers.otlp.deduplicate == "spans" and STORE not in first.exporters:
+        right = (
+            "spans are known by what is stored: a gateway, which stores nothing, takes `requests`"
+        )
+        document.wrong(("receivers", "otlp", "deduplicate"), right)
     if not file.processors.footfall.catalog:
         document.wrong(("processors", "footfall", "catalog"), "must name at least one file")
     _check_dsn(document)

@@ -14,6 +14,7 @@ from footfall_collector.keys import Key
 from footfall_collector.pipeline import Pipeline
 from footfall_collector.receivers.intake import Signal, sender
 from footfall_collector.wire import Groups
+from footfall_exporters.contracts import Unavailable
 from footfall_processors import Batch, Catalog, Policy
 from footfall_processors.hashing import Salts
 
@@ -26,9 +27,19 @@ class Decoding:
     Args:
         catalog: In force.
         salts: For hashed attributes, by period.
+        identities: The key under which streams and spans are named; None while it is not known.
+        spans: Whether spans are told apart one by one.
     """
 
-    def __init__(self, catalog: Catalog, salts: Salts) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        salts: Salts,
+        identities: bytes | None = None,
+        *,
+        spans: bool = False,
+    ) -> None:
+        self.identities, self._spans = identities, spans
         self.use(catalog, salts)
 
     def use(self, catalog: Catalog, salts: Salts) -> None:
@@ -63,12 +74,16 @@ class Decoding:
 
     async def traces(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `Pipeline.traces`."""
-        return await self._pipeline(key).traces(body, sender(key), groups)
+        if not self._spans:
+            return await self._pipeline(key).traces(body, sender(key), groups)
+        if self.identities is None:
+            raise Unavailable("the collector has not reached its store yet", 5.0)
+        return await self._pipeline(key).traces(body, sender(key), groups, self.identities)
 
     async def metrics(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `metrics.decode`."""
         policy, now_us = self._pipeline(key).policy, time.time_ns() // 1000
-        return metrics.decode(policy, body, now_us, sender(key), groups)
+        return metrics.decode(policy, body, now_us, sender(key), groups, self.identities)
 
     async def logs(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `Pipeline.logs`."""

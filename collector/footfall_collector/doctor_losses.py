@@ -17,6 +17,11 @@ RECEIVED: Mapping[str, str] = {
     Loss.MALFORMED.value: "update the sender's SDK; if it stays, report it there",
     Loss.UNSUPPORTED_METRIC.value: "send a counter instead of a gauge or a histogram",
     Loss.COUNTER_BASELINE.value: "nothing after an upgrade; else see why senders change their identity",
+    Loss.COUNTER_RESET.value: "nothing after restarts; else give each sender a service.instance.id",
+    Loss.COUNTER_LIMIT.value: "take attributes with many values off the counter",
+    Loss.FRACTION.value: "count whole occurrences, or send a cumulative counter",
+    Loss.REPEATED_WITHOUT_ID.value: "nothing if senders retry; else give each a service.instance.id",
+    Loss.DUPLICATE_SPAN.value: "nothing: it was stored before",
     Loss.REFUSED_BY_STORE.value: "report it to Footfall: such data should have been dropped before",
     Loss.UNDECLARED_ATTRIBUTE.value: "nothing, if it is not wanted; else declare it and add it to the event",
     Loss.DUPLICATE_ATTRIBUTE.value: "correct the sender: it gives an attribute twice",
@@ -37,7 +42,12 @@ DELIVERING: Mapping[str, str] = {
 }
 REFUSED = "look at the backend's own log; correct it, then bring them with `footfall export`"
 """Of what a backend refused; the reason is in its words."""
-_EXPECTED = {Loss.UNDECLARED_EVENT, Loss.UNDECLARED_ATTRIBUTE, Loss.COUNTER_BASELINE}
+_EXPECTED = {
+    Loss.UNDECLARED_EVENT,
+    Loss.UNDECLARED_ATTRIBUTE,
+    Loss.COUNTER_BASELINE,
+    Loss.DUPLICATE_SPAN,
+}
 """That these happen is what the rules are for."""
 _GRAVE = {(SUBSCRIBER, MISSED)}
 

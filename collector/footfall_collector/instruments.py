@@ -122,6 +122,9 @@ class Instruments:
         self.refused = self._counter(
             "footfall_refused_requests", "Requests not taken.", "transport", "reason"
         )
+        self.repeated = self._counter(
+            "footfall_repeated_requests", "Requests equal to a stored one.", "signal", "identified"
+        )
         self.in_flight_bytes = self._gauge(
             "footfall_in_flight_bytes", "Bytes of requests being received, decoded or stored."
         )
@@ -212,6 +215,8 @@ class Instruments:
         for signal in SIGNALS:
             for loss in Loss:
                 self.losses.labels(signal, loss)
+            for identified in ("true", "false"):
+                self.repeated.labels(signal, identified)
         for exporter in exporters:
             for counter in (*self.sent.values(), *self.send_failed.values()):
                 counter.labels(exporter)

@@ -52,6 +52,7 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
     statuses: list[bytes] = []
     attributes: list[list[bytes]] = []
     number = malformed = 0
+    identified = True
     for encoded in records:
         wire.check_tags(encoded, 6)
         try:
@@ -66,7 +67,8 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
         times.append(record.time or record.observed)
         statuses.append(_FAILED if record.severity >= _ERROR else b"")
         attributes.append(rest)
-    return wire.Columns(names, times, times, statuses, collect(attributes), malformed)
+        identified &= bool(record.span_id)
+    return wire.Columns(names, times, times, statuses, collect(attributes), malformed, identified)
 
 
 def _name(record: Any) -> tuple[bytes, list[bytes]]:

@@ -1,32 +1,41 @@
 """A metrics request → a `Batch`: declared monotonic sums, exact whatever their temporality.
 
-A delta counts as it stands (the ledger recognises a repeated request). A cumulative sum becomes a `Point`,
-whose increment the store works out. Points that differ only in attributes that nobody declared are
-the same series once those are gone, and are added up. Points stay bytes until it is known that their
-metric is declared and that they are not too many; histograms and summaries are never looked at.
+A delta counts as it stands (the ledger recognises a repeated request). A cumulative sum becomes a `Point`
+of its stream, whose increment the store works out: streams are told apart by all that the data model names,
+resource, scope, metric and every attribute, and only their increments are added up by what is declared.
+Nothing of that is kept but a keyed hash. Points stay bytes until it is known that their metric is declared
+and that they are not too many; histograms and summaries are never looked at.
 
-Source: OTLP metrics data model, "Sums"; opentelemetry/proto/metrics/v1/metrics.proto.
+Source: OTLP metrics data model, "Sums", "Single-Writer", "Temporality", "Resets and Gaps"; ADR 4;
+opentelemetry/proto/metrics/v1/metrics.proto.
 """
 
 import datetime as dt
-import hashlib
+import hmac
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.metrics.v1.metrics_pb2 import (
-    AggregationTemporality,
-    DataPointFlags,
-    NumberDataPoint,
-)
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
 
 from footfall_collector import otlp, wire
 from footfall_collector.pipeline import FUTURE_US, PAST_US, digest
-from footfall_collector.wire import BOOL, BYTES, INT32, MANY, MESSAGE, ONE
-from footfall_processors import Batch, Dimension, Loss, Point, Policy, Service
+from footfall_collector.wire import (
+    BOOL,
+    BYTES,
+    DOUBLE,
+    FIXED64,
+    INT32,
+    MANY,
+    MESSAGE,
+    ONE,
+    SFIXED64,
+)
+from footfall_exporters.contracts import Unavailable
+from footfall_processors import Atom, Batch, Dimension, Loss, Point, Policy, Service, Verdict
 from footfall_processors.batch import HOUR_US
 from footfall_processors.names import SERVICE_INSTANCE
 
@@ -34,10 +43,13 @@ MOST = 10**12
 """The largest value that is believed: one beyond it would make sums overflow, and queries fail."""
 MOST_READ = 100_000
 """Metrics, points of declared ones and their attributes in a request: about a second, all at a stretch."""
-_DATA = ("gauge", "sum", "histogram", "exponential", "summary")
+DECIMALS = 6
+"""Digits after the point that a count in floating point is believed to have: 0.1 ten times is 1."""
+_DATA = ("gauge", "sum", "histogram", "exponential", "summary", "as_double", "as_int")
 _SCHEMA: wire.Schema = {
     "Metric": [
         ("name", 1, BYTES, ONE, None),
+        ("unit", 3, BYTES, ONE, None),
         ("gauge", 5, MESSAGE, ONE, ".footfall.Points"),
         ("sum", 7, MESSAGE, ONE, ".footfall.Points"),
         ("histogram", 9, BYTES, ONE, None),
@@ -50,20 +62,57 @@ _SCHEMA: wire.Schema = {
         ("temporality", 2, INT32, ONE, None),
         ("is_monotonic", 3, BOOL, ONE, None),
     ],
+    "Point": [
+        ("start", 2, FIXED64, ONE, None),
+        ("time", 3, FIXED64, ONE, None),
+        ("as_double", 4, DOUBLE, ONE, None),
+        ("as_int", 6, SFIXED64, ONE, None),
+        ("attributes", 7, BYTES, MANY, None),
+        ("flags", 8, INT32, ONE, None),
+        # Declared only because an unknown field would be copied aside for every point.
+        ("exemplars", 5, BYTES, MANY, None),
+    ],
+    "Scope": [
+        ("name", 1, BYTES, ONE, None),
+        ("version", 2, BYTES, ONE, None),
+        ("attributes", 3, BYTES, MANY, None),
+    ],
 }
-(_Metric,) = wire.classes(_SCHEMA, "Metric", oneof=_DATA)
-_NONE = NumberDataPoint().SerializeToString()
+_Metric, _Point, _Scope = wire.classes(_SCHEMA, "Metric", "Point", "Scope", oneof=_DATA)
+_DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+
+
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """What the metrics of one scope have in common.
+
+    Attributes:
+        service: As it is stored.
+        has_instance: Whether the resource tells it apart from its replicas.
+        resource: What identifies the resource, whole.
+        scope: What identifies the scope.
+    """
+
+    service: Service
+    has_instance: bool
+    resource: bytes
+    scope: bytes
 
 
 @dataclass(slots=True)
 class _Sums:
-    """A batch under construction."""
+    """A batch under construction.
+
+    Attributes:
+        read: Metrics and data points that were looked at, and their attributes.
+        identified: See `Batch`.
+    """
 
     counts: Counter[tuple[int, Dimension]] = field(default_factory=Counter)
-    points: dict[tuple[bytes, Dimension], Point] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
     losses: Counter[Loss] = field(default_factory=Counter)
     read: int = 0
-    """Metrics and data points that were looked at, and their attributes."""
+    identified: bool = True
 
     def reading(self, number: int) -> None:
         """Raises `TooLarge` when so many more are too many."""
@@ -78,6 +127,7 @@ def decode(
     now_us: int,
     sender: bytes = b"",
     groups: wire.Groups | None = None,
+    key: bytes | None = None,
 ) -> Batch:
     """An encoded ExportMetricsServiceRequest as a batch.
 
@@ -87,135 +137,189 @@ def decode(
         now_us: The collector's clock, µs since the Unix epoch.
         sender: As for `pipeline.digest`.
         groups: What the body says, when it is not protobuf.
+        key: The store's, by which streams are named; None while it is not known.
 
     Raises:
         google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
         wire.TooLarge: it has too many parts; nothing of it is kept.
+        Unavailable: it has cumulative counters, and the key is not known yet.
     """
-    sums = _Sums()
-    for resource, metrics in wire.groups(body) if groups is None else groups:
-        attributes = otlp.resource_attributes(resource)
-        service, bad = policy.service(attributes)
-        sums.losses[Loss.RESOURCE_VALUE] += bad
-        instance = str(attributes.get(SERVICE_INSTANCE, ""))
-        sums.reading(len(metrics))
-        for metric in metrics:
-            _add_metric(sums, policy, service, instance, metric, now_us)
-    return Batch(
-        digest=digest("/v1/metrics", sender, body),
-        signal="metrics",
-        counts=sums.counts,
-        points=tuple(sums.points.values()),
-        losses=+sums.losses,
-    )
+    return _Decoder(policy, now_us, key).batch(body, sender, groups)
 
 
-def _add_metric(
-    sums: _Sums, policy: Policy, service: Service, instance: str, encoded: bytes, now_us: int
-) -> None:
-    wire.check_tags(encoded, 1)
-    try:
-        metric = _Metric.FromString(encoded)
-    except DecodeError:
-        sums.losses[Loss.MALFORMED] += 1
-        return
-    today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
-    name = metric.name.decode("utf-8", "replace")
-    points = _points(metric)
-    refused = policy.judge(service, name, False, (), today).refused
-    if refused in (Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT):  # whatever its points are
-        sums.losses[refused] += len(points)
-        return
-    sums.reading(len(points))
-    cumulative = metric.sum.temporality != AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
-    for each in points:
-        point = _point(sums, each)
-        if point is None:
-            sums.losses[Loss.MALFORMED] += 1
-            continue
-        atoms = [policy.classify(kv.key, otlp.any_value(kv.value)) for kv in point.attributes]
-        verdict = policy.judge(service, name, False, atoms, today)
+class _Decoder:
+    """Decodes one request; what it remembers ends with it."""
+
+    def __init__(self, policy: Policy, now_us: int, key: bytes | None) -> None:
+        self._policy, self._now_us, self._key = policy, now_us, key
+        self._today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
+        self._sums = _Sums()
+        self._atoms: dict[bytes, Atom] = {}
+        self._verdicts: dict[tuple[Service, str, tuple[Atom, ...]], Verdict] = {}
+        self._streams: dict[tuple[bytes, int], bytes] = {}
+
+    def batch(self, body: bytes, sender: bytes, groups: wire.Groups | None) -> Batch:
+        sums = self._sums
+        for resource, scope, metrics in wire.scopes(body) if groups is None else groups:
+            attributes = otlp.resource_attributes(resource)
+            service, bad = self._policy.service(attributes)
+            sums.losses[Loss.RESOURCE_VALUE] += bad
+            sums.reading(len(metrics))
+            named = bool(attributes.get(SERVICE_INSTANCE))
+            whole = _joined(sorted(otlp.resource_pairs(resource)))
+            who = _Sender(service, named, whole, _scope_identity(scope))
+            for encoded in metrics:
+                self._add_metric(who, encoded)
+        return Batch(
+            digest=digest("/v1/metrics", sender, body),
+            signal="metrics",
+            counts=sums.counts,
+            points=tuple(sums.points),
+            losses=+sums.losses,
+            identified=sums.identified,
+        )
+
+    def _add_metric(self, who: _Sender, encoded: bytes) -> None:
+        wire.check_tags(encoded, 1)
+        losses = self._sums.losses
+        try:
+            metric = _Metric.FromString(encoded)
+        except DecodeError:
+            losses[Loss.MALFORMED] += 1
+            return
+        name = metric.name.decode("utf-8", "replace")
+        points = _points(metric)
+        refused = self._policy.judge(who.service, name, False, (), self._today).refused
+        if refused in (Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT):  # whatever its points are
+            losses[refused] += len(points)
+            return
+        self._sums.reading(len(points))
+        kind = _joined((metric.name, metric.unit))
+        for each in points:
+            point = self._point(each)
+            refused = Loss.MALFORMED if point is None else self._add(who, metric, name, kind, point)
+            if refused is not None:
+                losses[refused] += 1
+
+    def _point(self, encoded: bytes) -> Any:
+        """A data point, None when it cannot be parsed; one longer than any sender's is not parsed."""
+        if len(encoded) > otlp.MOST_BYTES:
+            return None
+        try:
+            point = _Point.FromString(encoded)
+        except DecodeError:
+            return None
+        self._sums.reading(len(point.attributes))
+        return point
+
+    def _add(self, who: _Sender, metric: Any, name: str, kind: bytes, point: Any) -> Loss | None:
+        """Adds a point; why it is refused, if it is."""
+        attributes = point.attributes[:]
+        verdict = self._verdict(who.service, name, attributes)
         if verdict.shape is None:
-            sums.losses[verdict.refused or Loss.MALFORMED] += 1
-            continue
-        value, refused = _value(metric, point, now_us)
+            return verdict.refused or Loss.MALFORMED
+        number, refused = _value(metric, point, self._now_us)
         if refused is not None:
-            sums.losses[refused] += 1
-            continue
-        for reason, number in verdict.losses:
-            sums.losses[reason] += number
-        _add(sums, verdict.shape.dimension, service, instance, point, value, cumulative)
+            return refused
+        for reason, lost in verdict.losses:
+            self._sums.losses[reason] += lost
+        dimension = verdict.shape.dimension
+        if metric.sum.temporality == _DELTA:
+            self._add_delta(dimension, who, point, number)
+        else:
+            series = _joined((who.scope, kind, *sorted(attributes)))
+            self._sums.points.append(self._state(dimension, who, series, point, int(number)))
+        return None
 
+    def _add_delta(
+        self, dimension: Dimension, who: _Sender, point: Any, number: int | float
+    ) -> None:
+        hour = point.time // 1000 // HOUR_US * HOUR_US
+        whole = int(number)
+        if number - whole >= 10**-DECIMALS:
+            self._sums.losses[Loss.FRACTION] += 1
+        self._sums.counts[hour, dimension] += whole
+        self._sums.identified &= who.has_instance and point.start > 0
 
-def _add(
-    sums: _Sums,
-    dimension: Dimension,
-    service: Service,
-    instance: str,
-    point: NumberDataPoint,
-    value: int,
-    cumulative: bool,
-) -> None:
-    time_us = point.time_unix_nano // 1000
-    if not cumulative:
-        sums.counts[time_us // HOUR_US * HOUR_US, dimension] += value
-        return
-    stream = _stream(service, instance, point.start_time_unix_nano)
-    earlier = sums.points.get((stream, dimension))
-    sums.points[stream, dimension] = Point(
-        stream=stream,
-        series=_series(stream, dimension),
-        dimension=dimension,
-        start_us=point.start_time_unix_nano // 1000,
-        time_us=max(time_us, earlier.time_us if earlier else 0),
-        value=value + (earlier.value if earlier else 0),
-    )
+    def _state(
+        self, dimension: Dimension, who: _Sender, series: bytes, point: Any, value: int
+    ) -> Point:
+        start_us, time_us = point.start // 1000, point.time // 1000
+        if start_us == time_us and point.start != point.time:
+            time_us += 1  # only equal to the nanosecond do they say that the start is unknown
+        stream = self._stream(who.resource, point.start)
+        return Point(
+            stream=stream,
+            series=self._mac(stream + series),
+            dimension=dimension,
+            start_us=start_us,
+            time_us=time_us,
+            value=value,
+        )
+
+    def _stream(self, resource: bytes, start_ns: int) -> bytes:
+        """Stands for one run of one sender."""
+        known = self._streams.get((resource, start_ns))
+        if known is None:
+            known = self._mac(b"%d:" % start_ns + resource)
+            self._streams[resource, start_ns] = known
+        return known
+
+    def _mac(self, identity: bytes) -> bytes:
+        if self._key is None:
+            raise Unavailable("the collector has not reached its store yet", 5.0)
+        return hmac.digest(self._key, identity, "sha256")[:16]
+
+    def _verdict(self, service: Service, name: str, attributes: Iterable[bytes]) -> Verdict:
+        atoms = tuple(map(self._atom, attributes))
+        verdict = self._verdicts.get((service, name, atoms))
+        if verdict is None:
+            verdict = self._policy.judge(service, name, False, atoms, self._today)
+            self._verdicts[service, name, atoms] = verdict
+        return verdict
+
+    def _atom(self, encoded: bytes) -> Atom:
+        atom = self._atoms.get(encoded)
+        if atom is None:
+            atom = self._atoms[encoded] = self._policy.classify(*otlp.key_value(encoded))
+        return atom
 
 
 def _points(metric: Any) -> Sequence[bytes]:
     """A metric's encoded points; of kinds other than sum and gauge one that stands for them all."""
     kind = metric.WhichOneof("data")
     if kind not in ("sum", "gauge"):
-        return [_NONE]
-    return getattr(metric, kind).data_points  # type: ignore[no-any-return]
+        return [b""]
+    return getattr(metric, kind).data_points[:]  # type: ignore[no-any-return]
 
 
-def _point(sums: _Sums, encoded: bytes) -> NumberDataPoint | None:
-    """A data point, None when it cannot be parsed; one that is longer than any sender's is not parsed."""
-    if len(encoded) > otlp.MOST_BYTES:
-        return None
-    try:
-        point = NumberDataPoint.FromString(encoded)
-    except DecodeError:
-        return None
-    sums.reading(len(point.attributes))
-    return point
+def _value(metric: Any, point: Any, now_us: int) -> tuple[int | float, Loss | None]:
+    """How often a point says that something happened, or why it is refused.
 
-
-def _value(metric: Any, point: NumberDataPoint, now_us: int) -> tuple[int, Loss | None]:
-    """A point's whole number, or why it is refused."""
+    A start after the time is no fault of the counter's: the sender's clock was set back.
+    """
     if metric.WhichOneof("data") != "sum" or not metric.sum.is_monotonic:
         return 0, Loss.UNSUPPORTED_METRIC
-    number = point.as_int if point.WhichOneof("value") == "as_int" else point.as_double
-    start, end = point.start_time_unix_nano, point.time_unix_nano
+    number = point.as_int if point.WhichOneof("data") == "as_int" else point.as_double
     unrecorded = point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
-    cumulative = metric.sum.temporality == AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
     if unrecorded or not math.isfinite(number) or not 0 <= number <= MOST:
         return 0, Loss.MALFORMED
-    if start > end or (cumulative and not start) or not metric.sum.temporality:
+    if not metric.sum.temporality:
         return 0, Loss.MALFORMED
-    if not now_us - PAST_US <= end // 1000 <= now_us + FUTURE_US:
+    if not now_us - PAST_US <= point.time // 1000 <= now_us + FUTURE_US:
         return 0, Loss.OUT_OF_WINDOW
-    return round(number), None
+    return number if isinstance(number, int) else round(number, DECIMALS), None
 
 
-def _stream(service: Service, instance: str, start_ns: int) -> bytes:
-    """Stands for one run of one sender. The start, to the nanosecond, is not stored: it is the salt."""
-    text = repr((tuple(service), instance, start_ns))
-    return hashlib.sha256(text.encode("utf-8", "replace")).digest()[:16]
+def _scope_identity(encoded: bytes) -> bytes:
+    """What identifies a scope, however its attributes are ordered."""
+    try:
+        scope = _Scope.FromString(encoded)
+    except DecodeError:
+        return encoded
+    return _joined((scope.name, scope.version, *sorted(scope.attributes)))
 
 
-def _series(stream: bytes, dimension: Dimension) -> bytes:
-    counted = (dimension.event, dimension.action, dimension.status, dimension.error_type)
-    text = repr((counted, dimension.enums))
-    return hashlib.sha256(stream + text.encode("utf-8", "replace")).digest()[:16]
+def _joined(parts: Iterable[bytes]) -> bytes:
+    """Parts as one; no others give the same."""
+    return b"".join(b"%d:%b" % (len(part), part) for part in parts)

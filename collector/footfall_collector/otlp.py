@@ -56,14 +56,19 @@ def resource_attributes(encoded: bytes) -> dict[str, Any]:
     Raises:
         TooLarge: it has more than `MOST_RESOURCE_ATTRIBUTES`.
     """
+    return dict(map(key_value, resource_pairs(encoded)))
+
+
+def resource_pairs(encoded: bytes) -> list[bytes]:
+    """The same, encoded; see `resource_attributes`."""
     check_tags(encoded, 1)
     try:
-        attributes = _Resource.FromString(encoded).attributes
+        attributes: list[bytes] = _Resource.FromString(encoded).attributes[:]
     except DecodeError:
-        return {}
+        return []
     if len(attributes) > MOST_RESOURCE_ATTRIBUTES:
         raise TooLarge(MOST_RESOURCE_ATTRIBUTES, "attributes of a resource")
-    return dict(map(key_value, attributes))
+    return attributes
 
 
 def is_error(encoded: bytes) -> bool:

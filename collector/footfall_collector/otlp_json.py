@@ -58,6 +58,12 @@ class _Resource(_Message, frozen=True, gc=False):
     attributes: list[_KeyValue] | None = None
 
 
+class _Scope(_Message, frozen=True, gc=False):
+    name: str | None = None
+    version: str | None = None
+    attributes: list[_KeyValue] | None = None
+
+
 class _Status(_Message, frozen=True, gc=False):
     code: int | None = None
 
@@ -97,6 +103,7 @@ class _Points(_Message, frozen=True, gc=False):
 
 class _Metric(_Message, frozen=True, gc=False):
     name: str | None = None
+    unit: str | None = None
     gauge: _Points | None = None
     sum: _Points | None = None
     histogram: _Present | None = None
@@ -105,7 +112,7 @@ class _Metric(_Message, frozen=True, gc=False):
 
 
 async def groups(signal: str, body: bytes) -> wire.Groups:
-    """What a request in JSON says, as `wire.groups` gives it for the same request in protobuf.
+    """What a request in JSON says, as `wire.groups`, of metrics `wire.scopes`, gives it for protobuf.
 
     Args:
         signal: `traces`, `metrics` or `logs`.
@@ -123,19 +130,44 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
             (len(group.scopes or ()) for group in found),
             (len(scope.items or ()) for group in found for scope in group.scopes or ()),
         )
+        if signal == "metrics":
+            return [part for group in found for part in await _scopes(group, message())]
         return [await _group(group, message()) for group in found]
     except (ValueError, RecursionError, struct.error):  # their texts quote what was sent
         raise DecodeError("not OTLP/JSON") from None
 
 
-async def _group(group: Any, message: Callable[[Any], bytes]) -> tuple[bytes, list[bytes]]:
-    """A ResourceSpans, ResourceMetrics or ResourceLogs: its resource, and all that its scopes have."""
+async def _group(group: Any, message: Callable[[Any], bytes]) -> tuple[bytes, bytes, list[bytes]]:
+    """A ResourceSpans or ResourceLogs: its resource, and all that its scopes have."""
+    items = [item for scope in group.scopes or () for item in await _items(scope, message)]
+    return _resource(group), b"", items
+
+
+async def _scopes(group: Any, message: Callable[[Any], bytes]) -> wire.Groups:
+    """A ResourceMetrics, scope by scope."""
+    resource = _resource(group)
+    return [
+        (resource, _scope(scope.scope), await _items(scope, message))
+        for scope in group.scopes or ()
+    ]
+
+
+async def _items(scope: Any, message: Callable[[Any], bytes]) -> list[bytes]:
     items: list[bytes] = []
-    for scope in group.scopes or ():
-        for start in range(0, len(scope.items or ()), SLICE):
-            items += map(message, scope.items[start : start + SLICE])
-            await asyncio.sleep(0)
-    return _attributes(1, group.resource.attributes) if group.resource else b"", items
+    for start in range(0, len(scope.items or ()), SLICE):
+        items += map(message, scope.items[start : start + SLICE])
+        await asyncio.sleep(0)
+    return items
+
+
+def _resource(group: Any) -> bytes:
+    return _attributes(1, group.resource.attributes) if group.resource else b""
+
+
+def _scope(scope: _Scope | None) -> bytes:
+    if scope is None:
+        return b""
+    return _text(1, scope.name) + _text(2, scope.version) + _attributes(3, scope.attributes)
 
 
 class _Messages:
@@ -201,7 +233,7 @@ class _Metrics(_Messages):
             (11, metric.summary),
         )
         data = [_block(number, self._points(kind)) for number, kind in kinds if kind is not None]
-        return _text(1, metric.name) + b"".join(data)
+        return _text(1, metric.name) + _text(3, metric.unit) + b"".join(data)
 
     def _points(self, points: _Points | _Present) -> bytes:
         if isinstance(points, _Present):
@@ -316,7 +348,7 @@ def _decoder(groups: str, scopes: str, items: str, item: Any) -> msgspec.json.De
         return name, list[kind] | None, field(default=None, name=names[name])
 
     names = {"groups": groups, "scopes": scopes, "items": items}
-    scope = defstruct("Scope", [many("items", item)])
+    scope = defstruct("Scope", [many("items", item), ("scope", _Scope | None, None)])
     group = defstruct("Group", [many("scopes", scope), ("resource", _Resource | None, None)])
     return msgspec.json.Decoder(defstruct("Request", [many("groups", group)]), strict=False)
 

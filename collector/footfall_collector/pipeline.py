@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import repeat
 from operator import attrgetter, sub
 
@@ -22,6 +23,7 @@ from footfall_collector import logs, wire
 from footfall_collector.attributes import Aligned, Attributes
 from footfall_collector.memo import Atoms, Form, Trait
 from footfall_collector.plans import DAY_US, Contexts, Extract, Plan, Plans
+from footfall_exporters.postgres.spans import span_id
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
 from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
@@ -66,6 +68,8 @@ class _Found:
     counts: dict[tuple[int, Dimension], int] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
     times: list[int] = field(default_factory=list)  # the earliest and the latest of each part
+    identified: bool = True
+    identities: bytes | None = None
 
     def count(self, hour: int, tally: Counter[Plan]) -> None:
         """Adds how often each plan was chosen within an hour to the counts and the losses."""
@@ -111,7 +115,11 @@ class Pipeline:
         self._longest = min(int(limits.max or LONGEST_MS), LONGEST_MS)
 
     async def traces(
-        self, body: bytes, sender: bytes = b"", groups: wire.Groups | None = None
+        self,
+        body: bytes,
+        sender: bytes = b"",
+        groups: wire.Groups | None = None,
+        identities: bytes | None = None,
     ) -> Batch:
         """An encoded ExportTraceServiceRequest as a batch.
 
@@ -119,12 +127,16 @@ class Pipeline:
             body: Decompressed.
             sender: As for `digest`.
             groups: What the body says, when it is not protobuf.
+            identities: The key under which spans are named, where they are told apart one by one.
 
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
             wire.TooLarge: it has too many parts; nothing of it is kept.
         """
-        return await self._batch("traces", wire.columns, body, sender, groups)
+        if identities is None:
+            return await self._batch("traces", wire.columns, body, sender, groups)
+        columns = partial(wire.columns, ids=True)
+        return await self._batch("traces", columns, body, sender, groups, identities)
 
     async def logs(
         self, body: bytes, sender: bytes = b"", groups: wire.Groups | None = None
@@ -142,12 +154,13 @@ class Pipeline:
         body: bytes,
         sender: bytes,
         groups: wire.Groups | None,
+        identities: bytes | None = None,
     ) -> Batch:
-        found = _Found()
+        found = _Found(identities=identities)
         now_us = self.clock() // 1000
         stretch = attributes = text = 0
         searched = self.contexts.searched
-        for resource, spans in wire.groups(body) if groups is None else groups:
+        for resource, _, spans in wire.groups(body) if groups is None else groups:
             found.losses[Loss.RESOURCE_VALUE] += self.contexts.service(resource)[1]
             # A small request is one slice; measuring each span would cost a hundredth of it.
             size = SLICE if len(body) <= SLICE_BYTES else _slice(spans)
@@ -174,6 +187,7 @@ class Pipeline:
             losses=+found.losses,
             layout=self.policy.layout,
             bounds=(min(found.times), max(found.times)) if found.times else None,
+            identified=found.identified,
         )
 
     def _add(self, found: _Found, resource: bytes, columns: wire.Columns, now_us: int) -> None:
@@ -181,7 +195,10 @@ class Pipeline:
         found.losses[Loss.MALFORMED] += columns.malformed
         if not columns.names:
             return
+        found.identified &= columns.identified
         part = self._part(columns)
+        if found.identities is not None:
+            part.spans = list(map(partial(span_id, found.identities), columns.ids, part.times))
         first, last = min(part.times), max(part.times)
         low, high = now_us - PAST_US, now_us + FUTURE_US
         today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
@@ -289,6 +306,7 @@ class _Part:
     times: list[int]
     spreads: list[int]
     attributes: Attributes
+    spans: Sequence[bytes] = ()
 
     def take(self, indexes: Sequence[int]) -> "_Part":
         """The spans at these positions."""
@@ -298,6 +316,7 @@ class _Part:
             times=[self.times[i] for i in indexes],
             spreads=[self.spreads[i] for i in indexes],
             attributes=self.attributes.take(indexes),
+            spans=[self.spans[i] for i in indexes] if self.spans else (),
         )
 
 
@@ -327,7 +346,7 @@ def _rows(
     if len(extracts) == 1:
         (extract,) = extracts
         values = extract.columns(part.attributes, len(shapes))
-        yield Rows(part.times, durations, shapes, values)
+        yield Rows(part.times, durations, shapes, values, part.spans)
         return
     groups: dict[Extract, list[int]] = {}
     for index, plan in enumerate(chosen):
@@ -338,4 +357,5 @@ def _rows(
             durations=[durations[i] for i in indexes],
             shapes=[shapes[i] for i in indexes],
             values=extract.columns(part.attributes.take(indexes), len(indexes)),
+            spans=[part.spans[i] for i in indexes] if part.spans else (),
         )

@@ -7,7 +7,7 @@ import asyncio
 import os
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -20,7 +20,7 @@ from footfall_collector import shared_metrics
 from footfall_collector.instruments import Instruments, Outcome, Refused, Reloaded
 from footfall_collector.shared_metrics import Shared
 from footfall_exporters.background import beside
-from footfall_processors import Batch
+from footfall_processors import Batch, Loss
 
 EVERY = 5.0
 """Seconds between two looks at what is not counted but looked up."""
@@ -69,9 +69,15 @@ class Telemetry:
         return Request(self.metrics, signal, transport)
 
     def committed(
-        self, seconds: float, batches: Sequence[Batch], exporter: str = "postgres"
+        self,
+        seconds: float,
+        batches: Sequence[Batch],
+        losses: Mapping[tuple[str, Loss], int],
+        exporter: str = "postgres",
     ) -> None:
-        """One commit of the store, with the batches that were not there before."""
+        """One commit of the store: the batches that were not there before, what was lost of them only now."""
+        for (signal, reason), number in losses.items():
+            self.metrics.of(self.metrics.losses, signal, reason).inc(number)
         self.metrics.commit.observe(seconds)
         self.metrics.group_requests.observe(len(batches))
         self.metrics.group_rows.observe(sum(batch.size for batch in batches))
@@ -167,6 +173,11 @@ class Request:
     def decoded(self, batch: Batch) -> None:
         """What the request holds; its items and losses are counted by how the request ends."""
         self._batch = batch
+
+    def repeated(self, batch: Batch) -> None:
+        """The store knew an equal request already."""
+        identified = "true" if batch.identified else "false"
+        self._metrics.of(self._metrics.repeated, self._signal, identified).inc()
 
     def refused(self, reason: Refused, status: int | str) -> None:
         """The request is not taken, and answered so."""

@@ -22,6 +22,7 @@ Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import add
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -32,22 +33,24 @@ from footfall_collector.attributes import MARK, Aligned, Attributes, Ragged, arr
 _Field = descriptor_pb2.FieldDescriptorProto
 ONE, MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
 BYTES, INT32 = _Field.TYPE_BYTES, _Field.TYPE_INT32
-BOOL, FIXED32, FIXED64, MESSAGE = (
+BOOL, FIXED32, FIXED64, SFIXED64, DOUBLE, MESSAGE = (
     _Field.TYPE_BOOL,
     _Field.TYPE_FIXED32,
     _Field.TYPE_FIXED64,
+    _Field.TYPE_SFIXED64,
+    _Field.TYPE_DOUBLE,
     _Field.TYPE_MESSAGE,
 )
 
 Schema = Mapping[str, Sequence[tuple[str, int, Any, Any, str | None]]]
 """Message → its fields: name, number, type, label, the message that a field of type message has."""
-_SCHEMA: Schema = {
+_SCHEMA: dict[str, Sequence[tuple[str, int, Any, Any, str | None]]] = {
     "Request": [("resource_spans", 1, MESSAGE, MANY, ".footfall.ResourceSpans")],
     "ResourceSpans": [
         ("resource", 1, BYTES, ONE, None),
         ("scope_spans", 2, MESSAGE, MANY, ".footfall.ScopeSpans"),
     ],
-    "ScopeSpans": [("spans", 2, BYTES, MANY, None)],
+    "ScopeSpans": [("scope", 1, BYTES, ONE, None), ("spans", 2, BYTES, MANY, None)],
     "Spans": [
         ("names", 5, BYTES, MANY, None),
         ("starts", 7, FIXED64, MANY, None),
@@ -62,6 +65,10 @@ _SCHEMA: Schema = {
         ("flags", 16, FIXED32, ONE, None),
     ],
 }
+_SCHEMA["Identified"] = [
+    (name, number, kind, MANY if name in ("trace_id", "span_id") else label, of)
+    for name, number, kind, label, of in _SCHEMA["Spans"]
+]
 MOST_GROUPS = 20_000
 """Resources and scopes in a request."""
 MOST_ITEMS = 1_000_000
@@ -129,7 +136,7 @@ def classes(schema: Schema, *wanted: str, oneof: Collection[str] = ()) -> list[A
     return [message_factory.GetMessageClass(each) for each in found]
 
 
-_Request, _Spans = classes(_SCHEMA, "Request", "Spans")
+_Request, _Spans, _Identified = classes(_SCHEMA, "Request", "Spans", "Identified")
 
 
 @dataclass(slots=True)
@@ -143,6 +150,8 @@ class Columns:
         statuses: Encoded `Status` messages; empty where absent.
         attributes: Encoded attributes.
         malformed: Spans that could not be parsed and are in no column.
+        identified: Whether they have ids, as far as was looked.
+        ids: Trace id and span id, one after the other, where they were asked for; empty where absent.
     """
 
     names: Sequence[bytes]
@@ -151,19 +160,38 @@ class Columns:
     statuses: Sequence[bytes]
     attributes: Attributes
     malformed: int = 0
+    identified: bool = True
+    ids: Sequence[bytes] = ()
 
 
-Groups = list[tuple[bytes, list[bytes]]]
-"""A request: each resource, and its spans, log records or metrics; all encoded."""
+Groups = list[tuple[bytes, bytes, list[bytes]]]
+"""A request: each resource, a scope of it, and its spans, log records or metrics; all encoded. Spans and log
+records of all scopes are together, and the scope is left out."""
 
 
 def groups(body: bytes) -> Groups:
-    """What an Export*ServiceRequest says; the three signals' have the same field numbers.
+    """What an Export*ServiceRequest says, its scopes together; the signals' have the same field numbers.
 
     Raises:
         DecodeError: it is not one.
         TooLarge: it has more than `MOST_GROUPS` or `MOST_ITEMS`.
     """
+    return [
+        (group.resource, b"", [s for scope in group.scope_spans for s in scope.spans[:]])
+        for group in _parsed(body)
+    ]
+
+
+def scopes(body: bytes) -> Groups:
+    """The same for a request whose scopes matter."""
+    return [
+        (group.resource, scope.scope, scope.spans[:])
+        for group in _parsed(body)
+        for scope in group.scope_spans
+    ]
+
+
+def _parsed(body: bytes) -> Sequence[Any]:
     check_tags(body, 1, 2)
     found = _Request.FromString(body).resource_spans
     check_numbers(
@@ -171,10 +199,7 @@ def groups(body: bytes) -> Groups:
         (len(group.scope_spans) for group in found),
         (len(scope.spans) for group in found for scope in group.scope_spans),
     )
-    return [
-        (group.resource, [s for scope in group.scope_spans for s in scope.spans[:]])
-        for group in found
-    ]
+    return found  # type: ignore[no-any-return]
 
 
 def check_numbers(resources: int, scopes: Iterable[int], items: Iterable[int]) -> None:
@@ -196,8 +221,12 @@ def check_numbers(resources: int, scopes: Iterable[int], items: Iterable[int]) -
         raise TooLarge(MOST_ITEMS, "spans, records or metrics")
 
 
-def columns(spans: Sequence[bytes]) -> Columns:
+def columns(spans: Sequence[bytes], *, ids: bool = False) -> Columns:
     """Encoded spans as columns.
+
+    Args:
+        spans: Of one resource.
+        ids: Whether theirs are wanted.
 
     Raises:
         TooLarge: they have more than `MOST_ATTRIBUTES`.
@@ -208,13 +237,15 @@ def columns(spans: Sequence[bytes]) -> Columns:
     joined = _BETWEEN.join(spans)
     check_tags(joined, 5, 9, 15)
     try:
-        merged = _Spans.FromString(joined)
+        merged = (_Identified if ids else _Spans).FromString(joined)
     except DecodeError:
         return _one_by_one(spans)
     # A singular field occurs at most once in a span, so equal lengths mean: once in each.
     if not len(merged.names) == len(merged.starts) == len(merged.ends) == size:
         return _one_by_one(spans)
     if len(merged.statuses) not in (0, size):
+        return _one_by_one(spans)
+    if ids and not len(merged.trace_id) == len(merged.span_id) == size:
         return _one_by_one(spans)
     names, starts, ends = merged.names[:], merged.starts[:], merged.ends[:]
     statuses = merged.statuses[:] or [b""] * size
@@ -224,7 +255,9 @@ def columns(spans: Sequence[bytes]) -> Columns:
         return _one_by_one(spans)
     if not (all(starts) and all(ends)):
         return _one_by_one(spans)
-    return Columns(names, starts, ends, statuses, attributes)
+    identified = bool(merged.span_id)  # of one span, which stands for all; or of all
+    both = list(map(add, merged.trace_id, merged.span_id)) if ids else ()
+    return Columns(names, starts, ends, statuses, attributes, identified=identified, ids=both)
 
 
 def check_attributes(number: int) -> None:
@@ -238,10 +271,11 @@ def _one_by_one(spans: Sequence[bytes]) -> Columns:
     names: list[bytes] = []
     statuses: list[bytes] = []
     attributes: list[list[bytes]] = []
+    ids: list[bytes] = []
     starts, ends, number, malformed = [], [], 0, 0
     for encoded in spans:
         try:
-            span = _Spans.FromString(encoded)
+            span = _Identified.FromString(encoded)
         except DecodeError:
             malformed += 1
             continue
@@ -254,4 +288,5 @@ def _one_by_one(spans: Sequence[bytes]) -> Columns:
         ends.append(end or start)
         statuses.append(b"".join(span.statuses))  # merged, as protobuf does
         attributes.append(span.attributes[:])
-    return Columns(names, starts, ends, statuses, collect(attributes), malformed)
+        ids.append(span.trace_id[-1] + span.span_id[-1] if span.trace_id and span.span_id else b"")
+    return Columns(names, starts, ends, statuses, collect(attributes), malformed, all(ids), ids)

@@ -26,6 +26,8 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     points: list[tuple[bytes, bytes, int, int, int, int]]
     losses: dict[str, int]
     layout: dict[str, str]
+    identified: bool = True
+    spans: list[list[bytes]] = []
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -61,6 +63,8 @@ def encode(batch: Batch) -> bytes:
             ],
             losses={str(reason): n for reason, n in batch.losses.items()},
             layout=dict(batch.layout),
+            identified=batch.identified,
+            spans=[list(r.spans) for r in batch.rows] if any(r.spans for r in batch.rows) else [],
         )
     )
 
@@ -91,8 +95,10 @@ class Decoder:
             digest=stored.digest,
             signal=stored.signal,
             rows=[
-                Rows(times, durations, [shapes[n] for n in numbers], values)
-                for times, durations, numbers, values in stored.rows
+                Rows(times, durations, [shapes[n] for n in numbers], values, spans)
+                for (times, durations, numbers, values), spans in zip(
+                    stored.rows, stored.spans or [[]] * len(stored.rows), strict=True
+                )
             ],
             counts={(hour, dimensions[d]): n for hour, d, n in stored.counts},
             points=[
@@ -101,6 +107,7 @@ class Decoder:
             ],
             losses={Loss(reason): n for reason, n in stored.losses.items()},
             layout=stored.layout,
+            identified=stored.identified,
         )
 
     def _dimension(self, fields: Fields) -> Dimension:

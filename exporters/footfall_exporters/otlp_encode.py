@@ -29,6 +29,8 @@ from footfall_processors.batch import HOUR_US
 MOST = 250
 """Spans or points in a request: some 60 kB, and a few milliseconds in which the receivers wait."""
 SCOPE = "footfall"
+SERIES = "footfall.series"
+"""Attribute of a scope: tells series apart whose undeclared attributes are not sent on."""
 _SCOPE = ScopeSpans(scope=InstrumentationScope(name=SCOPE)).SerializeToString()
 _TIMES = Struct("<BQBQ").pack
 """Start and end of a span, each after its tag: fields 7 and 8, fixed64."""
@@ -44,6 +46,7 @@ class _Sum(NamedTuple):
 
     service: tuple[str, ...]
     instance: str
+    series: str
     event: str
     attributes: tuple[tuple[str, str], ...]
     start_ns: int
@@ -208,21 +211,27 @@ def _deltas(batch: Batch) -> Iterator[_Sum]:
     moment = int.from_bytes(batch.digest[:8], "big") % _SECOND_NS
     for (hour_us, dimension), value in batch.beyond_rows().items():
         hour_ns = hour_us // HOUR_US * HOUR_US * 1000
-        yield _sum(dimension, "", hour_ns, hour_ns + moment, value)
+        yield _sum(dimension, "", "", hour_ns, hour_ns + moment, value)
 
 
 def _cumulatives(batch: Batch) -> Iterator[_Sum]:
-    """Counters as they stand; the instance, which stands for the sender's run, keeps series apart."""
+    """Counters as they stand.
+
+    The instance stands for the sender's run, an attribute of the scope for what tells series apart in it.
+    """
     for point in batch.points:
+        who = point.stream.hex(), point.series.hex()
         times = point.start_us * 1000, point.time_us * 1000
-        yield _sum(point.dimension, point.stream.hex(), *times, point.value)
+        yield _sum(point.dimension, *who, *times, point.value)
 
 
-def _sum(dimension: Dimension, instance: str, start_ns: int, time_ns: int, value: int) -> _Sum:
+def _sum(
+    dimension: Dimension, instance: str, series: str, start_ns: int, time_ns: int, value: int
+) -> _Sum:
     who = (dimension.service, dimension.service_version, dimension.environment)
     service = tuple(part or "" for part in who)
     attributes = _attributes(dimension)
-    return _Sum(service, instance, dimension.event, attributes, start_ns, time_ns, value)
+    return _Sum(service, instance, series, dimension.event, attributes, start_ns, time_ns, value)
 
 
 def _add_metrics(
@@ -234,12 +243,14 @@ def _add_metrics(
 ) -> None:
     """A metric for each event, with a point for each of its sums."""
     group.resource.ParseFromString(_resource(service, instance))
-    scope = group.scope_metrics.add()
-    scope.scope.name = SCOPE
-    for event, points in groupby(sums, key=lambda each: each.event):
-        metric = scope.metrics.add(name=event, unit="1")
-        metric.sum.is_monotonic, metric.sum.aggregation_temporality = True, temporality
-        metric.sum.data_points.extend(map(_point, points))
+    for series, alike in groupby(sums, key=lambda each: each.series):
+        scope = group.scope_metrics.add()
+        scope.scope.name = SCOPE
+        scope.scope.attributes.extend(_texts([(SERIES, series)] if series else []))
+        for event, points in groupby(alike, key=lambda each: each.event):
+            metric = scope.metrics.add(name=event, unit="1")
+            metric.sum.is_monotonic, metric.sum.aggregation_temporality = True, temporality
+            metric.sum.data_points.extend(map(_point, points))
 
 
 def _point(each: _Sum) -> NumberDataPoint:

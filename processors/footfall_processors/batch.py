@@ -62,12 +62,14 @@ class Rows:
         durations: Milliseconds, or None for an instant.
         shapes: The row's constant part; all have the same `columns`.
         values: A column for each of `columns`; None where a value is missing.
+        spans: 16 bytes that stand for each row's span, where spans are told apart one by one; else empty.
     """
 
     times: Sequence[int]
     durations: Sequence[int | None]
     shapes: Sequence[Shape]
     values: Sequence[Sequence[Value | None]]
+    spans: Sequence[bytes] = ()
 
     def take(self, positions: Sequence[int]) -> "Rows":
         """The rows at these positions."""
@@ -76,6 +78,7 @@ class Rows:
             durations=[self.durations[at] for at in positions],
             shapes=[self.shapes[at] for at in positions],
             values=[[column[at] for at in positions] for column in self.values],
+            spans=[self.spans[at] for at in positions] if self.spans else (),
         )
 
 
@@ -84,11 +87,11 @@ class Point:
     """One exported state of a cumulative counter (OTLP metrics data model, "Sums").
 
     Attributes:
-        stream: 16 bytes that stand for the sender's instance and the counter's start time.
-        series: 16 bytes that stand for the stream and the counted dimension.
+        stream: 16 bytes that stand for the resource and the start time: one run of one sender.
+        series: 16 bytes that stand for all that tells it apart within the run: scope, metric, attributes.
         dimension: What is counted.
-        start_us: Start of the cumulation, µs since the Unix epoch.
-        time_us: When it was read, µs since the Unix epoch.
+        start_us: Start of the cumulation, µs since the Unix epoch; unknown when it is 0, or `time_us`.
+        time_us: When it was read, µs since the Unix epoch. May be before the start: clocks are set back.
         value: Occurrences since the start.
     """
 
@@ -118,6 +121,8 @@ class Batch:
         layout: Attribute → column, under the catalog by which it was decoded; the catalog in force may have
             changed since, and hash what it kept. Empty for whichever is in force.
         bounds: Between which times (µs since the Unix epoch, inclusive) the rows are, when that is known.
+        identified: Whether equal bytes can only be a retry: its parts have ids that nobody else draws, or say
+            what a sender has counted in all.
     """
 
     digest: bytes
@@ -128,6 +133,7 @@ class Batch:
     losses: Mapping[Loss, int] = field(default_factory=dict)
     layout: Mapping[str, str] = field(default_factory=dict)
     bounds: tuple[int, int] | None = field(default=None, compare=False)
+    identified: bool = True
 
     @property
     def size(self) -> int:

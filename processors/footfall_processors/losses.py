@@ -16,6 +16,11 @@ class Loss(StrEnum):
     MALFORMED = "malformed"
     UNSUPPORTED_METRIC = "unsupported_metric"
     COUNTER_BASELINE = "counter_baseline"
+    COUNTER_RESET = "counter_reset"
+    COUNTER_LIMIT = "counter_limit"
+    FRACTION = "fraction"
+    REPEATED_WITHOUT_ID = "repeated_without_id"
+    DUPLICATE_SPAN = "duplicate_span"
     REFUSED_BY_STORE = "refused_by_store"
 
     UNDECLARED_ATTRIBUTE = "undeclared_attribute"

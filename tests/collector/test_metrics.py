@@ -8,6 +8,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
 from footfall_collector import metrics
+from footfall_exporters.contracts import Unavailable
 from footfall_processors import Loss, Policy
 
 NOW = dt.datetime(2026, 11, 18, 10, 30, tzinfo=dt.UTC)
@@ -16,6 +17,7 @@ NOW_US, HOUR_US = NOW_NS // 1000, 3600 * 10**6
 SECOND, DAY = 10**9, 86_400 * 10**9
 START = NOW_NS - 3600 * SECOND
 DELTA, CUMULATIVE = 1, 2
+KEY = b"k" * 32
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +66,11 @@ class Request:
         return self
 
     def decoded_by(self, policy):
-        return metrics.decode(policy, self.message.SerializeToString(), NOW_US)
+        return decode(policy, self.message.SerializeToString())
+
+
+def decode(policy, body, key=KEY):
+    return metrics.decode(policy, body, NOW_US, key=key)
 
 
 def counts(batch):
@@ -182,7 +188,7 @@ def test_another_dimension_is_another_series_of_the_same_stream(policy):
     assert len({p.series for p in points}) == len(points)
 
 
-def test_points_that_differ_only_in_what_nobody_declared_are_added_up(policy):
+def test_points_that_differ_only_in_what_nobody_declared_are_streams_of_their_own(policy):
     batch = (
         Request()
         .sum(
@@ -193,8 +199,86 @@ def test_points_that_differ_only_in_what_nobody_declared_are_added_up(policy):
         )
         .decoded_by(policy)
     )
-    assert sorted((p.value, p.time_us) for p in batch.points) == [(11, NOW_US), (12, NOW_US)]
+    assert [p.value for p in batch.points] == [5, 7, 11]
+    assert len({p.series for p in batch.points}) == 3
+    assert batch.points[0].dimension is batch.points[1].dimension
     assert batch.losses == {Loss.UNDECLARED_ATTRIBUTE: 2}
+    assert not any(b"example" in p.stream + p.series for p in batch.points)
+
+
+def series(policy, change=lambda request: None, key=KEY):
+    """The stream and series of one point, after a change to the request."""
+    request = Request(service__name="shop", host__name="a")
+    request.sum(point(1, page="/a", user="x"), name="shop.order")
+    change(request)
+    (found,) = decode(policy, request.message.SerializeToString(), key).points
+    return found.stream, found.series
+
+
+def metric(request):
+    return request._scope.metrics[0]
+
+
+def sent_point(request):
+    return metric(request).sum.data_points[0]
+
+
+CHANGES = {
+    "another attribute's value": lambda r: setattr(
+        sent_point(r).attributes[0].value, "string_value", "/b"
+    ),
+    "one attribute more": lambda r: sent_point(r).attributes.add(key="z").value.SetInParent(),
+    "a number in place of a text": lambda r: setattr(
+        sent_point(r).attributes[0].value, "int_value", 1
+    ),
+    "another scope": lambda r: setattr(r._scope.scope, "name", "other"),
+    "another version of the scope": lambda r: setattr(r._scope.scope, "version", "2"),
+    "an attribute of the scope": lambda r: r._scope.scope.attributes.add(
+        key="z"
+    ).value.SetInParent(),
+    "another unit": lambda r: setattr(metric(r), "unit", "s"),
+    "another metric of the same event": lambda r: setattr(metric(r), "name", "shop.order.success"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_whatever_the_data_model_identifies_a_stream_by_tells_series_apart(policy, change):
+    (run, known), (same_run, other) = series(policy), series(policy, change)
+    assert run == same_run
+    assert known != other
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: r._group.resource.attributes.add(key="z").value.SetInParent(),
+        lambda r: setattr(sent_point(r), "start_time_unix_nano", START + 1),
+    ],
+    ids=["another resource", "another start"],
+)
+def test_another_resource_or_start_is_another_run(policy, change):
+    assert series(policy)[0] != series(policy, change)[0]
+
+
+def test_the_order_of_attributes_tells_nothing(policy):
+    def turn(request):
+        for attributes in (request._group.resource.attributes, sent_point(request).attributes):
+            turned = list(attributes)[::-1]
+            del attributes[:]
+            attributes.extend(turned)
+
+    assert series(policy) == series(policy, turn)
+
+
+def test_a_stream_is_named_under_the_stores_key_and_by_nothing_else(policy):
+    assert not set(series(policy)) & set(series(policy, key=b"another key of thirty-two bytes!"))
+
+
+def test_without_the_stores_key_a_cumulative_counter_has_to_come_again(policy):
+    body = Request().sum(point(3)).message.SerializeToString()
+    with pytest.raises(Unavailable):
+        decode(policy, body, key=None)
+    assert decode(policy, Request().delta(point(3)).message.SerializeToString(), key=None).counts
 
 
 def test_what_is_not_a_declared_counter_is_dropped_without_complaint(policy):
@@ -234,23 +318,71 @@ def test_a_number_that_cannot_be_a_count_is_refused(policy, temporality, number)
 
 
 @pytest.mark.parametrize(
-    ("number", "kept"), [(None, 0), (0, 0), (2.0, 2), (2.6, 3), (10**12, 10**12)]
+    ("number", "kept"),
+    [(None, 0), (0, 0), (2.0, 2), (2.6, 2), (sum([0.1] * 10), 1), (10**12, 10**12)],
 )
-def test_a_number_is_counted_whole(policy, number, kept):
-    (found,) = Request().sum(point(number)).decoded_by(policy).points
-    assert found.value == kept
+def test_a_cumulative_counter_has_counted_what_is_whole_of_it(policy, number, kept):
+    batch = Request().sum(point(number)).decoded_by(policy)
+    assert ([p.value for p in batch.points], batch.losses) == ([kept], {})
 
 
-def test_a_cumulative_counter_without_a_start_is_refused(policy):
-    batch = Request().sum(point(3, start=0)).decoded_by(policy)
-    assert (batch.points, batch.losses) == ((), {Loss.MALFORMED: 1})
+def test_the_fraction_of_a_delta_is_a_loss(policy):
+    batch = Request().delta(point(2.5), point(3.0), point(sum([0.1] * 10))).decoded_by(policy)
+    assert counts(batch) == {("shop.ping", "invoke", "ok", (), 0): 6}
+    assert (batch.losses, batch.rejected) == ({Loss.FRACTION: 1}, 0)
 
 
-@pytest.mark.parametrize("temporality", [DELTA, CUMULATIVE])
-def test_a_point_that_ends_before_it_starts_is_refused(policy, temporality):
-    sent = point(3, start=NOW_NS + 1)
-    batch = Request().sum(sent, temporality=temporality).decoded_by(policy)
-    assert (batch.points, batch.counts, batch.losses) == ((), {}, {Loss.MALFORMED: 1})
+def test_integers_and_doubles_of_a_stream_are_one_series(policy):
+    def as_double(request):
+        sent_point(request).as_double = 1.0
+
+    assert series(policy) == series(policy, as_double)
+
+
+@pytest.mark.parametrize(
+    ("start", "time", "unknown"),
+    [
+        (0, NOW_NS, True),
+        (NOW_NS, NOW_NS, True),
+        (NOW_NS + 1, NOW_NS + 2, False),  # the same microsecond
+        (NOW_NS + 3600 * SECOND, NOW_NS, False),  # a clock that was set back
+        (START, NOW_NS, False),
+    ],
+    ids=["none", "equal to the time", "just before it", "after it", "before it"],
+)
+def test_a_start_that_is_missing_or_equal_to_the_time_is_unknown(policy, start, time, unknown):
+    batch = Request().sum(point(3, start=start, time=time)).decoded_by(policy)
+    (found,) = batch.points
+    assert (found.start_us in (0, found.time_us)) == unknown
+    assert batch.losses == {}
+
+
+def test_a_delta_whose_clock_was_set_back_counts(policy):
+    batch = Request().delta(point(3, start=NOW_NS + 3600 * SECOND)).decoded_by(policy)
+    assert (sum(batch.counts.values()), batch.losses) == (3, {})
+
+
+@pytest.mark.parametrize("broken", [b"a\xff\xfeb", b"\x00"])
+def test_a_text_that_is_none_costs_its_attribute_not_the_point(policy, broken):
+    body = Request().delta(point(3, page="XXXX"[: len(broken)])).message.SerializeToString()
+    batch = decode(policy, body.replace(b"XXXX"[: len(broken)], broken))
+    assert (sum(batch.counts.values()), batch.losses) == (3, {Loss.UNDECLARED_ATTRIBUTE: 1})
+
+
+@pytest.mark.parametrize(
+    ("resource", "start", "identified"),
+    [
+        ({}, START, False),
+        ({"service__instance__id": "one"}, START, True),
+        ({"service__instance__id": "one"}, 0, False),
+    ],
+)
+def test_deltas_of_an_instance_with_a_start_can_only_be_repeated_by_a_retry(
+    policy, resource, start, identified
+):
+    request = Request(**resource).delta(point(3, start=start))
+    assert request.decoded_by(policy).identified is identified
+    assert Request().sum(point(3)).decoded_by(policy).identified
 
 
 def test_a_sum_without_temporality_is_refused(policy):
@@ -316,14 +448,14 @@ def test_the_sdks_own_tally_is_taken(policy):
 
 
 def test_an_empty_request_is_an_empty_batch(policy):
-    batch = metrics.decode(policy, b"", NOW_US)
+    batch = decode(policy, b"")
     assert (batch.counts, batch.points, batch.losses) == ({}, (), {})
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"\x0a\x05abc", b"garbage"])
 def test_what_is_no_request_is_refused(policy, body):
     with pytest.raises(DecodeError):
-        metrics.decode(policy, body, NOW_US)
+        decode(policy, body)
 
 
 def test_equal_requests_and_no_others_have_equal_digests(policy):

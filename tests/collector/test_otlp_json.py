@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector import test_logs, test_metrics, test_pipeline
-from collector.test_metrics import CUMULATIVE, DELTA, point
+from collector.test_metrics import CUMULATIVE, DELTA, KEY, point
 from collector.test_pipeline import NOW_US, SALTS, as_result, thorough
 from footfall_collector import metrics, otlp_json, wire
 from footfall_collector.pipeline import Pipeline
@@ -43,7 +43,7 @@ def read(signal, document):
     (request_field,) = message.DESCRIPTOR.fields
     (scopes_field,) = (f for f in request_field.message_type.fields if f.name.startswith("scope_"))
     items_field = scopes_field.message_type.fields_by_number[2]
-    for resource, items in groups(signal, body):
+    for resource, _, items in groups(signal, body):
         group = getattr(message, request_field.name).add()
         group.resource.MergeFromString(resource)
         scope = getattr(group, scopes_field.name).add()
@@ -105,9 +105,9 @@ def test_metrics_in_json_mean_what_they_mean_in_protobuf(catalog, number, tempor
         sent.other("gauge", *points, name=name).other("histogram", name=name)
         sent.other("summary", name=name).other("exponential_histogram", name=name)
     body = sent.message.SerializeToString()
-    expected = metrics.decode(policy, body, NOW_US)
+    expected = metrics.decode(policy, body, NOW_US, key=KEY)
     said = groups("metrics", as_json("metrics", body))
-    assert metrics.decode(policy, body, NOW_US, groups=said) == expected
+    assert metrics.decode(policy, body, NOW_US, groups=said, key=KEY) == expected
 
 
 # What JSON may look like

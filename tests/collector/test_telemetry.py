@@ -99,7 +99,7 @@ def everything_happens(telemetry):
         for transport in ("grpc", "http"):
             with telemetry.request(kind, transport) as seen:
                 seen.decoded(batch(kind, 1, losses={Loss.MALFORMED: 1}))
-    telemetry.committed(0.01, [batch(rows=2)])
+    telemetry.committed(0.01, [batch(rows=2)], {})
     telemetry.send_failed("otlp/backup", [batch(rows=2)])
     metrics = telemetry.metrics
     for gauge in (metrics.queue_size, metrics.lag_commits, metrics.lag_seconds):
@@ -199,10 +199,13 @@ def test_durations_are_measured():
 
 def test_a_commit_counts_its_time_its_group_and_what_it_stored():
     telemetry = made()
-    telemetry.committed(0.3, [batch(rows=20), batch("logs", rows=5), batch("metrics", points=2)])
+    batches = [batch(rows=20), batch("logs", rows=5), batch("metrics", points=2)]
+    telemetry.committed(0.3, batches, {("metrics", Loss.COUNTER_RESET): 3})
     text, store = telemetry.scrape(), {"exporter": "postgres"}
     assert value(text, "footfall_commit_duration_seconds_sum") == pytest.approx(0.3)
     assert value(text, "footfall_commit_requests_sum") == 3
+    reset = {"signal": "metrics", "reason": "counter_reset"}
+    assert value(text, "footfall_losses_total", **reset) == 3
     assert value(text, "footfall_commit_rows_sum") == 25
     assert value(text, "otelcol_exporter_sent_spans_total", **store) == 20
     assert value(text, "otelcol_exporter_sent_log_records_total", **store) == 5

@@ -37,12 +37,10 @@ async def test_exports_of_a_counter_in_one_group_count_its_highest_value(writer,
     assert counted(query) == {"shop.ping": 9}
 
 
-async def test_a_counter_that_seems_to_go_back_within_a_group_counts_its_highest_value(
-    writer, query
-):
+async def test_a_counter_that_falls_within_a_group_counts_on_from_zero(writer, query):
     values = [point(value, at=NOW + n * SECOND) for n, value in enumerate((9, 3, 7))]
     await asyncio.gather(*(export(writer, each) for each in values))
-    assert counted(query) == {"shop.ping": 9}
+    assert counted(query) == {"shop.ping": 9 + 7}
 
 
 async def test_an_increment_is_counted_in_the_hour_of_its_export(writer, query):
@@ -95,6 +93,10 @@ async def test_counters_that_cross_in_two_collectors_lose_nothing(store_database
     assert counted(query) == {"shop.ping": 8 * 15}
 
 
+def losses(query):
+    return [found for (found,) in query("SELECT losses FROM footfall.ingest_batches ORDER BY id")]
+
+
 async def test_the_first_value_of_a_counter_that_is_older_than_the_ledger_is_a_baseline(
     writer, query
 ):
@@ -106,11 +108,102 @@ async def test_the_first_value_of_a_counter_that_is_older_than_the_ledger_is_a_b
     assert counted(query) == {"shop.ping": 7}
 
 
-async def test_a_series_that_begins_late_in_a_known_counter_counts_in_full(writer, query):
-    old = NOW - 8 * DAY
-    await export(writer, point(100, start=old))
-    await export(writer, point(4, series=b"2" * 16, start=old, of=dimension("shop.order")))
-    assert counted(query) == {"shop.order": 4}
+@pytest.mark.parametrize("start", [NOW - 8 * DAY, 0], ids=["old", "none"])
+@pytest.mark.parametrize(
+    ("known_for", "kept"), [("61 minutes", {"shop.order": 4}), ("1 minute", {})]
+)
+async def test_a_series_that_begins_late_in_a_run_that_is_known_for_long_counts_in_full(
+    writer, query, start, known_for, kept
+):
+    await export(writer, point(100, start=start))
+    query("UPDATE footfall.counter_series SET first_at = first_at - %s::interval", known_for)
+    await export(writer, point(4, series=b"2" * 16, start=start, of=dimension("shop.order")))
+    assert counted(query) == kept
+
+
+@pytest.mark.parametrize("start", [0, NOW], ids=["none", "equal to the time"])
+async def test_a_counter_whose_start_is_unknown_counts_from_its_first_value_on(
+    writer, query, start
+):
+    await export(writer, point(10**6, start=start))
+    await export(writer, point(10**6 + 3, start=start, at=NOW + SECOND))
+    await export(writer, point(10**6 + 5, start=start, at=NOW + 2 * SECOND))
+    assert counted(query) == {"shop.ping": 5}
+    assert losses(query) == [{"counter_baseline": 1}, {}, {}]
+
+
+async def test_a_first_value_of_zero_loses_nothing(writer, query):
+    await export(writer, point(0, start=0))
+    await export(writer, point(3, start=0, at=NOW + SECOND))
+    assert (counted(query), losses(query)) == ({"shop.ping": 3}, [{}, {}])
+
+
+@pytest.mark.parametrize("start", [0, NOW - HOUR], ids=["no start", "the same start"])
+async def test_a_counter_that_falls_counts_on_from_zero_and_says_so(writer, query, start):
+    for at, value in enumerate((10, 20, 5, 8, 30)):
+        await export(writer, point(value, start=start, at=NOW + at * SECOND))
+    first = 0 if start else 10  # a baseline
+    assert counted(query) == {"shop.ping": 20 - first + 30}
+    assert [found for found in losses(query) if "counter_reset" in found] == [{"counter_reset": 1}]
+
+
+async def test_two_senders_that_share_a_stream_are_counted_both_and_not_over_and_over(
+    writer, query
+):
+    """Without an instance, and with a start in whole seconds or none: which is which is not said."""
+    for at in range(20):
+        await export(writer, point(1000 + at, at=NOW + 2 * at * SECOND))
+        await export(writer, point(10 + 2 * at, at=NOW + (2 * at + 1) * SECOND))
+    assert counted(query) == {"shop.ping": 1019 + 48}
+
+
+async def test_what_comes_after_a_fall_and_is_from_before_it_counts_nothing(writer, query):
+    for at, value in ((0, 10), (2, 20), (3, 5), (1, 15), (4, 6)):
+        await export(writer, point(value, at=NOW + at * SECOND))
+    assert counted(query) == {"shop.ping": 26}
+
+
+async def test_a_counter_goes_on_when_its_senders_clock_is_set_back(writer, query):
+    start = NOW + HOUR
+    for at, value in ((start - 2 * HOUR, 3), (start - 3 * HOUR, 7), (start - HOUR, 9)):
+        await export(writer, point(value, start=start, at=at))
+    assert counted(query) == {"shop.ping": 9}
+
+
+async def test_a_start_that_lies_more_than_a_week_ahead_is_not_believed(writer, query):
+    await export(writer, point(7, start=NOW + 8 * DAY))
+    assert (counted(query), losses(query)) == ({}, [{"counter_baseline": 1}])
+
+
+async def test_what_stands_still_is_written_once_an_hour(writer, query):
+    versions = (
+        "SELECT xmin::text, seen_at > clock_timestamp() - interval '1 minute'"
+        " FROM footfall.counter_series"
+    )
+    await export(writer, point(5))
+    [(first, _)] = query(versions)
+    await export(writer, point(5, at=NOW + SECOND))
+    assert query(versions) == [(first, True)]
+    query("UPDATE footfall.counter_series SET seen_at = seen_at - interval '2 hours'")
+    await export(writer, point(5, at=NOW + 2 * SECOND))
+    assert [fresh for _, fresh in query(versions)] == [True]
+
+
+async def test_more_streams_than_there_is_room_for_are_a_loss_and_the_others_go_on(
+    writer, query, monkeypatch
+):
+    monkeypatch.setattr("footfall_exporters.postgres.counters.MOST_STREAMS", 2)
+    await export(writer, point(1), point(2, series=b"2" * 16), point(4, series=b"3" * 16))
+    await export(writer, point(3, at=NOW + SECOND))
+    assert counted(query) == {"shop.ping": 5}
+    assert losses(query) == [{"counter_limit": 1}, {}]
+
+
+async def test_after_a_migration_counters_that_began_before_are_baselines(writer, query):
+    query("UPDATE footfall.counter_epoch SET since_us = %s", NOW - SECOND)
+    await export(writer, point(9, start=NOW - HOUR))
+    await export(writer, point(2, series=b"2" * 16, start=NOW, at=NOW + 1))
+    assert (counted(query), losses(query)) == ({"shop.ping": 2}, [{"counter_baseline": 1}, {}])
 
 
 async def test_a_baseline_is_added_to_the_losses_that_are_known(writer, query):

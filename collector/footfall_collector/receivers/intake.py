@@ -100,6 +100,7 @@ class Intake:
             _check_services(batch, key)
             before = await self._consume(batch)
             if before is not None:
+                seen.repeated(batch)
                 batch = replace(batch, losses=before)
         except TooLarge as error:
             raise refusals.too_large(str(error)) from None

@@ -7,30 +7,35 @@ Writers take turns (ADR 10): one that waits gathers more, so that its group grow
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import AsyncConnection, errors, sql
 
 from footfall_exporters.contracts import Losses
-from footfall_exporters.postgres import counters, statements
+from footfall_exporters.postgres import counters, spans, statements
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
 from footfall_exporters.postgres.session import Session, turn
-from footfall_processors import Batch, Catalog, Dimension, column_name
+from footfall_processors import Batch, Catalog, Dimension, Loss, column_name
 
 Late = Callable[[Callable[[Batch], bool]], Sequence[Batch]]
 """Given what tells whether a batch can be stored without another look at the database: those that can, and
 have come since the group was closed."""
 
 
+Found = Mapping[tuple[str, Loss], int]
+
+
 @dataclass(slots=True)
 class _Group:
-    """Each request once, whatever came twice: by its id."""
+    """Each request once, by its id; those that came again, by their digest."""
 
     batches: dict[int, Batch] = field(default_factory=dict)
     rows: dict[int, list[bytes]] = field(default_factory=dict)
     digests: set[bytes] = field(default_factory=set)
+    repeats: dict[bytes, list[Batch]] = field(default_factory=dict)
+    losses: Counter[tuple[str, Loss]] = field(default_factory=Counter)
 
 
 class GroupCommit:
@@ -42,12 +47,13 @@ class GroupCommit:
 
     Attributes:
         session: The connection.
-        committed: Is told of every commit: seconds, and the batches that were new.
+        committed: Is told of every commit: seconds, the batches that were new, and what was lost of them that
+            was found only now, by signal and reason.
     """
 
     def __init__(self, dsn: str, catalog: Catalog) -> None:
         self.session = Session(dsn)
-        self.committed: Callable[[float, Sequence[Batch]], None] | None = None
+        self.committed: Callable[[float, Sequence[Batch], Found], None] | None = None
         self.use(catalog)
 
     def use(self, catalog: Catalog) -> None:
@@ -92,20 +98,36 @@ class GroupCommit:
             together += joining
             await self._encode(connection, group, joining, encoder)
             new = await statements.enter(connection, group.batches)
-            known = [b.digest for n, b in group.batches.items() if n not in new]
-            before = await statements.losses_before(connection, known)
+            known = {b.digest: b for n, b in group.batches.items() if n not in new}
+            for digest, batch in known.items():
+                group.repeats.setdefault(digest, []).append(batch)
+            before = await statements.note_repeats(connection, group.repeats)
             if new:
+                await self._leave_out_known_spans(connection, group, new, encoder)
                 await _copy(connection, copy, [row for number in new for row in group.rows[number]])
-                await self._count(connection, {number: group.batches[number] for number in new})
+                await self._count(connection, group, new)
         if new and self.committed is not None:
-            self.committed(time.perf_counter() - begun, [group.batches[n] for n in new])
-        return before
+            stored = [group.batches[number] for number in new]
+            self.committed(time.perf_counter() - begun, stored, group.losses)
+        return {digest: losses for digest, losses in before.items() if digest in known}
+
+    async def _leave_out_known_spans(
+        self, connection: AsyncConnection, group: _Group, new: Iterable[int], encoder: Encoder
+    ) -> None:
+        shortened = await spans.keep_new(connection, {n: group.batches[n] for n in new})
+        for number, batch in shortened.items():
+            left_out = group.batches[number].size - batch.size
+            group.losses[batch.signal, Loss.DUPLICATE_SPAN] += left_out
+            group.batches[number] = batch
+            group.rows[number] = list(encoder.encode(batch, number, self.session.dimensions.ids))
 
     async def _encode(
         self, connection: AsyncConnection, group: _Group, batches: Iterable[Batch], encoder: Encoder
     ) -> None:
         for batch in batches:
-            if batch.digest not in group.digests:
+            if batch.digest in group.digests:
+                group.repeats.setdefault(batch.digest, []).append(batch)
+            else:
                 number = await self.session.next_id(connection)
                 group.digests.add(batch.digest)
                 group.batches[number] = batch
@@ -113,8 +135,9 @@ class GroupCommit:
                     encoder.encode(batch, number, self.session.dimensions.ids)
                 )
 
-    async def _count(self, connection: AsyncConnection, new: dict[int, Batch]) -> None:
+    async def _count(self, connection: AsyncConnection, group: _Group, ids: Iterable[int]) -> None:
         """Counters, counts and the commit position."""
+        new = {number: group.batches[number] for number in ids}
         counts, beyond = Counter[tuple[int, Dimension]](), Counter[tuple[int, Dimension]]()
         for batch in new.values():
             counts.update(batch.counts)
@@ -123,7 +146,10 @@ class GroupCommit:
         points = {number: batch.points for number, batch in new.items() if batch.points}
         if points:
             increments = await counters.merge(connection, points)
-            await statements.note_baselines(connection, increments.baselines)
+            await statements.note_losses(connection, increments.losses)
+            for number, losses in increments.losses.items():
+                for reason, times in losses.items():
+                    group.losses[new[number].signal, reason] += times
             counts.update(increments.counts)
             beyond.update(increments.counts)
         await statements.take_position(connection, new, self._by_key(counts), self._by_key(beyond))

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres import partitions
+from footfall_exporters.postgres import partitions, spans
 
 LEDGER_TIME = dt.timedelta(days=7)
 """How long a retry of a request is recognised, and a subscriber may be behind."""
 COMMIT_TIME = dt.timedelta(hours=1)
 """A request is in the ledger earlier than its commit; both must be there to tell what a subscriber misses."""
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MISSED = "missed_by_retention"
 """The reason of what a subscriber had not taken when it was deleted."""
 
@@ -97,3 +98,8 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
         query = sql.SQL("DELETE FROM footfall.{} WHERE {} < %s")
         names = sql.Identifier(table), sql.Identifier(column)
         await connection.execute(query.format(*names), [before])
+    # Taken a week after it happened, and sent again a week after that.
+    oldest = spans.oldest_of((ledger - LEDGER_TIME - _EPOCH).days)
+    await connection.execute(
+        "DELETE FROM footfall.span_ledger WHERE span < %s::uuid", [oldest.hex()]
+    )

@@ -44,6 +44,15 @@ async def make(connection: AsyncConnection, periods: Iterable[Period]) -> dict[P
         return {(Hash(kind), number): salt for kind, number, salt in await found.fetchall()}
 
 
+async def identity_key(connection: AsyncConnection) -> bytes:
+    """The key under which streams and spans are named; it is never destroyed."""
+    found = await connection.execute(
+        "SELECT secret FROM footfall.secrets WHERE name = 'identities'"
+    )
+    [(secret,)] = await found.fetchall()
+    return bytes(secret)
+
+
 async def destroy(connection: AsyncConnection, now_us: int) -> int:
     """Deletes the salts of which no event is accepted any more, and vacuums what is left of them.
 

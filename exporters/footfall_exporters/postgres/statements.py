@@ -1,7 +1,6 @@
 """What a group's transaction says to Postgres, statement by statement, in the order of DESIGN ("Store")."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from psycopg import AsyncConnection
@@ -35,19 +34,34 @@ async def enter(connection: AsyncConnection, batches: Mapping[int, Batch]) -> li
     return sorted(row[0] for row in await found.fetchall())
 
 
-async def losses_before(
-    connection: AsyncConnection, digests: Sequence[bytes]
+async def note_repeats(
+    connection: AsyncConnection, repeats: Mapping[bytes, Sequence[Batch]]
 ) -> dict[bytes, Losses]:
-    """What the ledger says of requests that it knew already.
+    """Counts requests that the ledger knew already, and says what it knows of them.
 
     By now they may be decoded otherwise, when a clock or the catalog was mended: what was refused then is
-    not stored, and its sender must be told so, not that all is well.
+    not stored, and its sender must be told so, not that all is well. What of a repeated request has nothing
+    that tells a retry from another sender's equal one is a loss, if it was none (ADR 11).
+
+    Args:
+        connection: In the group's transaction; it writes, so that its COMMIT waits for standbys.
+        repeats: The repeated requests by their digest.
     """
-    if not digests:
+    if not repeats:
         return {}
     found = await connection.execute(
-        "SELECT digest, losses FROM footfall.ingest_batches WHERE digest = ANY(%s::uuid[])",
-        [[digest.hex() for digest in digests]],
+        "UPDATE footfall.ingest_batches AS b SET repeats = b.repeats + r.number, losses = b.losses"
+        " || CASE WHEN r.lost > 0 THEN jsonb_build_object("
+        "     %(reason)s::text, coalesce((b.losses ->> %(reason)s)::bigint, 0) + r.lost)"
+        "   ELSE '{}' END"
+        " FROM unnest(%(digests)s::uuid[], %(numbers)s::integer[], %(lost)s::bigint[])"
+        " AS r (digest, number, lost) WHERE b.digest = r.digest RETURNING b.digest, b.losses",
+        {
+            "reason": Loss.REPEATED_WITHOUT_ID.value,
+            "digests": [digest.hex() for digest in repeats],
+            "numbers": [len(again) for again in repeats.values()],
+            "lost": [sum(map(_unidentified, again)) for again in repeats.values()],
+        },
     )
     return {
         digest.bytes: {Loss(reason): number for reason, number in losses.items()}
@@ -55,13 +69,22 @@ async def losses_before(
     }
 
 
-async def note_baselines(connection: AsyncConnection, baselines: Counter[int]) -> None:
-    """Enters in the ledger, by batch, the series whose first value told nothing."""
-    for number, series in baselines.items():
-        await connection.execute(
-            "UPDATE footfall.ingest_batches SET losses = losses || %s::jsonb WHERE id = %s",
-            [json.dumps({Loss.COUNTER_BASELINE: series}), number],
-        )
+async def note_losses(
+    connection: AsyncConnection, losses: Mapping[int, Mapping[Loss, int]]
+) -> None:
+    """Enters in the ledger, by batch, what was found only now."""
+    for number, found in losses.items():
+        lost = {reason: times for reason, times in found.items() if times}
+        if lost:
+            await connection.execute(
+                "UPDATE footfall.ingest_batches SET losses = losses || %s::jsonb WHERE id = %s",
+                [json.dumps(lost), number],
+            )
+
+
+def _unidentified(batch: Batch) -> int:
+    """Occurrences that another sender may have meant, if the request is no retry."""
+    return 0 if batch.identified else sum(batch.counts.values())
 
 
 async def take_position(

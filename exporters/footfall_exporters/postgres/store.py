@@ -100,6 +100,7 @@ class Store:
 
     Attributes:
         salts: The rotating salts in force, by period.
+        identities: The key under which streams and spans are named; None until it is known.
         writer: The one connection that stores.
         spool: Where batches wait while Postgres is away, where there is one.
         spooling: What moves them between the two.
@@ -116,6 +117,7 @@ class Store:
         passed = None if clock is time.time_ns else clock
         self._keeper = Housekeeper(dsn, self._house(settings.catalog), clock, passed)
         self.salts: dict[Period, bytes] = {}
+        self.identities: bytes | None = None
         self.writer = Writer(dsn, settings.catalog)
         self.spool: Spool | None = None
         self.spooling: Spooling | None = None
@@ -164,5 +166,5 @@ class Store:
         """
         made = await self._keeper.prepare()
         ran = {run.task: run.number for run in await self._keeper.run_due({"salts", "retention"})}
-        self.salts = self._keeper.salts
+        self.salts, self.identities = self._keeper.salts, self._keeper.identities
         return Maintenance(made.number, ran.get("retention", 0), ran.get("salts", 0))
