@@ -33,6 +33,7 @@ from footfall_collector.wire import (
     MESSAGE,
     ONE,
     SFIXED64,
+    UINT32,
 )
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Atom, Batch, Dimension, Loss, Point, Policy, Service, Verdict
@@ -62,13 +63,15 @@ _SCHEMA: wire.Schema = {
         ("temporality", 2, INT32, ONE, None),
         ("is_monotonic", 3, BOOL, ONE, None),
     ],
+    # Attributes stay bytes: one that cannot be read costs itself, not its point (`otlp.key_value`).
     "Point": [
+        ("labels", 1, BYTES, MANY, None),  # texts until OTLP 0.19, which nobody can declare
         ("start", 2, FIXED64, ONE, None),
         ("time", 3, FIXED64, ONE, None),
         ("as_double", 4, DOUBLE, ONE, None),
         ("as_int", 6, SFIXED64, ONE, None),
         ("attributes", 7, BYTES, MANY, None),
-        ("flags", 8, INT32, ONE, None),
+        ("flags", 8, UINT32, ONE, None),
         # Declared only because an unknown field would be copied aside for every point.
         ("exemplars", 5, BYTES, MANY, None),
     ],
@@ -79,6 +82,8 @@ _SCHEMA: wire.Schema = {
     ],
 }
 _Metric, _Point, _Scope = wire.classes(_SCHEMA, "Metric", "Point", "Scope", oneof=_DATA)
+_LABEL = b"\xff"
+"""Before a label, so that it is the attribute that it is not: no tag begins so."""
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 
 
@@ -202,19 +207,18 @@ class _Decoder:
                 losses[refused] += 1
 
     def _point(self, encoded: bytes) -> Any:
-        """A data point, None when it cannot be parsed; one longer than any sender's is not parsed."""
-        if len(encoded) > otlp.MOST_BYTES:
-            return None
+        """A data point, None when it cannot be parsed, or has far too many attributes."""
         try:
+            wire.check_tags(encoded, 1, 7)
             point = _Point.FromString(encoded)
         except DecodeError:
             return None
-        self._sums.reading(len(point.attributes))
+        self._sums.reading(len(point.attributes) + len(point.labels))
         return point
 
     def _add(self, who: _Sender, metric: Any, name: str, kind: bytes, point: Any) -> Loss | None:
         """Adds a point; why it is refused, if it is."""
-        attributes = point.attributes[:]
+        attributes = [*point.attributes, *map(_LABEL.__add__, point.labels)]
         verdict = self._verdict(who.service, name, attributes)
         if verdict.shape is None:
             return verdict.refused or Loss.MALFORMED

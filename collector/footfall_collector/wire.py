@@ -32,7 +32,7 @@ from footfall_collector.attributes import MARK, Aligned, Attributes, Ragged, arr
 
 _Field = descriptor_pb2.FieldDescriptorProto
 ONE, MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
-BYTES, INT32 = _Field.TYPE_BYTES, _Field.TYPE_INT32
+BYTES, INT32, UINT32 = _Field.TYPE_BYTES, _Field.TYPE_INT32, _Field.TYPE_UINT32
 BOOL, FIXED32, FIXED64, SFIXED64, DOUBLE, MESSAGE = (
     _Field.TYPE_BOOL,
     _Field.TYPE_FIXED32,
