@@ -16,6 +16,7 @@ RECEIVED: Mapping[str, str] = {
     Loss.OUT_OF_WINDOW.value: "set the sender's clock, or look for a queue that was held up for days",
     Loss.MALFORMED.value: "update the sender's SDK; if it stays, report it there",
     Loss.UNSUPPORTED_METRIC.value: "send a counter instead of a gauge or a histogram",
+    Loss.DEPRECATED_ENCODING.value: "update the sender's SDK: its metrics have the form of before July 2021",
     Loss.COUNTER_BASELINE.value: "nothing after an upgrade; else see why senders change their identity",
     Loss.COUNTER_RESET.value: "nothing after restarts; else give each sender a service.instance.id",
     Loss.COUNTER_LIMIT.value: "take attributes with many values off the counter",

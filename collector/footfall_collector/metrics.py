@@ -46,7 +46,12 @@ MOST_READ = 100_000
 """Metrics, points of declared ones and their attributes in a request: about a second, all at a stretch."""
 DECIMALS = 6
 """Digits after the point that a count in floating point is believed to have: 0.1 ten times is 1."""
-_DATA = ("gauge", "sum", "histogram", "exponential", "summary", "as_double", "as_int")
+_EARLIER = ("int_gauge", "int_sum", "int_histogram")
+"""Until 2021, with points of another form."""
+_DATA = (
+    *("gauge", "sum", "histogram", "exponential", "summary", *_EARLIER),
+    *("as_double", "as_int"),
+)
 _SCHEMA: wire.Schema = {
     "Metric": [
         ("name", 1, BYTES, ONE, None),
@@ -56,6 +61,9 @@ _SCHEMA: wire.Schema = {
         ("histogram", 9, BYTES, ONE, None),
         ("exponential", 10, BYTES, ONE, None),
         ("summary", 11, BYTES, ONE, None),
+        ("int_gauge", 4, MESSAGE, ONE, ".footfall.Points"),
+        ("int_sum", 6, MESSAGE, ONE, ".footfall.Points"),
+        ("int_histogram", 8, MESSAGE, ONE, ".footfall.Points"),
         ("metadata", 12, BYTES, ONE, None),
     ],
     "Points": [
@@ -65,7 +73,7 @@ _SCHEMA: wire.Schema = {
     ],
     # Attributes stay bytes: one that cannot be read costs itself, not its point (`otlp.key_value`).
     "Point": [
-        ("labels", 1, BYTES, MANY, None),  # texts until OTLP 0.19, which nobody can declare
+        ("labels", 1, BYTES, MANY, None),  # texts until 2021, which nobody can declare
         ("start", 2, FIXED64, ONE, None),
         ("time", 3, FIXED64, ONE, None),
         ("as_double", 4, DOUBLE, ONE, None),
@@ -290,8 +298,10 @@ class _Decoder:
 
 
 def _points(metric: Any) -> Sequence[bytes]:
-    """A metric's encoded points; of kinds other than sum and gauge one that stands for them all."""
+    """A metric's encoded points; empty ones of earlier kinds, of any other one that stands for them all."""
     kind = metric.WhichOneof("data")
+    if kind in _EARLIER:
+        return [b""] * len(getattr(metric, kind).data_points)
     if kind not in ("sum", "gauge"):
         return [b""]
     return getattr(metric, kind).data_points[:]  # type: ignore[no-any-return]
@@ -302,7 +312,10 @@ def _value(metric: Any, point: Any, now_us: int) -> tuple[int | float, Loss | No
 
     A start after the time is no fault of the counter's: the sender's clock was set back.
     """
-    if metric.WhichOneof("data") != "sum" or not metric.sum.is_monotonic:
+    kind = metric.WhichOneof("data")
+    if kind in _EARLIER:
+        return 0, Loss.DEPRECATED_ENCODING
+    if kind != "sum" or not metric.sum.is_monotonic:
         return 0, Loss.UNSUPPORTED_METRIC
     number = point.as_int if point.WhichOneof("data") == "as_int" else point.as_double
     unrecorded = point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK

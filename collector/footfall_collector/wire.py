@@ -20,7 +20,7 @@ would fill the memory before they are parsed.
 Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from operator import add
 from typing import Any
@@ -49,6 +49,8 @@ _SCHEMA: dict[str, Sequence[tuple[str, int, Any, Any, str | None]]] = {
     "ResourceSpans": [
         ("resource", 1, BYTES, ONE, None),
         ("scope_spans", 2, MESSAGE, MANY, ".footfall.ScopeSpans"),
+        # instrumentation_library_spans, until 2022; its comment said how receivers should read it.
+        ("earlier", 1000, MESSAGE, MANY, ".footfall.ScopeSpans"),
     ],
     "ScopeSpans": [("scope", 1, BYTES, ONE, None), ("spans", 2, BYTES, MANY, None)],
     "Spans": [
@@ -97,8 +99,8 @@ def check_tags(encoded: bytes, *numbers: int) -> None:
 
     Args:
         encoded: A message.
-        numbers: Of repeated fields of it, or of messages in it; below 16, so that a tag begins with one of
-            two bytes, whether or not it is padded.
+        numbers: Of repeated fields of it, or of messages in it. The tag of one below 16 begins with one of
+            two bytes, padded or not; that of another with one.
 
     Raises:
         TooLarge: there may be more than `MOST_TAGS` of one.
@@ -107,7 +109,8 @@ def check_tags(encoded: bytes, *numbers: int) -> None:
         return
     for number in numbers:
         tag = number << 3 | 2
-        if encoded.count(tag) + encoded.count(tag | 0x80) > MOST_TAGS:
+        first = {tag, tag | 0x80} if number < 16 else {tag & 0x7F | 0x80}
+        if sum(map(encoded.count, first)) > MOST_TAGS:
             raise TooLarge(MOST_TAGS, "elements")
 
 
@@ -177,8 +180,9 @@ def groups(body: bytes) -> Groups:
         TooLarge: it has more than `MOST_GROUPS` or `MOST_ITEMS`.
     """
     return [
-        (group.resource, b"", [s for scope in group.scope_spans for s in scope.spans[:]])
-        for group in _parsed(body)
+        part
+        for group, scopes in _parsed(body)
+        for part in parted("", group.resource, [(b"", scope.spans[:]) for scope in scopes])
     ]
 
 
@@ -186,20 +190,29 @@ def scopes(body: bytes) -> Groups:
     """The same for a request whose scopes matter."""
     return [
         (group.resource, scope.scope, scope.spans[:])
-        for group in _parsed(body)
-        for scope in group.scope_spans
+        for group, scopes in _parsed(body)
+        for scope in scopes
     ]
 
 
-def _parsed(body: bytes) -> Sequence[Any]:
-    check_tags(body, 1, 2)
+def parted(
+    signal: str, resource: bytes, scopes: Sequence[tuple[bytes, list[bytes]]]
+) -> Iterator[tuple[bytes, bytes, list[bytes]]]:
+    """A resource's part of `Groups`."""
+    if signal == "metrics":
+        yield from ((resource, scope, items) for scope, items in scopes)
+    else:
+        yield resource, b"", [item for _, items in scopes for item in items]
+
+
+def _parsed(body: bytes) -> list[tuple[Any, Sequence[Any]]]:
+    check_tags(body, 1, 2, 1000)
     found = _Request.FromString(body).resource_spans
+    scopes = [group.scope_spans or group.earlier for group in found]
     check_numbers(
-        len(found),
-        (len(group.scope_spans) for group in found),
-        (len(scope.spans) for group in found for scope in group.scope_spans),
+        len(found), map(len, scopes), (len(scope.spans) for group in scopes for scope in group)
     )
-    return found  # type: ignore[no-any-return]
+    return list(zip(found, scopes, strict=True))
 
 
 def check_numbers(resources: int, scopes: Iterable[int], items: Iterable[int]) -> None:

@@ -15,6 +15,7 @@ class Loss(StrEnum):
     OUT_OF_WINDOW = "out_of_window"
     MALFORMED = "malformed"
     UNSUPPORTED_METRIC = "unsupported_metric"
+    DEPRECATED_ENCODING = "deprecated_encoding"
     COUNTER_BASELINE = "counter_baseline"
     COUNTER_RESET = "counter_reset"
     COUNTER_LIMIT = "counter_limit"

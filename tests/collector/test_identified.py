@@ -1,12 +1,15 @@
 """What of a request tells a retry from another sender's equal one, and spans one by one."""
 
 import datetime as dt
+import json
 import time
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from collector.test_otlp_json import as_json
+from footfall_collector import otlp_json
 from footfall_collector.pipeline import Pipeline
 from footfall_processors import Policy
 
@@ -69,3 +72,25 @@ async def test_spans_are_named_by_their_ids_where_that_is_asked_for(pipeline, st
 async def test_spans_without_ids_have_names_of_their_own(pipeline):
     body = traces((b"", b""), (b"t" * 16, b""), (b"t" * 16, b"s" * 8))
     assert len(set(names(await pipeline.traces(body, identities=KEY)))) == 3
+
+
+@pytest.mark.parametrize("statuses", [False, True])
+async def test_ids_in_json_are_those_in_protobuf(pipeline, statuses):
+    ids = [(bytes([n]) * 16, bytes([n]) * 8) for n in (1, 2, 1)]
+    body = traces(*ids, statuses=statuses)
+    said = await otlp_json.groups("traces", as_json("traces", body))
+    batch = await pipeline.traces(b"", groups=said, identities=KEY)
+    assert names(batch) == names(await pipeline.traces(body, identities=KEY))
+    assert batch.identified
+    said = await otlp_json.groups("logs", as_json("logs", logs(b"s" * 8, b"t" * 8)))
+    assert (await pipeline.logs(b"", groups=said)).identified
+
+
+@pytest.mark.parametrize("odd", ["", "zz", 7, None, [], {}, True, "ab" * 17, "\ud800"])
+async def test_an_odd_id_in_json_costs_itself(pipeline, odd):
+    message = json.loads(as_json("traces", traces((b"t" * 16, b"s" * 8))))
+    span = message["resourceSpans"][0]["scopeSpans"][0]["spans"][0]
+    span["traceId"] = span["spanId"] = odd
+    said = await otlp_json.groups("traces", json.dumps(message).encode())
+    batch = await pipeline.traces(b"", groups=said)
+    assert (batch.size, batch.losses, batch.identified) == (1, {}, False)

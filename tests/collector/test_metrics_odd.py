@@ -60,7 +60,7 @@ def test_exemplars_that_are_no_text_cost_nothing(policy):
 
 
 def test_labels_of_early_senders_are_attributes_that_nobody_declared(policy):
-    """Field 1, StringKeyValue, was removed from NumberDataPoint in OTLP 0.19."""
+    """Field 1, StringKeyValue, which newer ones have reserved."""
     label = b"\x0a\x08\x0a\x03key\x12\x01v"
     one = NumberDataPoint.FromString(point(3, start=START).SerializeToString() + 2 * label)
     batch = decoded(policy, Request().delta(one))

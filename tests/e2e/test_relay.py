@@ -547,7 +547,9 @@ def decoded(policy, batch, catalog):
         return [await pipeline.traces(request) for request in trace_requests(batch, catalog, True)]
 
     found = asyncio.run(decode())
-    return found, [metrics.decode(policy, request, now_us) for request in metric_requests(batch)]
+    return found, [
+        metrics.decode(policy, request, now_us, key=b"k") for request in metric_requests(batch)
+    ]
 
 
 def plain(dimension):

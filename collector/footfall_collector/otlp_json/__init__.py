@@ -1,0 +1,82 @@
+"""OTLP/JSON → the encoded spans, log records and metrics that everything else reads.
+
+Only what the collector looks at is carried over: kinds, bodies, events, links, exemplars and all that
+nobody reads are checked to be JSON and skipped. What is in a list, a map or bytes can be no declared
+value; such a value stays a list, a map or bytes, and is empty. Nothing is remembered beyond a request.
+
+A request is read at once by msgspec; one in which something is unusual or wrong is read again, part by part
+(`patient.py`), so that an odd value costs itself, an odd record itself, and neither the request.
+
+Source: OTLP specification, "JSON Protobuf Encoding"; protobuf, "ProtoJSON Format".
+"""
+
+import asyncio
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from footfall_collector import wire
+from footfall_collector.otlp_json import encode, messages, patient
+
+SLICE = 2000
+"""Spans, records or metrics encoded at a stretch; between slices the event loop runs."""
+MOST_OBJECTS = 1_000_000
+"""In one request, about 50,000 spans. An object of two bytes takes 300 in memory, so that the size alone
+bounds too little."""
+_BOM = b"\xef\xbb\xbf"
+"""May be ignored (RFC 8259, section 8.1)."""
+_DECODERS = {signal: messages.decoder(signal) for signal in messages.PARTS}
+
+
+async def groups(signal: str, body: bytes) -> wire.Groups:
+    """What a request in JSON says, as `wire.groups`, of metrics `wire.scopes`, gives it for protobuf.
+
+    Args:
+        signal: `traces`, `metrics` or `logs`.
+        body: Decompressed.
+
+    Raises:
+        google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
+        wire.TooLarge: it has too many parts; nothing of it is kept.
+    """
+    body = body.removeprefix(_BOM)
+    if not body.strip():  # as an empty request in protobuf
+        return []
+    try:
+        found = _DECODERS[signal].decode(body).groups or ()
+    except (ValueError, RecursionError):
+        return await _patiently(signal, body)
+    wire.check_numbers(
+        len(found),
+        (len(group.scopes or ()) for group in found),
+        (len(scope.items or ()) for group in found for scope in group.scopes or ()),
+    )
+    encoder = encode.ENCODERS[signal]()
+    return [
+        part
+        for group in found
+        for part in wire.parted(
+            signal,
+            encode.resource(group.resource),
+            [
+                (encode.scope(getattr(scope, "scope", None)), await _items(scope, encoder))
+                for scope in group.scopes or ()
+            ],
+        )
+    ]
+
+
+async def _patiently(signal: str, body: bytes) -> wire.Groups:
+    try:
+        return await patient.groups(signal, body)
+    except (ValueError, RecursionError):  # their texts quote what was sent
+        raise DecodeError("not OTLP/JSON") from None
+
+
+async def _items(scope: Any, encoder: encode.Encoder) -> list[bytes]:
+    """All that a scope has."""
+    items: list[bytes] = []
+    for start in range(0, len(scope.items or ()), SLICE):
+        items += map(encoder, scope.items[start : start + SLICE])
+        await asyncio.sleep(0)
+    return items
