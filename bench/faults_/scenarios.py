@@ -188,6 +188,18 @@ def clock_mended(stage: Stage) -> None:
         stage.step()
 
 
+def clock_back(stage: Stage) -> None:
+    """The senders' clock is set back by days, so that counters end before they start, and set right again."""
+    stage.open()
+    for days in (-1, 0, -3, -2, 0):
+        stage.pause()
+        stage.sender.set_clock(days * 86_400)
+        time.sleep(stage.scale.steps / 2)
+        stage.collector.kill()
+        stage.collector.start()
+        stage.step()
+
+
 def _check_clock(stage: Stage, days: int) -> None:
     """Whether Postgres' clock is as it was set; the collector's shows in what it refuses."""
 
@@ -220,6 +232,7 @@ SCENARIOS = {
     "full-disk": Scenario(full_disk, lambda _: 2),
     "paused": Scenario(paused, lambda s: len(s.pauses)),
     "clock": Scenario(clock_steps, lambda _: 6),
+    "clock-back": Scenario(clock_back, lambda _: 5),
     "clock-mended": Scenario(clock_mended, lambda s: max(s.kills // 3, 1)),
 }
 

@@ -181,7 +181,7 @@ class Worker:
         self._random = random.Random(number)
         self._send = next(self._sends)
         self._requests = self._counted = 0
-        self._began = time.time_ns()
+        self._began = self._now()
 
     def work(self, over: threading.Event) -> None:
         """Sends until it is over, and what the counter says at last."""
@@ -208,6 +208,10 @@ class Worker:
         else:
             self._journal.write("acknowledged", identity.hex(), _rejected(signal, answer))
 
+    def _now(self) -> int:
+        """By the clock that the bench sets, ns since the Unix epoch."""
+        return time.time_ns() + int(self._options.clock.read_text()) * 10**9
+
     def _until_answered(self, identity: bytes, signal: str, body: bytes) -> bytes:
         for backoff in _backoffs():
             try:
@@ -225,7 +229,7 @@ class Worker:
         resource = request.resource_spans.add()
         self._describe(resource.resource)
         spans = resource.scope_spans.add().spans
-        now = time.time_ns()
+        now = self._now()
         for index in range(self._options.spans):
             span = spans.add(name="faults.seen", end_time_unix_nano=now)
             span.start_time_unix_nano = now - self._random.randrange(10**9)
@@ -248,7 +252,7 @@ class Worker:
         metric.sum.data_points.add(
             as_int=self._counted,
             start_time_unix_nano=self._began,
-            time_unix_nano=time.time_ns(),
+            time_unix_nano=self._now(),
         )
         return request.SerializeToString()
 
@@ -286,6 +290,7 @@ def main() -> None:
     parser.add_argument("--grpc", nargs="+", required=True, help="host:port of each collector")
     parser.add_argument("--http", nargs="+", required=True)
     parser.add_argument("--journal", type=Path, required=True)
+    parser.add_argument("--clock", type=Path, required=True, help="seconds that it is ahead")
     parser.add_argument("--workers", type=int, default=16)
     parser.add_argument("--rate", type=float, default=30, help="requests a second and worker")
     parser.add_argument("--spans", type=int, default=10, help="per request")
