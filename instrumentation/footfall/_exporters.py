@@ -5,7 +5,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from opentelemetry.sdk.metrics import ObservableCounter
@@ -21,7 +20,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from footfall._counters import Counters
 from footfall._log import log
-from footfall._recorder import SCOPE, KeptSpan
+from footfall._recorder import KeptSpan
+from footfall._runs import Runs
 from footfall_processors.catalog import Drop
 
 _LOST = (
@@ -200,7 +200,7 @@ class CountersExporter(MetricExporter):
         self.failures = 0
         self._exporter = exporter
         self._counters = counters
-        self._resource = resource
+        self._runs = Runs(resource)
         self._exported = exported
         self._stopped = False
         self._abandoned = False
@@ -212,17 +212,10 @@ class CountersExporter(MetricExporter):
         """Exports the counters' present state."""
         if self._abandoned:
             return MetricExportResult.SUCCESS
-        ours = [
-            replace(
-                part,
-                resource=self._resource,
-                scope_metrics=[s for s in part.scope_metrics if s.scope.name == SCOPE.name],
-            )
-            for part in metrics_data.resource_metrics
-        ]
+        ours = self._runs.rewrite(metrics_data)
         try:
             with _quiet.exporting():
-                result = self._exporter.export(MetricsData(ours), timeout_millis)
+                result = self._exporter.export(ours, timeout_millis)
         except Exception as error:
             log.debug("%s in the exporter of counters", type(error).__name__)
             result = MetricExportResult.FAILURE
@@ -232,6 +225,7 @@ class CountersExporter(MetricExporter):
             self.failures += 1
             self._counters.warnings.warn("counters", _LATE)
         else:
+            self._runs.acknowledge()
             self._exported()
         return result
 
