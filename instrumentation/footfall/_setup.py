@@ -123,22 +123,6 @@ def _local(catalog: Catalog) -> Exporters:
 
 
 def _otlp(settings: Settings) -> Exporters:
-    """OTLP exporters, imported only here: gRPC alone takes longer to import than all the rest."""
-    endpoint = settings.endpoint
-    try:
-        if settings.protocol == "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc import metric_exporter as grpc_metrics
-            from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc_spans
+    from footfall import _otlp
 
-            return Exporters(
-                grpc_spans.OTLPSpanExporter(endpoint), grpc_metrics.OTLPMetricExporter(endpoint)
-            )
-        from opentelemetry.exporter.otlp.proto.http import metric_exporter, trace_exporter
-
-        base = endpoint and endpoint.rstrip("/")
-        return Exporters(
-            trace_exporter.OTLPSpanExporter(base and f"{base}/v1/traces"),
-            metric_exporter.OTLPMetricExporter(base and f"{base}/v1/metrics"),
-        )
-    except Exception as error:  # what they refuse: files, compression, headers
-        raise ConfigurationError([f"OTEL_EXPORTER_OTLP_*: {error}"]) from error
+    return _otlp.exporters(settings)

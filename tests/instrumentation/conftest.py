@@ -48,12 +48,13 @@ events:
 
 @dataclass
 class Received:
-    """What a receiver was sent, and how it is to answer."""
+    """What a receiver was sent, and how it is to answer: with this status, or this message."""
 
     traces: list[bytes] = field(default_factory=list)
     metrics: list[bytes] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     status: grpc.StatusCode | int | None = None
+    answer: bytes = b""
     hold: threading.Event = field(default_factory=threading.Event)
     held: bool = False
     endpoint: str = ""
@@ -130,7 +131,7 @@ def received() -> Iterator[Received]:
             if isinstance(box.status, grpc.StatusCode):
                 context.abort(box.status, "no")
             requests.append(request)
-            return b""
+            return box.answer
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
@@ -166,8 +167,9 @@ def received_http() -> Iterator[Received]:
                 box.headers.append({k.lower(): v for k, v in self.headers.items()})
             self.send_response(status)
             self.send_header("Content-Type", "application/x-protobuf")
-            self.send_header("Content-Length", "0")
+            self.send_header("Content-Length", str(len(box.answer)))
             self.end_headers()
+            self.wfile.write(box.answer)
 
         def log_message(self, format: str, *args: object) -> None: ...
 

@@ -9,6 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.metrics import Observation
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsPartialSuccess,
+    ExportMetricsServiceResponse,
+)
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     InMemoryMetricReader,
@@ -295,6 +299,45 @@ def test_what_failed_is_told_by_the_next_run(connect, received):
         client.count("shop.order", 5)
         assert client.flush()
     assert Model().read(received).both("shop.order") == [12, 12]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_what_was_refused_whole_is_told_by_the_next_run(connect, request, monkeypatch, protocol):
+    """So a receiver answers whose window does not reach to a clock that is ahead."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    received = request.getfixturevalue("received" if protocol == "grpc" else "received_http")
+    client = connect(received.endpoint)
+    client.count("shop.order", 3)
+    received.answer = refusing(2)  # of it and of `footfall.emitted`
+    assert not client.flush()
+    received.metrics.clear()
+    received.answer = b""
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() - HOUR)
+    client.count("shop.order", 4)
+    assert client.flush()
+    assert Model().read(received).both("shop.order") == [7, 7]
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_what_was_refused_in_part_is_not_told_again(connect, request, monkeypatch, protocol):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    received = request.getfixturevalue("received" if protocol == "grpc" else "received_http")
+    received.answer = refusing(1)
+    client = connect(received.endpoint)
+    client.count("shop.order", 3)
+    assert client.flush()
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() - HOUR)
+    client.count("shop.order", 4)
+    assert client.flush()
+    assert Model().read(received).both("shop.order") == [7, 7]
+
+
+def refusing(number):
+    """An answer that says of so many points that they were refused."""
+    refused = ExportMetricsPartialSuccess(rejected_data_points=number, error_message="no")
+    return ExportMetricsServiceResponse(partial_success=refused).SerializeToString()
 
 
 def test_local_mode_shows_exact_counts(clock, connect, tmp_path):
