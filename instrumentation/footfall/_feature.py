@@ -110,8 +110,7 @@ class Measured(Feature, eq=False):
         plan: Its event; None while it has not begun, or when the event is not declared.
         kept: Its attributes, checked.
         error: Its error type, once it has failed.
-        start: When it began, ns since the Unix epoch.
-        clock: The same by a clock that cannot be set.
+        clock: When it began, ns by a clock that cannot be set.
         outer: The use around it.
         going: Whether it has begun and not ended.
     """
@@ -120,7 +119,6 @@ class Measured(Feature, eq=False):
     plan: "Plan | None" = None
     kept: dict[str, Any] = {}
     error: str | None = None
-    start: int = 0
     clock: int = 0
     outer: "Measured | None" = None
     going: bool = False
@@ -151,7 +149,6 @@ class Measured(Feature, eq=False):
         except Exception as error:
             self.client.trouble(error)
         self._resume()
-        self.start = time.time_ns()
         self.clock = time.perf_counter_ns()
         return self
 
@@ -184,7 +181,7 @@ class Measured(Feature, eq=False):
         try:
             if error is not None and self.error is None:
                 self.error = self.recorder.failure(error)
-            self.recorder.ended(plan, self.action, self.error, self.kept, self.start, length)
+            self.recorder.ended(plan, self.action, self.error, self.kept, length)
         except Exception as trouble:
             self.client.trouble(trouble)
 

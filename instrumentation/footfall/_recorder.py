@@ -150,10 +150,11 @@ class Recorder:
         action: str | None,
         error: str | None,
         kept: dict[str, Any],
-        start: int,
         length: int,
     ) -> None:
-        """Sends the observation of a block.
+        """Sends the observation of a block that has just ended.
+
+        Its end is read from the clock, its start is computed: a clock that was set meanwhile is right now.
 
         Args:
             plan: Its event.
@@ -161,7 +162,6 @@ class Recorder:
                 name of its own.
             error: Its error type, or None for a success.
             kept: Its attributes, checked.
-            start: When it began, ns since the Unix epoch.
             length: How long it took, ns; an observation that took time has one of at least 1.
         """
         if action is None:
@@ -169,7 +169,8 @@ class Recorder:
         else:
             failed = plan.actions.get(names.FAILURE) if error is not None else None
             chosen = failed or plan.actions.get(action)
-        self._observe(plan, chosen, error, kept, start, start + (length or 1))
+        now = time.time_ns()
+        self._observe(plan, chosen, error, kept, now - (length or 1), now)
 
     def length(self, milliseconds: float) -> int:
         """A duration as ns; what is none is counted as dropped."""
@@ -242,8 +243,8 @@ class Recorder:
             self.counters.drop(Drop.UNDECLARED_EVENT)
             return
         kept = self.check(plan, {key: value for key, value in given.items() if key not in _FIXED})
-        start = span.start_time or time.time_ns()
-        end = max(span.end_time or start, start)
+        end = span.end_time or time.time_ns()
+        start = min(span.start_time or end, end)  # a clock that was set meanwhile is right now
         judged = shape.dimension
         self._observe(plan, judged.action, judged.error_type, kept, start, end, judged.status)
 
@@ -282,7 +283,7 @@ class Recorder:
             resource=self._resource,
             attributes=attributes,
             status=_OK if error is None else _ERROR,
-            start_time=start,
+            start_time=max(start, 0),  # a clock that was never set says 1970
             end_time=end,
             instrumentation_scope=SCOPE,
         )

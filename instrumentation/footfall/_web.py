@@ -154,9 +154,7 @@ class Visit:
         event, action = match
         use = self.use = Measured(self._client, event, action, {}, recorder)
         use.__enter__()
-        past = use.clock - self._clock  # the request began before its event was known
-        use.clock -= past
-        use.start -= past
+        use.clock = self._clock  # the request began before its event was known
 
 
 def _say_more(use: Measured, error: BaseException) -> None:

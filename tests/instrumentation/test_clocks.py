@@ -20,6 +20,7 @@ from opentelemetry.sdk.metrics.export import (
     MetricExportResult,
 )
 from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import footfall
@@ -28,6 +29,7 @@ from footfall._counters import Counters
 from footfall._exporters import CountersExporter
 from footfall._inspection import Inspection
 from footfall._log import Warnings
+from footfall.allowlist import AllowlistSpanProcessor
 from instrumentation.programs import python
 
 SECOND = 10**9
@@ -338,6 +340,25 @@ def refusing(number):
     """An answer that says of so many points that they were refused."""
     refused = ExportMetricsPartialSuccess(rejected_data_points=number, error_message="no")
     return ExportMetricsServiceResponse(partial_success=refused).SerializeToString()
+
+
+def test_a_block_may_begin_before_1970(clock, connect, received):
+    """A clock that was never set; a span that cannot be encoded would take its whole batch with it."""
+    client = connect(received.endpoint)
+    clock.now = 5 * SECOND
+    client.observe("shop.order", None, {}, duration_ms=60_000)
+    assert client.flush()
+    (span,) = received.spans()
+    assert (span.start_time_unix_nano, span.end_time_unix_nano) == (0, 5 * SECOND)
+
+
+def test_a_span_of_another_instrumentation_ends_after_it_began(clock, client, received):
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(AllowlistSpanProcessor(client))
+    provider.get_tracer("web").start_span("shop.order", start_time=NOON + HOUR).end(NOON)
+    assert client.flush()
+    (span,) = received.spans()
+    assert (span.start_time_unix_nano, span.end_time_unix_nano) == (NOON, NOON)
 
 
 def test_local_mode_shows_exact_counts(clock, connect, tmp_path):

@@ -135,6 +135,20 @@ def test_a_clock_that_is_set_back_does_not_make_time_run_backwards(client, recei
     assert 10_000_000 <= span.end_time_unix_nano - span.start_time_unix_nano < 1_000_000_000
 
 
+def test_the_time_of_a_block_is_that_of_its_end_when_the_clock_was_set(
+    client, received, monkeypatch
+):
+    """A clock that was ahead while the block began would put it into a future that is refused."""
+    real = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real() + 3_600_000_000_000)
+    with client.feature("shop.order"):
+        monkeypatch.undo()
+    observed(client, received)
+    (span,) = received.spans()
+    assert 0 <= real() - span.end_time_unix_nano < 60_000_000_000
+    assert 0 < span.end_time_unix_nano - span.start_time_unix_nano < 60_000_000_000
+
+
 def test_a_clock_that_stands_still_does_not_make_an_instant_of_a_block(
     client, received, monkeypatch
 ):
