@@ -39,8 +39,8 @@ STOP = Atom(Role.IMPLIED)
 """Stands for the mark between two spans' attributes (`MARK`)."""
 
 
-Trait = bytes | bool | Atom
-"""What a plan depends on: a span's encoded name, whether it failed, the class of each attribute."""
+Trait = bytes | int | Atom
+"""What a plan depends on: a span's encoded name, its status code, the class of each attribute."""
 Form = tuple[Trait | None, ...]
 """The traits that some spans have in common, in this order; None where they differ, empty when they may
 differ in their number."""
@@ -172,14 +172,14 @@ def _valid_tags(catalog: Catalog, key: str) -> tuple[bytes, ...]:
     return tuple(filter(None, (by_type.get(attribute.type),)))
 
 
-class Statuses(dict[bytes, bool]):
-    """Encoded Status → whether it is ERROR. Messages, which are unbounded, are not remembered."""
+class Statuses(dict[bytes, int]):
+    """Encoded Status → its code. Messages, which are unbounded, are not remembered."""
 
-    def __missing__(self, encoded: bytes) -> bool:
-        failed = otlp.is_error(encoded)
+    def __missing__(self, encoded: bytes) -> int:
+        code = otlp.status_code(encoded)
         if len(self) < VALUES_PER_KEY and len(encoded) <= LONGEST:
-            self[encoded] = failed
-        return failed
+            self[encoded] = code
+        return code
 
 
 @dataclass(slots=True)

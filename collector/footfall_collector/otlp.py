@@ -15,6 +15,7 @@ _SCHEMA: Schema = {
     "Resource": [("attributes", 1, BYTES, MANY, None), ("dropped", 2, BYTES, ONE, None)],
     "Long": [("key", 1, BYTES, ONE, None), ("value", 2, BYTES, ONE, None)],
 }
+_CODES = frozenset(Status.StatusCode.values())
 _Resource, _Long = classes(_SCHEMA, "Resource", "Long")
 
 
@@ -71,9 +72,10 @@ def resource_pairs(encoded: bytes) -> list[bytes]:
     return attributes
 
 
-def is_error(encoded: bytes) -> bool:
-    """Whether an encoded span Status has the code ERROR (its message is not looked at)."""
+def status_code(encoded: bytes) -> int:
+    """The code of an encoded span Status, UNSET for one that is not known; its message is not looked at."""
     try:
-        return Status.FromString(encoded).code == Status.STATUS_CODE_ERROR
+        code = Status.FromString(encoded).code
     except DecodeError:
-        return False
+        return Status.STATUS_CODE_UNSET
+    return code if code in _CODES else Status.STATUS_CODE_UNSET

@@ -19,6 +19,8 @@ from functools import partial
 from itertools import repeat
 from operator import attrgetter, sub
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
 from footfall_collector import logs, wire
 from footfall_collector.attributes import Aligned, Attributes
 from footfall_collector.memo import Atoms, Form, Trait
@@ -225,13 +227,13 @@ class Pipeline:
         known, attributes, size = self.contexts.atoms, columns.attributes, len(columns.names)
         name = columns.names[0]
         same_name = columns.names.count(name) == size
-        failed = None
+        status: Iterator[int] | int = Status.STATUS_CODE_UNSET
         if any(columns.statuses):
-            failed = map(self.contexts.statuses.__getitem__, columns.statuses)
+            status = map(self.contexts.statuses.__getitem__, columns.statuses)
         if isinstance(attributes, Aligned):
             traits = [
                 name if same_name else iter(columns.names),
-                failed or False,
+                status,
                 *map(known.column, attributes.places),
             ]
             form, keys = _split(known, traits, size)
@@ -239,8 +241,9 @@ class Pipeline:
             stops = attributes.stops
             atoms = tuple(map(known.__getitem__, attributes.encoded))
             groups = map(atoms.__getitem__, map(slice, [0, *[s + 1 for s in stops[:-1]]], stops))
-            spans = zip(columns.names, failed or [False] * size, groups, strict=True)
-            form, keys = (), [(name, fail, *group) for name, fail, group in spans]
+            codes = [status] * size if isinstance(status, int) else status
+            spans = zip(columns.names, codes, groups, strict=True)
+            form, keys = (), [(name, code, *group) for name, code, group in spans]
         return _Part(
             form=form,
             keys=keys,

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Status
+
 from footfall_collector import memo, otlp
 from footfall_collector.attributes import Attributes
 from footfall_collector.memo import Atoms, Form, Searched, Statuses, Trait, Values
@@ -25,6 +27,11 @@ from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
 
 DAY_US = 86_400_000_000
+_FAILED: dict[int, bool | None] = {
+    Status.STATUS_CODE_UNSET: None,
+    Status.STATUS_CODE_OK: False,
+    Status.STATUS_CODE_ERROR: True,
+}
 DAYS = 16
 """Days whose hashes are remembered at once; events are accepted over eight."""
 
@@ -91,9 +98,9 @@ class Plans:
                 self._forms[form] = plans
         return plans
 
-    def make(self, name: bytes, failed: bool, atoms: Sequence[Atom]) -> Plan:
+    def make(self, name: bytes, status: int, atoms: Sequence[Atom]) -> Plan:
         """What becomes of a span with these traits."""
-        text = name.decode("utf-8", "replace")
+        text, failed = name.decode("utf-8", "replace"), _FAILED[status]
         verdict = self._policy.judge(self._service, text, failed, atoms, self._today)
         return self._plan(verdict, len(atoms))
 
@@ -148,8 +155,8 @@ class FormPlans(dict[tuple[Trait, ...], Plan]):
         else:
             rest = iter(differing)
             traits: Any = [next(rest) if each is None else each for each in self._form] or differing
-            name, failed, *atoms = traits
-            plan = self._plans.make(name, failed, atoms)
+            name, status, *atoms = traits
+            plan = self._plans.make(name, status, atoms)
         if memo.is_short(differing):
             self._plans.learned.add(differing)
             self[differing] = plan

@@ -32,8 +32,10 @@ LONGEST_MS: Final = 7 * 86_400_000
 """Milliseconds that an observation may take: what began earlier, the collector would not take."""
 
 _FIXED: Final = frozenset(
-    (names.SURFACE, names.FEATURE, names.ACTION, names.STATUS, names.ERROR_TYPE, names.SAMPLE_RATE)
-)
+    (names.SURFACE, names.FEATURE, names.ACTION, names.STATUS, names.ERROR_TYPE, names.SAMPLE_RATE,
+     names.HTTP_STATUS, names.HTTP_STATUS_OLD)
+)  # fmt: skip
+_FAILED: Final = {StatusCode.OK: False, StatusCode.ERROR: True}
 _SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
 _OK: Final = Status(StatusCode.UNSET)
 _ERROR: Final = Status(StatusCode.ERROR)
@@ -236,7 +238,7 @@ class Recorder:
         """
         given = dict(span.attributes or {})
         atoms = [self._policy.classify(key, value) for key, value in given.items()]
-        failed = span.status.status_code is StatusCode.ERROR
+        failed = _FAILED.get(span.status.status_code)
         shape = self._policy.judge(Service(), span.name, failed, atoms, dt.date.min).shape
         plan = None if shape is None else self.plans.get(shape.dimension.event)
         if shape is None or plan is None:

@@ -1,16 +1,10 @@
 """One request of a web application as one use of a feature, and its trace id for the answer (A8, D5).
 
-Every framework's hooks feed the same `Visit`, so that a status means the same everywhere:
+Every framework's hooks feed the same `Visit`, so that a status means the same everywhere; what it means
+stands in `footfall_processors.errors`, by which the collector judges spans of others as well. Besides:
 
 | how the request was answered               | outcome                                               |
 |--------------------------------------------|-------------------------------------------------------|
-| a status below 400                         | success                                               |
-| 401, 403                                   | failure, `permission_denied` (status `denied`)        |
-| 408, 504                                   | failure, `provider_timeout` (status `timeout`)        |
-| 502, 503                                   | failure, `provider_unavailable`                       |
-| another status from 500                    | failure, by the class of the exception behind it      |
-| another status from 400                    | failure, by the class of the exception behind it, or  |
-|                                            | `bad_request` if the catalog declares that            |
 | an exception, before or in the answer      | failure, by its class                                 |
 | no answer at all                           | failure, `unexpected_error`                           |
 
@@ -28,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from opentelemetry.trace import Span
 
 from footfall._feature import Measured
-from footfall_processors.errors import UNEXPECTED_ERROR, normalise
+from footfall_processors.errors import UNEXPECTED_ERROR, http_error, is_vague
 from footfall_processors.matching import Match
 
 if TYPE_CHECKING:
@@ -37,8 +31,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-BAD_REQUEST: Final = "bad_request"
-"""The error type of a request that the application refused; sent where a catalog declares it."""
 STATUS_CLASS: Final = "status_class"
 """An attribute that is filled (`2xx` to `5xx`) for events that declare it."""
 TRACEPARENT: Final = "traceparent"
@@ -132,8 +124,9 @@ class Visit:
             return
         if STATUS_CLASS in use.plan.checks:
             use.set(**{STATUS_CLASS: f"{status // 100}xx"})
-        if status >= 400 and use.error is None:  # what the handler said itself goes before
-            use.fail(_failure(status, error))
+        failure = http_error(status)
+        if failure is not None and use.error is None:  # what the handler said itself goes before
+            use.fail(error if error is not None and failure == UNEXPECTED_ERROR else failure)
             if status < 500 and error is not None:
                 _say_more(use, error)
 
@@ -160,16 +153,7 @@ class Visit:
 def _say_more(use: Measured, error: BaseException) -> None:
     """An exception that was turned into a refusal says more than the status, if its class is known."""
     before = use.error
-    if before in (BAD_REQUEST, UNEXPECTED_ERROR):
+    if is_vague(before):
         use.fail(error)
         if use.error in (None, UNEXPECTED_ERROR):
             use.error = before
-
-
-def _failure(status: int, error: BaseException | None) -> str | BaseException:
-    known = normalise(str(status))
-    if known != UNEXPECTED_ERROR:
-        return known
-    if status < 500:
-        return BAD_REQUEST
-    return UNEXPECTED_ERROR if error is None else error

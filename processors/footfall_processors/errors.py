@@ -1,10 +1,23 @@
-"""Exceptions and foreign error types → the normalised error types of A4.
+"""Exceptions, HTTP statuses and foreign error types → the normalised error types of A4.
 
 Only the *kind* of a failure is ever kept; its message and stack never are (A2).
+
+How a request was answered says how it went, whoever measured it:
+
+| HTTP status           | outcome                                                                  |
+|-----------------------|--------------------------------------------------------------------------|
+| below 400             | success                                                                  |
+| 401, 403              | failure, `permission_denied` (status `denied`)                           |
+| 408, 504              | failure, `provider_timeout` (status `timeout`)                           |
+| 502, 503              | failure, `provider_unavailable`                                          |
+| another from 500      | failure, by the class of the exception behind it                         |
+| another from 400      | failure, by the class of the exception behind it, or `bad_request` if    |
+|                       | the catalog declares that                                                |
 """
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 PROVIDER_UNAVAILABLE: Final = "provider_unavailable"
 PROVIDER_TIMEOUT: Final = "provider_timeout"
@@ -19,6 +32,9 @@ ERROR_TYPES: Final = (
     PERMISSION_DENIED,
     UNEXPECTED_ERROR,
 )
+
+BAD_REQUEST: Final = "bad_request"
+"""The error type of a request that the application refused; kept where a catalog declares it."""
 
 STATUS_OF: Final = {PROVIDER_TIMEOUT: "timeout", PERMISSION_DENIED: "denied"}
 """The A1 status that an error type implies; `error` for the others."""
@@ -51,6 +67,8 @@ _KNOWN: Final = {
     "401": PERMISSION_DENIED,
     "403": PERMISSION_DENIED,
 }
+_STATUS = re.compile("[1-5][0-9][0-9]")
+_REFUSED = re.compile("4[0-9][0-9]")
 _DEPTH = 16
 """How many causes of an exception are looked at (chains may be circular)."""
 
@@ -67,7 +85,31 @@ def normalise(value: str, extra: Iterable[str] = ()) -> str:
     """
     if value in ERROR_TYPES or value in extra:
         return value
-    return _KNOWN.get(value.rpartition(".")[2], UNEXPECTED_ERROR)
+    known = _KNOWN.get(value.rpartition(".")[2])
+    if known is None and BAD_REQUEST in extra and _REFUSED.fullmatch(value):
+        return BAD_REQUEST
+    return known or UNEXPECTED_ERROR
+
+
+def http_status(value: Any) -> int | None:
+    """An HTTP status code as senders write it, a number or its three digits; None for anything else."""
+    if isinstance(value, str):
+        return int(value) if _STATUS.fullmatch(value) else None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 100 <= value <= 599:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def http_error(status: int) -> str | None:
+    """The error type of a request that was answered with this HTTP status; None of a success."""
+    if status < 400:
+        return None
+    return _KNOWN.get(str(status)) or (BAD_REQUEST if status < 500 else UNEXPECTED_ERROR)
+
+
+def is_vague(error: str | None) -> bool:
+    """Whether an error type says so little that the class of an exception says more, if it is known."""
+    return error in (None, BAD_REQUEST, UNEXPECTED_ERROR)
 
 
 def error_type(

@@ -13,6 +13,9 @@ STATUS: Final = "feature.status"
 SAMPLE_RATE: Final = "feature.sample_rate"
 ERROR_TYPE: Final = "error.type"
 
+HTTP_STATUS: Final = "http.response.status_code"
+HTTP_STATUS_OLD: Final = "http.status_code"
+
 EVENT_NAME: Final = "event.name"
 """Of a log record: deprecated, its field `event_name` has taken this attribute's place."""
 

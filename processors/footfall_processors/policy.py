@@ -21,6 +21,9 @@ from footfall_processors.errors import (
     PROVIDER_TIMEOUT,
     STATUS_OF,
     UNEXPECTED_ERROR,
+    http_error,
+    http_status,
+    is_vague,
     normalise,
 )
 from footfall_processors.losses import Loss
@@ -43,6 +46,7 @@ class Role(Enum):
     ACTION = auto()
     STATUS = auto()
     ERROR_TYPE = auto()
+    HTTP_STATUS = auto()  # how a request was answered; known by the error type that follows from it
     SAMPLE_RATE = auto()
     ENUM = auto()
     COLUMN = auto()
@@ -160,14 +164,20 @@ class Policy:
         return service, bad
 
     def judge(
-        self, service: Service, name: str, failed: bool, atoms: Sequence[Atom], today: dt.date
+        self,
+        service: Service,
+        name: str,
+        failed: bool | None,
+        atoms: Sequence[Atom],
+        today: dt.date,
     ) -> Verdict:
         """What becomes of a span (or a counter's point) with these attributes.
 
         Args:
             service: From its resource.
             name: The span's name, or the metric's.
-            failed: Whether the span's status is ERROR.
+            failed: Whether the span's status is ERROR (False where it is OK); None where it is left open,
+                and its attributes tell.
             atoms: The classes of its attributes, in their order.
             today: The collector's date (UTC), which decides on expiry (G5).
         """
@@ -178,10 +188,11 @@ class Policy:
         if event.expires is not None and today > event.expires:
             return Verdict(refused=Loss.EXPIRED_EVENT)
         fixed = _first_sent(atoms)
-        action = fixed[Role.ACTION] if Role.ACTION in fixed else implied or _action(event, failed)
+        bad = _went_wrong(failed, fixed)
+        action = fixed[Role.ACTION] if Role.ACTION in fixed else implied or _action(event, bad)
         if action not in event.actions:
             return Verdict(refused=Loss.UNDECLARED_ACTION)
-        status, error = _outcome(action, failed, fixed)
+        status, error = self._outcome(action, bad, fixed)
         positions, losses = self._positions(event, atoms)
         enums = tuple(
             (key, str(atoms[at].value))
@@ -196,6 +207,29 @@ class Policy:
             duration_at=positions.get(names.DURATION, -1),
             losses=losses,
         )
+
+    def _outcome(
+        self, action: str, failed: bool, fixed: Mapping[Role, Any]
+    ) -> tuple[str, str | None]:
+        """Status and error type (A3): whatever part is missing follows from the other."""
+        status: str | None = fixed.get(Role.STATUS)
+        error = self._error(fixed)
+        bad = action == names.FAILURE or (failed and action != names.SUCCESS)
+        if status is None or (status == "ok" and action == names.FAILURE):
+            status = STATUS_OF.get(error or "", "error") if bad else "ok"
+        if status == "ok":
+            return status, None
+        return status, error or _MISSING.get(status, UNEXPECTED_ERROR)
+
+    def _error(self, fixed: Mapping[Role, Any]) -> str | None:
+        """The error type that was said, or else follows from the answer to a request."""
+        said: str | None = fixed.get(Role.ERROR_TYPE)
+        answer: str | None = fixed.get(Role.HTTP_STATUS)
+        if not answer or fixed.get(Role.STATUS) is not None or said in self.catalog.error_types:
+            return said
+        if is_vague(answer) and not is_vague(said):
+            return said
+        return normalise(answer, self.catalog.error_types)
 
     def _positions(
         self, event: Event, atoms: Sequence[Atom]
@@ -218,6 +252,8 @@ class Policy:
         if role is Role.SAMPLE_RATE:
             good = isinstance(value, float | int) and not isinstance(value, bool) and 0 < value <= 1
             return sampled_share(float(value)) if good else None
+        if role is Role.HTTP_STATUS:
+            return None if (status := http_status(value)) is None else http_error(status) or ""
         if not isinstance(value, str):
             return None
         if role is Role.ERROR_TYPE:
@@ -252,6 +288,8 @@ _FIXED = {
     names.ACTION: Role.ACTION,
     names.STATUS: Role.STATUS,
     names.ERROR_TYPE: Role.ERROR_TYPE,
+    names.HTTP_STATUS: Role.HTTP_STATUS,
+    names.HTTP_STATUS_OLD: Role.HTTP_STATUS,
     names.SAMPLE_RATE: Role.SAMPLE_RATE,
 }
 
@@ -293,21 +331,17 @@ def _first_sent(atoms: Sequence[Atom]) -> dict[Role, Any]:
     return fixed
 
 
+def _went_wrong(failed: bool | None, fixed: Mapping[Role, Any]) -> bool:
+    """Whether it failed: what the span's own status leaves open is told by ours, or by the answer's."""
+    if failed is not None:
+        return failed
+    status: str | None = fixed.get(Role.STATUS)
+    return bool(fixed.get(Role.HTTP_STATUS)) if status is None else status != "ok"
+
+
 def _action(event: Event, failed: bool) -> str | None:
     """The action when none was said: as the span's outcome tells, else the only one there is."""
     outcome = names.FAILURE if failed else names.SUCCESS
     if outcome in event.actions:
         return outcome
     return event.actions[0] if len(event.actions) == 1 else None
-
-
-def _outcome(action: str, failed: bool, fixed: Mapping[Role, Any]) -> tuple[str, str | None]:
-    """Status and error type (A3): whatever part is missing follows from the other."""
-    error: str | None = fixed.get(Role.ERROR_TYPE)
-    status: str | None = fixed.get(Role.STATUS)
-    bad = action == names.FAILURE or (failed and action != names.SUCCESS)
-    if status is None or (status == "ok" and action == names.FAILURE):
-        status = STATUS_OF.get(error or "", "error") if bad else "ok"
-    if status == "ok":
-        return status, None
-    return status, error or _MISSING.get(status, UNEXPECTED_ERROR)

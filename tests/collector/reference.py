@@ -20,6 +20,7 @@ from footfall_processors.names import DURATION
 
 HOUR_US = 3600 * 10**6
 DAY_US = 24 * HOUR_US
+FAILED = {Status.STATUS_CODE_OK: False, Status.STATUS_CODE_ERROR: True}
 
 
 class Span(NamedTuple):
@@ -28,7 +29,7 @@ class Span(NamedTuple):
     name: str
     start: int
     end: int
-    failed: bool
+    failed: bool | None
     attributes: list[tuple[str, Any]]
 
 
@@ -118,7 +119,7 @@ def official(body: bytes):
 
 
 def span(message) -> Span:
-    failed = message.status.code == Status.STATUS_CODE_ERROR
+    failed = FAILED.get(message.status.code)
     pairs = [pair(kv) for kv in message.attributes]
     return Span(
         message.name, message.start_time_unix_nano, message.end_time_unix_nano, failed, pairs
@@ -181,7 +182,7 @@ def _tolerant_span(encoded: bytes) -> Span | None:
         name=name.decode("utf-8", "replace"),
         start=start,
         end=end,
-        failed=status is not None and status.code == Status.STATUS_CODE_ERROR,
+        failed=None if status is None else FAILED.get(status.code),
         attributes=[("", None) if kv is None else pair(kv) for kv in pairs],
     )
 

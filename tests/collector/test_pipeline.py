@@ -130,7 +130,7 @@ class Tape:
 KEYS = [
     "guild_id", "team_id", "org_id", "visitor", "provider", "mode", "attempts", "ratio", "ranked", "note",
     "seed", "duration_ms", "feature.action", "feature.status", "feature.surface", "feature.sample_rate",
-    "error.type", "http.url", "user.email", "enduser.id",
+    "error.type", "http.url", "user.email", "enduser.id", "http.response.status_code", "http.status_code",
 ]  # fmt: skip
 LONG_KEYS = ["", "k" * 127, "k" * 128, "k" * 300]
 TEXTS = [
@@ -138,7 +138,7 @@ TEXTS = [
     "timeout", "out_of_stock", "TimeoutError", "", "mail me: walker@example.org", "x" * 130, "y" * 20_000,
     "caf\u00e9", "cafe\u0301", "nul \x00 inside", "0d6bbde3-9f1d-4b58-9f0e-0c4a7c1c0e39",
 ]  # fmt: skip
-INTS = [0, 1, 7, 200, 5000, -1, 2**31, 2**63 - 1, -(2**63)]
+INTS = [0, 1, 7, 200, 403, 404, 500, 5000, -1, 2**31, 2**63 - 1, -(2**63)]
 FLOATS = [0.0, 0.25, 1.0, -7.5, 1e300, 5e-324, float("nan"), float("inf"), -0.0]
 NAMES = [
     "shop.survey", "shop.order", "shop.ping", "shop.visit", "shop.gone", "shop.order.success",

@@ -233,6 +233,30 @@ def test_a_processor_may_be_added_before_its_client_is_configured(client, receiv
     later.shutdown()
 
 
+def test_an_adopted_span_went_as_its_request_was_answered(client, received):
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(AllowlistSpanProcessor(client))
+    tracer = provider.get_tracer("app")
+    for key, code in [("http.response.status_code", 200), ("http.response.status_code", 403),
+                      ("http.status_code", 503)]:  # fmt: skip
+        tracer.start_span("shop.order", attributes={key: code}).end()
+    said_ok = tracer.start_span("shop.order", attributes={"http.status_code": 404})
+    said_ok.set_status(StatusCode.OK)
+    said_ok.end()
+    assert provider.force_flush()
+    assert [
+        (o["feature.action"], o["feature.status"], o.get("error.type"))
+        for o in received.observations()
+    ] == [
+        ("success", "ok", None),
+        ("failure", "denied", "permission_denied"),
+        ("failure", "error", "provider_unavailable"),
+        ("success", "ok", None),
+    ]
+    assert not [key for key in received.counts() if dict(key)["event"] == "footfall.dropped"]
+    provider.shutdown()
+
+
 def test_a_fork_adds_nothing_about_the_process(received_http, catalog):
     """OpenTelemetry detects the process anew in a child and merges that into its resource."""
     code = f"""

@@ -45,6 +45,7 @@ def test_the_error_types_are_those_of_the_requirements():
         ("401", "permission_denied"),
         ("403", "permission_denied"),
         ("discord.errors.Forbidden", "permission_denied"),
+        ("404", "unexpected_error"),
         ("500", "unexpected_error"),
         ("ValueError", "unexpected_error"),
         ("", "unexpected_error"),
@@ -58,6 +59,13 @@ def test_a_foreign_error_type_becomes_one_of_the_five(sent, kept):
 def test_error_types_of_the_catalog_are_kept_only_when_declared():
     assert normalise("seed_exhausted", ["seed_exhausted"]) == "seed_exhausted"
     assert normalise("seed_exhausted") == "unexpected_error"
+
+
+@pytest.mark.parametrize("sent", ["400", "404", "422", "499"])
+def test_a_refused_request_is_a_bad_one_where_the_catalog_declares_that(sent):
+    assert normalise(sent, ["bad_request"]) == "bad_request"
+    assert normalise("403", ["bad_request"]) == "permission_denied"
+    assert normalise("500", ["bad_request"]) == "unexpected_error"
 
 
 @settings(PATIENT)

@@ -1,6 +1,7 @@
 import dataclasses
 import datetime as dt
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -374,6 +375,91 @@ def test_the_sender_cannot_rename_surface_or_feature(policy):
     assert policy.classify("feature.surface", "alice").value == ""
 
 
+ANSWERS = [
+    # How a request was answered, what else is said: action, status, error type.
+    ({"http.response.status_code": 200}, None, ("success", "ok", None)),
+    ({"http.status_code": 302}, None, ("success", "ok", None)),
+    ({"http.response.status_code": 101}, None, ("success", "ok", None)),
+    *(
+        ({"http.response.status_code": code}, failed, ("failure", status, error))
+        for failed in (None, True)
+        for code, status, error in [
+            (401, "denied", "permission_denied"),
+            (403, "denied", "permission_denied"),
+            (408, "timeout", "provider_timeout"),
+            (504, "timeout", "provider_timeout"),
+            (502, "error", "provider_unavailable"),
+            (503, "error", "provider_unavailable"),
+            (400, "error", "unexpected_error"),
+            (404, "error", "unexpected_error"),
+            (499, "error", "unexpected_error"),
+            (500, "error", "unexpected_error"),
+            (599, "error", "unexpected_error"),
+        ]
+    ),
+    ({"http.status_code": 403}, None, ("failure", "denied", "permission_denied")),
+    ({"http.status_code": "403"}, None, ("failure", "denied", "permission_denied")),
+    ({"http.status_code": 404.0}, None, ("failure", "error", "unexpected_error")),
+    # What is no status of HTTP tells nothing.
+    *(
+        ({"http.response.status_code": sent}, None, ("success", "ok", None))
+        for sent in (0, -404, 1404, 40, True, "4040", "HTTP 404", "", 404.5, float("nan"), None, [404])
+    ),
+    # The class of an exception says more than a status that is none of the known ones.
+    ({"http.response.status_code": 500, "error.type": "TimeoutError"}, True,
+     ("failure", "timeout", "provider_timeout")),
+    ({"http.response.status_code": 404, "error.type": "PermissionError"}, None,
+     ("failure", "denied", "permission_denied")),
+    ({"http.response.status_code": 500, "error.type": "500"}, True,
+     ("failure", "error", "unexpected_error")),
+    ({"http.response.status_code": 403, "error.type": "TimeoutError"}, None,
+     ("failure", "denied", "permission_denied")),
+    ({"http.response.status_code": 403, "error.type": "seed_exhausted"}, None,
+     ("failure", "error", "seed_exhausted")),
+    # An answer that began well and broke off.
+    ({"http.response.status_code": 200, "error.type": "ConnectionResetError"}, True,
+     ("failure", "error", "provider_unavailable")),
+    # What the sender said itself goes before: its span's status, our status, our action.
+    ({"http.response.status_code": 404}, False, ("success", "ok", None)),
+    ({"http.response.status_code": 404, "feature.status": "ok"}, None, ("success", "ok", None)),
+    ({"http.response.status_code": 404, "feature.action": "success"}, None, ("success", "ok", None)),
+    ({"http.response.status_code": 403, "feature.action": "failure"}, None,
+     ("failure", "denied", "permission_denied")),
+    ({"http.response.status_code": 403, "feature.status": "timeout"}, None,
+     ("failure", "timeout", "provider_timeout")),
+    ({"http.response.status_code": 200, "feature.status": "denied"}, None,
+     ("failure", "denied", "permission_denied")),
+    ({"feature.status": "timeout"}, None, ("failure", "timeout", "provider_timeout")),
+    ({}, None, ("success", "ok", None)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("sent", "failed", "expected"), ANSWERS)
+def test_a_request_went_as_it_was_answered(policy, sent, failed, expected):
+    assert outcome(judge(policy, "discord.generator", sent, failed=failed)) == expected
+
+
+@pytest.mark.parametrize("sent", [{"http.response.status_code": 404}, {"error.type": "404"}])
+def test_a_refused_request_is_called_so_by_the_catalogs_that_know_the_word(sent):
+    policy = Policy(msgspec.structs.replace(CATALOG, error_types=("bad_request",)))
+    verdict = judge(policy, "discord.generator", sent, failed=True)
+    assert outcome(verdict) == ("failure", "error", "bad_request")
+
+
+def test_an_http_status_is_known_by_what_follows_from_it(policy):
+    atoms = {policy.classify("http.response.status_code", code) for code in range(100, 600)}
+    assert {atom.value for atom in atoms} == {
+        "", "permission_denied", "provider_timeout", "provider_unavailable", "bad_request",
+        "unexpected_error",
+    }  # fmt: skip
+    assert len(atoms) == 6
+
+
+def test_an_http_status_is_no_loss_unless_it_is_none(policy):
+    assert losses(judge(policy, "old", {"http.response.status_code": 404})) == {}
+    assert losses(judge(policy, "old", {"http.response.status_code": 0})) == {Loss.ENUM_VALUE: 1}
+
+
 # Identity and bounds: the collector remembers classes and shapes as objects.
 
 
@@ -424,17 +510,17 @@ def test_equal_spans_share_shape_and_dimension(policy):
 
 KEYS = st.sampled_from(
     [*ATTRIBUTES, "feature.action", "feature.status", "feature.sample_rate", "error.type",
-     "feature.surface", "feature.name", "user.name"]
+     "feature.surface", "feature.name", "user.name", "http.response.status_code"]
 )  # fmt: skip
 VALUES = st.one_of(
     st.text(st.characters()), st.integers(), st.floats(), st.booleans(), st.none(), st.binary(),
     st.lists(st.text()), st.sampled_from(["smz3", "open", "invoke", "success", "failure", "ok", "timeout"]),
-    st.floats(0, 1),
+    st.floats(0, 1), st.sampled_from([200, 403, 404, 500, 503]),
 )  # fmt: skip
 
 
 @settings(PATIENT, max_examples=150)
-@given(st.sampled_from([*EVENTS, "discord.generator.invoke", "x"]), st.booleans(),
+@given(st.sampled_from([*EVENTS, "discord.generator.invoke", "x"]), st.sampled_from([None, False, True]),
        st.lists(st.tuples(KEYS, VALUES), max_size=8))  # fmt: skip
 def test_any_span_gets_a_verdict_of_declared_values_only(name, failed, attributes):
     verdict = judge(Policy(CATALOG), name, attributes, failed=failed)
