@@ -68,7 +68,9 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
         statuses.append(_FAILED if record.severity >= _ERROR else b"")
         attributes.append(rest)
         identified &= bool(record.span_id)
-    return wire.Columns(names, times, times, statuses, collect(attributes), malformed, identified)
+    return wire.Columns(
+        names, times, times, statuses, collect(attributes), (), malformed, identified
+    )
 
 
 def _name(record: Any) -> tuple[bytes, list[bytes]]:

@@ -40,7 +40,10 @@ STOP = Atom(Role.IMPLIED)
 
 
 Trait = bytes | int | Atom
-"""What a plan depends on: a span's encoded name, its status code, the class of each attribute."""
+"""What a plan depends on: a span's encoded name, its `Outcome`, the class of each attribute."""
+Outcome = int
+"""A span's status code, and from bit ORIGIN on what observed it (`policy.Origin`)."""
+ORIGIN = 2
 Form = tuple[Trait | None, ...]
 """The traits that some spans have in common, in this order; None where they differ, empty when they may
 differ in their number."""

@@ -17,19 +17,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
-from operator import attrgetter, sub
+from operator import add, attrgetter, sub
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Status
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from footfall_collector import logs, wire
 from footfall_collector.attributes import Aligned, Attributes
-from footfall_collector.memo import Atoms, Form, Trait
+from footfall_collector.memo import ORIGIN, Atoms, Form, Outcome, Trait
 from footfall_collector.plans import DAY_US, Contexts, Extract, Plan, Plans
 from footfall_exporters.postgres.spans import span_id
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
 from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
+from footfall_processors.policy import Origin
 
 SLICE, SLICE_BYTES = 2000, 2**18
 """Spans, and bytes of them, handled at a stretch; between slices the event loop runs (about 5 ms)."""
@@ -43,6 +44,7 @@ LONGEST_MS = 2**31 - 1
 OUTSIDE = -1
 """In place of an hour: outside the window in which events are accepted (DESIGN, "Store")."""
 
+_SPAN, _SERVER = Origin.SPAN << ORIGIN, Origin.SERVER << ORIGIN
 _shape = attrgetter("shape")
 _refused = attrgetter("refused")
 _dimension = attrgetter("shape.dimension")
@@ -112,6 +114,7 @@ class Pipeline:
         self.policy = policy
         self.contexts = Contexts(policy, salts)
         self.clock = clock
+        self._columns = partial(wire.columns, kinds=bool(policy.spans))
         limits = policy.catalog.attributes.get(DURATION, Attribute(type=Type.INT))
         self._shortest = max(int(limits.min or 0), 0)
         self._longest = min(int(limits.max or LONGEST_MS), LONGEST_MS)
@@ -135,9 +138,7 @@ class Pipeline:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
             wire.TooLarge: it has too many parts; nothing of it is kept.
         """
-        if identities is None:
-            return await self._batch("traces", wire.columns, body, sender, groups)
-        columns = partial(wire.columns, ids=True)
+        columns = self._columns if identities is None else partial(self._columns, ids=True)
         return await self._batch("traces", columns, body, sender, groups, identities)
 
     async def logs(
@@ -227,13 +228,11 @@ class Pipeline:
         known, attributes, size = self.contexts.atoms, columns.attributes, len(columns.names)
         name = columns.names[0]
         same_name = columns.names.count(name) == size
-        status: Iterator[int] | int = Status.STATUS_CODE_UNSET
-        if any(columns.statuses):
-            status = map(self.contexts.statuses.__getitem__, columns.statuses)
+        outcome = self._outcomes(columns)
         if isinstance(attributes, Aligned):
             traits = [
                 name if same_name else iter(columns.names),
-                status,
+                outcome,
                 *map(known.column, attributes.places),
             ]
             form, keys = _split(known, traits, size)
@@ -241,9 +240,9 @@ class Pipeline:
             stops = attributes.stops
             atoms = tuple(map(known.__getitem__, attributes.encoded))
             groups = map(atoms.__getitem__, map(slice, [0, *[s + 1 for s in stops[:-1]]], stops))
-            codes = [status] * size if isinstance(status, int) else status
-            spans = zip(columns.names, codes, groups, strict=True)
-            form, keys = (), [(name, code, *group) for name, code, group in spans]
+            outcomes = [outcome] * size if isinstance(outcome, int) else outcome
+            spans = zip(columns.names, outcomes, groups, strict=True)
+            form, keys = (), [(name, outcome, *group) for name, outcome, group in spans]
         return _Part(
             form=form,
             keys=keys,
@@ -251,6 +250,16 @@ class Pipeline:
             spreads=list(map(sub, columns.ends, columns.starts)),
             attributes=attributes,
         )
+
+    def _outcomes(self, columns: wire.Columns) -> Outcome | Iterator[Outcome]:
+        """How each span ended and what observed it; one for all if they are alike."""
+        origins = _origins(columns.kinds)
+        if not any(columns.statuses):
+            return origins if isinstance(origins, int) else iter(origins)
+        codes = map(self.contexts.statuses.__getitem__, columns.statuses)
+        if not origins:
+            return codes
+        return map(add, codes, repeat(origins) if isinstance(origins, int) else origins)
 
     def _add_hour(self, found: _Found, part: "_Part", plans: Plans) -> None:
         """Adds spans of one hour."""
@@ -321,6 +330,16 @@ class _Part:
             attributes=self.attributes.take(indexes),
             spans=[self.spans[i] for i in indexes] if self.spans else (),
         )
+
+
+def _origins(kinds: Sequence[int]) -> Outcome | list[Outcome]:
+    """What observed each span, as part of its outcome."""
+    servers = kinds.count(Span.SPAN_KIND_SERVER)
+    if servers == 0:
+        return _SPAN if kinds else 0
+    if servers == len(kinds):
+        return _SERVER
+    return [_SERVER if kind == Span.SPAN_KIND_SERVER else _SPAN for kind in kinds]
 
 
 def _slice(spans: Sequence[bytes]) -> int:

@@ -9,7 +9,16 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_collector import memo, otlp
 from footfall_collector.attributes import Attributes
-from footfall_collector.memo import Atoms, Form, Searched, Statuses, Trait, Values
+from footfall_collector.memo import (
+    ORIGIN,
+    Atoms,
+    Form,
+    Outcome,
+    Searched,
+    Statuses,
+    Trait,
+    Values,
+)
 from footfall_processors import (
     Atom,
     Attribute,
@@ -25,6 +34,7 @@ from footfall_processors import (
 )
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
+from footfall_processors.policy import Origin
 
 DAY_US = 86_400_000_000
 _FAILED: dict[int, bool | None] = {
@@ -98,10 +108,16 @@ class Plans:
                 self._forms[form] = plans
         return plans
 
-    def make(self, name: bytes, status: int, atoms: Sequence[Atom]) -> Plan:
+    def make(self, name: bytes, outcome: Outcome, atoms: Sequence[Atom]) -> Plan:
         """What becomes of a span with these traits."""
-        text, failed = name.decode("utf-8", "replace"), _FAILED[status]
-        verdict = self._policy.judge(self._service, text, failed, atoms, self._today)
+        verdict = self._policy.judge(
+            self._service,
+            name.decode("utf-8", "replace"),
+            _FAILED[outcome % (1 << ORIGIN)],
+            atoms,
+            self._today,
+            Origin(outcome >> ORIGIN),
+        )
         return self._plan(verdict, len(atoms))
 
     def _plan(self, verdict: Verdict, size: int) -> Plan:
@@ -155,8 +171,8 @@ class FormPlans(dict[tuple[Trait, ...], Plan]):
         else:
             rest = iter(differing)
             traits: Any = [next(rest) if each is None else each for each in self._form] or differing
-            name, status, *atoms = traits
-            plan = self._plans.make(name, status, atoms)
+            name, outcome, *atoms = traits
+            plan = self._plans.make(name, outcome, atoms)
         if memo.is_short(differing):
             self._plans.learned.add(differing)
             self[differing] = plan

@@ -55,6 +55,7 @@ _SCHEMA: dict[str, Sequence[tuple[str, int, Any, Any, str | None]]] = {
     "ScopeSpans": [("scope", 1, BYTES, ONE, None), ("spans", 2, BYTES, MANY, None)],
     "Spans": [
         ("names", 5, BYTES, MANY, None),
+        ("kinds", 6, INT32, MANY, None),
         ("starts", 7, FIXED64, MANY, None),
         ("ends", 8, FIXED64, MANY, None),
         ("attributes", 9, BYTES, MANY, None),
@@ -63,7 +64,6 @@ _SCHEMA: dict[str, Sequence[tuple[str, int, Any, Any, str | None]]] = {
         ("trace_id", 1, BYTES, ONE, None),
         ("span_id", 2, BYTES, ONE, None),
         ("parent_span_id", 4, BYTES, ONE, None),
-        ("kind", 6, INT32, ONE, None),
         ("flags", 16, FIXED32, ONE, None),
     ],
 }
@@ -152,6 +152,7 @@ class Columns:
         ends: End times, Unix nanoseconds; where absent the start time.
         statuses: Encoded `Status` messages; empty where absent.
         attributes: Encoded attributes.
+        kinds: Kinds of spans, by number; empty when nobody asked for them, or these are no spans.
         malformed: Spans that could not be parsed and are in no column.
         identified: Whether they have ids, as far as was looked.
         ids: Trace id and span id, one after the other, where they were asked for; empty where absent.
@@ -162,6 +163,7 @@ class Columns:
     ends: Sequence[int]
     statuses: Sequence[bytes]
     attributes: Attributes
+    kinds: Sequence[int] = ()
     malformed: int = 0
     identified: bool = True
     ids: Sequence[bytes] = ()
@@ -234,12 +236,13 @@ def check_numbers(resources: int, scopes: Iterable[int], items: Iterable[int]) -
         raise TooLarge(MOST_ITEMS, "spans, records or metrics")
 
 
-def columns(spans: Sequence[bytes], *, ids: bool = False) -> Columns:
+def columns(spans: Sequence[bytes], *, kinds: bool = False, ids: bool = False) -> Columns:
     """Encoded spans as columns.
 
     Args:
         spans: Of one resource.
-        ids: Whether theirs are wanted.
+        kinds: Whether their kinds are of interest.
+        ids: Whether their ids are.
 
     Raises:
         TooLarge: they have more than `MOST_ATTRIBUTES`.
@@ -252,25 +255,28 @@ def columns(spans: Sequence[bytes], *, ids: bool = False) -> Columns:
     try:
         merged = (_Identified if ids else _Spans).FromString(joined)
     except DecodeError:
-        return _one_by_one(spans)
+        return _one_by_one(spans, kinds)
     # A singular field occurs at most once in a span, so equal lengths mean: once in each.
     if not len(merged.names) == len(merged.starts) == len(merged.ends) == size:
-        return _one_by_one(spans)
-    if len(merged.statuses) not in (0, size):
-        return _one_by_one(spans)
+        return _one_by_one(spans, kinds)
+    if len(merged.statuses) not in (0, size) or (kinds and len(merged.kinds) not in (0, size)):
+        return _one_by_one(spans, kinds)
     if ids and not len(merged.trace_id) == len(merged.span_id) == size:
-        return _one_by_one(spans)
+        return _one_by_one(spans, kinds)
     names, starts, ends = merged.names[:], merged.starts[:], merged.ends[:]
     statuses = merged.statuses[:] or [b""] * size
     check_attributes(len(merged.attributes) - size + 1)
     attributes = arrange(merged.attributes, size)
     if isinstance(attributes, Ragged) and len(attributes.stops) != size:  # a span swallowed a mark
-        return _one_by_one(spans)
+        return _one_by_one(spans, kinds)
     if not (all(starts) and all(ends)):
-        return _one_by_one(spans)
+        return _one_by_one(spans, kinds)
+    numbers = (merged.kinds[:] or [0] * size) if kinds else ()
     identified = bool(merged.span_id)  # of one span, which stands for all; or of all
     both = list(map(add, merged.trace_id, merged.span_id)) if ids else ()
-    return Columns(names, starts, ends, statuses, attributes, identified=identified, ids=both)
+    return Columns(
+        names, starts, ends, statuses, attributes, numbers, identified=identified, ids=both
+    )
 
 
 def check_attributes(number: int) -> None:
@@ -279,13 +285,13 @@ def check_attributes(number: int) -> None:
         raise TooLarge(MOST_ATTRIBUTES, "attributes of spans or records that follow each other")
 
 
-def _one_by_one(spans: Sequence[bytes]) -> Columns:
+def _one_by_one(spans: Sequence[bytes], kinds: bool) -> Columns:
     """The same for any bytes: absent fields get their proto3 defaults, broken spans are counted."""
     names: list[bytes] = []
     statuses: list[bytes] = []
     attributes: list[list[bytes]] = []
     ids: list[bytes] = []
-    starts, ends, number, malformed = [], [], 0, 0
+    starts, ends, numbers, number, malformed = [], [], [], 0, 0
     for encoded in spans:
         try:
             span = _Identified.FromString(encoded)
@@ -301,5 +307,16 @@ def _one_by_one(spans: Sequence[bytes]) -> Columns:
         ends.append(end or start)
         statuses.append(b"".join(span.statuses))  # merged, as protobuf does
         attributes.append(span.attributes[:])
+        numbers.append(span.kinds[-1] if span.kinds else 0)
         ids.append(span.trace_id[-1] + span.span_id[-1] if span.trace_id and span.span_id else b"")
-    return Columns(names, starts, ends, statuses, collect(attributes), malformed, all(ids), ids)
+    return Columns(
+        names,
+        starts,
+        ends,
+        statuses,
+        collect(attributes),
+        numbers if kinds else (),
+        malformed,
+        all(ids),
+        ids,
+    )

@@ -92,10 +92,11 @@ class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What stands for an event in a framework; exactly one of the first three is given.
+    """What stands for an event elsewhere; exactly one of the first four is given.
 
     Attributes:
         route: An HTTP method and a route template: `GET /seeds/{id}`; `*` for any method.
+        span: A span's name, of any OpenTelemetry SDK; `*` stands for any characters.
         discord: A command's qualified name (`generator alttpr`), or the custom id of a component or
             a modal; `*` stands for any characters.
         racetime: A room command's name without `ex_` (`*` stands for any characters), or a method of
@@ -104,6 +105,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """
 
     route: Annotated[str, msgspec.Meta(max_length=256)] = ""
+    span: Annotated[str, msgspec.Meta(max_length=256)] = ""
     discord: Annotated[str, msgspec.Meta(max_length=128)] = ""
     racetime: Annotated[str, msgspec.Meta(max_length=128)] = ""
     action: Slug | None = None
@@ -118,7 +120,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         description: For people.
         actions: What may be said about it; `event_name.action` is A1's `event_name`.
         attributes: Names from the catalog's `attributes` that it may carry.
-        match: The routes and commands that stand for it (A8).
+        match: The routes, spans and commands that stand for it (A8).
         owner: Who answers for it.
         expires: The last day on which it is accepted (G5).
         sample_rate: Share of observations that the SDK sends as spans; counts stay exact.

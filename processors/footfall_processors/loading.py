@@ -20,8 +20,9 @@ from footfall_processors.catalog import (
 )
 from footfall_processors.document import Document, DocumentError, Mistake, nearest
 from footfall_processors.errors import ERROR_TYPES
-from footfall_processors.matching import ROUTE_FORM, kinds
+from footfall_processors.matching import KINDS, ROUTE_FORM, kinds
 from footfall_processors.values import FLOAT_MAX, INT_MAX, INT_MIN
+from footfall_processors.wording import listed
 
 RESERVED_PREFIX = "footfall"
 BUILTIN_ATTRIBUTES = frozenset({"emitted_event", "drop_reason"})
@@ -157,9 +158,13 @@ def _check_rules(doc: Document, events: Mapping[str, Event | None]) -> None:
             path = ("events", name, "match", number)
             matched = kinds(rule)
             if len(matched) != 1:
-                doc.wrong(path, "a rule has exactly one of route, discord and racetime")
+                doc.wrong(path, f"a rule has exactly one of {listed(KINDS)}")
             if rule.route and not ROUTE_FORM.fullmatch(rule.route):
                 doc.wrong((*path, "route"), "must be a method and a path, such as GET /seeds/{id}")
+            if named := _named(rule.span, events):
+                doc.wrong(
+                    (*path, "span"), f"a span of this name is {named} already, whatever rules say"
+                )
             if event is not None and rule.action is not None and rule.action not in event.actions:
                 hint = nearest(rule.action, event.actions)
                 doc.wrong((*path, "action"), f'"{rule.action}" is no action of {name}{hint}')
@@ -167,6 +172,15 @@ def _check_rules(doc: Document, events: Mapping[str, Event | None]) -> None:
                 if key in owners:
                     doc.wrong(path, f"stands for {owners[key]} already")
                 owners.setdefault(key, name)
+
+
+def _named(span: str, events: Mapping[str, Event | None]) -> str | None:
+    """The event whose name, alone or with an action, a span has, or None."""
+    if span in events:
+        return span
+    name, _, action = span.rpartition(".")
+    event = events.get(name)
+    return name if event is not None and action in event.actions else None
 
 
 def _check_columns(doc: Document, attributes: Mapping[str, Attribute | None]) -> None:
@@ -222,6 +236,9 @@ def _check_rules_against(doc: Document, source: Source, other_doc: Document, oth
             for key in owners.keys() & kinds(rule).items():
                 message = f"stands for {owners[key]} in {other_doc.file} already"
                 doc.wrong(("events", name, "match", number), message)
+            if named := _named(rule.span, other.events):
+                message = f"a span of this name is {named} of {other_doc.file}, whatever rules say"
+                doc.wrong(("events", name, "match", number, "span"), message)
 
 
 def _merge(sources: list[Source]) -> Catalog:

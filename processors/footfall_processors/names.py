@@ -13,6 +13,9 @@ STATUS: Final = "feature.status"
 SAMPLE_RATE: Final = "feature.sample_rate"
 ERROR_TYPE: Final = "error.type"
 
+HTTP_METHOD: Final = "http.request.method"
+HTTP_METHOD_OLD: Final = "http.method"
+HTTP_ROUTE: Final = "http.route"
 HTTP_STATUS: Final = "http.response.status_code"
 HTTP_STATUS_OLD: Final = "http.status_code"
 

@@ -10,7 +10,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from typing import Any, NamedTuple
 
 from footfall_processors import names
@@ -27,6 +27,7 @@ from footfall_processors.errors import (
     normalise,
 )
 from footfall_processors.losses import Loss
+from footfall_processors.matching import Candidates, Spans
 from footfall_processors.redaction import redact
 from footfall_processors.values import clean, hashable, is_text
 
@@ -38,6 +39,14 @@ _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}")
 _MISSING = {"denied": PERMISSION_DENIED, "timeout": PROVIDER_TIMEOUT}
 
 
+class Origin(IntEnum):
+    """What observed an event, which decides on the rules it may be matched by."""
+
+    OTHER = 0  # a counter, a log record: none, lest what a span tells is counted twice
+    SPAN = 1  # those about spans' names
+    SERVER = 2  # and those about routes: the span of a server that answered a request
+
+
 class Role(Enum):
     """What an attribute is used for."""
 
@@ -46,6 +55,8 @@ class Role(Enum):
     ACTION = auto()
     STATUS = auto()
     ERROR_TYPE = auto()
+    HTTP_METHOD = auto()
+    HTTP_ROUTE = auto()  # known by the events that it may stand for
     HTTP_STATUS = auto()  # how a request was answered; known by the error type that follows from it
     SAMPLE_RATE = auto()
     ENUM = auto()
@@ -65,7 +76,7 @@ class Atom:
 
     role: Role
     name: str = ""
-    value: str | float | None = None
+    value: "str | float | Candidates | None" = None
     valid: bool = True
 
 
@@ -106,6 +117,9 @@ class Policy:
         catalog: With its built-in events.
         relay: Whether the senders are collectors of ours, which have hashed already: 16 bytes under an
             attribute with `hash` are its pseudonym and are kept as they are. Nobody else may send one.
+
+    Attributes:
+        spans: The rules that match spans of other instrumentations; false when there are none.
     """
 
     def __init__(self, catalog: Catalog, *, relay: bool = False) -> None:
@@ -116,11 +130,13 @@ class Policy:
         self._shapes: dict[tuple[Dimension, float], Shape] = {}
         self._services = {Service()}
         self._actions = {a for e in catalog.events.values() for a in e.actions}
-        self._events: dict[str, tuple[str, Event, str | None]] = {}
+        self.spans = Spans(catalog)
+        self._fixed_roles = _FIXED | (_REQUEST if self.spans.requests else {})
+        self._events: dict[str, _Meant] = {}
         for name, event in catalog.events.items():
-            self._events[name] = (name, event, None)
+            self._events[name] = _Meant(name, event)
             for action in event.actions:  # A1's event names carry their action
-                self._events.setdefault(f"{name}.{action}", (name, event, action))
+                self._events.setdefault(f"{name}.{action}", _Meant(name, event, action))
 
     def classify(self, key: str, value: Any) -> Atom:
         """The class of one attribute; the same object for the same class.
@@ -129,7 +145,7 @@ class Policy:
             key: The attribute's key as sent.
             value: str, int, float, bool, bytes, list, dict or None as decoded.
         """
-        role = _FIXED.get(key)
+        role = self._fixed_roles.get(key)
         if role is not None:
             kept = self._fixed(role, value)
             return self._atom(role, key, kept, valid=kept is not None)
@@ -170,6 +186,7 @@ class Policy:
         failed: bool | None,
         atoms: Sequence[Atom],
         today: dt.date,
+        origin: Origin = Origin.OTHER,
     ) -> Verdict:
         """What becomes of a span (or a counter's point) with these attributes.
 
@@ -180,16 +197,18 @@ class Policy:
                 and its attributes tell.
             atoms: The classes of its attributes, in their order.
             today: The collector's date (UTC), which decides on expiry (G5).
+            origin: What observed it.
         """
-        found = self._events.get(name)
-        if found is None:
+        fixed = _first_sent(atoms)
+        meant = self._events.get(name) or self._matched(name, fixed, origin)
+        if meant is None:
             return Verdict(refused=Loss.UNDECLARED_EVENT)
-        event_name, event, implied = found
+        event = meant.event
         if event.expires is not None and today > event.expires:
             return Verdict(refused=Loss.EXPIRED_EVENT)
-        fixed = _first_sent(atoms)
         bad = _went_wrong(failed, fixed)
-        action = fixed[Role.ACTION] if Role.ACTION in fixed else implied or _action(event, bad)
+        said = Role.ACTION in fixed
+        action = fixed[Role.ACTION] if said else meant.action or _action(meant, bad)
         if action not in event.actions:
             return Verdict(refused=Loss.UNDECLARED_ACTION)
         status, error = self._outcome(action, bad, fixed)
@@ -199,7 +218,7 @@ class Policy:
             for key in self.catalog.enums(event)
             if (at := positions.get(key, -1)) >= 0
         )
-        key = (event_name, event.surface, event.feature, action, status, error, *service, enums)
+        key = (meant.name, event.surface, event.feature, action, status, error, *service, enums)
         shape = self._shape(key, fixed.get(Role.SAMPLE_RATE) or 1.0, event)
         return Verdict(
             shape=shape,
@@ -207,6 +226,16 @@ class Policy:
             duration_at=positions.get(names.DURATION, -1),
             losses=losses,
         )
+
+    def _matched(self, name: str, fixed: Mapping[Role, Any], origin: Origin) -> "_Meant | None":
+        """The event that a rule says a span stands for whose name is no event's."""
+        if origin is Origin.OTHER or not self.spans:
+            return None
+        method = fixed.get(Role.HTTP_METHOD) if origin is Origin.SERVER else None
+        match = self.spans.find(name, method, fixed.get(Role.HTTP_ROUTE) or ())
+        if match is None:
+            return None
+        return _Meant(match.event, self.catalog.events[match.event], success=match.action)
 
     def _outcome(
         self, action: str, failed: bool, fixed: Mapping[Role, Any]
@@ -247,7 +276,7 @@ class Policy:
             seen.add(atom.name)
         return positions, tuple(sorted(losses.items()))
 
-    def _fixed(self, role: Role, value: Any) -> str | float | None:
+    def _fixed(self, role: Role, value: Any) -> "str | float | Candidates | None":
         """The few values that a fixed field may have; None for any other."""
         if role is Role.SAMPLE_RATE:
             good = isinstance(value, float | int) and not isinstance(value, bool) and 0 < value <= 1
@@ -256,6 +285,10 @@ class Policy:
             return None if (status := http_status(value)) is None else http_error(status) or ""
         if not isinstance(value, str):
             return None
+        if role is Role.HTTP_ROUTE:
+            return self.spans.requests.candidates(value)
+        if role is Role.HTTP_METHOD:
+            return value if value in self.spans.requests.methods else ""
         if role is Role.ERROR_TYPE:
             return normalise(value, self.catalog.error_types)
         if role is Role.ACTION:
@@ -292,6 +325,30 @@ _FIXED = {
     names.HTTP_STATUS_OLD: Role.HTTP_STATUS,
     names.SAMPLE_RATE: Role.SAMPLE_RATE,
 }
+
+
+_REQUEST = {
+    names.HTTP_METHOD: Role.HTTP_METHOD,
+    names.HTTP_METHOD_OLD: Role.HTTP_METHOD,
+    names.HTTP_ROUTE: Role.HTTP_ROUTE,
+}
+"""Looked at only where rules are about routes."""
+
+
+class _Meant(NamedTuple):
+    """What a name, or a rule, stands for.
+
+    Attributes:
+        name: The event's name.
+        event: The event.
+        action: The action that the name says.
+        success: What a use that went well is called, if the rule says it.
+    """
+
+    name: str
+    event: Event
+    action: str | None = None
+    success: str | None = None
 
 
 def is_pseudonym(value: Any) -> bool:
@@ -339,9 +396,12 @@ def _went_wrong(failed: bool | None, fixed: Mapping[Role, Any]) -> bool:
     return bool(fixed.get(Role.HTTP_STATUS)) if status is None else status != "ok"
 
 
-def _action(event: Event, failed: bool) -> str | None:
+def _action(meant: _Meant, failed: bool) -> str | None:
     """The action when none was said: as the span's outcome tells, else the only one there is."""
-    outcome = names.FAILURE if failed else names.SUCCESS
+    event = meant.event
+    outcome = names.FAILURE if failed else meant.success or names.SUCCESS
     if outcome in event.actions:
         return outcome
+    if meant.success is not None:
+        return meant.success
     return event.actions[0] if len(event.actions) == 1 else None

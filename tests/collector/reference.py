@@ -17,19 +17,22 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_processors import Loss, Policy, Service, clean, hashable, keyed_hash, period
 from footfall_processors.names import DURATION
+from footfall_processors.policy import Origin
 
 HOUR_US = 3600 * 10**6
 DAY_US = 24 * HOUR_US
+SERVER = 2
 FAILED = {Status.STATUS_CODE_OK: False, Status.STATUS_CODE_ERROR: True}
 
 
 class Span(NamedTuple):
-    """What of a span is looked at."""
+    """What of a span is looked at; a log record has no kind."""
 
     name: str
     start: int
     end: int
     failed: bool | None
+    kind: int | None
     attributes: list[tuple[str, Any]]
 
 
@@ -60,7 +63,8 @@ def evaluate(policy: Policy, salts, resources, now_us: int) -> Result:
 def _add(result: Result, policy: Policy, salts, service: Service, span: Span, now_us: int) -> None:
     atoms = [policy.classify(key, value) for key, value in span.attributes]
     today = dt.datetime.fromtimestamp(now_us / 10**6, dt.UTC).date()
-    verdict = policy.judge(service, span.name, span.failed, atoms, today)
+    origin = {None: Origin.OTHER, SERVER: Origin.SERVER}.get(span.kind, Origin.SPAN)
+    verdict = policy.judge(service, span.name, span.failed, atoms, today, origin)
     start, end = span.start or span.end, span.end or span.start
     time = end // 1000
     refused = verdict.refused
@@ -121,9 +125,8 @@ def official(body: bytes):
 def span(message) -> Span:
     failed = FAILED.get(message.status.code)
     pairs = [pair(kv) for kv in message.attributes]
-    return Span(
-        message.name, message.start_time_unix_nano, message.end_time_unix_nano, failed, pairs
-    )
+    start, end = message.start_time_unix_nano, message.end_time_unix_nano
+    return Span(message.name, start, end, failed, message.kind, pairs)
 
 
 def pair(message) -> tuple[str, Any]:
@@ -170,9 +173,9 @@ def _tolerant_resource(encoded: bytes) -> dict[str, Any]:
 
 def _tolerant_span(encoded: bytes) -> Span | None:
     try:
-        name, start, end = (
-            _last(encoded, n, kind, default)
-            for n, kind, default in ((5, 2, b""), (7, 1, 0), (8, 1, 0))
+        name, start, end, kind = (
+            _last(encoded, n, of, default)
+            for n, of, default in ((5, 2, b""), (7, 1, 0), (8, 1, 0), (6, 0, 0))
         )
         status = _parsed(Status, b"".join(_all(encoded, 15, 2)))
         pairs = [_parsed(KeyValue, each) for each in _all(encoded, 9, 2)]
@@ -182,6 +185,7 @@ def _tolerant_span(encoded: bytes) -> Span | None:
         name=name.decode("utf-8", "replace"),
         start=start,
         end=end,
+        kind=kind,
         failed=None if status is None else FAILED.get(status.code),
         attributes=[("", None) if kv is None else pair(kv) for kv in pairs],
     )

@@ -20,10 +20,11 @@ from collector.test_pipeline import (
     length_prefixed,
     rows_of,
     thorough,
+    with_rules,
 )
 from footfall_collector.attributes import MARK
 from footfall_collector.pipeline import Pipeline
-from footfall_processors import Loss, Policy
+from footfall_processors import Loss
 
 NOW_NS = NOW_US * 1000
 ERROR = 17
@@ -31,7 +32,7 @@ ERROR = 17
 
 @pytest.fixture(scope="module")
 def pipe(catalog):
-    return Pipeline(Policy(catalog), SALTS, lambda: NOW_NS + 999)
+    return Pipeline(with_rules(catalog), SALTS, lambda: NOW_NS + 999)
 
 
 def decode(pipe, body):
@@ -117,7 +118,8 @@ def as_span(record):
             name = named[0][1]
             pairs.remove(named[0])
     time = record.time_unix_nano or record.observed_time_unix_nano
-    return reference.Span(name, time, time, record.severity_number >= ERROR, pairs)
+    failed = True if record.severity_number >= ERROR else None
+    return reference.Span(name, time, time, failed, None, pairs)
 
 
 @thorough
@@ -182,6 +184,15 @@ def test_a_duration_is_what_an_attribute_says_where_it_is_declared(pipe):
 def test_records_that_name_no_declared_event_are_counted_and_not_complained_about(pipe):
     batch = decode(pipe, request(a_record(""), a_record("http.request"), a_record("shop.ping")))
     assert (batch.size, batch.losses, batch.rejected) == (1, {Loss.UNDECLARED_EVENT: 2}, 0)
+
+
+def test_a_record_is_not_matched_by_rules_lest_a_request_is_counted_twice(pipe):
+    request_said = [
+        attribute("http.route", string_value="/orders/{id}"),
+        attribute("http.request.method", string_value="GET"),
+    ]
+    records = [a_record("http.request", *request_said), a_record("survey 1"), a_record("GET /ping")]
+    assert what_is_counted(pipe, *records) == ({}, {Loss.UNDECLARED_EVENT: 3})
 
 
 def test_a_record_that_cannot_be_read_does_not_spoil_the_others(pipe):

@@ -7,6 +7,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
+from collector.test_pipeline import with_rules
 from footfall_collector import metrics
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Loss, Policy
@@ -292,6 +293,20 @@ def test_what_is_not_a_declared_counter_is_dropped_without_complaint(policy):
     assert (batch.counts, batch.points) == ({}, ())
     assert batch.losses == {Loss.UNDECLARED_EVENT: 4}
     assert batch.rejected == 0
+
+
+def test_a_metric_is_not_matched_by_rules_lest_a_request_is_counted_twice(catalog):
+    said = {"http__route": "/orders/{id}", "http__request__method": "GET"}
+    batch = (
+        Request()
+        .delta(point(3, **said), name="http.server.requests")
+        .delta(point(3, **said), name="GET /ping")
+        .delta(point(3, **said), name="survey 1")
+        .other("histogram", name="http.server.request.duration")
+        .decoded_by(with_rules(catalog))
+    )
+    assert (batch.counts, batch.points) == ({}, ())
+    assert batch.losses == {Loss.UNDECLARED_EVENT: 4}
 
 
 def test_a_declared_name_on_another_kind_of_metric_is_no_count(policy):

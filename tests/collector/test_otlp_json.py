@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from collector import test_logs, test_metrics, test_pipeline
 from collector.test_metrics import CUMULATIVE, DELTA, KEY, point
@@ -29,7 +30,7 @@ signals = pytest.mark.parametrize("signal", REQUESTS)
 
 @pytest.fixture(scope="module")
 def pipe(catalog):
-    return Pipeline(Policy(catalog), SALTS, lambda: NOW_US * 1000 + 999)
+    return Pipeline(test_pipeline.with_rules(catalog), SALTS, lambda: NOW_US * 1000 + 999)
 
 
 def groups(signal, body):
@@ -196,6 +197,16 @@ def test_ids_may_be_hex_of_either_case():
     for text in ("0af7651916cd43dd8448eb211c80319c", "0AF7651916CD43DD8448EB211C80319C"):
         ids = {"traceId": text, "spanId": text[:16], "parentSpanId": text[:16]}
         assert read_span(name="shop.ping", **ids).name == "shop.ping"
+
+
+@pytest.mark.parametrize("said", [2, "2", "SPAN_KIND_SERVER"])
+def test_a_kind_may_be_a_number_or_a_name(said):
+    assert read_span(name="shop.ping", kind=said).kind == Span.SPAN_KIND_SERVER
+
+
+@pytest.mark.parametrize("said", [None, 0, 99, -1, 2.5, True, "SERVER", {"kind": [2]}, [2], ""])
+def test_a_kind_that_is_none_spoils_nothing(said):
+    assert read_span(name="shop.ping", kind=said).kind == Span.SPAN_KIND_UNSPECIFIED
 
 
 def test_what_nobody_reads_is_left_out():

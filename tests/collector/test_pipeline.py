@@ -6,6 +6,7 @@ import hmac
 import tracemalloc
 from collections import Counter
 
+import msgspec
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import HealthCheck, given, settings
@@ -24,6 +25,7 @@ from collector import reference
 from footfall_collector import memo, pipeline, plans
 from footfall_collector.pipeline import Pipeline
 from footfall_processors import Hash, Loss, Policy
+from footfall_processors.catalog import Rule
 
 NOW = dt.datetime(2026, 11, 18, 0, 30, tzinfo=dt.UTC)  # a Wednesday, half an hour into the day
 NOW_US = int(NOW.timestamp()) * 10**6
@@ -42,9 +44,30 @@ SALTS = {
 }
 
 
+RULES = {
+    "shop.order": [Rule(route="GET /orders/{id}"), Rule(route="* /files/*")],
+    "shop.survey": [Rule(route="POST /orders/{id}", action="skip"), Rule(span="survey *")],
+    "shop.ping": [Rule(span="GET /ping")],
+}
+
+
 @pytest.fixture(scope="module")
 def policy(catalog):
     return Policy(catalog)
+
+
+@pytest.fixture(scope="module")
+def ruled(catalog):
+    return with_rules(catalog)
+
+
+def with_rules(catalog):
+    """The catalog's policy, with rules for spans of other instrumentations."""
+    events = {
+        name: msgspec.structs.replace(event, match=tuple(RULES.get(name, ())))
+        for name, event in catalog.events.items()
+    }
+    return Policy(msgspec.structs.replace(catalog, events=events))
 
 
 USUAL = {}
@@ -72,10 +95,11 @@ def limited(limits):
 
 
 @pytest.fixture(scope="module", params=[USUAL, SMALL], ids=["usual memos", "memos always full"])
-def shared(request, policy):
-    """Limits, and a pipeline for all examples, with and without salts: a wrong memory would show."""
+def shared(request, policy, ruled):
+    """Limits, and pipelines for all examples, with and without salts or rules: a wrong memory would show."""
     clock = lambda: NOW_US * 1000 + 999  # noqa: E731
-    return request.param, [(Pipeline(policy, salts, clock), salts) for salts in (SALTS, {})]
+    kinds = (policy, SALTS), (policy, {}), (ruled, SALTS)
+    return request.param, [(Pipeline(rules, salts, clock), salts) for rules, salts in kinds]
 
 
 def decode(pipe, body):
@@ -132,6 +156,17 @@ KEYS = [
     "seed", "duration_ms", "feature.action", "feature.status", "feature.surface", "feature.sample_rate",
     "error.type", "http.url", "user.email", "enduser.id", "http.response.status_code", "http.status_code",
 ]  # fmt: skip
+ROUTES = [
+    "/orders/{id}",
+    "orders/{id}",
+    "GET /orders/{id}",
+    "/files/1",
+    "/files/2",
+    "/nothing",
+    "",
+    "/" * 300,
+]
+METHODS = ["GET", "POST", "HEAD", "_OTHER"]
 LONG_KEYS = ["", "k" * 127, "k" * 128, "k" * 300]
 TEXTS = [
     "alttpr", "smz3", "zurück", "open", "guild-1", "guild-2", "success", "failure", "skip", "ok", "denied",
@@ -143,7 +178,7 @@ FLOATS = [0.0, 0.25, 1.0, -7.5, 1e300, 5e-324, float("nan"), float("inf"), -0.0]
 NAMES = [
     "shop.survey", "shop.order", "shop.ping", "shop.visit", "shop.gone", "shop.order.success",
     "shop.order.failure", "shop.order.nothing", "shop.survey.skip", "shop.visit.open", "GET /users/7",
-    "footfall.emitted", "naïve", "",
+    "footfall.emitted", "naïve", "", "survey 1", "survey 2", "GET /ping",
 ]  # fmt: skip
 AGES = [
     0, 1, SECOND, 29 * MINUTE, 30 * MINUTE, 30 * MINUTE + 1, 31 * MINUTE, HOUR, 2 * HOUR, DAY, 2 * DAY,
@@ -152,6 +187,7 @@ AGES = [
 LENGTHS = [
     0, 1, 499_999, 500_000, 1_499_999, 1_500_000, 83 * 10**6, 599_999 * 10**6, 600_001 * 10**6, DAY, -1,
 ]  # fmt: skip
+KINDS = [[2], [1, 2, 3], [1], [0], [0, 2], [9]]
 STATUSES = [
     Status(), Status(code=1), Status(code=2), Status(code=2, message="disk of walker full"), Status(code=9),
 ]  # fmt: skip
@@ -191,7 +227,13 @@ def value(tape, depth=0):
 
 
 def attribute(tape):
-    match tape.number(12):
+    match tape.number(14):
+        case 8:
+            route = AnyValue(string_value=tape.choice(ROUTES))
+            return KeyValue(key="http.route", value=route if tape.number(9) else value(tape))
+        case 9:
+            key = tape.choice(["http.request.method", "http.method"])
+            return KeyValue(key=key, value=AnyValue(string_value=tape.choice(METHODS)))
         case 10:
             return KeyValue(key=tape.choice([*LONG_KEYS, f"k{tape.number(99)}"]), value=value(tape))
         case 11:
@@ -215,21 +257,20 @@ def span(tape):
         attributes=[attribute(tape) for _ in range(tape.number(7))],
     )
     if tape.flag(4):
-        found.MergeFrom(
-            Span(trace_state="vendor=walker", flags=257, kind=3, dropped_attributes_count=3)
-        )
+        found.MergeFrom(Span(trace_state="vendor=walker", flags=257, dropped_attributes_count=3))
         found.events.add(name="exception").attributes.add(key="exception.message")
         found.links.add(trace_id=b"l" * 16)
     return found
 
 
 def scope(tape):
-    # Some spans of a scope with a status, all of them or none: the reader treats these differently.
+    # Some spans of a scope with a status or a kind, all of them or none: the reader treats these differently.
     spans = [span(tape) for _ in range(tape.choice([1, 2, 4, 8, 0]))]
-    often = tape.choice([0, 1, 2])
+    often, kinds = tape.choice([0, 1, 2]), tape.choice(KINDS)
     for each in spans:
         if often and tape.flag(often):
             each.status.CopyFrom(tape.choice(STATUSES))
+        each.kind = tape.choice(kinds)
     found = ScopeSpans(spans=spans)
     if tape.flag():
         found.MergeFrom(
@@ -376,6 +417,53 @@ def test_a_span_becomes_a_row_with_its_dimension_duration_and_hash(pipe):
     assert (moment, duration, values) == (NOW_US, 83, (expected,))
     assert dict(batch.counts) == {(NOW_US - 30 * 60 * 10**6, dimension): 1}
     assert (batch.losses, batch.rejected, batch.signal) == ({}, 0, "traces")
+
+
+def server_span(route, method, code, *, name="GET", kind=2, **fields):
+    return one_span(
+        name,
+        key_value("http.route", string_value=route),
+        key_value("http.request.method", string_value=method),
+        key_value("http.response.status_code", int_value=code),
+        kind=kind,
+        **fields,
+    )
+
+
+def test_spans_of_other_instrumentations_become_the_events_that_rules_name(ruled):
+    pipe = Pipeline(ruled, SALTS, lambda: NOW_US * 1000)
+    spans = [
+        server_span("/orders/{id}", "GET", 200),
+        server_span("/orders/{id}", "GET", 403),
+        server_span("/orders/{id}", "POST", 200),
+        server_span("/orders/{id}", "HEAD", 200),
+        server_span("/orders/{id}", "GET", 200, kind=1),  # a middleware's
+        server_span("/orders/{id}", "GET", 200, kind=3),  # of a client
+        server_span("/files/7", "PUT", 404),
+        server_span("/files/7", "PUT", 404, status=Status(code=1)),
+        one_span("survey 7", kind=3),
+        one_span("GET /orders/{id} http send", kind=1),
+    ]
+    expected = Counter(
+        {
+            ("shop.order", "success", "ok"): 2,
+            ("shop.order", "failure", "denied"): 1,
+            ("shop.survey", "skip", "ok"): 1,
+            ("shop.order", "failure", "error"): 1,
+            ("shop.survey", "success", "ok"): 1,
+        }
+    )
+    together = [decode(pipe, body_of(*spans)), decode(pipe, body_of(*reversed(spans)))]
+    one_by_one = [decode(pipe, body_of(span)) for span in spans]
+    for batches in ([together[0]], [together[1]], one_by_one):
+        found = Counter()
+        for batch in batches:
+            dimensions = [shape.dimension for _, _, shape, _ in rows_of(batch)]
+            found.update((d.event, d.action, d.status) for d in dimensions)
+        assert found == expected
+        refused = sum(batch.losses.get(Loss.UNDECLARED_EVENT, 0) for batch in batches)
+        assert refused == len(spans) - expected.total()
+        assert sum(sum(batch.losses.values()) for batch in batches) == refused
 
 
 def test_what_is_refused_is_counted_by_its_reason_and_the_rest_is_stored(pipe):
@@ -550,17 +638,24 @@ def hostile_requests():
             key_value("seed", string_value=f"0d6bbde3-9f1d-4b58-9f0e-{n:012}"),
             key_value("error.type", string_value=f"Error{n}"),
             key_value("feature.sample_rate", double_value=(n + 1) / 121),
+            key_value("http.route", string_value=f"/files/{n}" if n % 2 else f"/users/{n}"),
+            key_value("http.request.method", string_value=f"METHOD{n}"),
+            key_value("http.response.status_code", int_value=n * 10),
         ]
         spans = [
-            one_span("shop.survey", *attributes[n % 10 :], end=end),
+            one_span("shop.survey", *attributes[n % 13 :], end=end),
             one_span(f"GET /users/{n}", *attributes[: n % 10], end=end),
+            one_span(f"survey {n}", *attributes[n % 13 :], end=end, kind=n % 5),
+            one_span(f"GET {n}", *attributes[10:], end=end, kind=2),
             one_span(end=end, status=Status(code=2, message=f"user {n}")),
         ]
         yield body_of(*spans, service=service)
 
 
-def test_no_memo_outgrows_its_limit(policy, monkeypatch):
+@pytest.mark.parametrize("rules", ["policy", "ruled"])
+def test_no_memo_outgrows_its_limit(request, rules, monkeypatch):
     limit(monkeypatch, SMALL)
+    policy = request.getfixturevalue(rules)
     pipe = Pipeline(policy, SALTS, lambda: NOW_US * 1000)
     for body in hostile_requests():
         decode(pipe, body)

@@ -90,12 +90,12 @@ def mistakes(tmp_path, *rules, other=None):
 @pytest.mark.parametrize(
     ("rule", "path", "message"),
     [
-        ("{}", "", "a rule has exactly one of route, discord and racetime"),
-        (
-            "{route: GET /, discord: a}",
-            "",
-            "a rule has exactly one of route, discord and racetime",
-        ),
+        ("{}", "", "a rule has exactly one of route, span, discord and racetime"),
+        ("{span: ''}", "", "a rule has exactly one of route, span, discord and racetime"),
+        ("{route: GET /, discord: a}", "", "a rule has exactly one of route, span, discord and racetime"),
+        ("{span: [a]}", ".span", "expected str, got list"),
+        ("{span: e0}", ".span", "a span of this name is e0 already, whatever rules say"),
+        ("{span: e0.start}", ".span", "a span of this name is e0 already, whatever rules say"),
         ("{route: /login}", ".route", "must be a method and a path, such as GET /seeds/{id}"),
         ("{discord: a, action: stert}", ".action", '"stert" is no action of e0; did you mean "start"?'),
     ],
@@ -110,6 +110,12 @@ def test_two_events_cannot_be_matched_by_the_same(tmp_path):
     )
     assert (line, path) == (10, "events.e0.match.2")
     assert message == "stands for e0 already"
+
+
+def test_a_rule_about_a_span_that_another_product_declares_is_refused(tmp_path):
+    found = mistakes(tmp_path, "{span: e1.start}", "{span: e1.stop}", other=["{span: e0}"])
+    assert [path for _, path, _ in found] == ["events.e0.match.0.span", "events.e1.match.0.span"]
+    assert found[0][2].startswith("a span of this name is e1 of ")
 
 
 def test_nor_two_products(tmp_path):

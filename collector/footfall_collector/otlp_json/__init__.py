@@ -1,6 +1,6 @@
 """OTLP/JSON → the encoded spans, log records and metrics that everything else reads.
 
-Only what the collector looks at is carried over: kinds, bodies, events, links, exemplars and all that
+Only what the collector looks at is carried over: bodies, events, links, exemplars and all that
 nobody reads are checked to be JSON and skipped. What is in a list, a map or bytes can be no declared
 value; such a value stays a list, a map or bytes, and is empty. Nothing is remembered beyond a request.
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 BROKEN = b"\x00"
 """No message at all: there is no field 0."""
 _double = struct.Struct("<d").pack
@@ -80,6 +82,8 @@ class _Spans(_Messages):
         times = _times(0x39, span.start_time_unix_nano or 0, 0x41, span.end_time_unix_nano or 0)
         ids = _id(b"\x0a\x10", span.trace_id), _id(b"\x12\x08", span.span_id)
         parts = [*ids, self._names[span.name], times]
+        if span.kind is not None:
+            parts.append(_KINDS.get(bytes(span.kind), b""))
         self._add_attributes(parts, span.attributes)
         if span.status is not None:
             parts.append(_status(span.status.code))
@@ -244,6 +248,12 @@ def _varint(value: int) -> bytes:
     return bytes(encoded)
 
 
+_KINDS = {
+    text.encode(): _number(6, number)
+    for name, number in Span.SpanKind.items()
+    for text in (str(number), f'"{number}"', f'"{name}"')
+}
+"""How a span's kind may be written → its field; ProtoJSON takes names, and numbers as strings."""
 ENCODERS: dict[str, Callable[[], Encoder]] = {
     "traces": _Spans,
     "metrics": _Metrics,

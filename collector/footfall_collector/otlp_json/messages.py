@@ -27,8 +27,8 @@ class Name(str):
     """The type of a text that stands for what it names, whatever letters of it cannot be read."""
 
 
-class Id:
-    """The type of a trace's or span's id, in hex; left as it is written, whatever that is."""
+class Written:
+    """The type of what is left as it is written: an id in hex, or a span's kind; an odd one costs nothing."""
 
 
 class Many(NamedTuple):
@@ -65,7 +65,7 @@ def _plain(kind: Any) -> Any:
         return int
     if isinstance(kind, Many):
         return GenericAlias(list, (kind.of,))
-    return {Name: str, Id: msgspec.Raw}.get(kind, kind)
+    return {Name: str, Written: msgspec.Raw}.get(kind, kind)
 
 
 Present = _message("Present")
@@ -86,8 +86,9 @@ Scope = _message("Scope", name=Name, version=Name, attributes=Many(KeyValue))
 Status = _message("Status", code=_Status.StatusCode)
 Span = _message(
     "Span",
-    trace_id=Id,
-    span_id=Id,
+    trace_id=Written,
+    span_id=Written,
+    kind=Written,
     name=Name,
     start_time_unix_nano=int,
     end_time_unix_nano=int,
@@ -100,7 +101,7 @@ LogRecord = _message(
     observed_time_unix_nano=int,
     severity_number=SeverityNumber,
     event_name=Name,
-    span_id=Id,
+    span_id=Written,
     attributes=Many(KeyValue),
 )
 Point = _message(

@@ -27,7 +27,6 @@ from footfall_collector.otlp_json.messages import (
     EARLIER,
     FIELDS,
     PARTS,
-    Id,
     KeyValue,
     Many,
     Name,
@@ -35,6 +34,7 @@ from footfall_collector.otlp_json.messages import (
     Present,
     Resource,
     Scope,
+    Written,
     names,
 )
 
@@ -286,7 +286,7 @@ def _truth(raw: Raw) -> bool:
 _SCALARS: dict[Any, Callable[[Raw], Any]] = {
     str: _text,
     Name: _name,
-    Id: lambda raw: raw,
+    Written: lambda raw: raw,
     int: _integer,
     FIELDS[FIELDS[KeyValue]["value"]]["int_value"]: _int64,
     float: _double,
