@@ -141,6 +141,15 @@ class Requests:
         ranked = sorted([*self._exact.get(path, ()), *fitting], key=lambda each: each[0])
         return tuple(candidate for _, candidate in ranked)
 
+    def named(self, span: str) -> Candidates:
+        """What the span of a server stands for whose name alone says the route: `GET /orders/{id}`.
+
+        The semantic conventions name it so; Go's otelhttp around a whole ServeMux says it nowhere else.
+        Others put the path there of what no route fits (Flask), to which a rule with `*` would be open.
+        """
+        method, _, path = span.partition(" ")
+        return tuple(c for _, c in self._exact.get(path, ()) if c.method in ("*", method))
+
 
 def template(route: str) -> str | None:
     """A route template as rules have it, with a leading slash; None when it is none.

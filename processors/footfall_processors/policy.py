@@ -232,7 +232,10 @@ class Policy:
         if origin is Origin.OTHER or not self.spans:
             return None
         method = fixed.get(Role.HTTP_METHOD) if origin is Origin.SERVER else None
-        match = self.spans.find(name, method, fixed.get(Role.HTTP_ROUTE) or ())
+        routes = fixed.get(Role.HTTP_ROUTE)
+        if routes is None:
+            routes = self.spans.requests.named(name)
+        match = self.spans.find(name, method, routes)
         if match is None:
             return None
         return _Meant(match.event, self.catalog.events[match.event], success=match.action)

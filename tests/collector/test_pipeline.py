@@ -178,7 +178,7 @@ FLOATS = [0.0, 0.25, 1.0, -7.5, 1e300, 5e-324, float("nan"), float("inf"), -0.0]
 NAMES = [
     "shop.survey", "shop.order", "shop.ping", "shop.visit", "shop.gone", "shop.order.success",
     "shop.order.failure", "shop.order.nothing", "shop.survey.skip", "shop.visit.open", "GET /users/7",
-    "footfall.emitted", "naïve", "", "survey 1", "survey 2", "GET /ping",
+    "footfall.emitted", "naïve", "", "survey 1", "survey 2", "GET /ping", "GET /orders/{id}",
 ]  # fmt: skip
 AGES = [
     0, 1, SECOND, 29 * MINUTE, 30 * MINUTE, 30 * MINUTE + 1, 31 * MINUTE, HOUR, 2 * HOUR, DAY, 2 * DAY,

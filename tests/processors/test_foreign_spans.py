@@ -187,6 +187,30 @@ def test_a_request_has_a_route_and_a_method(policy, pairs):
 
 
 @pytest.mark.parametrize(
+    ("name", "method", "expected"),
+    [
+        ("GET /orders/{id}", "GET", "shop.order.success"),
+        ("DELETE /orders/{id}", "DELETE", "shop.cancel.cancel"),
+        ("POST /", "POST", "shop.users.view"),
+        ("PUT /admin/keys", "PUT", Loss.UNDECLARED_EVENT),  # a path, it may be
+        ("GET /orders/{id}", "HEAD", Loss.UNDECLARED_EVENT),
+        ("PUT /orders/{id}", "GET", Loss.UNDECLARED_EVENT),
+        ("GET /orders/{id}", None, Loss.UNDECLARED_EVENT),
+        ("GET orders/{id}", "GET", Loss.UNDECLARED_EVENT),
+        ("/orders/{id}", "GET", Loss.UNDECLARED_EVENT),
+        ("GET /orders/{id} http send", "GET", Loss.UNDECLARED_EVENT),
+        ("GET /admin/" + "x" * LONGEST, "GET", Loss.UNDECLARED_EVENT),
+    ],
+)
+def test_where_there_is_no_route_the_name_of_a_servers_span_says_it(policy, name, method, expected):
+    pairs = [] if method is None else [("http.request.method", method)]
+    assert event(judge(policy, name, *pairs)) == expected
+    assert event(judge(policy, name, *pairs, origin=Origin.SPAN)) is Loss.UNDECLARED_EVENT
+    # Where there is a route, it counts.
+    assert event(request(policy, "/nothing", name=name)) is Loss.UNDECLARED_EVENT
+
+
+@pytest.mark.parametrize(
     ("code", "expected"),
     [
         (200, ("cancel", "ok", None)),
