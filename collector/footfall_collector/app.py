@@ -15,6 +15,7 @@ from footfall_collector.decoding import Decoding
 from footfall_collector.gateway import Hops
 from footfall_collector.keeping import Keeping
 from footfall_collector.keys import Keys, Operators
+from footfall_collector.marker import random_marker
 from footfall_collector.operator import NotReady
 from footfall_collector.receivers import otlp_grpc, otlp_http
 from footfall_collector.receivers.gate import Gate
@@ -38,10 +39,12 @@ class Worker(NamedTuple):
     Attributes:
         number: From 0; the first one has the operator's listener.
         shared: Where all of them count.
+        origin: The marker of the gateway that they are; not used with a store.
     """
 
     number: int
     shared: Shared
+    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +147,12 @@ class _Parts:
         telemetry = self._telemetry
         store.writer.group_commit.committed = telemetry.committed
         store.writer.failed = lambda batches: telemetry.send_failed(STORE, batches)
-        self._decoding = Decoding(config.catalog, {**config.static_salts, **store.salts})
+        salts = {**config.static_salts, **store.salts}
+        self._decoding = Decoding(config.catalog, salts, store.origin)
         followed = await self._enter(
             subscribers(config.subscribers, store.dsn, config.catalog, telemetry)
         )
-        salts = config.static_salts
-        self._behind = Keeping(store, followed, self._decoding, salts, telemetry)
+        self._behind = Keeping(store, followed, self._decoding, config.static_salts, telemetry)
         await self._enter(self._behind.running())
         return store
 
@@ -160,10 +163,11 @@ class _Parts:
             StartError: the catalog needs a store, or a hop cannot be opened.
         """
         config = self._config
-        self._behind = hops = Hops(config.subscribers)
+        origin = self._worker.origin if self._worker else random_marker()
+        self._behind = hops = Hops(config.subscribers, origin)
         self._stack.push_async_callback(hops.close)
         await hops.use(config.catalog)
-        self._decoding = Decoding(config.catalog, config.static_salts)
+        self._decoding = Decoding(config.catalog, config.static_salts, hops.origin)
         return hops.gateway
 
     async def _serve(self, intake: Intake) -> tuple[str | None, str | None]:

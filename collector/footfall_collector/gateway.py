@@ -11,6 +11,7 @@ not start.
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from footfall_collector.receivers.listen import StartError
 from footfall_collector.subscribing import opened
@@ -24,10 +25,11 @@ class Gateway:
 
     Args:
         subscribers: The next hops by their ids, opened; at least one.
+        origin: Its marker.
     """
 
-    def __init__(self, subscribers: Mapping[str, Subscriber]) -> None:
-        self.subscribers = subscribers
+    def __init__(self, subscribers: Mapping[str, Subscriber], origin: str = "") -> None:
+        self.subscribers, self._origin = subscribers, origin
 
     async def consume(self, batch: Batch) -> None:
         """Returns when every subscriber has taken the batch.
@@ -36,8 +38,9 @@ class Gateway:
             Rejected: one of them never will, and the others have taken it.
             Unavailable: one of them cannot now; those that took it will be sent it again.
         """
+        marked = replace(batch, origin=self._origin)
         answers = await asyncio.gather(
-            *(_send(name, each, batch) for name, each in self.subscribers.items()),
+            *(_send(name, each, marked) for name, each in self.subscribers.items()),
             return_exceptions=True,
         )
         errors = [answer for answer in answers if answer is not None]
@@ -78,12 +81,13 @@ class Hops:
     """A gateway and its next hops, which are opened anew under each catalog.
 
     Attributes:
+        origin: Its marker.
         gateway: Passes on to the hops that are open now.
     """
 
-    def __init__(self, configs: Mapping[str, SubscriberConfig]) -> None:
-        self._configs, self._stack = configs, AsyncExitStack()
-        self.gateway = Gateway({})
+    def __init__(self, configs: Mapping[str, SubscriberConfig], origin: str) -> None:
+        self._configs, self._stack, self.origin = configs, AsyncExitStack(), origin
+        self.gateway = Gateway({}, origin)
 
     async def use(self, catalog: Catalog) -> None:
         """Opens all hops under a catalog, then closes the former; what was under way there comes again.

@@ -144,7 +144,11 @@ def _add_metric(
             continue
         for reason, number in verdict.losses:
             sums.losses[reason] += number
-        _add(sums, verdict.shape.dimension, service, instance, point, value, cumulative)
+        dimension = verdict.shape.dimension
+        if cumulative:
+            _add(sums, dimension, service, instance, point, value)
+        else:
+            _count(sums, dimension, point, value, now_us)
 
 
 def _add(
@@ -154,12 +158,8 @@ def _add(
     instance: str,
     point: NumberDataPoint,
     value: int,
-    cumulative: bool,
 ) -> None:
     time_us = point.time_unix_nano // 1000
-    if not cumulative:
-        sums.counts[time_us // HOUR_US * HOUR_US, dimension] += value
-        return
     stream = _stream(service, instance, point.start_time_unix_nano)
     earlier = sums.points.get((stream, dimension))
     sums.points[stream, dimension] = Point(
@@ -170,6 +170,17 @@ def _add(
         time_us=max(time_us, earlier.time_us if earlier else 0),
         value=value + (earlier.value if earlier else 0),
     )
+
+
+def _count(
+    sums: _Sums, dimension: Dimension, point: NumberDataPoint, value: int, now_us: int
+) -> None:
+    """Adds a delta, whose time is within the window of acceptance; of its exemplars it is looked at here."""
+    for moment_us, number in _moments(point, value):
+        if now_us - PAST_US <= moment_us <= now_us + FUTURE_US:
+            sums.counts[moment_us // HOUR_US * HOUR_US, dimension] += number
+        else:
+            sums.losses[Loss.OUT_OF_WINDOW] += 1
 
 
 def _points(metric: Any) -> Sequence[bytes]:
@@ -188,7 +199,7 @@ def _point(sums: _Sums, encoded: bytes) -> NumberDataPoint | None:
         point = NumberDataPoint.FromString(encoded)
     except DecodeError:
         return None
-    sums.reading(len(point.attributes))
+    sums.reading(len(point.attributes) + len(point.exemplars))
     return point
 
 
@@ -209,9 +220,21 @@ def _value(metric: Any, point: NumberDataPoint, now_us: int) -> tuple[int, Loss 
     return round(number), None
 
 
+def _moments(point: NumberDataPoint, value: int) -> list[tuple[int, int]]:
+    """When so many occurrences of a delta were, µs since the Unix epoch, and how many.
+
+    Exemplars that account for all of them say it: a Footfall that passes on what came late sends such. Else
+    it is the point's time.
+    """
+    told = [(e.time_unix_nano // 1000, e.as_int) for e in point.exemplars if e.as_int > 0]
+    if sum(number for _, number in told) == value and told:
+        return told
+    return [(point.time_unix_nano // 1000, value)]
+
+
 def _stream(service: Service, instance: str, start_ns: int) -> bytes:
     """Stands for one run of one sender. The start, to the nanosecond, is not stored: it is the salt."""
-    text = repr((tuple(service), instance, start_ns))
+    text = repr((tuple(service[:3]), instance, start_ns))
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()[:16]
 
 

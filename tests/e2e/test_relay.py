@@ -35,7 +35,8 @@ from footfall_collector.pipeline import Pipeline
 from footfall_collector.receivers.listen import StartError
 from footfall_exporters.contracts import Settings
 from footfall_exporters.otlp import OtlpConfig, OtlpHttpConfig
-from footfall_exporters.otlp_encode import metric_requests, trace_requests
+from footfall_exporters.otlp_encode import trace_requests
+from footfall_exporters.otlp_sums import metric_requests
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Batch, Dimension, Hash, Point, Policy, Rows, Shape, clean
 

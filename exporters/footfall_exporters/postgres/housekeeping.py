@@ -19,6 +19,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import discretion
+from footfall_exporters.postgres.origin import marker
 from footfall_exporters.postgres.session import PATIENCE
 from footfall_exporters.postgres.tasks import (
     NAMES,
@@ -82,6 +83,7 @@ class Housekeeper:
     Attributes:
         house: What is kept.
         salts: The rotating salts in force after the last `run_due` or `prepare`, by period.
+        origin: The store's marker, after `prepare`.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Housekeeper:
         self.house, self._dsn = house, dsn
         self._clock, self._database_clock = clock, database_clock
         self.salts: dict[Period, bytes] = {}
+        self.origin = ""
 
     async def prepare(self) -> Done:
         """Makes the partitions and salts without which nothing can be stored, whoever else keeps house.
@@ -107,6 +110,7 @@ class Housekeeper:
             now = await self._now(connection)
             made = await make_partitions(connection, self.house, now)
             self.salts = await make_salts(connection, self.house, now)
+            self.origin = await marker(connection)
         return made
 
     async def run_due(self, forced: Collection[str] = ()) -> list[Ran]:

@@ -27,7 +27,7 @@ _GRANTS = (
     "SELECT, INSERT, UPDATE (losses) ON footfall.ingest_batches",
     "SELECT, INSERT, UPDATE (value, seen_at) ON footfall.counter_series",
     "SELECT, INSERT, UPDATE (count) ON footfall.losses_daily",
-    "SELECT, UPDATE (position) ON footfall.commit_clock",
+    "SELECT, UPDATE (position, counted_from, counted_to) ON footfall.commit_clock",
     "INSERT ON footfall.commits",
 )
 """What statements.py, dims.py and counters.py do."""

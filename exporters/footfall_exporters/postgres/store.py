@@ -103,6 +103,7 @@ class Store:
         writer: The one connection that stores.
         spool: Where batches wait while Postgres is away, where there is one.
         spooling: What moves them between the two.
+        origin: The store's marker, empty before it was prepared.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Store:
         self.writer = Writer(dsn, settings.catalog)
         self.spool: Spool | None = None
         self.spooling: Spooling | None = None
+        self.origin = ""
 
     async def consume(self, batch: Batch) -> Losses | None:
         """See `Writer.consume`, and `Spooling.consume` where there is a spool."""
@@ -163,6 +165,7 @@ class Store:
             psycopg.Error: Postgres refused; what was done stays done.
         """
         made = await self._keeper.prepare()
+        self.origin = self._keeper.origin
         ran = {run.task: run.number for run in await self._keeper.run_due({"salts", "retention"})}
         self.salts = self._keeper.salts
         return Maintenance(made.number, ran.get("retention", 0), ran.get("salts", 0))
