@@ -15,7 +15,6 @@ from footfall_collector.decoding import Decoding
 from footfall_collector.gateway import Hops
 from footfall_collector.keeping import Keeping
 from footfall_collector.keys import Keys, Operators
-from footfall_collector.marker import random_marker
 from footfall_collector.operator import NotReady
 from footfall_collector.receivers import otlp_grpc, otlp_http
 from footfall_collector.receivers.gate import Gate
@@ -39,12 +38,10 @@ class Worker(NamedTuple):
     Attributes:
         number: From 0; the first one has the operator's listener.
         shared: Where all of them count.
-        origin: The marker of the gateway that they are; not used with a store.
     """
 
     number: int
     shared: Shared
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +160,7 @@ class _Parts:
             StartError: the catalog needs a store, or a hop cannot be opened.
         """
         config = self._config
-        origin = self._worker.origin if self._worker else random_marker()
-        self._behind = hops = Hops(config.subscribers, origin)
+        self._behind = hops = Hops(config.subscribers)
         self._stack.push_async_callback(hops.close)
         await hops.use(config.catalog)
         self._decoding = Decoding(config.catalog, config.static_salts, hops.origin)

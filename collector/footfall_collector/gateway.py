@@ -9,6 +9,7 @@ not start.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -18,6 +19,16 @@ from footfall_collector.subscribing import opened
 from footfall_exporters.contracts import Rejected, Subscriber, SubscriberConfig, Unavailable
 from footfall_exporters.otlp import PartlyRejected
 from footfall_processors import Batch, Catalog, Hash
+
+
+def marker(configs: Mapping[str, SubscriberConfig]) -> str:
+    """What a gateway marks all that it passes on with, as a store does: 16 hexadecimal digits.
+
+    It stands for the names and addresses of the next hops, so that it is the same for all workers and replicas
+    and after a restart: what a sender sends again is passed on as the same bytes, whoever does it.
+    """
+    hops = sorted((name, str(getattr(each, "endpoint", ""))) for name, each in configs.items())
+    return hashlib.sha256(f"footfall gateway {hops}".encode()).hexdigest()[:16]
 
 
 class Gateway:
@@ -85,9 +96,9 @@ class Hops:
         gateway: Passes on to the hops that are open now.
     """
 
-    def __init__(self, configs: Mapping[str, SubscriberConfig], origin: str) -> None:
-        self._configs, self._stack, self.origin = configs, AsyncExitStack(), origin
-        self.gateway = Gateway({}, origin)
+    def __init__(self, configs: Mapping[str, SubscriberConfig]) -> None:
+        self._configs, self._stack, self.origin = configs, AsyncExitStack(), marker(configs)
+        self.gateway = Gateway({}, self.origin)
 
     async def use(self, catalog: Catalog) -> None:
         """Opens all hops under a catalog, then closes the former; what was under way there comes again.

@@ -24,7 +24,6 @@ import msgspec
 
 from footfall_collector import shared_metrics
 from footfall_collector.config import Config
-from footfall_collector.marker import random_marker
 from footfall_collector.receivers.listen import StartError, open_socket, split
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import database, prepare
@@ -50,7 +49,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         grpc: host:port with the port that all share.
         http: The same.
         metrics: The folder where all count.
-        origin: The marker of a gateway, of which all are parts.
     """
 
     number: int
@@ -60,7 +58,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     grpc: str | None
     http: str | None
     metrics: str
-    origin: str
 
     def apply(self, config: Config) -> Config:
         """The worker's own configuration."""
@@ -208,7 +205,6 @@ def orders(
             dsn = stack.enter_context(database(config.postgres))
             prepare(dsn, Settings(config.catalog))
         metrics = str(stack.enter_context(shared_metrics.directory()))
-        origin = random_marker()
         yield [
             Order(
                 number=each,
@@ -218,7 +214,6 @@ def orders(
                 grpc=grpc,
                 http=http,
                 metrics=metrics,
-                origin=origin,
             )
             for each in range(number)
         ]

@@ -130,8 +130,7 @@ def main() -> None:
             from footfall_collector.app import Worker
             from footfall_collector.shared_metrics import Shared
 
-            shared = Shared(Path(order.metrics), order.number)
-            worker = Worker(order.number, shared, order.origin)
+            worker = Worker(order.number, Shared(Path(order.metrics), order.number))
             asyncio.run(work(load, config, ready, worker))
     except click.ClickException as error:
         error.show()

@@ -102,6 +102,8 @@ def test_everything_of_a_declared_span_finds_its_place(policy):
         "service_version": "1.2.3",
         "environment": "production",
         "enums": (("provider", "smz3"),),
+        "relayed_from": None,
+        "telemetry_distro": None,
     }
     assert verdict.refused is None
     assert verdict.shape.sample_rate == 0.25
@@ -240,7 +242,7 @@ def test_an_event_expires_after_its_last_day(policy, today, refused):
 
 
 def test_senders_are_told_of_refusals_of_what_is_declared_only():
-    assert {Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.MALFORMED} == REJECTED
+    assert {Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.LOOP, Loss.MALFORMED} == REJECTED
     batch = Batch(
         digest=b"",
         signal="traces",
