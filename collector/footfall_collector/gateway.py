@@ -24,8 +24,8 @@ from footfall_processors import Batch, Catalog, Hash
 def marker(configs: Mapping[str, SubscriberConfig]) -> str:
     """What a gateway marks all that it passes on with, as a store does: 16 hexadecimal digits.
 
-    It stands for the names and addresses of the next hops, so that it is the same for all workers and replicas
-    and after a restart: what a sender sends again is passed on as the same bytes, whoever does it.
+    It stands for the names and addresses of the next hops: the same for all workers and replicas and after a
+    restart, so that what a sender sends again is passed on as the same bytes, whoever does it.
     """
     hops = sorted((name, str(getattr(each, "endpoint", ""))) for name, each in configs.items())
     return hashlib.sha256(f"footfall gateway {hops}".encode()).hexdigest()[:16]
