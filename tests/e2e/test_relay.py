@@ -13,7 +13,6 @@ import sys
 import time
 
 import grpc
-import msgspec
 import psycopg
 import pytest
 from hypothesis import given
@@ -460,20 +459,6 @@ async def test_a_collector_that_is_killed_while_it_is_sent_to_has_everything_onc
 
 
 # Gateways
-
-
-@pytest.fixture
-def static_catalog(catalog):
-    """The catalog without the attributes whose salts rotate."""
-    rotating = {n for n, a in catalog.attributes.items() if a.hash not in (None, Hash.STATIC)}
-    events = {
-        name: msgspec.structs.replace(
-            event, attributes=tuple(n for n in event.attributes if n not in rotating)
-        )
-        for name, event in catalog.events.items()
-    }
-    kept = {n: a for n, a in catalog.attributes.items() if n not in rotating}
-    return msgspec.structs.replace(catalog, attributes=kept, events=events)
 
 
 def passing_on(protocol, address, catalog, headers):
