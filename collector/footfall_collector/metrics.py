@@ -175,9 +175,9 @@ def _add(
 def _count(
     sums: _Sums, dimension: Dimension, point: NumberDataPoint, value: int, now_us: int
 ) -> None:
-    """Adds a delta, whose time is within the window of acceptance; of its exemplars it is looked at here."""
+    """Adds a delta, or of its occurrences those that were within the window of acceptance."""
     for moment_us, number in _moments(point, value):
-        if now_us - PAST_US <= moment_us <= now_us + FUTURE_US:
+        if _accepted(moment_us, now_us):
             sums.counts[moment_us // HOUR_US * HOUR_US, dimension] += number
         else:
             sums.losses[Loss.OUT_OF_WINDOW] += 1
@@ -215,9 +215,13 @@ def _value(metric: Any, point: NumberDataPoint, now_us: int) -> tuple[int, Loss 
         return 0, Loss.MALFORMED
     if start > end or (cumulative and not start) or not metric.sum.temporality:
         return 0, Loss.MALFORMED
-    if not now_us - PAST_US <= end // 1000 <= now_us + FUTURE_US:
+    if cumulative and not _accepted(end // 1000, now_us):  # of a delta see `_count`
         return 0, Loss.OUT_OF_WINDOW
     return round(number), None
+
+
+def _accepted(moment_us: int, now_us: int) -> bool:
+    return now_us - PAST_US <= moment_us <= now_us + FUTURE_US
 
 
 def _moments(point: NumberDataPoint, value: int) -> list[tuple[int, int]]:

@@ -30,6 +30,8 @@ from footfall_processors.batch import HOUR_US
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
 _CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 _SECOND_US = 10**6
+SHORTEST_US = 1000
+"""Of a commit's window (`postgres.statements.take_position`)."""
 
 
 class _Sum(NamedTuple):
@@ -77,12 +79,13 @@ def _deltas(batch: Batch) -> Iterator[_Sum]:
         hours = series.setdefault(_series(batch, dimension), Counter())
         hours[hour // HOUR_US * HOUR_US] += number
     for key, hours in series.items():
-        yield _Sum(*key, start, end, hours.total(), _elsewhere(hours, end))
+        yield _Sum(*key, start, end, hours.total(), _elsewhere(hours, start, end))
 
 
-def _elsewhere(hours: Mapping[int, int], end_us: int) -> tuple[tuple[int, int], ...]:
-    """The hours, unless the end of the window is in the only one."""
-    return () if set(hours) == {end_us // HOUR_US * HOUR_US} else tuple(sorted(hours.items()))
+def _elsewhere(hours: Mapping[int, int], start: int, end: int) -> tuple[tuple[int, int], ...]:
+    """The hours, unless the window ends in the only one; a shortest one's end is not the clock's."""
+    told = set(hours) == {end // HOUR_US * HOUR_US} and end - start > SHORTEST_US
+    return () if told else tuple(sorted(hours.items()))
 
 
 def _hourly(batch: Batch) -> Iterator[_Sum]:

@@ -128,6 +128,14 @@ def test_exemplars_that_account_for_all_of_a_delta_say_when_it_was(policy, exemp
     assert (counts(batch), batch.losses) == (expected, lost)
 
 
+def test_exemplars_count_where_the_time_of_the_delta_would_not(policy):
+    """The clock of the Footfall that passes it on was hours ahead: its windows are still."""
+    sent = with_exemplars(point(9, time=NOW_NS + 2 * HOUR_US * 1000), (4, 0), (5, 1))
+    batch = Request().delta(sent).decoded_by(policy)
+    expected = {("shop.ping", "invoke", "ok", (), -back): n for back, n in ((0, 4), (1, 5))}
+    assert (counts(batch), batch.losses) == (expected, {})
+
+
 def test_exemplars_of_a_cumulative_counter_say_nothing(policy):
     batch = Request().sum(with_exemplars(point(9), (9, 30))).decoded_by(policy)
     assert ([p.value for p in batch.points], batch.counts) == ([9], {})

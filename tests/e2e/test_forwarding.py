@@ -196,9 +196,7 @@ def arrived(catalog, requests):
     found = Counter()
     policy = Policy(catalog, relay=True)
     for body in (body for _, bodies in requests for body in bodies):
-        # Where the clock is said to be hours ahead, so is the other one's.
-        ahead = max(end for _, _, end, _ in points(body)) // 1000
-        batch = metrics.decode(policy, body, max(ahead, time.time_ns() // 1000))
+        batch = metrics.decode(policy, body, time.time_ns() // 1000)
         assert batch.losses == {}
         for (hour, d), number in batch.counts.items():
             *rest, path, distro = plain(d)
@@ -221,6 +219,21 @@ def test_windows_are_adjoining_whatever_the_clock_says(store_database, catalog):
     assert [start for _, start, _, _ in found[1:]] == [ends[0], ends[1] + 7200 * 10**9, ends[2]]
     assert ends == sorted(ends)
     assert ends[3] - ends[2] >= 10**6, "a backend with milliseconds sees them apart"
+
+
+def test_while_the_clock_is_behind_exemplars_say_the_hour(store_database, catalog):
+    """Another Footfall would refuse what is minutes ahead of its own clock."""
+
+    async def run():
+        async with storing(store_database, catalog) as writer:
+            for ahead in (600, 0):
+                await writer.consume(Batch(next(digests), "metrics", counts=counts([(0, 0, 7)])))
+                shift_clock(store_database, ahead)
+        return await followed(store_database, catalog, 0)
+
+    [_, (_, [body])] = asyncio.run(run())
+    batch = metrics.decode(Policy(catalog), body, time.time_ns() // 1000)
+    assert ([*batch.counts.values()], batch.losses) == ([7], {})
 
 
 def test_the_windows_of_commits_by_an_older_version_come_from_when_they_were_made(
