@@ -26,7 +26,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from footfall_collector import otlp, wire
 from footfall_collector.pipeline import FUTURE_US, PAST_US, digest
 from footfall_collector.wire import BOOL, BYTES, INT32, MANY, MESSAGE, ONE
-from footfall_processors import Batch, Dimension, Loss, Point, Policy, Service
+from footfall_processors import Batch, Delta, Dimension, Loss, Point, Policy, Service
 from footfall_processors.batch import HOUR_US
 from footfall_processors.names import SERVICE_INSTANCE
 
@@ -61,6 +61,7 @@ class _Sums:
 
     counts: Counter[tuple[int, Dimension]] = field(default_factory=Counter)
     points: dict[tuple[bytes, Dimension], Point] = field(default_factory=dict)
+    deltas: dict[tuple[bytes, Dimension], Delta] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
     read: int = 0
     """Metrics and data points that were looked at, and their attributes."""
@@ -106,6 +107,7 @@ def decode(
         signal="metrics",
         counts=sums.counts,
         points=tuple(sums.points.values()),
+        deltas=tuple(sums.deltas.values()),
         losses=+sums.losses,
     )
 
@@ -148,7 +150,7 @@ def _add_metric(
         if cumulative:
             _add(sums, dimension, service, instance, point, value)
         else:
-            _count(sums, dimension, point, value, now_us)
+            _count(sums, dimension, _stream(service, instance, 0), point, value, now_us)
 
 
 def _add(
@@ -173,14 +175,29 @@ def _add(
 
 
 def _count(
-    sums: _Sums, dimension: Dimension, point: NumberDataPoint, value: int, now_us: int
+    sums: _Sums,
+    dimension: Dimension,
+    stream: bytes,
+    point: NumberDataPoint,
+    value: int,
+    now_us: int,
 ) -> None:
     """Adds a delta, or of its occurrences those that were within the window of acceptance."""
+    hours: Counter[int] = Counter()
     for moment_us, number in _moments(point, value):
         if _accepted(moment_us, now_us):
-            sums.counts[moment_us // HOUR_US * HOUR_US, dimension] += number
+            hours[moment_us // HOUR_US * HOUR_US] += number
         else:
             sums.losses[Loss.OUT_OF_WINDOW] += 1
+    if not hours:
+        return
+    for hour, number in hours.items():
+        sums.counts[hour, dimension] += number
+    start, end = point.start_time_unix_nano // 1000, point.time_unix_nano // 1000
+    if earlier := sums.deltas.get((stream, dimension)):
+        start, end = min(start, earlier.start_us), max(end, earlier.time_us)
+        hours += earlier.hours
+    sums.deltas[stream, dimension] = Delta(stream, dimension, start, end, hours)
 
 
 def _points(metric: Any) -> Sequence[bytes]:

@@ -68,9 +68,9 @@ def metric_requests(batch: Batch) -> Iterator[bytes]:
 
 
 def _deltas(batch: Batch) -> Iterator[_Sum]:
-    """Occurrences: in the window of their commit, where they have one; else in their hours."""
+    """Occurrences: in the window of their commit; a gateway's as they came; else in their hours."""
     if batch.window is None:
-        yield from _hourly(batch)
+        yield from _as_they_came(batch) if batch.deltas else _hourly(batch)
         return
     start, end = batch.window
     series: dict[tuple[Pairs, str, Pairs], Counter[int]] = {}
@@ -86,6 +86,16 @@ def _elsewhere(hours: Mapping[int, int], start: int, end: int) -> tuple[tuple[in
     """The hours, unless the window ends in the only one; a shortest one's end is not the clock's."""
     told = set(hours) == {end // HOUR_US * HOUR_US} and end - start > SHORTEST_US
     return () if told else tuple(sorted(hours.items()))
+
+
+def _as_they_came(batch: Batch) -> Iterator[_Sum]:
+    for each in batch.deltas:
+        key, start, end = (
+            _series(batch, each.dimension, each.stream.hex()),
+            each.start_us,
+            each.time_us,
+        )
+        yield _Sum(*key, start, end, each.hours.total(), _elsewhere(each.hours, start, end))
 
 
 def _hourly(batch: Batch) -> Iterator[_Sum]:

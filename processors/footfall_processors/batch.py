@@ -105,6 +105,25 @@ class Point:
     value: int
 
 
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a sender counted of a dimension in a time of its own (OTLP metrics data model, "Temporality").
+
+    Attributes:
+        stream: 16 bytes that stand for the sender's instance.
+        dimension: What is counted.
+        start_us: Start of that time, µs since the Unix epoch; 0 when the sender did not say.
+        time_us: Its end.
+        hours: Occurrences by hour (µs since the Unix epoch).
+    """
+
+    stream: bytes
+    dimension: Dimension
+    start_us: int
+    time_us: int
+    hours: Counter[int]
+
+
 Counts = Mapping[tuple[int, Dimension], int]
 """(hour as µs since the Unix epoch, dimension) → occurrences."""
 
@@ -124,6 +143,7 @@ class Batch:
             changed since, and hash what it kept. Empty for whichever is in force.
         window: In which time (µs since the Unix epoch, start and end) the counts beyond the rows were stored.
             Those of later batches begin where it ends or later, whenever the occurrences were.
+        deltas: What of `counts` came as deltas, as it came: for who passes it on without storing it.
         origin: The marker of the store or gateway that passes it on; empty while it does not.
         bounds: Between which times (µs since the Unix epoch, inclusive) the rows are, when that is known.
     """
@@ -136,6 +156,7 @@ class Batch:
     losses: Mapping[Loss, int] = field(default_factory=dict)
     layout: Mapping[str, str] = field(default_factory=dict)
     window: tuple[int, int] | None = None
+    deltas: Sequence[Delta] = ()
     origin: str = ""
     bounds: tuple[int, int] | None = field(default=None, compare=False)
 

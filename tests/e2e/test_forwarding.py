@@ -5,6 +5,7 @@ bench/forwarding.py asks the real one.
 """
 
 import asyncio
+import dataclasses
 import datetime as dt
 import time
 from collections import Counter
@@ -287,3 +288,75 @@ def test_what_differs_in_the_sender_is_another_instance_of_the_service(differing
     assert instance(SERIES[0]) != instance(SERIES[differing])
     assert instance(SERIES[0]) != instance(SERIES[0], "b" * 16)
     assert instance(SERIES[differing]) == instance(SERIES[differing])
+
+
+# A gateway, which stores nothing
+
+
+def exported(sender, start, end, hours, event="shop.ping"):
+    """One export of a delta by a program, or by a Footfall that says the hours."""
+    request = ExportMetricsServiceRequest()
+    group = request.resource_metrics.add()
+    for key, value in (("service.name", "shop"), ("service.instance.id", sender)):
+        group.resource.attributes.add(key=key).value.string_value = value
+    metric = group.scope_metrics.add().metrics.add(name=event)
+    metric.sum.is_monotonic, metric.sum.aggregation_temporality = True, 1
+    point = metric.sum.data_points.add(as_int=sum(hours.values()))
+    point.start_time_unix_nano, point.time_unix_nano = start, end
+    for back, number in hours.items():
+        moment = end - back * HOUR_US * 1000
+        if hours.keys() != {0}:
+            point.exemplars.add(time_unix_nano=moment, as_int=number)
+    return request
+
+
+exports = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.dictionaries(st.integers(0, 30), st.integers(1, 1000), min_size=1, max_size=3),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+@settings(deadline=None)
+@given(exports=exports)
+def test_a_gateway_passes_deltas_on_as_they_came(exports, catalog):
+    """Senders of one service, each with windows of its own; now and then several exports in a request."""
+    now = time.time_ns() - 60 * 10**9
+    ends, bodies, sent, hours = Counter(), [], Counter(), Counter()
+    joined = ExportMetricsServiceRequest()
+    for at, (sender, counted, more) in enumerate(exports):
+        start, end = ends[sender] or now, now + (at + 1) * 10**9
+        ends[sender] = end
+        sent[sender] += sum(counted.values())
+        for back, number in counted.items():
+            hours[(end // 1000 - back * HOUR_US) // HOUR_US * HOUR_US] += number
+        joined.MergeFrom(exported(sender, start, end, counted))
+        if not more:
+            bodies.append(joined.SerializeToString())
+            joined = ExportMetricsServiceRequest()
+    bodies.append(joined.SerializeToString())
+    totals, policy, arrived = Totals(), Policy(catalog), Counter()
+    for body in bodies:
+        passed, again = (
+            [
+                *metric_requests(
+                    dataclasses.replace(
+                        metrics.decode(policy, body, time.time_ns() // 1000), origin="a" * 16
+                    )
+                )
+            ]
+            for _ in range(2)
+        )
+        assert passed == again
+        for request in passed:
+            totals.take(request)
+            batch = metrics.decode(policy, request, time.time_ns() // 1000)
+            for (hour, _), number in batch.counts.items():
+                arrived[hour] += number
+    assert totals.dropped == 0
+    assert sorted(totals.totals.values()) == sorted(sent.values())
+    assert arrived == hours
