@@ -90,7 +90,7 @@ def _steps(first: str, *further: tuple[float, str]) -> model.ThresholdsConfig:
 COUNT, SHARE, TIME = "locale", "percentunit", "ms"  # Grafana's units; "locale" never rounds
 NEUTRAL: Final = _steps("blue")
 FAILURE_RATE: Final = _steps("green", (0.01, "orange"), (0.05, "red"))
-COMPLETENESS: Final = _steps("red", (0.98, "orange"), (0.999, "green"))
+COMPLETENESS: Final = _steps("red", (0.98, "orange"), (0.999, "green"), (1.001, "orange"))
 
 
 def number(
@@ -206,7 +206,13 @@ def rows() -> dict[str, list[stat.Panel | table.Panel | timeseries.Panel]]:
                 "Completeness by event",
                 "completeness_by_event",
                 12,
-                {"Sent": COUNT, "Stored": COUNT, "Completeness": SHARE},
+                {
+                    "Sent": COUNT,
+                    "Stored": COUNT,
+                    "Completeness": SHARE,
+                    "Surplus": COUNT,
+                    "Not tallied": COUNT,
+                },
                 {"Completeness": COMPLETENESS},
             ),
             trend("Losses per day, by reason", "losses_by_reason", 12),

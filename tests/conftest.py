@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 from psycopg import sql
@@ -19,7 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import partitions, prepare
-from footfall_processors import Catalog, load_catalog
+from footfall_processors import Catalog, Hash, load_catalog
 
 CATALOG = Path(__file__).with_name("events.yaml")
 
@@ -86,6 +87,20 @@ def empty_database(postgres_server: str) -> Iterator[str]:
 def catalog() -> Catalog:
     """The catalog of the tests, events.yaml beside this file."""
     return load_catalog(CATALOG)
+
+
+@pytest.fixture(scope="session")
+def static_catalog(catalog: Catalog) -> Catalog:
+    """The catalog without the attributes whose salts rotate."""
+    rotating = {n for n, a in catalog.attributes.items() if a.hash not in (None, Hash.STATIC)}
+    events = {
+        name: msgspec.structs.replace(
+            event, attributes=tuple(n for n in event.attributes if n not in rotating)
+        )
+        for name, event in catalog.events.items()
+    }
+    kept = {n: a for n, a in catalog.attributes.items() if n not in rotating}
+    return msgspec.structs.replace(catalog, attributes=kept, events=events)
 
 
 @pytest.fixture(scope="session")

@@ -149,14 +149,14 @@ class _Parts:
         self._decoding = Decoding(
             config.catalog,
             {**config.static_salts, **store.salts},
+            store.origin,
             store.identities,
             spans=config.deduplicate_spans,
         )
         followed = await self._enter(
             subscribers(config.subscribers, store.dsn, config.catalog, telemetry)
         )
-        salts = config.static_salts
-        self._behind = Keeping(store, followed, self._decoding, salts, telemetry)
+        self._behind = Keeping(store, followed, self._decoding, config.static_salts, telemetry)
         await self._enter(self._behind.running())
         return store
 
@@ -172,7 +172,7 @@ class _Parts:
         await hops.use(config.catalog)
         # The same after a restart, and in every gateway: another one would make new counters of all.
         key = config.static_salts.get((Hash.STATIC, STATIC_PERIOD), b"")
-        self._decoding = Decoding(config.catalog, config.static_salts, key)
+        self._decoding = Decoding(config.catalog, config.static_salts, hops.origin, key)
         return hops.gateway
 
     async def _serve(self, intake: Intake) -> tuple[str | None, str | None]:

@@ -27,6 +27,7 @@ class Decoding:
     Args:
         catalog: In force.
         salts: For hashed attributes, by period.
+        origin: The marker of this store or gateway: what carries it is refused.
         identities: The key under which streams and spans are named; None while it is not known.
         spans: Whether spans are told apart one by one.
     """
@@ -35,21 +36,30 @@ class Decoding:
         self,
         catalog: Catalog,
         salts: Salts,
+        origin: str = "",
         identities: bytes | None = None,
         *,
         spans: bool = False,
     ) -> None:
         self.identities, self._spans = identities, spans
-        self.use(catalog, salts)
+        self.use(catalog, salts, origin)
 
-    def use(self, catalog: Catalog, salts: Salts) -> None:
+    def use(self, catalog: Catalog, salts: Salts, origin: str) -> None:
         """Takes another catalog; requests that are being decoded are finished under theirs."""
+        self._catalog, self._salts, self._origin = catalog, salts, origin
         self._pipelines = {
-            relay: Pipeline(Policy(catalog, relay=relay), salts) for relay in (False, True)
+            relay: Pipeline(Policy(catalog, relay=relay, origin=origin), salts)
+            for relay in (False, True)
         }
+
+    def use_origin(self, origin: str) -> None:
+        """Takes the marker, which a store has only once it was prepared."""
+        if origin != self._origin:
+            self.use(self._catalog, self._salts, origin)
 
     def use_salts(self, salts: Salts) -> None:
         """Takes other salts."""
+        self._salts = salts
         for pipeline in self._pipelines.values():
             pipeline.contexts.use_salts(salts)
 

@@ -14,6 +14,7 @@ RECEIVED: Mapping[str, str] = {
     Loss.UNDECLARED_ACTION.value: "add the action to the event in the catalog, or correct the sender",
     Loss.EXPIRED_EVENT.value: "ask the event's owner: renew `expires`, or take the event out of the code",
     Loss.OUT_OF_WINDOW.value: "set the sender's clock, or look for a queue that was held up for days",
+    Loss.LOOP.value: "see which exporter sends back here, directly or by others, and take it out",
     Loss.MALFORMED.value: "update the sender's SDK; if it stays, report it there",
     Loss.UNSUPPORTED_METRIC.value: "send a counter instead of a gauge or a histogram",
     Loss.DEPRECATED_ENCODING.value: "update the sender's SDK: its metrics have the form of before July 2021",

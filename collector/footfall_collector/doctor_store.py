@@ -25,6 +25,12 @@ LATE, TOO_LATE = 3600.0, 5 * 86_400.0
 """Seconds that a subscriber may be behind: a warning; a problem, since commits are kept for seven days."""
 DEAD = 100_000
 """Dead rows of a table from which on it matters that there are more of them than live ones."""
+UNDER_WAY = 0.01
+"""Of what was emitted: a tally comes up to a minute after what it counts, and a little more may be stored."""
+_SURPLUS = (
+    "look again in a minute, as tallies come later; if it stays, see whether a hop in between sends things"
+    " twice, or senders are killed before their last tally"
+)
 OPTIONS = f"-c statement_timeout=15s -c lock_timeout=5s -c timezone=UTC {discretion.OPTIONS}"
 
 
@@ -55,6 +61,7 @@ def _contents(connection: Connection, dsn: str, config: Config | None) -> Iterat
     yield from _disk(connection)
     yield from _freshness(connection, config)
     yield from _losses(connection)
+    yield from _completeness(connection)
     yield from _housekeeping(connection)
     yield from _subscribers(connection, dsn, config)
 
@@ -147,6 +154,26 @@ def _losses(connection: Connection) -> Iterator[Check]:
         yield doctor_losses.check(signal, reason, number)
     if not found:
         yield ok("losses", "none since yesterday")
+
+
+def _completeness(connection: Connection) -> Iterator[Check]:
+    """What the SDKs counted beside what is stored; a sender's surplus must not hide another's loss."""
+    found = connection.execute(
+        "SELECT event, stored, emitted, untallied, surplus FROM reporting.completeness ORDER BY event"
+    ).fetchall()
+    for event, stored, emitted, _, surplus in found:
+        if surplus > UNDER_WAY * emitted:
+            said = (
+                f"more stored than emitted: {event}, {count(surplus, 'time')} more than {emitted:,}"
+            )
+            yield warning("completeness", f"{said} ({stored / emitted:.2%} in all)", _SURPLUS)
+    stored, emitted, untallied = (sum(row[at] for row in found) for at in (1, 2, 3))
+    apart = f"; not tallied by their senders: {untallied:,}" if untallied else ""
+    if emitted:
+        said = f"stored: {stored:,} of {emitted:,} that the SDKs counted ({stored / emitted:.2%}){apart}"
+        yield ok("completeness", said)
+    elif untallied:
+        yield ok("completeness", f"not known: no sender keeps a tally{apart}")
 
 
 def _housekeeping(connection: Connection) -> Iterator[Check]:

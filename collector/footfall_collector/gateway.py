@@ -9,8 +9,10 @@ not start.
 """
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 from footfall_collector.receivers.listen import StartError
 from footfall_collector.subscribing import opened
@@ -19,15 +21,26 @@ from footfall_exporters.otlp import PartlyRejected
 from footfall_processors import Batch, Catalog, Hash
 
 
+def marker(configs: Mapping[str, SubscriberConfig]) -> str:
+    """What a gateway marks all that it passes on with, as a store does: 16 hexadecimal digits.
+
+    It stands for the names and addresses of the next hops: the same for all workers and replicas and after a
+    restart, so that what a sender sends again is passed on as the same bytes, whoever does it.
+    """
+    hops = sorted((name, str(getattr(each, "endpoint", ""))) for name, each in configs.items())
+    return hashlib.sha256(f"footfall gateway {hops}".encode()).hexdigest()[:16]
+
+
 class Gateway:
     """A `Consumer` that passes batches on.
 
     Args:
         subscribers: The next hops by their ids, opened; at least one.
+        origin: Its marker.
     """
 
-    def __init__(self, subscribers: Mapping[str, Subscriber]) -> None:
-        self.subscribers = subscribers
+    def __init__(self, subscribers: Mapping[str, Subscriber], origin: str = "") -> None:
+        self.subscribers, self._origin = subscribers, origin
 
     async def consume(self, batch: Batch) -> None:
         """Returns when every subscriber has taken the batch.
@@ -36,8 +49,9 @@ class Gateway:
             Rejected: one of them never will, and the others have taken it.
             Unavailable: one of them cannot now; those that took it will be sent it again.
         """
+        marked = replace(batch, origin=self._origin)
         answers = await asyncio.gather(
-            *(_send(name, each, batch) for name, each in self.subscribers.items()),
+            *(_send(name, each, marked) for name, each in self.subscribers.items()),
             return_exceptions=True,
         )
         errors = [answer for answer in answers if answer is not None]
@@ -78,12 +92,13 @@ class Hops:
     """A gateway and its next hops, which are opened anew under each catalog.
 
     Attributes:
+        origin: Its marker.
         gateway: Passes on to the hops that are open now.
     """
 
     def __init__(self, configs: Mapping[str, SubscriberConfig]) -> None:
-        self._configs, self._stack = configs, AsyncExitStack()
-        self.gateway = Gateway({})
+        self._configs, self._stack, self.origin = configs, AsyncExitStack(), marker(configs)
+        self.gateway = Gateway({}, self.origin)
 
     async def use(self, catalog: Catalog) -> None:
         """Opens all hops under a catalog, then closes the former; what was under way there comes again.

@@ -62,7 +62,7 @@ class Keeping:
         """
         await self._store.use(catalog)
         await self._followed.use(catalog)
-        self._decoding.use(catalog, self._salts())
+        self._decoding.use(catalog, self._salts(), self._store.origin)
 
     async def _look_at_lags(self) -> None:
         """How far subscribers are behind; the same in every worker."""
@@ -97,3 +97,4 @@ class Keeping:
                 log.exception("housekeeping failed")
             else:
                 self._decoding.use_salts(self._salts())
+                self._decoding.use_origin(self._store.origin)

@@ -36,7 +36,17 @@ from footfall_collector.wire import (
     UINT32,
 )
 from footfall_exporters.contracts import Unavailable
-from footfall_processors import Atom, Batch, Dimension, Loss, Point, Policy, Service, Verdict
+from footfall_processors import (
+    Atom,
+    Batch,
+    Delta,
+    Dimension,
+    Loss,
+    Point,
+    Policy,
+    Service,
+    Verdict,
+)
 from footfall_processors.batch import HOUR_US
 from footfall_processors.names import SERVICE_INSTANCE
 
@@ -80,8 +90,11 @@ _SCHEMA: wire.Schema = {
         ("as_int", 6, SFIXED64, ONE, None),
         ("attributes", 7, BYTES, MANY, None),
         ("flags", 8, UINT32, ONE, None),
-        # Declared only because an unknown field would be copied aside for every point.
         ("exemplars", 5, BYTES, MANY, None),
+    ],
+    "Exemplar": [
+        ("time", 2, FIXED64, ONE, None),
+        ("as_int", 6, SFIXED64, ONE, None),
     ],
     "Scope": [
         ("name", 1, BYTES, ONE, None),
@@ -89,7 +102,9 @@ _SCHEMA: wire.Schema = {
         ("attributes", 3, BYTES, MANY, None),
     ],
 }
-_Metric, _Point, _Scope = wire.classes(_SCHEMA, "Metric", "Point", "Scope", oneof=_DATA)
+_Metric, _Point, _Exemplar, _Scope = wire.classes(
+    _SCHEMA, "Metric", "Point", "Exemplar", "Scope", oneof=_DATA
+)
 _LABEL = b"\xff"
 """Before a label, so that it is the attribute that it is not: no tag begins so."""
 _DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
@@ -123,6 +138,7 @@ class _Sums:
 
     counts: Counter[tuple[int, Dimension]] = field(default_factory=Counter)
     points: list[Point] = field(default_factory=list)
+    deltas: dict[tuple[bytes, Dimension], Delta] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
     read: int = 0
     identified: bool = True
@@ -188,6 +204,7 @@ class _Decoder:
             signal="metrics",
             counts=sums.counts,
             points=tuple(sums.points),
+            deltas=tuple(sums.deltas.values()),
             losses=+sums.losses,
             identified=sums.identified,
         )
@@ -217,11 +234,11 @@ class _Decoder:
     def _point(self, encoded: bytes) -> Any:
         """A data point, None when it cannot be parsed, or has far too many attributes."""
         try:
-            wire.check_tags(encoded, 1, 7)
+            wire.check_tags(encoded, 1, 5, 7)
             point = _Point.FromString(encoded)
         except DecodeError:
             return None
-        self._sums.reading(len(point.attributes) + len(point.labels))
+        self._sums.reading(len(point.attributes) + len(point.labels) + len(point.exemplars))
         return point
 
     def _add(self, who: _Sender, metric: Any, name: str, kind: bytes, point: Any) -> Loss | None:
@@ -246,12 +263,27 @@ class _Decoder:
     def _add_delta(
         self, dimension: Dimension, who: _Sender, point: Any, number: int | float
     ) -> None:
-        hour = point.time // 1000 // HOUR_US * HOUR_US
-        whole = int(number)
-        if number - whole >= 10**-DECIMALS:
-            self._sums.losses[Loss.FRACTION] += 1
-        self._sums.counts[hour, dimension] += whole
-        self._sums.identified &= who.has_instance and point.start > 0
+        """Adds a delta, or of its occurrences those that were within the window of acceptance."""
+        sums, whole = self._sums, int(number)
+        hours: Counter[int] = Counter()
+        for moment_us, times in _moments(point, whole):
+            if _accepted(moment_us, self._now_us):
+                hours[moment_us // HOUR_US * HOUR_US] += times
+            else:
+                sums.losses[Loss.OUT_OF_WINDOW] += 1
+        if not hours:
+            return
+        sums.losses[Loss.FRACTION] += number - whole >= 10**-DECIMALS
+        sums.identified &= who.has_instance and point.start > 0
+        for hour, times in hours.items():
+            sums.counts[hour, dimension] += times
+        if self._key is not None:
+            stream = self._stream(who.resource, 0)
+            start, end = point.start // 1000, point.time // 1000
+            if earlier := sums.deltas.get((stream, dimension)):
+                start, end = min(start, earlier.start_us), max(end, earlier.time_us)
+                hours += earlier.hours
+            sums.deltas[stream, dimension] = Delta(stream, dimension, start, end, hours)
 
     def _state(
         self, dimension: Dimension, who: _Sender, series: bytes, point: Any, value: int
@@ -323,9 +355,33 @@ def _value(metric: Any, point: Any, now_us: int) -> tuple[int | float, Loss | No
         return 0, Loss.MALFORMED
     if not metric.sum.temporality:
         return 0, Loss.MALFORMED
-    if not now_us - PAST_US <= point.time // 1000 <= now_us + FUTURE_US:
-        return 0, Loss.OUT_OF_WINDOW
+    if metric.sum.temporality != _DELTA and not _accepted(point.time // 1000, now_us):
+        return 0, Loss.OUT_OF_WINDOW  # of a delta see `_add_delta`
     return number if isinstance(number, int) else round(number, DECIMALS), None
+
+
+def _accepted(moment_us: int, now_us: int) -> bool:
+    return now_us - PAST_US <= moment_us <= now_us + FUTURE_US
+
+
+def _moments(point: Any, value: int) -> list[tuple[int, int]]:
+    """When so many occurrences of a delta were, µs since the Unix epoch, and how many.
+
+    Exemplars that account for all of them say it: a Footfall that passes on what came late sends such. Else
+    it is the point's time.
+    """
+    told = [(e.time // 1000, e.as_int) for e in map(_exemplar, point.exemplars) if e.as_int > 0]
+    if told and sum(number for _, number in told) == value:
+        return told
+    return [(point.time // 1000, value)]
+
+
+def _exemplar(encoded: bytes) -> Any:
+    """An exemplar's time and number; what else it has is not looked at, and one that is none has neither."""
+    try:
+        return _Exemplar.FromString(encoded)
+    except DecodeError:
+        return _Exemplar()
 
 
 def _scope_identity(encoded: bytes) -> bytes:

@@ -79,7 +79,7 @@ class Reloading:
         try:
             await self._behind.use(config.catalog)
             if isinstance(self._behind, Hops):
-                self._decoding.use(config.catalog, self._config.static_salts)
+                self._decoding.use(config.catalog, self._config.static_salts, self._behind.origin)
         except (SchemaConflict, SchemaBusy, NewerSchema, StartError) as error:
             log.error("the former catalog stays in force: %s", error)
             return False

@@ -15,6 +15,10 @@ Fields = tuple[
 ]  # fmt: skip
 
 
+Hops = tuple[str | None, str | None]
+"""`relayed_from` and `telemetry_distro` of a dimension."""
+
+
 class _Stored(msgspec.Struct, array_like=True, frozen=True):
     version: int
     digest: bytes
@@ -26,6 +30,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     points: list[tuple[bytes, bytes, int, int, int, int]]
     losses: dict[str, int]
     layout: dict[str, str]
+    hops: list[Hops] = []  # of each dimension; an older version wrote none
     identified: bool = True
     spans: list[list[bytes]] = []
 
@@ -46,6 +51,7 @@ def encode(batch: Batch) -> bytes:
             digest=batch.digest,
             signal=batch.signal,
             dimensions=[_fields(dimension) for dimension in dimensions],
+            hops=[(d.relayed_from, d.telemetry_distro) for d in dimensions],
             shapes=[(dimensions[s.dimension], s.sample_rate, s.columns) for s in shapes],
             rows=[
                 (
@@ -73,7 +79,7 @@ class Decoder:
     """Reads batches; equal dimensions of all of them are one object, as the policy makes them."""
 
     def __init__(self) -> None:
-        self._dimensions: dict[Fields, Dimension] = {}
+        self._dimensions: dict[tuple[Fields, Hops], Dimension] = {}
 
     def decode(self, data: bytes) -> Batch:
         """The batch that was encoded.
@@ -89,7 +95,8 @@ class Decoder:
     def _batch(self, stored: _Stored) -> Batch:
         if stored.version != VERSION:
             raise msgspec.DecodeError(f"layout {stored.version}, not {VERSION}")
-        dimensions = [self._dimension(fields) for fields in stored.dimensions]
+        hops = stored.hops or [(None, None)] * len(stored.dimensions)
+        dimensions = list(map(self._dimension, stored.dimensions, hops))
         shapes = [Shape(dimensions[d], rate, columns) for d, rate, columns in stored.shapes]
         return Batch(
             digest=stored.digest,
@@ -110,10 +117,10 @@ class Decoder:
             identified=stored.identified,
         )
 
-    def _dimension(self, fields: Fields) -> Dimension:
-        if fields not in self._dimensions:
-            self._dimensions[fields] = Dimension(*fields)
-        return self._dimensions[fields]
+    def _dimension(self, fields: Fields, hops: Hops) -> Dimension:
+        if (fields, hops) not in self._dimensions:
+            self._dimensions[fields, hops] = Dimension(*fields, *hops)
+        return self._dimensions[fields, hops]
 
 
 def _fields(d: Dimension) -> Fields:

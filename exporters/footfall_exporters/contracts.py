@@ -68,7 +68,8 @@ class Subscriber(Protocol):
     def requests(self, batch: Batch) -> Iterable[bytes]:
         """What is sent for a batch, in order: the same bytes for the same batch, always.
 
-        Nothing that changes between two calls may enter: no clock, no random number, no position. Events are
+        Nothing that changes between two calls may enter: no clock, no random number. A time that grows from
+        batch to batch is `Batch.window`, who passes it on is `Batch.origin`; both are the store's. Events are
         named by `Batch.event_id`, and counted once: `Batch.beyond_rows` leaves rows out of the counts.
         """
 

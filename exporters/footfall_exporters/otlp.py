@@ -30,7 +30,8 @@ from footfall_exporters.http import (
     Sender,
     sender,
 )
-from footfall_exporters.otlp_encode import metric_requests, trace_requests
+from footfall_exporters.otlp_encode import trace_requests
+from footfall_exporters.otlp_sums import metric_requests
 from footfall_processors import Batch, Catalog
 
 log = logging.getLogger("footfall.exporters")

@@ -86,7 +86,7 @@ def _resource(catalog: Catalog, given: Sequence[str | None]) -> tuple[Resource, 
     }
     wanted: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     service, _ = Policy(catalog).service(wanted)
-    kept = dict(zip(_VARIABLE, service, strict=True))
+    kept = dict(zip(_VARIABLE, service[: len(_VARIABLE)], strict=True))
     mistakes = [
         f"{_VARIABLE[name]} must be letters, digits and . _ - (a name begins with a letter; at most"
         " 63 characters, a version 32)"
@@ -97,6 +97,7 @@ def _resource(catalog: Catalog, given: Sequence[str | None]) -> tuple[Resource, 
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.version": SDK_VERSION,
+        names.DISTRO: names.FOOTFALL_SDK,
         names.SERVICE_INSTANCE: str(uuid.uuid4()),
     }
     return Resource(about | {n: v for n, v in kept.items() if v is not None}), mistakes

@@ -3,7 +3,7 @@
 A catalog (`load_catalog`) is compiled to a `Policy`; a policy turns what was sent into a `Batch`.
 """
 
-from footfall_processors.batch import Batch, Counts, Dimension, Point, Rows, Shape
+from footfall_processors.batch import Batch, Counts, Delta, Dimension, Point, Rows, Shape
 from footfall_processors.catalog import Attribute, Catalog, Drop, Event, Hash, Type, column_name
 from footfall_processors.document import DocumentError, Mistake
 from footfall_processors.errors import ERROR_TYPES, error_type, normalise
@@ -16,7 +16,7 @@ from footfall_processors.redaction import redact
 from footfall_processors.values import Value, clean, hashable, safe_text
 
 __all__ = [
-    "ERROR_TYPES", "REJECTED", "Atom", "Attribute", "Batch", "Catalog", "Counts", "Dimension",
+    "ERROR_TYPES", "REJECTED", "Atom", "Attribute", "Batch", "Catalog", "Counts", "Delta", "Dimension",
     "DocumentError", "Drop", "Event", "Hash", "Loss", "Match", "Matcher", "Mistake", "Point", "Policy",
     "Role", "Rows", "SaltError", "Service", "Shape", "Type", "Value", "Verdict", "clean", "column_name",
     "error_type", "hashable", "keyed_hash", "load_catalog", "needs_static_salt", "normalise", "period",

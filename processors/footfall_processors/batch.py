@@ -24,6 +24,9 @@ class Dimension:
 
     Attributes:
         enums: The catalog's enum attributes as sorted (name, value) pairs.
+        relayed_from: The markers of the stores and gateways that it came through, joined by commas, the
+            first one first; None from its sender.
+        telemetry_distro: `footfall` when its sender is Footfall's SDK, which keeps a tally; None for others.
     """
 
     event: str
@@ -36,6 +39,8 @@ class Dimension:
     service_version: str | None
     environment: str | None
     enums: tuple[tuple[str, str], ...]
+    relayed_from: str | None = None
+    telemetry_distro: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,6 +108,25 @@ class Point:
     value: int
 
 
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What a sender counted of a dimension in a time of its own (OTLP metrics data model, "Temporality").
+
+    Attributes:
+        stream: 16 bytes that stand for the sender's instance.
+        dimension: What is counted.
+        start_us: Start of that time, µs since the Unix epoch; 0 when the sender did not say.
+        time_us: Its end.
+        hours: Occurrences by hour (µs since the Unix epoch).
+    """
+
+    stream: bytes
+    dimension: Dimension
+    start_us: int
+    time_us: int
+    hours: Counter[int]
+
+
 Counts = Mapping[tuple[int, Dimension], int]
 """(hour as µs since the Unix epoch, dimension) → occurrences."""
 
@@ -120,6 +144,10 @@ class Batch:
         losses: What was dropped, by reason.
         layout: Attribute → column, under the catalog by which it was decoded; the catalog in force may have
             changed since, and hash what it kept. Empty for whichever is in force.
+        window: In which time (µs since the Unix epoch, start and end) the counts beyond the rows were stored.
+            Those of later batches begin where it ends or later, whenever the occurrences were.
+        deltas: What of `counts` came as deltas, as it came: for who passes it on without storing it.
+        origin: The marker of the store or gateway that passes it on; empty while it does not.
         bounds: Between which times (µs since the Unix epoch, inclusive) the rows are, when that is known.
         identified: Whether equal bytes can only be a retry: its parts have ids that nobody else draws, or say
             what a sender has counted in all.
@@ -132,6 +160,9 @@ class Batch:
     points: Sequence[Point] = ()
     losses: Mapping[Loss, int] = field(default_factory=dict)
     layout: Mapping[str, str] = field(default_factory=dict)
+    window: tuple[int, int] | None = None
+    deltas: Sequence[Delta] = ()
+    origin: str = ""
     bounds: tuple[int, int] | None = field(default=None, compare=False)
     identified: bool = True
 

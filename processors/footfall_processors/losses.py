@@ -13,6 +13,7 @@ class Loss(StrEnum):
     UNDECLARED_ACTION = "undeclared_action"
     EXPIRED_EVENT = "expired_event"
     OUT_OF_WINDOW = "out_of_window"
+    LOOP = "loop"
     MALFORMED = "malformed"
     UNSUPPORTED_METRIC = "unsupported_metric"
     DEPRECATED_ENCODING = "deprecated_encoding"
@@ -34,7 +35,7 @@ class Loss(StrEnum):
     __hash__ = str.__hash__  # Enum's own is a Python function, too slow for the hot path
 
 
-REJECTED = frozenset({Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.MALFORMED})
+REJECTED = frozenset({Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.LOOP, Loss.MALFORMED})
 """Losses that a sender is told about in `partial_success`: the event is declared, yet refused.
 
 What nobody declared is foreign traffic, expected and dropped without complaint.

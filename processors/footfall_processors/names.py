@@ -27,6 +27,11 @@ SERVICE_VERSION: Final = "service.version"
 SERVICE_INSTANCE: Final = "service.instance.id"
 ENVIRONMENT: Final = "deployment.environment.name"
 ENVIRONMENT_OLD: Final = "deployment.environment"
+DISTRO: Final = "telemetry.distro.name"
+FOOTFALL_SDK: Final = "footfall"
+"""The distribution that Footfall's SDK is: what it sends is tallied by its sender."""
+ORIGIN: Final = "footfall.origin"
+"""Through whose hands something came: markers of stores and gateways, in order, joined by commas."""
 
 STATUSES: Final = ("ok", "error", "timeout", "denied")
 """The values of A1's `status`."""
@@ -43,7 +48,7 @@ FIXED_COLUMNS: Final = frozenset(
         "time", "batch_id", "ordinal", "dim_id", "id", "quantity", "sample_rate", "fingerprint",
         "event", "event_id", "event_name", "created_at", "day_bucket", "day", "hour",
         "surface", "feature", "action", "status", "error_type",
-        "service", "service_version", "environment",
+        "service", "service_version", "environment", "relayed_from", "telemetry_distro",
         "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",  # system columns of every Postgres table
     }
 )  # fmt: skip

@@ -34,6 +34,11 @@ from footfall_processors.values import clean, hashable, is_text
 SERVICES = 1000
 """Distinct (service, version, environment) kept apart; further ones lose these fields."""
 PSEUDONYM_BYTES = 16
+MOST_HOPS = 8
+"""Stores and gateways that something may come through; what has come through more goes in a circle."""
+LOOP = "loop"
+"""In place of the markers of what has been here before; no marker is written so."""
+_PATH = re.compile(r"[0-9a-f]{16}(,[0-9a-f]{16})*")
 _SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9._/-]{0,62}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}")
 _MISSING = {"denied": PERMISSION_DENIED, "timeout": PROVIDER_TIMEOUT}
@@ -81,11 +86,16 @@ class Atom:
 
 
 class Service(NamedTuple):
-    """Who sent it, from the resource; None where absent or not of the expected form."""
+    """Who sent it, from the resource; None where absent or not of the expected form.
+
+    The last two are as in `Dimension`; `relayed_from` is LOOP for what has been here before.
+    """
 
     name: str | None = None
     version: str | None = None
     environment: str | None = None
+    relayed_from: str | None = None
+    telemetry_distro: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,13 +127,14 @@ class Policy:
         catalog: With its built-in events.
         relay: Whether the senders are collectors of ours, which have hashed already: 16 bytes under an
             attribute with `hash` are its pseudonym and are kept as they are. Nobody else may send one.
+        origin: The marker of this store or gateway; what carries it has been here before.
 
     Attributes:
         spans: The rules that match spans of other instrumentations; false when there are none.
     """
 
-    def __init__(self, catalog: Catalog, *, relay: bool = False) -> None:
-        self.catalog, self.relay = catalog, relay
+    def __init__(self, catalog: Catalog, *, relay: bool = False, origin: str = "") -> None:
+        self.catalog, self.relay, self.origin = catalog, relay, origin
         self.layout = {name: column_name(name, a) for name, a in catalog.attributes.items()}
         self._atoms: dict[tuple[str, object, bool], Atom] = {}
         self._dimensions: dict[tuple[object, ...], Dimension] = {}
@@ -172,12 +183,25 @@ class Policy:
             (environment, _SERVICE),
         )
         kept = [value if _plain(value, form) else None for value, form in found]
-        service, bad = Service(*kept), sum(v is not None for v, _ in found)
-        bad -= sum(v is not None for v in kept)
+        bad = sum(v is not None for v, _ in found) - sum(v is not None for v in kept)
+        path, unreadable = self._path(resource.get(names.ORIGIN))
+        if path == LOOP:
+            return Service(relayed_from=LOOP), 0
+        name, version, environment = kept
+        ours = resource.get(names.DISTRO) == names.FOOTFALL_SDK
+        service = Service(name, version, environment, path, names.FOOTFALL_SDK if ours else None)
+        bad += unreadable
         if service not in self._services and len(self._services) > SERVICES:
             return Service(), bad + 1
         self._services.add(service)
         return service, bad
+
+    def _path(self, sent: Any) -> tuple[str | None, bool]:
+        """The markers that a resource carries, LOOP in a circle; whether they cannot be read."""
+        if sent is None or not isinstance(sent, str) or not _PATH.fullmatch(sent):
+            return None, sent is not None
+        hops = sent.split(",")
+        return LOOP if self.origin in hops or len(hops) > MOST_HOPS else sent, False
 
     def judge(
         self,
@@ -199,6 +223,8 @@ class Policy:
             today: The collector's date (UTC), which decides on expiry (G5).
             origin: What observed it.
         """
+        if service.relayed_from == LOOP:
+            return Verdict(refused=Loss.LOOP)
         fixed = _first_sent(atoms)
         meant = self._events.get(name) or self._matched(name, fixed, origin)
         if meant is None:
@@ -218,7 +244,8 @@ class Policy:
             for key in self.catalog.enums(event)
             if (at := positions.get(key, -1)) >= 0
         )
-        key = (meant.name, event.surface, event.feature, action, status, error, *service, enums)
+        who, path = service[:3], service[3:]
+        key = (meant.name, event.surface, event.feature, action, status, error, *who, enums, *path)
         shape = self._shape(key, fixed.get(Role.SAMPLE_RATE) or 1.0, event)
         return Verdict(
             shape=shape,

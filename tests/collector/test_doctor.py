@@ -432,6 +432,46 @@ def test_losses_of_the_last_day_are_listed_with_what_to_do(examine, store_databa
     assert "footfall export" in checks[3][3]
 
 
+def tallied(query, *events):
+    """Stores (event, stored, emitted, distro) rows, all in this hour."""
+    for number, (event, stored, emitted, distro) in enumerate(events):
+        for at, (name, surface, counted) in enumerate(
+            ((event, "web", stored), ("footfall.emitted", "footfall", emitted))
+        ):
+            query(
+                "WITH d AS (INSERT INTO footfall.feature_dims (fingerprint, event, surface, feature,"
+                " action, status, service, telemetry_distro, emitted_event) VALUES"
+                " (gen_random_uuid(), %s, %s, 'f', 'a', 'ok', %s, %s, %s) RETURNING id)"
+                " INSERT INTO footfall.feature_counts SELECT date_trunc('hour', now()), id, %s FROM d",
+                name, surface, f"s{number}", distro, event if at else None, counted,
+            )  # fmt: skip
+
+
+def test_completeness_is_said_and_a_surplus_is_a_warning(store_database, query):
+    def found():
+        checks = [(c.area, c.level, c.found) for c in store_checks(store_database, None)]
+        return of(checks, "completeness")
+
+    assert found() == []
+    tallied(query, ("shop.ping", 40, 0, None))
+    assert found() == [
+        ("ok", "not known: no sender keeps a tally; not tallied by their senders: 40")
+    ]
+    # One sends twice what another loses: together they would be complete.
+    tallied(query, ("shop.order", 150, 100, "footfall"), ("shop.order", 50, 100, "footfall"))
+    tallied(query, ("shop.visit", 1009, 1000, "footfall"))
+    assert found() == [
+        (
+            "warning",
+            "more stored than emitted: shop.order, 50 times more than 200 (100.00% in all)",
+        ),
+        (
+            "ok",
+            "stored: 1,209 of 1,200 that the SDKs counted (100.75%); not tallied by their senders: 40",
+        ),
+    ]
+
+
 def test_subscribers_that_are_behind_or_forgotten_are_named(store_database, query):
     query("UPDATE footfall.commit_clock SET position = 5")
     for position, age in ((1, "6 days"), (4, "2 h"), (5, "1 min")):

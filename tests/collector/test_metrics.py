@@ -107,6 +107,47 @@ def test_a_delta_needs_no_start(policy):
     }
 
 
+def with_exemplars(found, *exemplars):
+    """(number, hours back) pairs, as another Footfall sends what came late."""
+    for number, back in exemplars:
+        found.exemplars.add(time_unix_nano=NOW_NS - back * 3600 * SECOND, as_int=number)
+        found.exemplars[-1].filtered_attributes.add(key="user.email").value.string_value = "a@b.c"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("exemplars", "hours", "lost"),
+    [
+        ([], {0: 9}, {}),
+        ([(9, 30)], {30: 9}, {}),
+        ([(4, 0), (3, 1), (2, 30)], {0: 4, 1: 3, 30: 2}, {}),
+        ([(3, 1), (3, 1), (3, 1)], {1: 9}, {}),
+        ([(4, 1)], {0: 9}, {}),  # a sample, as SDKs take them, is not all of it
+        ([(9, 1), (1, 2)], {0: 9}, {}),
+        ([(-1, 1), (10, 2)], {0: 9}, {}),
+        ([(5, 0), (4, 24 * 8)], {0: 5}, {Loss.OUT_OF_WINDOW: 1}),
+        ([(5, -1), (4, 0)], {0: 4}, {Loss.OUT_OF_WINDOW: 1}),
+    ],
+)
+def test_exemplars_that_account_for_all_of_a_delta_say_when_it_was(policy, exemplars, hours, lost):
+    batch = Request().delta(with_exemplars(point(9), *exemplars)).decoded_by(policy)
+    expected = {("shop.ping", "invoke", "ok", (), -back): n for back, n in hours.items()}
+    assert (counts(batch), batch.losses) == (expected, lost)
+
+
+def test_exemplars_count_where_the_time_of_the_delta_would_not(policy):
+    """The clock of the Footfall that passes it on was hours ahead: its windows are still."""
+    sent = with_exemplars(point(9, time=NOW_NS + 2 * HOUR_US * 1000), (4, 0), (5, 1))
+    batch = Request().delta(sent).decoded_by(policy)
+    expected = {("shop.ping", "invoke", "ok", (), -back): n for back, n in ((0, 4), (1, 5))}
+    assert (counts(batch), batch.losses) == (expected, {})
+
+
+def test_exemplars_of_a_cumulative_counter_say_nothing(policy):
+    batch = Request().sum(with_exemplars(point(9), (9, 30))).decoded_by(policy)
+    assert ([p.value for p in batch.points], batch.counts) == ([9], {})
+
+
 def test_declared_attributes_make_the_dimension(policy):
     batch = (
         Request(service__name="shop")

@@ -13,7 +13,6 @@ import sys
 import time
 
 import grpc
-import msgspec
 import psycopg
 import pytest
 from hypothesis import given
@@ -35,7 +34,8 @@ from footfall_collector.pipeline import Pipeline
 from footfall_collector.receivers.listen import StartError
 from footfall_exporters.contracts import Settings
 from footfall_exporters.otlp import OtlpConfig, OtlpHttpConfig
-from footfall_exporters.otlp_encode import metric_requests, trace_requests
+from footfall_exporters.otlp_encode import trace_requests
+from footfall_exporters.otlp_sums import metric_requests
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Batch, Dimension, Hash, Point, Policy, Rows, Shape, clean
 
@@ -459,20 +459,6 @@ async def test_a_collector_that_is_killed_while_it_is_sent_to_has_everything_onc
 
 
 # Gateways
-
-
-@pytest.fixture
-def static_catalog(catalog):
-    """The catalog without the attributes whose salts rotate."""
-    rotating = {n for n, a in catalog.attributes.items() if a.hash not in (None, Hash.STATIC)}
-    events = {
-        name: msgspec.structs.replace(
-            event, attributes=tuple(n for n in event.attributes if n not in rotating)
-        )
-        for name, event in catalog.events.items()
-    }
-    kept = {n: a for n, a in catalog.attributes.items() if n not in rotating}
-    return msgspec.structs.replace(catalog, attributes=kept, events=events)
 
 
 def passing_on(protocol, address, catalog, headers):

@@ -281,7 +281,8 @@ PROGRAM = """
 import hashlib, sys
 sys.path[:0] = {path!r}
 from exporters import test_otlp_export as test
-from footfall_exporters.otlp_encode import metric_requests, trace_requests
+from footfall_exporters.otlp_encode import trace_requests
+from footfall_exporters.otlp_sums import metric_requests
 from footfall_processors import load_catalog
 sent = test.everything()
 catalog = load_catalog({catalog!r})

@@ -72,7 +72,7 @@ async def test_the_reader_may_read_reporting_and_nothing_else(writer, query):
     try:
         for view in views:
             query(f"SELECT * FROM reporting.{view}")
-        assert query("SELECT event, stored FROM reporting.completeness") == [("shop.order", 1)]
+        assert query("SELECT event, untallied FROM reporting.completeness") == [("shop.order", 1)]
         assert {"feature_events", "salts", "ingest_batches"} <= set(tables)
         for table in tables:
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -95,11 +95,12 @@ async def test_completeness_compares_what_is_stored_with_what_the_sdks_counted(w
         batch(*[one_row()] * 3, one_row(of=dimension("shop.survey")), counts=counts)
     )
     assert query(
-        "SELECT event, stored, emitted, ratio FROM reporting.completeness ORDER BY event"
+        "SELECT event, stored, emitted, ratio, untallied, surplus FROM reporting.completeness"
+        " ORDER BY event"
     ) == [
-        ("shop.order", 3, 4, 0.75),
-        ("shop.ping", 0, 5, 0.0),
-        ("shop.survey", 1, 0, None),
+        ("shop.order", 3, 4, 0.75, 0, 0),
+        ("shop.ping", 0, 5, 0.0, 0, 0),
+        ("shop.survey", 0, 0, None, 1, 0),
     ]
     assert query("SELECT count(*) FROM reporting.usage WHERE surface = 'footfall'") == [(0,)]
 

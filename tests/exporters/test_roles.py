@@ -105,7 +105,7 @@ async def test_the_writer_stores_all_there_is_with_its_own_rights_alone(
         await writer.consume(batch(points=[old]))  # a baseline changes the ledger's row
         with pytest.raises(Rejected):  # and what is refused enters the losses
             await writer.consume(batch(of=dimension("shop.\0")))
-    stored = query("SELECT event, stored FROM reporting.completeness ORDER BY 1")
+    stored = query("SELECT event, sum(count)::int FROM reporting.usage GROUP BY 1 ORDER BY 1")
     assert stored == [("shop.order", 2), ("shop.ping", 41)]
     assert query("SELECT count(*) FROM footfall.feature_events") == [(3,)]
     losses = dict(query("SELECT reason, sum(count)::int FROM reporting.losses GROUP BY 1"))

@@ -258,9 +258,11 @@ def test_a_day_whose_salt_was_lost_has_no_number_of_groups(
 def test_completeness(reader: psycopg.Connection, data: Known) -> None:
     stored = Counter(use.event for use in data.uses)
     expected = {
-        event: (sent, stored[event], stored[event] / sent) for event, sent in data.emitted.items()
+        event: (sent, stored[event], stored[event] / sent, None, None)
+        for event, sent in data.emitted.items()
     }
-    expected |= {event: (None, n, None) for event, n in stored.items() if event not in data.emitted}
+    untallied = stored.keys() - data.emitted.keys()
+    expected |= {event: (None, None, None, None, stored[event]) for event in untallied}
     found = query(reader, MODEL, "Completeness by event", ALL)
     assert {row.pop("Event"): tuple(row.values()) for row in found} == expected
     [row] = query(reader, MODEL, "Completeness", ALL)

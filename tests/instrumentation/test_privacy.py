@@ -166,6 +166,7 @@ def test_only_the_service_is_said_about_the_sender(connect, received, monkeypatc
             "deployment.environment.name": "staging",
             "telemetry.sdk.language": "python",
             "telemetry.sdk.name": "opentelemetry",
+            "telemetry.distro.name": "footfall",
         }
     scopes = [
         *(s.scope for part in received.resource_spans() for s in part.scope_spans),

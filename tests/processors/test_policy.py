@@ -20,7 +20,7 @@ from footfall_processors import (
     Type,
 )
 from footfall_processors.catalog import with_builtins
-from footfall_processors.policy import SERVICES
+from footfall_processors.policy import LOOP, SERVICES
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TODAY = dt.date(2026, 11, 22)
@@ -103,6 +103,8 @@ def test_everything_of_a_declared_span_finds_its_place(policy):
         "service_version": "1.2.3",
         "environment": "production",
         "enums": (("provider", "smz3"),),
+        "relayed_from": None,
+        "telemetry_distro": None,
     }
     assert verdict.refused is None
     assert verdict.shape.sample_rate == 0.25
@@ -241,7 +243,7 @@ def test_an_event_expires_after_its_last_day(policy, today, refused):
 
 
 def test_senders_are_told_of_refusals_of_what_is_declared_only():
-    assert {Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.MALFORMED} == REJECTED
+    assert {Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.LOOP, Loss.MALFORMED} == REJECTED
     batch = Batch(
         digest=b"",
         signal="traces",
@@ -618,3 +620,54 @@ def test_services_beyond_the_cap_lose_their_name_and_are_counted(policy):
 def test_dimensions_are_compared_by_identity():
     fields = ("e", "s", "f", "a", "ok", None, None, None, None, ())
     assert Dimension(*fields) != Dimension(*fields)
+
+
+# Through whose hands it came
+
+HERE, OTHER = "a1" * 8, "b2" * 8
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept", "bad"),
+    [
+        (None, None, 0),
+        (OTHER, OTHER, 0),
+        (f"{OTHER},{OTHER}", f"{OTHER},{OTHER}", 0),
+        (",".join([OTHER] * 8), ",".join([OTHER] * 8), 0),
+        (",".join([OTHER] * 9), LOOP, 0),
+        (HERE, LOOP, 0),
+        (f"{OTHER},{HERE},{OTHER}", LOOP, 0),
+        ("loop", None, 1),
+        ("someone@example.org", None, 1),
+        (OTHER.upper(), None, 1),
+        (f"{OTHER},", None, 1),
+        (OTHER * 2, None, 1),
+        (7, None, 1),
+        ([OTHER], None, 1),
+    ],
+)
+def test_markers_are_kept_and_ones_own_is_a_loop(sent, kept, bad):
+    policy = Policy(CATALOG, origin=HERE)
+    resource = {} if sent is None else {"footfall.origin": sent}
+    service, dropped = policy.service({"service.name": "shop", **resource})
+    assert (service.relayed_from, dropped) == (kept, bad)
+    assert service.name == (None if kept == LOOP else "shop")
+    verdict = policy.judge(service, "discord.generator", False, (), dt.date(2026, 1, 1))
+    assert (verdict.refused == Loss.LOOP) == (kept == LOOP)
+    if kept != LOOP:
+        assert verdict.shape.dimension.relayed_from == kept
+
+
+def test_a_loop_is_known_when_there_are_too_many_senders_as_well():
+    policy = Policy(CATALOG, origin=HERE)
+    for number in range(1100):
+        policy.service({"service.name": f"s{number}"})
+    assert policy.service({"footfall.origin": HERE})[0].relayed_from == LOOP
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"), [("footfall", "footfall"), ("Footfall", None), ("other", None), (1, None)]
+)
+def test_only_that_the_sdk_is_footfalls_is_kept_of_its_name(policy, said, kept):
+    service, bad = policy.service({"telemetry.distro.name": said})
+    assert (service.telemetry_distro, bad) == (kept, 0)

@@ -26,6 +26,7 @@ FIELDS = {
 _ADVICE = {
     Loss.EXPIRED_EVENT: "its `expires` date in the catalog has passed",
     Loss.OUT_OF_WINDOW: "times must be within 7 days before and 5 minutes after now",
+    Loss.LOOP: "has been here before: collectors pass it on in a circle",
     Loss.MALFORMED: "could not be parsed, or ends before it starts",
 }
 

@@ -11,7 +11,7 @@ from footfall_processors import Dimension
 
 _FIELDS = (
     "event", "surface", "feature", "action", "status", "error_type",
-    "service", "service_version", "environment",
+    "service", "service_version", "environment", "relayed_from", "telemetry_distro",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import discretion, salts
+from footfall_exporters.postgres.origin import marker
 from footfall_exporters.postgres.session import PATIENCE
 from footfall_exporters.postgres.tasks import (
     NAMES,
@@ -83,6 +84,7 @@ class Housekeeper:
         house: What is kept.
         salts: The rotating salts in force after the last `run_due` or `prepare`, by period.
         identities: The key under which streams and spans are named, from then on.
+        origin: The store's marker, after `prepare`.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Housekeeper:
         self._clock, self._database_clock = clock, database_clock
         self.salts: dict[Period, bytes] = {}
         self.identities: bytes | None = None
+        self.origin = ""
 
     async def prepare(self) -> Done:
         """Makes the partitions and salts without which nothing can be stored, whoever else keeps house.
@@ -110,6 +113,7 @@ class Housekeeper:
             made = await make_partitions(connection, self.house, now)
             self.salts = await make_salts(connection, self.house, now)
             self.identities = await salts.identity_key(connection)
+            self.origin = await marker(connection)
         return made
 
     async def run_due(self, forced: Collection[str] = ()) -> list[Ran]:

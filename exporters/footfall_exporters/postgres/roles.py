@@ -29,7 +29,7 @@ _GRANTS = (
     "SELECT ON footfall.counter_epoch",
     "SELECT, INSERT ON footfall.span_ledger",
     "SELECT, INSERT, UPDATE (count) ON footfall.losses_daily",
-    "SELECT, UPDATE (position) ON footfall.commit_clock",
+    "SELECT, UPDATE (position, counted_from, counted_to) ON footfall.commit_clock",
     "INSERT ON footfall.commits",
 )
 """What statements.py, dims.py and counters.py do."""

@@ -106,11 +106,15 @@ async def take_position(
         " ORDER BY hour, dim"
         " ON CONFLICT (hour, dim_id) DO UPDATE"
         " SET count = least(c.count + excluded.count, %s) RETURNING 1),"
-        " next AS (UPDATE footfall.commit_clock SET position = position + 1"
-        " WHERE (SELECT count(*) FROM counted) >= 0 RETURNING position)"
+        " next AS (UPDATE footfall.commit_clock SET position = position + 1, counted_from = counted_to,"
+        # A millisecond: backends that know no less must see them apart, also while the clock is behind.
+        " counted_to = greatest(clock_timestamp(), counted_to + interval '1 millisecond')"
+        " WHERE (SELECT count(*) FROM counted) >= 0 RETURNING position, counted_from, counted_to)"
         " INSERT INTO footfall.commits"
-        " (position, batch_ids, first_time, last_time, count_hours, count_dims, count_values)"
-        " SELECT position, %s, to_timestamp(%s), to_timestamp(%s), %s, %s, %s FROM next",
+        " (position, counted_from, counted_to, batch_ids, first_time, last_time,"
+        " count_hours, count_dims, count_values)"
+        " SELECT position, counted_from, counted_to, %s, to_timestamp(%s), to_timestamp(%s), %s, %s, %s"
+        " FROM next",
         [
             *_columns(counts),
             MOST,

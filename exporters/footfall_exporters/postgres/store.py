@@ -104,6 +104,7 @@ class Store:
         writer: The one connection that stores.
         spool: Where batches wait while Postgres is away, where there is one.
         spooling: What moves them between the two.
+        origin: The store's marker, empty before it was prepared.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Store:
         self.writer = Writer(dsn, settings.catalog)
         self.spool: Spool | None = None
         self.spooling: Spooling | None = None
+        self.origin = ""
 
     async def consume(self, batch: Batch) -> Losses | None:
         """See `Writer.consume`, and `Spooling.consume` where there is a spool."""
@@ -165,6 +167,7 @@ class Store:
             psycopg.Error: Postgres refused; what was done stays done.
         """
         made = await self._keeper.prepare()
+        self.origin = self._keeper.origin
         ran = {run.task: run.number for run in await self._keeper.run_due({"salts", "retention"})}
         self.salts, self.identities = self._keeper.salts, self._keeper.identities
         return Maintenance(made.number, ran.get("retention", 0), ran.get("salts", 0))

@@ -24,6 +24,7 @@ from psycopg.adapt import Loader
 from psycopg.pq import Format
 
 from footfall_exporters.postgres.encode import EPOCH_US
+from footfall_exporters.postgres.origin import marker
 from footfall_exporters.postgres.schema import EVENTS, Column, columns
 from footfall_processors import Batch, Catalog, Dimension, Rows, Shape
 from footfall_processors.batch import HOUR_US
@@ -34,6 +35,7 @@ INCREMENTS = 0
 """In place of a batch's id: the increments of a commit."""
 _ROW = ("batch_id", "ordinal", "time", "dim_id", "duration_ms", "sample_rate")
 _DIMENSION = tuple(field.name for field in fields(Dimension) if field.name != "enums")
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _ORDINAL, _TIME, _DIM, _DURATION, _RATE = range(1, len(_ROW))
 
 
@@ -46,6 +48,7 @@ class Commit:
         batch_ids: The requests that it stored.
         first_time: Of its observations, rounded down; None when it has none.
         last_time: Rounded up.
+        window: In which time it was counted, µs since the Unix epoch: from where the one before ends.
         increments: (hour in seconds since the Unix epoch, dimension's id, occurrences) beyond them.
     """
 
@@ -53,6 +56,7 @@ class Commit:
     batch_ids: Sequence[int]
     first_time: dt.datetime | None
     last_time: dt.datetime | None
+    window: tuple[int, int]
     increments: Sequence[tuple[int, int, int]]
 
 
@@ -79,9 +83,14 @@ class Stream:
     """
 
     def __init__(
-        self, connection: AsyncConnection, catalog: Catalog, present: Iterable[Column]
+        self,
+        connection: AsyncConnection,
+        catalog: Catalog,
+        present: Iterable[Column],
+        origin: str = "",
     ) -> None:
         self._connection, self._catalog, self.gone = connection, catalog, 0
+        self._origin = origin
         there = list(present)
         self._values = [c for c in there if c.table == EVENTS]
         self._enums = [c for c in there if c.table != EVENTS]
@@ -106,7 +115,8 @@ class Stream:
             " ('footfall.feature_dims'::regclass, 'footfall.feature_events'::regclass)"
         )
         there = {(table.removeprefix("footfall."), name) for table, name in await found.fetchall()}
-        return cls(connection, catalog, [c for c in columns(catalog) if (c.table, c.name) in there])
+        present = [c for c in columns(catalog) if (c.table, c.name) in there]
+        return cls(connection, catalog, present, await marker(connection))
 
     async def end(self) -> int:
         """The position of the last commit; 0 before the first.
@@ -125,7 +135,9 @@ class Stream:
             psycopg.Error: Postgres refused.
         """
         found = await self._connection.execute(
-            "SELECT position, batch_ids, first_time, last_time, count_hours, count_dims, count_values"
+            "SELECT position, batch_ids, first_time, last_time,"
+            " coalesce(counted_from, committed_at - interval '1 millisecond'),"
+            " coalesce(counted_to, committed_at), count_hours, count_dims, count_values"
             " FROM footfall.commits WHERE position > %s ORDER BY position LIMIT 1",
             [position],
         )
@@ -133,8 +145,9 @@ class Stream:
         if row is None:
             return None
         self.gone += row[0] - position - 1
-        increments = list(zip(*row[4:], strict=True))
-        return Commit(row[0], row[1], row[2], row[3], increments)
+        window = _microseconds(row[4]), _microseconds(row[5])
+        increments = list(zip(*row[6:], strict=True))
+        return Commit(row[0], row[1], row[2], row[3], window, increments)
 
     async def batches(self, commit: Commit) -> AsyncIterator[tuple[int, Batch]]:
         """The batches of a commit with their ids; its increments last, as `INCREMENTS`.
@@ -236,6 +249,7 @@ class Stream:
             rows=list(self._alike(shaped)),
             counts=counts,
             ordinals=[row[_ORDINAL] for _, row in shaped],
+            origin=self._origin,
         )
 
     def _alike(self, shaped: Sequence[tuple[Shape, tuple[Any, ...]]]) -> Iterator[Rows]:
@@ -257,7 +271,13 @@ class Stream:
             if dimension is not None:
                 counts[hour * 1_000_000, dimension] += occurrences
         named = hashlib.sha256(b"footfall increments\0" + b"".join(digests)).digest()[:16]
-        return Batch(digest=named, signal="metrics", counts=counts)
+        return Batch(
+            digest=named,
+            signal="metrics",
+            counts=counts,
+            window=commit.window,
+            origin=self._origin,
+        )
 
 
 def _portions(
@@ -275,6 +295,10 @@ def _portions(
         size += rows
     if portion:
         yield portion
+
+
+def _microseconds(moment: dt.datetime) -> int:
+    return (moment - EPOCH) // dt.timedelta(microseconds=1)
 
 
 class _Microseconds(Loader):

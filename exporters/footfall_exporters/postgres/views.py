@@ -100,23 +100,35 @@ _VIEWS: dict[str, tuple[str, str]] = {
         """,
     ),
     "completeness": (
-        "Per event: occurrences that the SDKs counted, and those that are stored",
+        "Per event, of the senders that keep a tally of it: occurrences that they counted (emitted) and that"
+        " are stored; their ratio, as it is; surplus: by how much more is stored of a sender than it counted."
+        " untallied: what is stored of senders without a tally, which says nothing of completeness",
         """
-        SELECT event, sum(stored)::bigint AS stored, sum(emitted)::bigint AS emitted,
-               sum(stored)::float8 / nullif(sum(emitted), 0) AS ratio
+        SELECT event, coalesce(sum(stored) FILTER (WHERE emitted > 0), 0)::bigint AS stored,
+               sum(emitted)::bigint AS emitted,
+               (sum(stored) FILTER (WHERE emitted > 0))::float8 / nullif(sum(emitted), 0) AS ratio,
+               coalesce(sum(stored) FILTER (WHERE emitted = 0), 0)::bigint AS untallied,
+               coalesce(sum(stored - emitted) FILTER (WHERE emitted > 0 AND stored > emitted), 0)
+                   ::bigint AS surplus
         FROM (
-            SELECT d.event, c.count AS stored, 0 AS emitted
-            FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
-            WHERE d.surface <> 'footfall'
-            UNION ALL
-            SELECT d.emitted_event, 0, c.count
-            FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
-            WHERE d.event = 'footfall.emitted' AND d.emitted_event IS NOT NULL
-        ) AS both_tallies GROUP BY event
+            SELECT event, sum(stored) AS stored, sum(emitted) AS emitted
+            FROM (
+                SELECT d.event, c.count AS stored, 0 AS emitted, {sender}
+                FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+                WHERE d.surface <> 'footfall'
+                UNION ALL
+                SELECT d.emitted_event, 0, c.count, {sender}
+                FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+                WHERE d.event = 'footfall.emitted' AND d.emitted_event IS NOT NULL
+            ) AS both_tallies
+            GROUP BY event, service, service_version, environment, relayed_from, telemetry_distro
+        ) AS senders GROUP BY event
         """,
     ),
 }
 
+_SENDER = "d.service, d.service_version, d.environment, d.relayed_from, d.telemetry_distro"
+"""Whom a tally is held against: all that is known of who sent something, and through whose hands."""
 _GROUPS = """
     SELECT day, {attribute} AS attribute,
            CASE WHEN (SELECT count(*) FROM footfall.salt_log l
@@ -154,6 +166,7 @@ def create_views(connection: psycopg.Connection) -> None:
         if hashed
     ]
     parts = {
+        "sender": sql.SQL(_SENDER),
         "dims": _list("d", dims),
         "values": _list("e", values),
         "groups": sql.Composed([*groups, sql.SQL(_OLD_GROUPS)]),
