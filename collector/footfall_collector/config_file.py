@@ -50,7 +50,7 @@ class CorsConfig(_Struct, frozen=True):
 
     Attributes:
         allowed_origins: `https://example.org`; `*` stands for any characters.
-        allowed_headers: Request headers beside Content-Type and those that need no leave.
+        allowed_headers: Request headers beside those that OTLP needs, carry a trace, or need no leave.
         max_age: Seconds that a browser may remember the answer.
     """
 

@@ -37,7 +37,7 @@ class Outcome(StrEnum):
 
 
 class Refused(StrEnum):
-    """Why a request was not taken."""
+    """Why a request was not taken; docs/losses.md explains each."""
 
     ADMISSION = "admission"
     KEY = "key"
@@ -45,6 +45,10 @@ class Refused(StrEnum):
     RATE = "rate"
     TOO_LARGE = "too_large"
     INVALID = "invalid"
+    MEDIA_TYPE = "media_type"
+    ENCODING = "encoding"
+    PATH = "path"
+    ORIGIN = "origin"
     UNAVAILABLE = "unavailable"
     GONE = "gone"
     INTERNAL = "internal"

@@ -6,6 +6,8 @@ from google.protobuf import json_format
 from google.protobuf.message import Message
 
 PROTOBUF, JSON = "application/x-protobuf", "application/json"
+_PLAIN_PROTOBUF = "application/protobuf"
+"""The name that is registered for it; some senders use it."""
 
 
 class _Write(Protocol):
@@ -28,15 +30,27 @@ def _json(message: Message) -> bytes:
     return json_format.MessageToJson(message, indent=None).encode()
 
 
+def _protobuf(message: Message) -> bytes:
+    return message.SerializeToString()
+
+
 _ENCODINGS = {
-    PROTOBUF: Encoding(PROTOBUF, lambda message: message.SerializeToString()),
+    PROTOBUF: Encoding(PROTOBUF, _protobuf),
+    _PLAIN_PROTOBUF: Encoding(_PLAIN_PROTOBUF, _protobuf),
     JSON: Encoding(JSON, _json),
 }
 
 
-def of(content_type: str) -> Encoding | None:
-    """The encoding that a Content-Type names, whatever its parameters; None for any other."""
-    return _ENCODINGS.get(content_type.partition(";")[0].strip().lower())
+def of(content_type: str, *, page: bool = False) -> Encoding | None:
+    """The encoding that a Content-Type names, whatever its parameters; None for any other.
+
+    Args:
+        content_type: The header's value.
+        page: Whether a page of an allowed origin sends it: `navigator.sendBeacon` calls a text `text/plain`.
+            From others, who could be any page in anybody's browser, that is not taken.
+    """
+    media_type = content_type.partition(";")[0].strip().lower()
+    return _ENCODINGS.get(JSON if page and media_type == "text/plain" else media_type)
 
 
 FALLBACK = _ENCODINGS[PROTOBUF]

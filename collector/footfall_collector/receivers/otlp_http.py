@@ -1,25 +1,29 @@
 """OTLP/HTTP with protobuf and JSON bodies (OTLP specification, "OTLP/HTTP")."""
 
 import asyncio
-import re
-import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from google.rpc import code_pb2, status_pb2
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from footfall_collector import telemetry
-from footfall_collector.config_file import CorsConfig, HttpConfig
+from footfall_collector.config_file import HttpConfig
 from footfall_collector.instruments import Refused
 from footfall_collector.otlp_json import MOST_OBJECTS
-from footfall_collector.receivers import browser, encodings, http_server, refusals
+from footfall_collector.receivers import (
+    browser,
+    cors,
+    decompressing,
+    encodings,
+    http_server,
+    refusals,
+)
 from footfall_collector.receivers.encodings import JSON, PROTOBUF, Encoding
 from footfall_collector.receivers.gate import Passage
 from footfall_collector.receivers.intake import Intake, Signal
@@ -72,30 +76,12 @@ def application(config: HttpConfig, intake: Intake, signals: Sequence[Signal]) -
         [_route(intake, signal, config.max_request_body_size) for signal in signals],
         redirect_slashes=False,
     )
-    cors = config.cors
-    routes = [Mount("/v1", _with_cors(otlp, cors) if cors else otlp), *browser.routes()]
+    if config.cors:
+        otlp = cors.Pages(otlp, config.cors, lambda: None)
+    routes = [Mount("/v1", otlp), *browser.routes()]
     app = Starlette(routes=routes, exception_handlers={HTTPException: _wrong_place})
     app.router.redirect_slashes = False
     return app
-
-
-def _with_cors(app: ASGIApp, cors: CorsConfig) -> ASGIApp:
-    """`app`, answering browsers that ask before they send (Fetch standard, "CORS protocol")."""
-    any_of = "|".join(re.escape(origin).replace(r"\*", ".*") for origin in cors.allowed_origins)
-    return CORSMiddleware(
-        app,
-        allow_origin_regex=any_of,
-        allow_methods=["POST"],
-        allow_headers=[
-            "authorization",
-            "content-type",
-            "content-encoding",
-            "traceparent",
-            *cors.allowed_headers,
-        ],
-        expose_headers=["retry-after"],
-        max_age=cors.max_age,
-    )
 
 
 async def _wrong_place(request: Request, error: Exception) -> Response:
@@ -135,7 +121,8 @@ async def _export(
     key = intake.gate.key(request.headers.get("authorization"))
     encoding = _encoding(request)
     if encoding is None:
-        raise refusals.invalid(f"the content type must be {PROTOBUF} or {JSON}", 415)
+        message = f"the content type must be {PROTOBUF} or {JSON}"
+        raise refusals.invalid(message, 415, Refused.MEDIA_TYPE)
     json = encoding.media_type == JSON
     with intake.gate.open() as passage:
         response = await intake.export(
@@ -145,12 +132,17 @@ async def _export(
 
 
 def _encoding(request: Request) -> Encoding | None:
-    return encodings.of(request.headers.get("content-type", ""))
+    page = request.scope.get(cors.PAGE, False)
+    return encodings.of(request.headers.get("content-type", ""), page=page)
 
 
 def _headers(refusal: Refusal) -> dict[str, str]:
     if refusal.reason is Refused.KEY:
         return {"www-authenticate": "Bearer"}
+    if refusal.reason is Refused.ENCODING:  # RFC 9110, sections 15.5.16 and 12.5.1
+        return {"accept-encoding": decompressing.ACCEPTED}
+    if refusal.reason is Refused.MEDIA_TYPE:
+        return {"accept": f"{PROTOBUF}, {JSON}"}
     if refusal.retry_after is None:
         return {}
     return {"retry-after": str(max(1, round(refusal.retry_after)))}
@@ -184,27 +176,21 @@ async def _body(request: Request, max_bytes: int, passage: Passage, *, json: boo
 
 
 async def _decompressed(request: Request, max_bytes: int, passage: Passage) -> bytes:
-    """Read and inflated in steps, so that its size is bounded throughout."""
-    encoding = request.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("gzip", "identity", ""):
-        raise refusals.invalid("the content encoding must be gzip or identity", 415)
-    inflate = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+    """Read and decoded in steps, so that its size is bounded throughout."""
+    names = decompressing.codings(request.headers.getlist("content-encoding"))
+    decoders = [decompressing.Decompressor(name, max_bytes) for name in names]
     parts: list[bytes] = []
     size = 0
     async for chunk in _chunks(request):
-        try:
-            part = inflate.decompress(chunk, max_bytes + 1 - size) if inflate else chunk
-        except zlib.error:
-            raise refusals.invalid("the body is not valid gzip") from None
-        if inflate and inflate.unused_data:  # it would be kept, however much of it there is
-            raise refusals.invalid("something follows the gzip body")
-        size += len(part)
+        for decoder in decoders:
+            chunk = decoder.feed(chunk)
+        size += len(chunk)
         if size > max_bytes:
             raise refusals.too_large(f"the request is larger than {max_bytes} bytes")
-        passage.grow(len(part))
-        parts.append(part)
-    if inflate and not inflate.eof:
-        raise refusals.invalid("the gzip body is cut short")
+        passage.grow(len(chunk))
+        parts.append(chunk)
+    for decoder in decoders:
+        decoder.finish()
     return b"".join(parts)
 
 

@@ -32,12 +32,12 @@ class Refusal(Exception):  # an answer, not a fault
         self.status, self.http, self.reason, self.retry_after = status, http, reason, retry_after
 
 
-def invalid(message: str, http: int = 400) -> Refusal:
+def invalid(message: str, http: int = 400, reason: Refused = Refused.INVALID) -> Refusal:
     """INVALID_ARGUMENT with a BadRequest detail: the sender must not send it again."""
     status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=message)
     violation = error_details_pb2.BadRequest.FieldViolation(field="body", description=message)
     status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-    return Refusal(status, http, Refused.INVALID)
+    return Refusal(status, http, reason)
 
 
 def too_large(what: str) -> Refusal:
