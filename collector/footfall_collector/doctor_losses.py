@@ -1,8 +1,10 @@
 """What to do about a loss; docs/losses.md says more about each reason."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from footfall_collector.doctoring import Check, Level, count
+from footfall_collector.instruments import Refused
+from footfall_exporters.postgres.refused import COME_AGAIN
 from footfall_exporters.postgres.retention import MISSED
 from footfall_processors import Loss
 from footfall_processors.catalog import Drop
@@ -44,6 +46,25 @@ DELIVERING: Mapping[str, str] = {
 }
 REFUSED = "look at the backend's own log; correct it, then bring them with `footfall export`"
 """Of what a backend refused; the reason is in its words."""
+REFUSALS: Mapping[str, str] = {
+    Refused.KEY.value: "give the sender its key (`footfall keys new`), or let it send the new one",
+    Refused.SERVICE.value: "let the key's `services` name what it sends for, or give that sender its own key",
+    Refused.TOO_LARGE.value: "set smaller batches in the sender, or a larger limit here",
+    Refused.INVALID.value: "see what sends it: it is no OTLP of this signal, or was damaged on its way",
+    Refused.MEDIA_TYPE.value: "set the sender to OTLP over HTTP, protobuf or JSON",
+    Refused.ENCODING.value: "set the sender's compression to gzip",
+    Refused.PATH.value: "correct the sender's endpoint: OTLP/HTTP is POST /v1/traces, /v1/metrics, /v1/logs",
+    Refused.ORIGIN.value: "add the page's origin to `cors.allowed_origins`, if it is yours",
+    Refused.STORE.value: "report it to Footfall: such data should have been dropped before",
+    Refused.ADMISSION.value: "nothing, if rare: senders come again; else see docs/operations.md on its size",
+    Refused.RATE.value: "nothing, if rare: senders come again; else raise the key's requests_per_minute",
+    Refused.UNAVAILABLE.value: "nothing, if it is over: senders come again; else see the collector's log",
+    Refused.INTERNAL.value: "read the collector's log, and report it to Footfall",
+    Refused.GONE.value: "nothing, if rare: the sender left before it was answered, and comes again",
+}
+"""Of whole requests."""
+NAMED = 3
+"""Senders that are named at most."""
 _EXPECTED = {
     Loss.UNDECLARED_EVENT,
     Loss.UNDECLARED_ATTRIBUTE,
@@ -71,3 +92,21 @@ def check(signal: str, reason: str, number: int) -> Check:
     return Check(
         "losses", level, f"{signal}: {reason}, {count(number, 'time')}", advice(signal, reason)
     )
+
+
+def refused(reason: str, requests: int, senders: Sequence[str]) -> Check:
+    """Requests that were refused for one reason.
+
+    Args:
+        reason: One of `Refused`.
+        requests: How many.
+        senders: Names of the keys or services, as far as they are known.
+    """
+    level = Level.OK if reason in COME_AGAIN else Level.WARNING
+    if reason in (Refused.STORE, Refused.INTERNAL):
+        level = Level.PROBLEM
+    by = f", by {', '.join(senders[:NAMED])}{' and others' * (len(senders) > NAMED)}" * bool(
+        senders
+    )
+    found = f"{count(requests, 'request')} refused ({reason}){by}"
+    return Check("refused", level, found, REFUSALS.get(reason, "see docs/losses.md"))

@@ -62,6 +62,7 @@ def _contents(connection: Connection, dsn: str, config: Config | None) -> Iterat
     yield from _freshness(connection, config)
     yield from _losses(connection)
     yield from _completeness(connection)
+    yield from _refused(connection)
     yield from _housekeeping(connection)
     yield from _subscribers(connection, dsn, config)
 
@@ -148,7 +149,9 @@ def _freshness(connection: Connection, config: Config | None) -> Iterator[Check]
 def _losses(connection: Connection) -> Iterator[Check]:
     found = connection.execute(
         "SELECT signal, reason, sum(count)::bigint FROM reporting.losses"
-        " WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1 GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+        " WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1"
+        " AND reason NOT IN (SELECT 'refused_' || reason FROM reporting.refused)"
+        " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
     ).fetchall()
     for signal, reason, number in found:
         yield doctor_losses.check(signal, reason, number)
@@ -174,6 +177,19 @@ def _completeness(connection: Connection) -> Iterator[Check]:
         yield ok("completeness", said)
     elif untallied:
         yield ok("completeness", f"not known: no sender keeps a tally{apart}")
+
+
+def _refused(connection: Connection) -> Iterator[Check]:
+    found = connection.execute(
+        "SELECT reason, sum(requests)::bigint,"
+        " array_remove(array_agg(DISTINCT coalesce('the key ' || key, service)), NULL)"
+        " FROM reporting.refused WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1"
+        " GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    for reason, requests, senders in found:
+        yield doctor_losses.refused(reason, requests, senders)
+    if not found:
+        yield ok("refused", "no request since yesterday")
 
 
 def _housekeeping(connection: Connection) -> Iterator[Check]:

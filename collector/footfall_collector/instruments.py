@@ -49,6 +49,7 @@ class Refused(StrEnum):
     ENCODING = "encoding"
     PATH = "path"
     ORIGIN = "origin"
+    STORE = "store"
     UNAVAILABLE = "unavailable"
     GONE = "gone"
     INTERNAL = "internal"

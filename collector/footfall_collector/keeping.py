@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import psycopg
 from psycopg import AsyncConnection
@@ -20,6 +20,10 @@ from footfall_exporters.postgres.session import PATIENCE
 from footfall_processors import Catalog
 from footfall_processors.hashing import Period
 
+NOTE_EVERY = 1.0
+"""Seconds between two looks at whether requests were refused; Postgres is asked only when some were."""
+LAST_S = 3.0
+"""Seconds that the last of them may take when the collector stops."""
 FIRST_LOOK = 2.0
 """Seconds after the start: requests come first."""
 log = logging.getLogger("footfall.housekeeping")
@@ -51,8 +55,11 @@ class Keeping:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Looks every few seconds; Postgres may come and go."""
-        async with beside(self._run()):
+        async with beside(self._run()), beside(self._note_refused()):
             yield
+        with suppress(psycopg.Error, TimeoutError):  # of the last second only, unless it is away
+            async with asyncio.timeout(LAST_S):
+                await self._note_refused_now()
 
     async def use(self, catalog: Catalog) -> None:
         """Takes another catalog: first those who must know it before anything is decoded under it.
@@ -74,6 +81,29 @@ class Keeping:
                 metrics.lag_commits.labels(lag.name).set(lag.behind)
                 metrics.lag_seconds.labels(lag.name).set(lag.age)
                 metrics.parked_batches.labels(lag.name).set(lag.parked)
+
+    async def _note_refused(self) -> None:
+        """Tells the store what was refused; while it is away, the numbers wait."""
+        while True:
+            await asyncio.sleep(NOTE_EVERY)
+            try:
+                await self._note_refused_now()
+            except psycopg.Error as error:
+                name = type(error).__name__
+                log.warning("refused requests wait to be counted in Postgres (%s)", name)
+                await asyncio.sleep(LOOK_EVERY)
+            except Exception:  # a fault of ours must not end it
+                log.exception("refused requests cannot be counted in Postgres")
+                await asyncio.sleep(LOOK_EVERY)
+
+    async def _note_refused_now(self) -> None:
+        tally = self._telemetry.tally
+        if counted := tally.take():
+            try:
+                await self._store.note_refused(counted)
+            except BaseException:
+                tally.put_back(counted)
+                raise
 
     def _salts(self) -> dict[Period, bytes]:
         """The salts in force, which are counted by kind."""

@@ -131,6 +131,13 @@ class Keys:
         key, end = self._known.get(digest(bearer), (None, 0.0))
         return key if self._clock() < end else None
 
+    def name_of(self, bearer: str | None) -> str:
+        """The name of a key, whether or not its time is over; empty when there is no such key."""
+        if bearer is None or not _FORM.fullmatch(bearer):
+            return ""
+        known = self._known.get(digest(bearer))
+        return known[0].name if known else ""
+
     def refusal(self, bearer: str | None) -> str:
         """Why `find` has nothing, for the sender: what is wrong and what would be right."""
         if bearer is None:

@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from footfall_collector import shared_metrics
 from footfall_collector.instruments import Instruments, Outcome, Refused, Reloaded
+from footfall_collector.refused import UNKNOWN, Tally
 from footfall_collector.shared_metrics import Shared
 from footfall_exporters.background import beside
 from footfall_processors import Batch, Loss
@@ -43,6 +44,7 @@ class Telemetry:
 
     Attributes:
         metrics: For gauges that are set directly.
+        tally: Of refused requests, for the store.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Telemetry:
             shared_metrics.join(shared)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each
         self.metrics, self._shared = Instruments(version, exporters, tasks), shared
+        self.tally = Tally()
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._started, self._cpu = time.monotonic(), 0.0
 
@@ -66,7 +69,13 @@ class Telemetry:
             signal: `traces`, `metrics` or `logs`.
             transport: `grpc` or `http`.
         """
-        return Request(self.metrics, signal, transport)
+        return Request(self.metrics, self.tally, signal, transport)
+
+    def refused(self, reason: Refused, transport: str, signal: str = UNKNOWN) -> None:
+        """A request that was refused before anybody looked at it: to a wrong place, by a wrong page."""
+        self.metrics.of(self.metrics.refused, transport, reason).inc()
+        self.metrics.of(self.metrics.requests, "otlp", transport, Outcome.REFUSED).inc()
+        self.tally.add(signal if signal in METHODS else UNKNOWN, reason)
 
     def committed(
         self,
@@ -160,12 +169,18 @@ class Request:
     Attributes:
         status: What it is answered with: an HTTP status, or the name of a gRPC status.
         reason: Why it is not taken; None when it is.
+        key: The name of the sender's key; empty without one.
     """
 
-    __slots__ = ("_batch", "_begun", "_metrics", "_signal", "_transport", "reason", "status")
+    __slots__ = (
+        *("_batch", "_begun", "_metrics", "_signal", "_tally", "_transport"),
+        *("key", "reason", "status"),
+    )
 
-    def __init__(self, metrics: Instruments, signal: str, transport: str) -> None:
+    def __init__(self, metrics: Instruments, tally: Tally, signal: str, transport: str) -> None:
         self._metrics, self._signal, self._transport = metrics, signal, transport
+        self._tally = tally
+        self.key = ""
         self._batch: Batch | None = None
         self.status: int | str = "OK" if transport == "grpc" else 200
         self.reason: Refused | None = None
@@ -179,9 +194,10 @@ class Request:
         identified = "true" if batch.identified else "false"
         self._metrics.of(self._metrics.repeated, self._signal, identified).inc()
 
-    def refused(self, reason: Refused, status: int | str) -> None:
+    def refused(self, reason: Refused, status: int | str, key: str = "") -> None:
         """The request is not taken, and answered so."""
         self.reason, self.status = reason, status
+        self.key = key or self.key
 
     def __enter__(self) -> "Request":
         """Starts the clock."""
@@ -204,6 +220,7 @@ class Request:
         if self.reason is not None:
             outcome = Outcome.FAILURE if self.reason is Refused.INTERNAL else Outcome.REFUSED
             of(metrics.refused, transport, self.reason).inc()
+            self._tally.add(self._signal, self.reason, self.key, service(self._batch))
         of(metrics.requests, "otlp", transport, outcome).inc()
         if transport == "grpc":
             of(metrics.rpc, METHODS[self._signal], self.status).observe(seconds)
@@ -221,6 +238,15 @@ class Request:
                 of(metrics.items["refused", batch.signal], "otlp", transport).inc(rejected)
             for loss, number in batch.losses.items():
                 of(metrics.losses, batch.signal, loss).inc(number)
+
+
+def service(batch: Batch | None) -> str:
+    """The one that a request speaks for; empty when there are several, or none is known."""
+    if batch is None:
+        return ""
+    found = {dimension.service for _, dimension in batch.counts}
+    found |= {point.dimension.service for point in batch.points}
+    return (found.pop() or "") if len(found) == 1 else ""
 
 
 def items(batch: Batch) -> int:

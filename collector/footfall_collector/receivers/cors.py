@@ -1,14 +1,15 @@
 """Pages of other origins (Fetch standard, "CORS protocol"): which may send, and what browsers ask first."""
 
 import re
-from collections.abc import Callable
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from footfall_collector.config_file import CorsConfig
+from footfall_collector.instruments import Refused
+from footfall_collector.telemetry import Telemetry
 
 PAGE = "footfall.page"
 """In the scope of a request: whether a page of an allowed origin sends it."""
@@ -35,10 +36,10 @@ class Pages(CORSMiddleware):
     Args:
         app: What they send to.
         config: Which pages.
-        refused: Is called for each preflight that is denied.
+        counting: Counts each preflight that is denied.
     """
 
-    def __init__(self, app: ASGIApp, config: CorsConfig, refused: Callable[[], None]) -> None:
+    def __init__(self, app: ASGIApp, config: CorsConfig, counting: Telemetry) -> None:
         anyone = not all(map(_is_named, config.allowed_origins))
         origins = (re.escape(each).replace(r"\*", ".*") for each in config.allowed_origins)
         super().__init__(
@@ -51,23 +52,41 @@ class Pages(CORSMiddleware):
             max_age=config.max_age,
         )
         self.allow_private_network = not anyone
-        self._refused = refused
+        self._counting = counting
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """An ASGI application."""
-        origin = Headers(scope=scope).get("origin")
+        headers = Headers(scope=scope)
+        origin = headers.get("origin")
         scope[PAGE] = origin is not None and self.is_allowed_origin(origin)
-        answer = super().__call__ if scope[PAGE] or scope["method"] == "OPTIONS" else self.app
-        await answer(scope, receive, send)
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            await super().__call__(scope, receive, self._counted(send, signal_of(scope["path"])))
+        elif scope[PAGE]:
+            await super().__call__(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    def _counted(self, send: Send, signal: str) -> Send:
+        """Counts a preflight that is denied."""
+
+        async def counting(message: Message) -> None:
+            if message.get("status", 200) >= 400:
+                self._counting.refused(Refused.ORIGIN, "http", signal)
+            await send(message)
+
+        return counting
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Whether, and what, a page may send."""
         response = super().preflight_response(request_headers)
-        if response.status_code >= 400:
-            self._refused()
         if "access-control-allow-origin" not in response.headers and self.allow_credentials:
             del response.headers["access-control-allow-credentials"]
         return response
+
+
+def signal_of(path: str) -> str:
+    """What a path stands for, if it stands for a signal."""
+    return path.removeprefix("/v1/").rstrip("/")
 
 
 def _is_named(origin: str) -> bool:

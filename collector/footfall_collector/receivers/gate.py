@@ -55,9 +55,9 @@ class Gate:
         token = bearer(authorization)
         key = self.keys.find(token)
         if key is None:
-            raise refusals.unauthenticated(self.keys.refusal(token))
+            raise refusals.unauthenticated(self.keys.refusal(token), self.keys.name_of(token))
         if wait := self._rates.take(key.id, key.per_minute):
-            raise refusals.too_many(wait)
+            raise refusals.too_many(wait, key.name)
         return key
 
     def open(self) -> "Passage":

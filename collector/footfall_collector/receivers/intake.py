@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from google.protobuf.message import DecodeError, Message
 
 from footfall_collector import otlp_json
+from footfall_collector.instruments import Refused
 from footfall_collector.keys import Key
 from footfall_collector.receivers import refusals
 from footfall_collector.receivers.gate import Gate
@@ -109,7 +110,7 @@ class Intake:
             message = "the body is not a valid OTLP request of this signal"
             raise refusals.invalid(message) from None
         except Rejected as error:
-            raise refusals.invalid(str(error)) from None
+            raise refusals.invalid(str(error), reason=Refused.STORE) from None
         except Unavailable as error:
             raise refusals.unavailable(str(error), error.retry_after) from None
         except Refusal:

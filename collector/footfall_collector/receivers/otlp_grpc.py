@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 import grpc
 
 from footfall_collector.config_file import GrpcConfig
+from footfall_collector.instruments import Refused
 from footfall_collector.receivers import health
 from footfall_collector.receivers.grpc_reading import Reader
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.listen import StartError, most_connections, open_socket, split
 from footfall_collector.receivers.refusals import Refusal, retry_info
-from footfall_collector.telemetry import Request
+from footfall_collector.telemetry import Request, Telemetry
 from footfall_collector.tls import Tls
 from footfall_collector.trace_context import HEADER, TraceContext, current
 from footfall_exporters.background import beside
@@ -66,6 +67,7 @@ async def serve(
     reader = Reader(largest)
     server.add_generic_rpc_handlers(tuple(_handler(intake, signal, reader) for signal in signals))
     state = health.add(server, [signal.service for signal in signals])
+    server.add_generic_rpc_handlers((_Nowhere(intake.telemetry),))
     port = _listen(server, config.endpoint, tls, shared=shared)
     await server.start()
     state.ready(True)
@@ -97,7 +99,7 @@ def _handler(intake: Intake, signal: Signal, reader: Reader) -> grpc.GenericRpcH
                 return await _export(intake, signal, context, seen, reader)
             except Refusal as refusal:
                 code = _CODES[refusal.status.code]
-                seen.refused(refusal.reason, code.name)
+                seen.refused(refusal.reason, code.name, refusal.key)
                 context.set_trailing_metadata(_trailers(refusal))
                 context.set_code(code)
                 context.set_details(refusal.status.message)
@@ -105,6 +107,26 @@ def _handler(intake: Intake, signal: Signal, reader: Reader) -> grpc.GenericRpcH
 
     method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(export)
     return grpc.method_handlers_generic_handler(signal.service, {"Export": method})
+
+
+class _Nowhere(grpc.GenericRpcHandler):
+    """Answers calls of methods that nobody has as gRPC does, and counts them; is asked last."""
+
+    def __init__(self, counting: Telemetry) -> None:
+        self._counting = counting
+
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> "grpc.RpcMethodHandler[bytes, bytes]":
+        """A handler for any method."""
+
+        async def refuse(_: AsyncIterator[bytes], context: _Context) -> bytes:
+            self._counting.refused(Refused.PATH, "grpc")
+            context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+            context.set_details("there is no such method here")
+            return b""
+
+        return grpc.stream_unary_rpc_method_handler(refuse)
 
 
 async def _export(
@@ -117,6 +139,7 @@ async def _export(
     metadata = dict(context.invocation_metadata() or ())
     current.set(TraceContext(_text(metadata.get(HEADER))))
     key = intake.gate.key(_text(metadata.get("authorization")))
+    seen.key = key.name if key else ""
     with intake.gate.open() as passage:
         response = await intake.export(signal, await reader.read(context, passage), seen, key=key)
         return response.SerializeToString()

@@ -1,7 +1,7 @@
 """OTLP/HTTP with protobuf and JSON bodies (OTLP specification, "OTLP/HTTP")."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 from google.rpc import code_pb2, status_pb2
@@ -24,6 +24,7 @@ from footfall_collector.receivers import (
     http_server,
     refusals,
 )
+from footfall_collector.receivers.cors import signal_of
 from footfall_collector.receivers.encodings import JSON, PROTOBUF, Encoding
 from footfall_collector.receivers.gate import Passage
 from footfall_collector.receivers.intake import Intake, Signal
@@ -77,19 +78,29 @@ def application(config: HttpConfig, intake: Intake, signals: Sequence[Signal]) -
         redirect_slashes=False,
     )
     if config.cors:
-        otlp = cors.Pages(otlp, config.cors, lambda: None)
+        otlp = cors.Pages(otlp, config.cors, intake.telemetry)
     routes = [Mount("/v1", otlp), *browser.routes()]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _wrong_place})
+    app = Starlette(
+        routes=routes, exception_handlers={HTTPException: _wrong_place(intake.telemetry)}
+    )
     app.router.redirect_slashes = False
     return app
 
 
-async def _wrong_place(request: Request, error: Exception) -> Response:
-    """A path or method that is not served, answered as every other error is."""
-    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
-    status = status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=error.detail)
-    headers = dict(error.headers or {})
-    return _answer(_encoding(request) or encodings.FALLBACK, status, error.status_code, headers)
+def _wrong_place(
+    counting: telemetry.Telemetry,
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers a path or method that is not served as every other error is, and counts it."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
+        counting.refused(Refused.PATH, "http", signal_of(request.url.path))
+        status = status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=error.detail)
+        headers = dict(error.headers or {})
+        encoding = _encoding(request) or encodings.FALLBACK
+        return _answer(encoding, status, error.status_code, headers)
+
+    return answer
 
 
 def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
@@ -106,7 +117,7 @@ def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
             except ClientDisconnect:
                 seen.refused(Refused.GONE, 499)
                 return Response(status_code=400)
-            seen.refused(refusal.reason, refusal.http)
+            seen.refused(refusal.reason, refusal.http, refusal.key)
             with suppress(asyncio.CancelledError):
                 await _read_away(request)
             return _answer(encoding, refusal.status, refusal.http, _headers(refusal))
@@ -119,6 +130,7 @@ async def _export(
 ) -> Response:
     current.set(TraceContext(request.headers.get(HEADER)))
     key = intake.gate.key(request.headers.get("authorization"))
+    seen.key = key.name if key else ""
     encoding = _encoding(request)
     if encoding is None:
         message = f"the content type must be {PROTOBUF} or {JSON}"

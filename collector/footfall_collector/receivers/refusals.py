@@ -19,6 +19,7 @@ class Refusal(Exception):  # an answer, not a fault
         http: The HTTP status.
         reason: As the metrics count it.
         retry_after: Seconds, when sending it again makes sense.
+        key: The name of the sender's key, where the key is known and may not be used now.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class Refusal(Exception):  # an answer, not a fault
         http: int,
         reason: Refused,
         retry_after: float | None = None,
+        key: str = "",
     ) -> None:
         super().__init__(status.message)
+        self.key = key
         self.status, self.http, self.reason, self.retry_after = status, http, reason, retry_after
 
 
@@ -47,10 +50,10 @@ def too_large(what: str) -> Refusal:
     return Refusal(status, 413, Refused.TOO_LARGE)
 
 
-def unauthenticated(message: str) -> Refusal:
+def unauthenticated(message: str, key: str = "") -> Refusal:
     """UNAUTHENTICATED: no key, or none that is known."""
     status = status_pb2.Status(code=code_pb2.UNAUTHENTICATED, message=message)
-    return Refusal(status, 401, Refused.KEY)
+    return Refusal(status, 401, Refused.KEY, key=key)
 
 
 def denied(message: str) -> Refusal:
@@ -59,12 +62,12 @@ def denied(message: str) -> Refusal:
     return Refusal(status, 403, Refused.SERVICE)
 
 
-def too_many(seconds: float) -> Refusal:
+def too_many(seconds: float, key: str = "") -> Refusal:
     """RESOURCE_EXHAUSTED with RetryInfo: the key's requests of this minute are used up."""
     message = "this key has sent all the requests that it may send in a minute"
     status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=message)
     status.details.add().Pack(retry_info(seconds))
-    return Refusal(status, 429, Refused.RATE, seconds)
+    return Refusal(status, 429, Refused.RATE, seconds, key)
 
 
 def unavailable(message: str, seconds: float, reason: Refused = Refused.UNAVAILABLE) -> Refusal:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-HEAD = "0006"
+HEAD = "0007"
 LOCK = 0x466F6F7466616C6C
 """Key of the advisory lock under which the schema is changed ("Footfall" in ASCII)."""
 PATIENT_S = 60

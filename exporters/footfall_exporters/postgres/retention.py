@@ -93,6 +93,7 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
         ("rolled_up", "start", rollups),
         ("dropped_days", "day", rollups),
         ("losses_daily", "day", rollups),
+        ("refused_daily", "day", rollups),
         ("parked", "parked_at", rollups),
     ):
         query = sql.SQL("DELETE FROM footfall.{} WHERE {} < %s")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import psycopg
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Losses, Settings
 from footfall_exporters.embedded import EmbeddedPostgres, default_directory
-from footfall_exporters.postgres import roles, salts
+from footfall_exporters.postgres import refused, roles, salts
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
 from footfall_exporters.postgres.migrate import migrate
 from footfall_exporters.postgres.schema import apply_catalog
@@ -127,6 +127,10 @@ class Store:
     async def consume(self, batch: Batch) -> Losses | None:
         """See `Writer.consume`, and `Spooling.consume` where there is a spool."""
         return await (self.spooling or self.writer).consume(batch)
+
+    async def note_refused(self, tally: Mapping[refused.Refused, int]) -> None:
+        """See `refused.add`."""
+        await refused.add(self.dsn, tally)
 
     async def use(self, catalog: Catalog) -> None:
         """Takes another catalog: adds its columns and salts, then stores what it has.

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import psycopg
 from psycopg import sql
 
+from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
+
 READER = "footfall_reader"
 """The role that may read `reporting` and nothing else."""
 
@@ -74,7 +76,7 @@ _VIEWS: dict[str, tuple[str, str]] = {
     ),
     "losses": (
         "What was not stored or not passed on, by reason and day (UTC). Signal sdk: dropped before sending;"
-        " signal subscriber: not taken by a backend",
+        " signal subscriber: not taken by a backend; reasons refused_...: whole requests",
         """
         SELECT day, signal, reason, sum(count)::bigint AS count FROM (
             SELECT (b.received_at AT TIME ZONE 'UTC')::date AS day, b.signal, l.key AS reason,
@@ -86,8 +88,20 @@ _VIEWS: dict[str, tuple[str, str]] = {
             FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
             WHERE d.event = 'footfall.dropped' AND d.drop_reason IS NOT NULL
             UNION ALL
+            SELECT day, signal, 'refused_' || reason, requests FROM footfall.refused_daily
+            WHERE reason NOT IN ({come_again}, {by_store})
+            UNION ALL
             SELECT (parked_at AT TIME ZONE 'UTC')::date, 'subscriber', reason, events FROM footfall.parked
         ) AS every GROUP BY day, signal, reason
+        """,
+    ),
+    "refused": (
+        "Requests that were not taken, per day (UTC), and whose they were where that is known; what is"
+        " answered so that it comes again is no loss",
+        """
+        SELECT day, signal, reason, nullif(key, '') AS key, nullif(service, '') AS service,
+               reason IN ({come_again}) AS comes_again, requests
+        FROM footfall.refused_daily
         """,
     ),
     "housekeeping": (
@@ -170,6 +184,8 @@ def create_views(connection: psycopg.Connection) -> None:
         "dims": _list("d", dims),
         "values": _list("e", values),
         "groups": sql.Composed([*groups, sql.SQL(_OLD_GROUPS)]),
+        "come_again": sql.SQL(", ").join(map(sql.Literal, COME_AGAIN)),
+        "by_store": sql.Literal(BY_STORE),
     }
     for name, (comment, body) in _VIEWS.items():
         view = sql.Identifier("reporting", name)

@@ -1,0 +1,65 @@
+"""Requests that were refused, by day: what is kept of them, and what of that is a loss.
+
+A service is kept when something of it is stored already, so that nobody makes rows by inventing names.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from psycopg import AsyncConnection
+
+from footfall_exporters.postgres import discretion
+from footfall_exporters.postgres.session import PATIENCE
+
+COME_AGAIN = ("admission", "rate", "unavailable", "internal", "gone")
+"""Reasons that are answered so that the sender sends the request again: no loss, if it does."""
+BY_STORE = "store"
+"""The reason of what Postgres refuses, whose events the ledger counts."""
+_CONNECT: dict[str, Any] = PATIENCE | {
+    "application_name": "footfall refused",
+    "options": f"-c lock_timeout=5s -c statement_timeout=10s {discretion.OPTIONS}",
+}
+_ADD = """
+    INSERT INTO footfall.refused_daily AS r (day, signal, reason, key, service, requests)
+    SELECT date '1970-01-01' + day, signal, reason, key,
+           CASE WHEN EXISTS (SELECT FROM footfall.feature_dims d WHERE d.service = said.service)
+                THEN service ELSE '' END, sum(requests)
+    FROM unnest(%s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[])
+         AS said (day, signal, reason, key, service, requests)
+    GROUP BY 1, 2, 3, 4, 5 ORDER BY 1, 2, 3, 4, 5
+    ON CONFLICT (day, signal, reason, key, service) DO UPDATE
+    SET requests = r.requests + excluded.requests
+"""
+
+
+class Refused(NamedTuple):
+    """Requests of one kind.
+
+    Attributes:
+        day: Since the Unix epoch, UTC.
+        signal: `traces`, `metrics`, `logs`, or `unknown`.
+        reason: Why they were refused.
+        key: The name of the sender's key; empty when none is known.
+        service: That they spoke for; empty when it is not known.
+    """
+
+    day: int
+    signal: str
+    reason: str
+    key: str
+    service: str
+
+
+async def add(dsn: str, tally: Mapping[Refused, int]) -> None:
+    """Adds how many requests of each kind were refused.
+
+    Args:
+        dsn: Of a database whose schema is current, as its owner.
+        tally: Not empty.
+
+    Raises:
+        psycopg.Error: Postgres does not answer, or refuses; nothing was added.
+    """
+    columns = [*map(list, zip(*tally, strict=True)), list(tally.values())]
+    async with await AsyncConnection.connect(dsn, autocommit=True, **_CONNECT) as connection:
+        await connection.execute(_ADD, columns)
