@@ -472,6 +472,32 @@ def test_completeness_is_said_and_a_surplus_is_a_warning(store_database, query):
     ]
 
 
+def test_refused_requests_of_the_last_day_are_listed_with_what_to_do(
+    examine, store_database, query
+):
+    for signal, reason, key, service, number, back in (
+        ("traces", "key", "", "", 4, 0),
+        ("logs", "key", "bot", "", 1, 1),
+        ("logs", "key", "old", "", 9, 2),
+        ("logs", "service", "bot", "till", 2, 0),
+        ("traces", "admission", "", "till", 7, 0),
+        ("traces", "store", "", "", 1, 0),
+    ):
+        query("INSERT INTO footfall.refused_daily VALUES"
+              " ((now() AT TIME ZONE 'UTC')::date - %s, %s, %s, %s, %s, %s)",
+              back, signal, reason, key, service, number)  # fmt: skip
+    checks = examine(store_database, expected=1)
+    assert of(checks, "refused") == [
+        ("ok", "7 requests refused (admission), by till"),
+        ("warning", "5 requests refused (key), by the key bot"),
+        ("warning", "2 requests refused (service), by the key bot"),
+        ("problem", "1 request refused (store)"),
+    ]
+    assert of(checks, "losses") == [("ok", "none since yesterday")]
+    [key] = [c[3] for c in checks if "(key)" in c[2]]
+    assert "footfall keys new" in key
+
+
 def test_subscribers_that_are_behind_or_forgotten_are_named(store_database, query):
     query("UPDATE footfall.commit_clock SET position = 5")
     for position, age in ((1, "6 days"), (4, "2 h"), (5, "1 min")):
