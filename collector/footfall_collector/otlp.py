@@ -33,17 +33,26 @@ def any_value(value: AnyValue) -> Any:
 
 
 def key_value(encoded: bytes) -> tuple[str, Any]:
-    """An encoded KeyValue; one that cannot be parsed has the empty key, which nobody can declare.
+    """An encoded KeyValue; one that cannot be parsed at all has the empty key, which nobody can declare.
 
-    What is too long to be kept is None, whatever it is: to open it is what could take memory and time.
+    What is too long to be kept is None, whatever it is: to open it is what could take memory and time. So is
+    a value that cannot be parsed, or is no text.
     """
+    if len(encoded) > MOST_BYTES:
+        return _key(encoded), None
     try:
-        if len(encoded) > MOST_BYTES:
-            return _Long.FromString(encoded).key.decode("utf-8", "replace"), None
         pair = KeyValue.FromString(encoded)
     except DecodeError:
-        return "", None
+        return _key(encoded), None
     return pair.key, any_value(pair.value)
+
+
+def _key(encoded: bytes) -> str:
+    """The key of a KeyValue whose value is not opened."""
+    try:
+        return _Long.FromString(encoded).key.decode("utf-8", "replace")  # type: ignore[no-any-return]
+    except DecodeError:
+        return ""
 
 
 def encoded_text(key: str, value: str) -> bytes:

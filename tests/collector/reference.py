@@ -165,10 +165,10 @@ def tolerant(body: bytes):
 
 def _tolerant_resource(encoded: bytes) -> dict[str, Any]:
     try:
-        pairs = [_parsed(KeyValue, each) for each in _all(encoded, 1, 2)]
+        pairs = [(_parsed(KeyValue, each), each) for each in _all(encoded, 1, 2)]
     except DecodeError:
         return {}
-    return dict(("", None) if kv is None else pair(kv) for kv in pairs)
+    return dict(pair(kv) if kv is not None else (_key(each), None) for kv, each in pairs)
 
 
 def _tolerant_span(encoded: bytes) -> Span | None:
@@ -178,7 +178,7 @@ def _tolerant_span(encoded: bytes) -> Span | None:
             for n, of, default in ((5, 2, b""), (7, 1, 0), (8, 1, 0), (6, 0, 0))
         )
         status = _parsed(Status, b"".join(_all(encoded, 15, 2)))
-        pairs = [_parsed(KeyValue, each) for each in _all(encoded, 9, 2)]
+        pairs = [(_parsed(KeyValue, each), each) for each in _all(encoded, 9, 2)]
     except DecodeError:
         return None
     return Span(
@@ -187,8 +187,16 @@ def _tolerant_span(encoded: bytes) -> Span | None:
         end=end,
         kind=kind,
         failed=None if status is None else FAILED.get(status.code),
-        attributes=[("", None) if kv is None else pair(kv) for kv in pairs],
+        attributes=[pair(kv) if kv is not None else (_key(each), None) for kv, each in pairs],
     )
+
+
+def _key(encoded: bytes) -> str:
+    """The key of a KeyValue that the official class refuses: its value may be at fault."""
+    try:
+        return _last(encoded, 1, 2, b"").decode("utf-8", "replace")
+    except DecodeError:
+        return ""
 
 
 def _parsed(kind, encoded: bytes):

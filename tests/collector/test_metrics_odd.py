@@ -65,3 +65,9 @@ def test_labels_of_early_senders_are_attributes_that_nobody_declared(policy):
     one = NumberDataPoint.FromString(point(3, start=START).SerializeToString() + 2 * label)
     batch = decoded(policy, Request().delta(one))
     assert (total(batch), dict(batch.losses)) == (3, {Loss.UNDECLARED_ATTRIBUTE: 2})
+
+
+def test_a_declared_attribute_that_is_no_text_is_of_the_wrong_type(policy):
+    one = point(3, provider="XXXX")
+    batch = decoded(policy, Request().delta(one, name="shop.order"), b"a\xff\xfeb")
+    assert (total(batch), dict(batch.losses)) == (3, {Loss.ENUM_VALUE: 1})

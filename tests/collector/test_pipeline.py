@@ -529,7 +529,7 @@ def test_a_name_or_text_that_is_not_utf_8_spoils_nothing_else(pipe):
         body_of(name + times, one_span("shop.visit.open").SerializeToString() + bad_value),
     )
     assert events_of(batch) == ["shop.visit"]
-    assert batch.losses == {Loss.UNDECLARED_EVENT: 1, Loss.UNDECLARED_ATTRIBUTE: 1}
+    assert batch.losses == {Loss.UNDECLARED_EVENT: 1, Loss.WRONG_TYPE: 1}
 
 
 @pytest.mark.parametrize(
