@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from footfall_collector.wire import BYTES, MANY, ONE, Schema, TooLarge, check_tags, classes
+from footfall_collector.wire import BYTES, INT32, MANY, ONE, Schema, TooLarge, check_tags, classes
 
 MOST_BYTES = 2**16 + 2**10
 """Of an encoded KeyValue: the longest text kept (`values.LONGEST`) in four-byte letters, and a key."""
@@ -14,9 +14,10 @@ MOST_RESOURCE_ATTRIBUTES = 1000
 _SCHEMA: Schema = {
     "Resource": [("attributes", 1, BYTES, MANY, None), ("dropped", 2, BYTES, ONE, None)],
     "Long": [("key", 1, BYTES, ONE, None), ("value", 2, BYTES, ONE, None)],
+    "Status": [("message", 2, BYTES, ONE, None), ("code", 3, INT32, ONE, None)],
 }
 _CODES = frozenset(Status.StatusCode.values())
-_Resource, _Long = classes(_SCHEMA, "Resource", "Long")
+_Resource, _Long, _Status = classes(_SCHEMA, "Resource", "Long", "Status")
 
 
 def any_value(value: AnyValue) -> Any:
@@ -82,9 +83,9 @@ def resource_pairs(encoded: bytes) -> list[bytes]:
 
 
 def status_code(encoded: bytes) -> int:
-    """The code of an encoded span Status, UNSET for one that is not known; its message is not looked at."""
+    """The code of an encoded span Status, UNSET for one that is not known; its message may be anything."""
     try:
-        code = Status.FromString(encoded).code
+        code = int(_Status.FromString(encoded).code)
     except DecodeError:
         return Status.STATUS_CODE_UNSET
     return code if code in _CODES else Status.STATUS_CODE_UNSET

@@ -177,7 +177,7 @@ def _tolerant_span(encoded: bytes) -> Span | None:
             _last(encoded, n, of, default)
             for n, of, default in ((5, 2, b""), (7, 1, 0), (8, 1, 0), (6, 0, 0))
         )
-        status = _parsed(Status, b"".join(_all(encoded, 15, 2)))
+        failed = _failed(b"".join(_all(encoded, 15, 2)))
         pairs = [(_parsed(KeyValue, each), each) for each in _all(encoded, 9, 2)]
     except DecodeError:
         return None
@@ -186,9 +186,17 @@ def _tolerant_span(encoded: bytes) -> Span | None:
         start=start,
         end=end,
         kind=kind,
-        failed=None if status is None else FAILED.get(status.code),
+        failed=failed,
         attributes=[pair(kv) if kv is not None else (_key(each), None) for kv, each in pairs],
     )
+
+
+def _failed(encoded: bytes) -> bool | None:
+    """What the code of a Status says, whatever bytes its message is."""
+    try:
+        return FAILED.get(_last(encoded, 3, 0, 0) & 0xFFFFFFFF)
+    except DecodeError:
+        return None
 
 
 def _key(encoded: bytes) -> str:

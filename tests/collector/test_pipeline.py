@@ -518,6 +518,13 @@ def test_a_broken_span_is_counted_and_the_others_are_stored(pipe, broken, positi
     assert batch.rejected == 1
 
 
+def test_a_status_counts_whatever_its_message_is(pipe):
+    status = length_prefixed(15, b"\x12\x02\xff\xfe\x18\x02")
+    good = one_span("shop.ping").SerializeToString()
+    batch = decode(pipe, body_of(good + status, good))
+    assert Counter(d.status for _, d in batch.counts) == {"error": 1, "ok": 1}
+
+
 def test_a_name_or_text_that_is_not_utf_8_spoils_nothing_else(pipe):
     name = length_prefixed(5, b"shop.\xff")
     bad_value = length_prefixed(
