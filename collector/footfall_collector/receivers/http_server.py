@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
@@ -24,6 +24,7 @@ async def listening(
     grace: int,
     tls: ssl.SSLContext | None = None,
     shared: bool = False,
+    garbage: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[str]:
     """Serves `app` until the context ends, then lets requests under way finish; yields host:port.
 
@@ -34,6 +35,7 @@ async def listening(
         grace: Seconds that requests under way get at the end.
         tls: Plain text without.
         shared: Whether other processes listen on the same port.
+        garbage: Is called for each request that is no HTTP.
 
     Raises:
         StartError: the port cannot be had.
@@ -41,7 +43,7 @@ async def listening(
     listener = open_socket(endpoint, what, shared=shared)
     config = uvicorn.Config(
         app,
-        http=Patient,
+        http=type("Patient", (Patient,), {"garbage": staticmethod(garbage)}),
         ws="none",
         log_config=None,
         access_log=False,  # it would hold addresses, paths and queries
@@ -76,6 +78,12 @@ class Patient(H11Protocol):
     """
 
     _late: asyncio.TimerHandle | None = None
+    garbage: Callable[[], None]
+
+    def send_400_response(self, msg: str) -> None:
+        """Answers what is no HTTP."""
+        self.garbage()
+        super().send_400_response(msg)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts the clock."""

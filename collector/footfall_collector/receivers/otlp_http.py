@@ -64,7 +64,13 @@ async def serve(
     app = application(config, intake, signals)
     context = tls.context if tls else None
     listening = http_server.listening(
-        app, config.endpoint, "OTLP/HTTP", grace=GRACE, tls=context, shared=shared
+        app,
+        config.endpoint,
+        "OTLP/HTTP",
+        grace=GRACE,
+        tls=context,
+        shared=shared,
+        garbage=lambda: intake.telemetry.refused(Refused.INVALID, "http"),
     )
     async with listening as address:
         yield address
