@@ -83,6 +83,9 @@ class Keeping:
         return salts
 
     async def _run(self) -> None:
+        if not self._store.opened.is_set():
+            await self._store.opened.wait()
+            self._decoding.use_salts(self._salts())
         wait = FIRST_LOOK
         while True:
             await asyncio.sleep(wait)

@@ -28,18 +28,21 @@ class Spooling:
     Args:
         writer: Its `run` must be running.
         spool: Open.
+        opened: Set once the database is prepared; until then everything goes to the spool.
         retry: Seconds between two attempts while Postgres is away.
 
     Attributes:
         away: Whether Postgres was away at the last attempt; batches go to the spool then.
     """
 
-    def __init__(self, writer: Writer, spool: Spool, retry: float = 1.0) -> None:
-        self._writer, self._spool, self._retry = writer, spool, retry
+    def __init__(
+        self, writer: Writer, spool: Spool, opened: asyncio.Event, retry: float = 1.0
+    ) -> None:
+        self._writer, self._spool, self._opened, self._retry = writer, spool, opened, retry
         self._decoder = Decoder()
         self._filled = asyncio.Event()
         self._filled.set()  # what was left from before
-        self.away = False
+        self.away = not opened.is_set()
 
     async def consume(self, batch: Batch) -> Losses | None:
         """Returns when the batch is committed, or on the disk.
@@ -65,6 +68,7 @@ class Spooling:
 
     async def run(self) -> None:
         """Stores what waits in the spool whenever Postgres is there; until cancelled."""
+        await self._opened.wait()
         while True:
             await self._filled.wait()
             try:
