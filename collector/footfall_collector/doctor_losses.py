@@ -18,6 +18,7 @@ RECEIVED: Mapping[str, str] = {
     Loss.UNSUPPORTED_METRIC.value: "send a counter instead of a gauge or a histogram",
     Loss.COUNTER_BASELINE.value: "nothing after an upgrade; else see why senders change their identity",
     Loss.REFUSED_BY_STORE.value: "report it to Footfall: such data should have been dropped before",
+    Loss.UNREADABLE_IN_SPOOL.value: "see the disk of the spool: requests that waited there were damaged",
     Loss.UNDECLARED_ATTRIBUTE.value: "nothing, if it is not wanted; else declare it and add it to the event",
     Loss.DUPLICATE_ATTRIBUTE.value: "correct the sender: it gives an attribute twice",
     Loss.ENUM_VALUE.value: "add the value to the catalog, or correct the sender",
@@ -40,6 +41,7 @@ REFUSED = "look at the backend's own log; correct it, then bring them with `foot
 _EXPECTED = {Loss.UNDECLARED_EVENT, Loss.UNDECLARED_ATTRIBUTE, Loss.COUNTER_BASELINE}
 """That these happen is what the rules are for."""
 _GRAVE = {(SUBSCRIBER, MISSED)}
+_GRAVE_REASONS = {Loss.REFUSED_BY_STORE, Loss.UNREADABLE_IN_SPOOL}
 
 
 def advice(signal: str, reason: str) -> str:
@@ -54,7 +56,7 @@ def check(signal: str, reason: str, number: int) -> Check:
     level = Level.WARNING
     if signal not in (SDK, SUBSCRIBER) and reason in _EXPECTED:
         level = Level.OK
-    elif (signal, reason) in _GRAVE or reason == Loss.REFUSED_BY_STORE:
+    elif (signal, reason) in _GRAVE or reason in _GRAVE_REASONS:
         level = Level.PROBLEM
     return Check(
         "losses", level, f"{signal}: {reason}, {count(number, 'time')}", advice(signal, reason)

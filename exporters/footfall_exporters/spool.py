@@ -2,53 +2,51 @@
 
 A batch is in the file, and the file on the disk (fsync), when `put` returns; several that wait share one
 transaction. Worker processes share the file. Each batch carries its digest, so that storing it twice, after
-a crash between the two, is recognised by the ledger.
+a crash between the two, is recognised by the ledger. Each has a checksum as well; a file that is damaged is
+moved aside, and what can be read of it goes on waiting (spool_file.py).
 """
 
 import asyncio
+import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
 from footfall_exporters.batch_codec import encode
 from footfall_exporters.contracts import Unavailable
+from footfall_exporters.spool_file import Damaged, is_damage, opened, recover
+from footfall_exporters.spool_rows import seal, unseal
 from footfall_processors import Batch
 
 T = TypeVar("T")
 log = logging.getLogger("footfall.spool")
-FILE = "spool.sqlite"
+FILE, LOCK = "spool.sqlite", "lock"
 RESERVE, RESERVE_BYTES = "reserve", 2**19
 """A file that is given up when the disk is full: what is taken out of the spool needs a journal."""
 REMOVED = 100
 """Batches that are taken out together; the journal of so many fits into the reserve."""
-PAGE = 4096
-LOCKED_S = 10.0
-"""How long to wait for another worker's transaction."""
 RETRY_AFTER = 5.0
-_PRAGMAS = (
-    f"PRAGMA page_size = {PAGE}",
-    "PRAGMA auto_vacuum = INCREMENTAL",
-    # A rollback journal, kept: what is taken out needs no room that a full disk would have to find.
-    "PRAGMA journal_mode = PERSIST",
-    "PRAGMA synchronous = FULL",  # fsync at every commit
-    "PRAGMA secure_delete = OFF",  # it journals all that is taken out; an empty spool is cut off instead
-)
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS batches"
-    " (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL)"
-)
 
 
-_UNREADABLE = (
-    "CREATE TABLE IF NOT EXISTS unreadable (id INTEGER PRIMARY KEY, digest BLOB, body BLOB)"
-)
+class Entry(NamedTuple):
+    """A batch that waits.
+
+    Attributes:
+        position: In the order.
+        digest: Of the batch.
+        body: Encoded; None when it is not what was written.
+    """
+
+    position: int
+    digest: bytes
+    body: bytes | None
 
 
 class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -94,16 +92,21 @@ class Spool:
         batches: How many waited when it was last looked at.
         bytes: Their size then.
         limit: Bytes that the file may have.
+        refuses: Whether the last batch could not be put.
     """
 
     def __init__(self, config: SpoolConfig) -> None:
         self._config = config
         self.limit = config.max_mib * 2**20
         self._connection: sqlite3.Connection | None = None
+        self._inode: int | None = None
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._looked_through = False
+        self._lock: int | None = None
         self.batches = self.bytes = 0
+        self.refuses = False
 
     async def put(self, batch: Batch) -> None:
         """Returns when the batch is on the disk, or was already.
@@ -112,27 +115,30 @@ class Spool:
             Unavailable: there is no room, or the disk fails.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((batch.digest, encode(batch), done))
+        self._waiting.append((batch.digest, seal(encode(batch)), done))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
         await done
 
-    async def first(self, most_bytes: int, after: int = 0) -> list[tuple[int, bytes]]:
-        """The oldest batches behind `after` as (position, encoded), at least one where there is one.
+    async def first(self, most_bytes: int, after: int = 0) -> list[Entry]:
+        """The oldest batches behind `after`, at least one where there is one.
 
         Raises:
             Unavailable: the disk fails.
         """
 
-        def read(connection: sqlite3.Connection) -> list[tuple[int, bytes]]:
-            found: list[tuple[int, bytes]] = []
-            size = 0
-            query = "SELECT id, body FROM batches WHERE id > ? ORDER BY id"
-            for position, body in connection.execute(query, [after]):
-                size += len(body)
+        def read(connection: sqlite3.Connection) -> list[Entry]:
+            found: list[Entry] = []
+            size, last = 0, after
+            query = "SELECT id, digest, body FROM batches WHERE id > ? ORDER BY id"
+            for position, digest, sealed in connection.execute(query, [after]):
+                if position <= last:
+                    raise Damaged("the order of its rows")
+                last = position
+                size += len(_blob(sealed))
                 if found and size > most_bytes:
                     break
-                found.append((position, body))
+                found.append(Entry(position, _blob(digest), unseal(_blob(sealed))))
             return found
 
         return await self._run(read)
@@ -167,7 +173,9 @@ class Spool:
             with connection:
                 for position in positions:
                     connection.execute(
-                        "INSERT INTO unreadable SELECT * FROM batches WHERE id = ?", [position]
+                        "INSERT INTO unreadable (digest, body)"
+                        " SELECT digest, body FROM batches WHERE id = ?",
+                        [position],
                     )
                     connection.execute("DELETE FROM batches WHERE id = ?", [position])
 
@@ -204,7 +212,7 @@ class Spool:
         """Finishes what is being written, and closes the file."""
         if self._writing is not None:
             await self._writing
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
         self._thread.shutdown()
 
     async def _write(self) -> None:
@@ -219,25 +227,34 @@ class Spool:
     async def _insert(self, entries: Sequence[tuple[bytes, bytes]]) -> Unavailable | None:
         def insert(connection: sqlite3.Connection) -> None:
             with connection:
+                # One that is there already is written again where it was damaged.
                 connection.executemany(
-                    "INSERT OR IGNORE INTO batches (digest, body) VALUES (?, ?)", entries
+                    "INSERT INTO batches (digest, body) VALUES (?, ?) ON CONFLICT (digest)"
+                    " DO UPDATE SET body = excluded.body WHERE body IS NOT excluded.body",
+                    entries,
                 )
 
         try:
             await self._run(insert)
         except Unavailable as error:
+            self.refuses = True
             return error
+        self.refuses = False
         self.batches += len(entries)
         self.bytes += sum(len(body) for _, body in entries)
         return None
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does something with the file, in its thread."""
+        """Does something with the file, in its thread; once more when it was damaged."""
 
         def run() -> T:
             try:
-                return work(self._connected())
-            except (sqlite3.Error, OSError) as error:
+                try:
+                    return self._do(work)
+                except Damaged as damage:
+                    self._recover(str(damage))
+                    return self._do(work)
+            except (sqlite3.Error, OSError, Damaged) as error:
                 log.error("the spool fails: %s", _describe(error))
                 self._disconnect()
                 raise Unavailable(
@@ -246,22 +263,64 @@ class Spool:
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Works under the lock that keeps other workers from moving the file aside meanwhile."""
+        with self._locked(fcntl.LOCK_SH):
+            try:
+                return work(self._connected())
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                raise Damaged(str(error)) from None
+
+    def _recover(self, reason: str) -> None:
+        """Moves the file aside, unless another worker has; the connection is a new one then."""
+        before = self._inode
+        self._disconnect()
+        with self._locked(fcntl.LOCK_EX):
+            if before in (None, _inode(self._path)):
+                recover(self._path, reason)
+        self._looked_through = False
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        if self._lock is None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+            self._lock = os.open(self._directory / LOCK, flags, 0o600)
+        fcntl.flock(self._lock, how)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
     def _connected(self) -> sqlite3.Connection:
+        """The connection to the file that has its name now."""
+        if self._connection is not None and self._inode != _inode(self._path):
+            self._disconnect()
         if self._connection is None:
-            directory = Path(self._config.directory)
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = directory / FILE
-            os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._connection = sqlite3.connect(path, timeout=LOCKED_S, check_same_thread=False)
+            self._say_emptied()
+            self._inode = _inode(self._path)
+            self._connection = opened(self._path, self.limit, look_through=not self._looked_through)
+            self._inode, self._looked_through = _inode(self._path), True
             self._keep_reserve()
-            for statement in (*_PRAGMAS, _TABLE, _UNREADABLE):
-                self._connection.execute(statement).fetchall()
-            self._connection.execute(f"PRAGMA max_page_count = {self.limit // PAGE}")
         return self._connection
+
+    def _say_emptied(self) -> None:
+        if self._reserve.exists() and self._path.exists() and not self._path.stat().st_size:
+            log.error("the spool is a file of 0 bytes: what was in it is gone")
+
+    @property
+    def _directory(self) -> Path:
+        return Path(self._config.directory)
+
+    @property
+    def _path(self) -> Path:
+        return self._directory / FILE
 
     @property
     def _reserve(self) -> Path:
-        return Path(self._config.directory) / RESERVE
+        return self._directory / RESERVE
 
     def _keep_reserve(self) -> None:
         """Makes the reserve, where there is room for it."""
@@ -279,7 +338,25 @@ class Spool:
             self._connection.close()
             self._connection = None
 
+    def _end(self) -> None:
+        self._disconnect()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
-def _describe(error: sqlite3.Error | OSError) -> str:
+
+def _blob(value: object) -> bytes:
+    """A column as it should be; what damage made a number or NULL is nothing."""
+    return value if isinstance(value, bytes) else b""
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _describe(error: Exception) -> str:
     """What SQLite or the system says; neither quotes values."""
-    return str(error) if isinstance(error, sqlite3.Error) else error.strerror or "unknown"
+    return (error.strerror if isinstance(error, OSError) else str(error)) or "unknown"

@@ -17,6 +17,7 @@ class Loss(StrEnum):
     UNSUPPORTED_METRIC = "unsupported_metric"
     COUNTER_BASELINE = "counter_baseline"
     REFUSED_BY_STORE = "refused_by_store"
+    UNREADABLE_IN_SPOOL = "unreadable_in_spool"
 
     UNDECLARED_ATTRIBUTE = "undeclared_attribute"
     DUPLICATE_ATTRIBUTE = "duplicate_attribute"

@@ -232,7 +232,8 @@ class Store:
     @property
     def is_away(self) -> bool:
         """Whether nothing can be stored now, nor kept until it can."""
-        return (self.writer.away or not self.opened.is_set()) and self.spool is None
+        away = self.writer.away or not self.opened.is_set()
+        return away and (self.spool is None or self.spool.refuses)
 
     async def keep_house(self) -> list[Ran]:
         """Does what is due, unless another collector does; `salts` are those in force afterwards.
