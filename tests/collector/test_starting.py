@@ -204,11 +204,10 @@ def settings(tmp_path, away):
     return path
 
 
-@pytest.mark.parametrize("options", [(), ("--workers", "2")])
-async def test_the_command_starts_takes_requests_and_ends_when_it_has_no_use(
-    settings, options, away, own_server, catalog
+async def test_workers_start_take_requests_and_store_them_when_postgres_is_there(
+    settings, away, own_server
 ):
-    up = Up(settings, *options)
+    up = Up(settings, "--workers", "2")
     try:
         address = await up.address("OTLP/HTTP")
         async with httpx.AsyncClient(timeout=30) as http:

@@ -86,10 +86,11 @@ def _bring_back(
             return None, None
         try:
             start()
-        except EmbeddedPostgresError as error:
+        except Exception as error:  # also one of ours: nobody else would start it
             if stopping.is_set():
                 return None, None
-            reason = str(error)
+            foreseen = isinstance(error, EmbeddedPostgresError)
+            reason = str(error) if foreseen else type(error).__name__
             log.error("the embedded Postgres does not start: %s", reason)
         else:
             return number, None
