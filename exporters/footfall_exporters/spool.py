@@ -3,17 +3,15 @@
 A batch is in the file, and the file on the disk (fsync), when `put` returns; several that wait share one
 transaction. Worker processes share the file. Each batch carries its digest, so that storing it twice, after
 a crash between the two, is recognised by the ledger. Each has a checksum as well; a file that is damaged is
-moved aside, and what can be read of it goes on waiting (spool_file.py).
+moved aside, and what can be read of it goes on waiting (spool_file.py, spool_recovery.py).
 """
 
 import asyncio
-import fcntl
 import logging
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeVar
 
@@ -21,15 +19,12 @@ import msgspec
 
 from footfall_exporters.batch_codec import encode
 from footfall_exporters.contracts import Unavailable
-from footfall_exporters.spool_file import Damaged, is_damage, opened, recover
+from footfall_exporters.spool_file import Damaged, SpoolFile
 from footfall_exporters.spool_rows import seal, unseal
 from footfall_processors import Batch
 
 T = TypeVar("T")
 log = logging.getLogger("footfall.spool")
-FILE, LOCK = "spool.sqlite", "lock"
-RESERVE, RESERVE_BYTES = "reserve", 2**19
-"""A file that is given up when the disk is full: what is taken out of the spool needs a journal."""
 REMOVED = 100
 """Batches that are taken out together; the journal of so many fits into the reserve."""
 RETRY_AFTER = 5.0
@@ -96,15 +91,11 @@ class Spool:
     """
 
     def __init__(self, config: SpoolConfig) -> None:
-        self._config = config
         self.limit = config.max_mib * 2**20
-        self._connection: sqlite3.Connection | None = None
-        self._inode: int | None = None
+        self._file = SpoolFile(Path(config.directory), self.limit)
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
-        self._looked_through = False
-        self._lock: int | None = None
         self.batches = self.bytes = 0
         self.refuses = False
 
@@ -155,7 +146,7 @@ class Spool:
                 self._delete(connection, positions[start : start + REMOVED])
             if connection.execute("SELECT NOT EXISTS (SELECT 1 FROM batches)").fetchone() == (1,):
                 connection.executescript("PRAGMA incremental_vacuum")  # execute() frees one page
-                self._keep_reserve()
+                self._file.keep_reserve()
 
         await self._run(delete)
         await self.refresh()
@@ -196,7 +187,7 @@ class Spool:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
                 raise
-            self._reserve.unlink(missing_ok=True)
+            self._file.give_up_reserve()
             delete()
 
     async def refresh(self) -> None:
@@ -212,7 +203,7 @@ class Spool:
         """Finishes what is being written, and closes the file."""
         if self._writing is not None:
             await self._writing
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._end)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
     async def _write(self) -> None:
@@ -245,116 +236,23 @@ class Spool:
         return None
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Does something with the file, in its thread; once more when it was damaged."""
+        """Does something with the file, in its thread."""
 
         def run() -> T:
             try:
-                try:
-                    return self._do(work)
-                except Damaged as damage:
-                    self._recover(str(damage))
-                    return self._do(work)
+                return self._file.do(work)
             except (sqlite3.Error, OSError, Damaged) as error:
                 log.error("the spool fails: %s", _describe(error))
-                self._disconnect()
                 raise Unavailable(
                     "the store is away and the spool takes no more", RETRY_AFTER
                 ) from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Works under the lock that keeps other workers from moving the file aside meanwhile."""
-        with self._locked(fcntl.LOCK_SH):
-            try:
-                return work(self._connected())
-            except sqlite3.Error as error:
-                if not is_damage(error):
-                    raise
-                raise Damaged(str(error)) from None
-
-    def _recover(self, reason: str) -> None:
-        """Moves the file aside, unless another worker has; the connection is a new one then."""
-        before = self._inode
-        self._disconnect()
-        with self._locked(fcntl.LOCK_EX):
-            if before in (None, _inode(self._path)):
-                recover(self._path, reason)
-        self._looked_through = False
-
-    @contextmanager
-    def _locked(self, how: int) -> Iterator[None]:
-        if self._lock is None:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
-            self._lock = os.open(self._directory / LOCK, flags, 0o600)
-        fcntl.flock(self._lock, how)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
-
-    def _connected(self) -> sqlite3.Connection:
-        """The connection to the file that has its name now."""
-        if self._connection is not None and self._inode != _inode(self._path):
-            self._disconnect()
-        if self._connection is None:
-            self._say_emptied()
-            self._inode = _inode(self._path)
-            self._connection = opened(self._path, self.limit, look_through=not self._looked_through)
-            self._inode, self._looked_through = _inode(self._path), True
-            self._keep_reserve()
-        return self._connection
-
-    def _say_emptied(self) -> None:
-        if self._reserve.exists() and self._path.exists() and not self._path.stat().st_size:
-            log.error("the spool is a file of 0 bytes: what was in it is gone")
-
-    @property
-    def _directory(self) -> Path:
-        return Path(self._config.directory)
-
-    @property
-    def _path(self) -> Path:
-        return self._directory / FILE
-
-    @property
-    def _reserve(self) -> Path:
-        return self._directory / RESERVE
-
-    def _keep_reserve(self) -> None:
-        """Makes the reserve, where there is room for it."""
-        try:
-            with self._reserve.open("xb") as file:
-                self._reserve.chmod(0o600)
-                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
-        except FileExistsError:
-            return
-        except OSError:
-            self._reserve.unlink(missing_ok=True)
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-    def _end(self) -> None:
-        self._disconnect()
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
 
 def _blob(value: object) -> bytes:
     """A column as it should be; what damage made a number or NULL is nothing."""
     return value if isinstance(value, bytes) else b""
-
-
-def _inode(path: Path) -> int | None:
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:
-        return None
 
 
 def _describe(error: Exception) -> str:

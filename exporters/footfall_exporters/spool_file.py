@@ -1,21 +1,22 @@
-"""The spool's file: made, looked through when it is opened, and moved aside when it is damaged.
+"""The spool's file: made, looked through when it is opened, and moved aside when it is damaged."""
 
-What can be read of a damaged file is put into a new one, which takes its place by a rename: at any moment
-one of the two has all that could be read. The damaged one stays beside it, for whoever wants to see more.
-"""
-
-import datetime as dt
-import errno
+import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from footfall_exporters.spool_rows import PAGE, Row, rows, unseal
+from footfall_exporters.spool_recovery import recover
+from footfall_exporters.spool_rows import PAGE
 
+T = TypeVar("T")
 log = logging.getLogger("footfall.spool")
+FILE, LOCK = "spool.sqlite", "lock"
+RESERVE, RESERVE_BYTES = "reserve", 2**19
+"""A file that is given up when the disk is full: what is taken out of the spool needs a journal."""
 LOCKED_S = 10.0
 """How long to wait for another worker's transaction."""
 _PRAGMAS = (
@@ -25,13 +26,14 @@ _PRAGMAS = (
     "PRAGMA journal_mode = PERSIST",
     "PRAGMA synchronous = FULL",  # fsync at every commit
     "PRAGMA secure_delete = OFF",  # it journals all that is taken out; an empty spool is cut off instead
-    "CREATE TABLE IF NOT EXISTS batches"
-    " (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL)",
-    "CREATE TABLE IF NOT EXISTS unreadable (id INTEGER PRIMARY KEY, digest BLOB, body BLOB)",
 )
-_COLUMNS = ("id", "digest", "body")
+_TABLES = (
+    "CREATE TABLE batches"
+    " (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL)",
+    "CREATE TABLE unreadable (id INTEGER PRIMARY KEY, digest BLOB, body BLOB)",
+)
+_OF_SQLITE = "CREATE TABLE sqlite_sequence(name,seq)"
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT)
-_BESIDE = ("-journal", "-wal", "-shm")
 # https://www.sqlite.org/fileformat2.html, "The Database Header": where, and what it is in every file of ours.
 # A wrong one of these lets SQLite take the file for read-only, say, which is then no damage for it.
 _HEADER = (
@@ -55,7 +57,123 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code is not None and code & 0xFF in _DAMAGE
 
 
-def opened(path: Path, most_bytes: int, *, look_through: bool) -> sqlite3.Connection:
+class SpoolFile:
+    """The file and what lies beside it, for one thread. Worker processes share it.
+
+    Args:
+        directory: Made when it is missing.
+        limit: Bytes that the file may have.
+    """
+
+    def __init__(self, directory: Path, limit: int) -> None:
+        self._directory, self._limit = directory, limit
+        self._path, self._reserve = directory / FILE, directory / RESERVE
+        self._connection: sqlite3.Connection | None = None
+        self._inode: int | None = None
+        self._lock: int | None = None
+        self._looked_through = False
+
+    def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Works with the file; once more, when it was damaged, with the one that takes its place.
+
+        Raises:
+            sqlite3.Error, OSError, Damaged: the connection is closed then.
+        """
+        try:
+            try:
+                return self._do(work)
+            except Damaged as damage:
+                self._recover(str(damage))
+                return self._do(work)
+        except (sqlite3.Error, OSError, Damaged):
+            self._disconnect()
+            raise
+
+    def close(self) -> None:
+        """Closes everything."""
+        self._disconnect()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def give_up_reserve(self) -> None:
+        """Makes room for a journal on a full disk."""
+        self._reserve.unlink(missing_ok=True)
+
+    def keep_reserve(self) -> None:
+        """Makes the reserve, where there is room for it."""
+        try:
+            with self._reserve.open("xb") as file:
+                self._reserve.chmod(0o600)
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
+        except FileExistsError:
+            return
+        except OSError:
+            self._reserve.unlink(missing_ok=True)
+
+    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Works under the lock that keeps other workers from moving the file aside meanwhile."""
+        with self._locked(fcntl.LOCK_SH):
+            try:
+                return work(self._connected())
+            except sqlite3.Error as error:
+                if not is_damage(error):
+                    raise
+                raise Damaged(str(error)) from None
+
+    def _recover(self, reason: str) -> None:
+        """Moves the file aside, unless another worker has; the connection is a new one then."""
+        before = self._inode
+        self._disconnect()
+        with self._locked(fcntl.LOCK_EX):
+            if before in (None, _inode(self._path)):
+                recover(self._path, reason, _set_up)
+        self._looked_through = False
+
+    @contextmanager
+    def _locked(self, how: int) -> Iterator[None]:
+        if self._lock is None:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_CREAT | os.O_RDWR | os.O_CLOEXEC
+            self._lock = os.open(self._directory / LOCK, flags, 0o600)
+        fcntl.flock(self._lock, how)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock, fcntl.LOCK_UN)
+
+    def _connected(self) -> sqlite3.Connection:
+        """The connection to the file that has its name now."""
+        if self._connection is not None and self._inode != _inode(self._path):
+            self._disconnect()
+        if self._connection is None:
+            self._say_emptied()
+            self._inode = _inode(self._path)
+            self._connection = _opened(
+                self._path, self._limit, look_through=not self._looked_through
+            )
+            self._inode, self._looked_through = _inode(self._path), True
+            self.keep_reserve()
+        return self._connection
+
+    def _say_emptied(self) -> None:
+        if self._reserve.exists() and self._path.exists() and not self._path.stat().st_size:
+            log.error("the spool is a file of 0 bytes: what was in it is gone")
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
+def _opened(path: Path, most_bytes: int, *, look_through: bool) -> sqlite3.Connection:
     """A connection to the file, which is made when it is missing.
 
     Args:
@@ -88,125 +206,33 @@ def opened(path: Path, most_bytes: int, *, look_through: bool) -> sqlite3.Connec
 def _set_up(connection: sqlite3.Connection) -> None:
     for statement in _PRAGMAS:
         connection.execute(statement).fetchall()
+    for table in _TABLES:
+        connection.execute(table.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
 
 
 def _check(connection: sqlite3.Connection, path: Path, *, look_through: bool) -> None:
-    # Reading takes back what a killed process had begun to write: only then the file is what it is.
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    with path.open("rb") as file:
-        header = file.read(100)
-    if not header and tables == (0,):
+    query = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL"
+    try:
+        # Reading takes back what a killed process had begun to write: only then the file is what it is.
+        found = {sql for (sql,) in connection.execute(query)}
+    except sqlite3.Error as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_ERROR:  # a format that it does not know
+            _check_header(path)
+        raise
+    if not found and not path.stat().st_size:
         return  # it is new
-    for place, expected in _HEADER:
-        if header[place : place + len(expected)] != expected:
-            raise Damaged(f"byte {place} of its header")
-    found = [name.decode() for _, name, *_ in connection.execute("PRAGMA table_info(batches)")]
-    if found and tuple(found) != _COLUMNS:
-        raise Damaged("its columns")
+    _check_header(path)
+    if not found <= {sql.encode() for sql in (*_TABLES, _OF_SQLITE)}:
+        raise Damaged("its tables")
     if look_through:
         (said,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
         if said != b"ok":
             raise Damaged(said.decode(errors="replace").splitlines()[-1])
 
 
-def recover(path: Path, reason: str) -> None:
-    """Moves a damaged file aside; what can be read of it is in the new one. Nobody else may have it open.
-
-    Raises:
-        sqlite3.Error, OSError: the disk is full, or fails; the damaged file is where it was.
-    """
-    new = path.with_name(f"{path.name}.new")
-    _remove(new)
-    os.close(os.open(new, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    try:
-        with closing(sqlite3.connect(new)) as connection:
-            _set_up(connection)
-            kept = _copy(path, connection)
-        for suffix in _BESIDE:
-            new.with_name(new.name + suffix).unlink(missing_ok=True)
-        aside = _put_in_place(new, path)
-    except BaseException:
-        _remove(new)
-        raise
-    log.error(
-        "the spool was damaged (%s): it is moved aside as %s, and %d requests that could be read are kept",
-        reason,
-        aside.name,
-        kept,
-    )
-
-
-def _copy(path: Path, connection: sqlite3.Connection) -> int:
-    """Puts all rows into a new file, those that are damaged behind the others; how many are whole."""
-    with connection:
-        for row in _all(path):
-            if unseal(row.sealed) is not None:
-                _keep(connection, row)
-        (kept,) = connection.execute("SELECT count(*) FROM batches").fetchone()
-        for row in _all(path):
-            if unseal(row.sealed) is None:
-                _keep(connection, row._replace(id=0))
-    return int(kept)
-
-
-def _all(path: Path) -> Iterator[Row]:
-    yield from _by_sqlite(path)
-    yield from rows(path)
-
-
-def _keep(connection: sqlite3.Connection, row: Row) -> None:
-    """In its place, or at the end where another row has that; once, by its digest."""
-    for position in (row.id if row.id > 0 else None, None):
-        done = connection.execute(
-            "INSERT OR IGNORE INTO batches VALUES (?, ?, ?)", [position, *row[1:]]
-        )
-        if done.rowcount:
-            return
-
-
-def _by_sqlite(path: Path) -> Iterator[Row]:
-    """The rows that SQLite gets at, from both ends: a page that is wrongly said to be free is one of its."""
-    query = "SELECT id, digest, body FROM batches NOT INDEXED ORDER BY id"
-    for order in ("", " DESC"):
-        with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
-            connection.text_factory = bytes
-            for position, digest, body in connection.execute(query + order):
-                if isinstance(digest, bytes) and isinstance(body, bytes):
-                    yield Row(position, digest, body)
-
-
-def _put_in_place(new: Path, path: Path) -> Path:
-    """Replaces the damaged file by the new one; returns where the damaged one is now."""
-    aside = _aside(path)
-    try:
-        os.link(path, aside)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-            raise
-        path.rename(aside)  # a file system without links
-    for suffix in _BESIDE:
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
-    new.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-    return aside
-
-
-def _aside(path: Path) -> Path:
-    """A name that nothing has."""
-    now = dt.datetime.now(dt.UTC)
-    first = path.with_name(f"{path.name}.damaged-{now:%Y%m%dT%H%M%SZ}")
-    name, number = first, 1
-    while name.exists():
-        number += 1
-        name = first.with_name(f"{first.name}-{number}")
-    return name
-
-
-def _remove(path: Path) -> None:
-    for suffix in ("", *_BESIDE):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+def _check_header(path: Path) -> None:
+    with path.open("rb") as file:
+        header = file.read(100)
+    for place, expected in _HEADER:
+        if header[place : place + len(expected)] != expected:
+            raise Damaged(f"byte {place} of its header")
