@@ -57,7 +57,7 @@ def play(
                 return {"missing": "stuck", "faults": [str(reason)]}
             finally:
                 progress.advance(task)
-    faults = verdict.faults + [f"the collector's log: {line}" for line in complaints]
+    faults = verdict.faults + stage.faults + [f"the collector's log: {line}" for line in complaints]
     return asdict(verdict) | {
         "seconds": round(progress.tasks[task].elapsed or 0),
         "attempts_failed": whys,

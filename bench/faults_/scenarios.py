@@ -14,6 +14,8 @@ from faults_.processes import Clock, Missing, Stuck, until
 from faults_.stage import Scale, Stage
 
 DRAIN_S = 600.0
+BACK_S = 5.0
+"""Seconds from the end of the embedded Postgres to the first acknowledged request."""
 DISK = 3 * 2**20
 """Bytes of the full disk."""
 
@@ -49,6 +51,35 @@ def crash_postgres(stage: Stage) -> None:
         stage.postgres.crash()
         stage.postgres.start()
         stage.step()
+
+
+def kill_embedded(stage: Stage) -> None:
+    """Kill -9 on the collector's embedded Postgres, which it starts again."""
+    stage.open(embedded=True)
+    took = []
+    for _ in range(stage.scale.crashes):
+        stage.pause(1.0, 3.0)
+        before = stage.postgres.pid
+        os.kill(before, signal.SIGKILL)
+        killed = time.monotonic()
+        time.sleep(0.05)  # what was committed before may still be answered
+        seen = stage.sender.journal.stat().st_size
+        until("a request is acknowledged again", lambda: _acknowledged(stage, seen))  # noqa: B023
+        took.append(time.monotonic() - killed)
+        stage.step()
+    stage.notes.append(
+        f"from the kill to the first acknowledged request: {min(took):.1f} to {max(took):.1f} s,"
+        f" half of them within {sorted(took)[len(took) // 2]:.1f} s"
+    )
+    if max(took) > BACK_S:
+        stage.faults.append(f"more than {BACK_S:.0f} s from the kill to an acknowledged request")
+
+
+def _acknowledged(stage: Stage, since: int) -> bool:
+    """Whether a request was, after so many bytes of the journal."""
+    with stage.sender.journal.open("rb") as journal:
+        journal.seek(since)
+        return b"\nacknowledged " in journal.read()
 
 
 def away(stage: Stage) -> None:
@@ -227,6 +258,7 @@ SCENARIOS = {
     "kill-collector": Scenario(kill_collector, lambda s: s.kills),
     "kill-worker": Scenario(kill_worker, lambda s: max(s.kills // 2, 1)),
     "crash-postgres": Scenario(crash_postgres, lambda s: s.crashes),
+    "embedded-kill": Scenario(kill_embedded, lambda s: s.crashes),
     "away": Scenario(away, lambda _: 10),
     "away-spool": Scenario(away_spool, lambda _: 10),
     "full-disk": Scenario(full_disk, lambda _: 2),

@@ -57,6 +57,7 @@ class Stage:
         step: Is called after each part of the scenario.
         break_ledger: Whether the ledger's protection is taken away.
         notes: What the scenario saw, for the table.
+        faults: What it saw and should not have.
         answer_lost: Requests that were stored when `count_orphans` looked, and had no answer.
     """
 
@@ -65,6 +66,7 @@ class Stage:
     step: Callable[[], None]
     break_ledger: bool = False
     notes: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
     answer_lost: int = 0
 
     def __post_init__(self) -> None:
@@ -85,6 +87,7 @@ class Stage:
         arguments: tuple[str, ...] = (),
         spool: Path | None = None,
         spool_mib: int = 256,
+        embedded: bool = False,
         clocks: tuple[Clock | None, Clock | None] = (None, None),
     ) -> None:
         """Starts everything, and returns when requests are flowing.
@@ -94,12 +97,15 @@ class Stage:
             arguments: Of their command lines.
             spool: Its directory; none without.
             spool_mib: How large it may become.
+            embedded: Whether the collector has its own Postgres.
             clocks: The collectors', and Postgres'.
         """
         self.postgres = Postgres(self.folder / "postgres", clocks[1])
         self._stack.callback(self.postgres.stop)
-        self.dsn = self.postgres.start()
-        exporter: dict[str, object] = {"dsn": self.dsn}
+        exporter: dict[str, object] = {"data_directory": str(self.folder / "postgres")}
+        if not embedded:
+            self.dsn = self.postgres.start()
+            exporter = {"dsn": self.dsn}
         if spool:
             exporter["spool"] = {"directory": str(spool), "max_mib": spool_mib}
         for number in range(collectors):
@@ -108,6 +114,8 @@ class Stage:
             self._stack.callback(each.stop)
             self.collectors.append(each)
             each.start()
+        if embedded:
+            self.dsn = self.postgres.start()  # which joins the collector's
         if self.break_ledger:
             self.sql(BREAK_LEDGER)
         scale = {"timeout": self.scale.timeout, "rate": self.scale.rate}

@@ -3,6 +3,7 @@
 import importlib.metadata
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -55,6 +56,7 @@ class Running:
         http: host:port of OTLP/HTTP, None when it is off.
         operator: host:port of the operator's listener, None when it is off or another worker has it.
         dsn: Of its database; empty for a gateway.
+        lost: Gets the error after which there is no use in going on; without one, nothing.
         reload: Takes what may change from another configuration (see `Reloading`); None stands for one that
             could not be read.
     """
@@ -63,6 +65,7 @@ class Running:
     http: str | None
     operator: str | None
     dsn: str
+    lost: Future[None]
     reload: Callable[[Config | None], Awaitable[bool]]
 
 
@@ -118,7 +121,8 @@ class _Parts:
         """Starts everything: what is told of it first, who may use it last."""
         operator_address = await self._serve_operator()
         consumer = await (self._open_store() if self._config.postgres else self._open_gateway())
-        watch(self._telemetry, self._gate, self._store)
+        shared = self._worker.shared if self._worker else None
+        watch(self._telemetry, self._gate, self._store, shared)
         ready = self._telemetry.metrics.ready
         self._telemetry.watch(ready, lambda: float(not self._why_not_ready()))
         await self._enter(self._telemetry.refreshing())
@@ -134,9 +138,8 @@ class _Parts:
         )
         self.not_ready.discard(NotReady.STARTING)
         self._telemetry.refresh()
-        return Running(
-            grpc, http, operator_address, self._store.dsn if self._store else "", reloading.reload
-        )
+        dsn, lost = (self._store.dsn, self._store.lost) if self._store else ("", Future[None]())
+        return Running(grpc, http, operator_address, dsn, lost, reloading.reload)
 
     async def _open_store(self) -> Consumer:
         """The store, its housekeeping, and those who follow it."""
@@ -156,6 +159,7 @@ class _Parts:
         followed = await self._enter(
             subscribers(config.subscribers, store.dsn, config.catalog, telemetry)
         )
+        store.arrived = followed.register
         self._behind = Keeping(store, followed, self._decoding, config.static_salts, telemetry)
         await self._enter(self._behind.running())
         return store
@@ -200,8 +204,14 @@ class _Parts:
         context = tls.context if tls else None
         guard = self._operators.authorised if self._operators.keys else None
         return await self._enter(
-            operator.serve(config, self._telemetry, self._why_not_ready, guard, context)
+            operator.serve(
+                config, self._telemetry, self._why_not_ready, guard, context, alive=self._is_alive
+            )
         )
+
+    def _is_alive(self) -> bool:
+        """Whether another start would bring nothing that this one does not."""
+        return self._store is None or not self._store.lost.done()
 
     def _why_not_ready(self) -> set[NotReady]:
         found = set(self.not_ready)

@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
 
@@ -83,10 +84,11 @@ def up(config: str | None, catalog: str | None, workers: int | None) -> None:
 def _supervise(loaded: "Config", number: int, config: str | None, catalog: str | None) -> None:
     from footfall_collector.workers import Supervisor, orders
 
-    with orders(loaded, number, config, catalog) as all_orders:
+    lost: Future[None] = Future()
+    with orders(loaded, number, config, catalog, lost) as all_orders:
         first, operator = all_orders[0], loaded.service.operator
         asyncio.run(
-            Supervisor(all_orders).run(
+            Supervisor(all_orders, lost).run(
                 lambda: _greet(
                     loaded, first.grpc, first.http, operator.endpoint if operator else None
                 )

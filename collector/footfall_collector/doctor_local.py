@@ -14,7 +14,8 @@ from footfall_collector.config import Config
 from footfall_collector.config_file import TlsConfig
 from footfall_collector.doctoring import Check, count, ok, problem, warning
 from footfall_collector.receivers.listen import split
-from footfall_exporters.spool import FILE, SpoolConfig
+from footfall_exporters.spool import SpoolConfig
+from footfall_exporters.spool_file import FILE
 from footfall_processors import Catalog
 from footfall_processors.document import DocumentError
 

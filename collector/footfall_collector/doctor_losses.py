@@ -27,6 +27,7 @@ RECEIVED: Mapping[str, str] = {
     Loss.REPEATED_WITHOUT_ID.value: "nothing if senders retry; else give each a service.instance.id",
     Loss.DUPLICATE_SPAN.value: "nothing: it was stored before",
     Loss.REFUSED_BY_STORE.value: "report it to Footfall: such data should have been dropped before",
+    Loss.UNREADABLE_IN_SPOOL.value: "see the disk of the spool: requests that waited there were damaged",
     Loss.UNDECLARED_ATTRIBUTE.value: "nothing, if it is not wanted; else declare it and add it to the event",
     Loss.DUPLICATE_ATTRIBUTE.value: "correct the sender: it gives an attribute twice",
     Loss.ENUM_VALUE.value: "add the value to the catalog, or correct the sender",
@@ -73,6 +74,7 @@ _EXPECTED = {
 }
 """That these happen is what the rules are for."""
 _GRAVE = {(SUBSCRIBER, MISSED)}
+_GRAVE_REASONS = {Loss.REFUSED_BY_STORE, Loss.UNREADABLE_IN_SPOOL}
 
 
 def advice(signal: str, reason: str) -> str:
@@ -87,7 +89,7 @@ def check(signal: str, reason: str, number: int) -> Check:
     level = Level.WARNING
     if signal not in (SDK, SUBSCRIBER) and reason in _EXPECTED:
         level = Level.OK
-    elif (signal, reason) in _GRAVE or reason == Loss.REFUSED_BY_STORE:
+    elif (signal, reason) in _GRAVE or reason in _GRAVE_REASONS:
         level = Level.PROBLEM
     return Check(
         "losses", level, f"{signal}: {reason}, {count(number, 'time')}", advice(signal, reason)

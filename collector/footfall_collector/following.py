@@ -70,6 +70,15 @@ async def lags(connection: AsyncConnection) -> list[Lag]:
     return [Lag(*row) for row in await found.fetchall()]
 
 
+async def connected(dsn: str) -> AsyncConnection:
+    """A connection of a subscriber's to the store.
+
+    Raises:
+        psycopg.Error: Postgres cannot be reached.
+    """
+    return await AsyncConnection.connect(dsn, autocommit=True, **_CONNECT)
+
+
 @asynccontextmanager
 async def following(
     name: str,
@@ -97,7 +106,7 @@ async def following(
     delivery = Delivery(name, subscriber, backoff, telemetry)
     follower = Follower(name, delivery, dsn, catalog, poll=poll)
     with suppress(psycopg.Error):  # it is done again as soon as the store is there
-        async with await AsyncConnection.connect(dsn, autocommit=True, **_CONNECT) as connection:
+        async with await connected(dsn) as connection:
             await follower.register(connection)
     async with beside(follower.run(), f"subscriber {name}"):
         yield follower
@@ -128,9 +137,7 @@ class Follower:
         """Follows until cancelled, whatever becomes of Postgres or the backend."""
         while True:
             try:
-                async with await AsyncConnection.connect(
-                    self._dsn, autocommit=True, **_CONNECT
-                ) as connection:
+                async with await connected(self._dsn) as connection:
                     await self._lock(connection)
                     await self._follow(connection)
             except psycopg.Error as error:

@@ -176,6 +176,11 @@ class Instruments:
         self.spool_batches = self._gauge("footfall_spool_batches", "Requests in the spool.")
         self.spool_bytes = self._gauge("footfall_spool_bytes", "Bytes in the spool.")
         self.spool_limit_bytes = self._gauge("footfall_spool_limit_bytes", "Bytes it may hold.")
+        self.embedded_restarts = self._gauge(
+            "footfall_embedded_postgres_restarts",
+            "How often the embedded Postgres was started again.",
+            over="livemax",
+        )
         one = {"over": "livemostrecent"}
         self.runs = self._counter("footfall_housekeeping_runs", "Runs.", "task", "outcome")
         self.last_run = self._gauge(

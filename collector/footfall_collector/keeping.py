@@ -112,7 +112,16 @@ class Keeping:
             self._telemetry.metrics.salts.labels(kind).set(number)
         return salts
 
+    def _take_over(self) -> None:
+        """What requests are decoded with, as far as the store has it by now."""
+        self._decoding.identities = self._store.identities
+        self._decoding.use_salts(self._salts())
+        self._decoding.use_origin(self._store.origin)
+
     async def _run(self) -> None:
+        if not self._store.opened.is_set():
+            await self._store.opened.wait()
+            self._take_over()
         wait = FIRST_LOOK
         while True:
             await asyncio.sleep(wait)
@@ -126,5 +135,4 @@ class Keeping:
             except Exception:  # a fault of ours must not end it
                 log.exception("housekeeping failed")
             else:
-                self._decoding.use_salts(self._salts())
-                self._decoding.use_origin(self._store.origin)
+                self._take_over()

@@ -60,6 +60,7 @@ async def serve(
     status: Callable[[], Collection[NotReady]],
     authorised: Callable[[str | None], bool] | None = None,
     tls: ssl.SSLContext | None = None,
+    alive: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[str]:
     """Serves until the context ends; yields host:port.
 
@@ -69,6 +70,7 @@ async def serve(
         status: Why the collector is not ready; empty when it is.
         authorised: Whether a bearer token (None without one) is an operator's; None when there are no keys.
         tls: Plain text without.
+        alive: Whether a restart of the process would not help.
 
     Raises:
         StartError: the port cannot be had, or others could reach it and there are no keys.
@@ -78,7 +80,7 @@ async def serve(
             f"the operator's listener: {config.endpoint} can be reached by others; set"
             " `service.operator.keys_file`, or an endpoint on 127.0.0.1"
         )
-    app = _Guard(application(telemetry, status), authorised)
+    app = _Guard(application(telemetry, status, alive), authorised)
     listening = http_server.listening(
         app, config.endpoint, "the operator's listener", grace=GRACE, tls=tls
     )
@@ -86,7 +88,9 @@ async def serve(
         yield address
 
 
-def application(telemetry: Telemetry, status: Callable[[], Collection[NotReady]]) -> Starlette:
+def application(
+    telemetry: Telemetry, status: Callable[[], Collection[NotReady]], alive: Callable[[], bool]
+) -> Starlette:
     """The pages, without the guard."""
 
     async def metrics(request: Request) -> Response:
@@ -97,7 +101,7 @@ def application(telemetry: Telemetry, status: Callable[[], Collection[NotReady]]
         return Response(content, headers={"content-type": kind})
 
     async def healthz(_: Request) -> Response:
-        return JSONResponse({"alive": True})
+        return JSONResponse({"alive": alive()}, 200 if alive() else 503)
 
     async def readyz(_: Request) -> Response:
         why = [{"reason": reason, "advice": ADVICE[reason]} for reason in sorted(status())]

@@ -25,6 +25,8 @@ MEMORY = Path("/dev/shm")  # noqa: S108  # what is made there is private, with a
 PREFIX = "footfall-metrics-"
 ROOM = 256 * 1024
 """Bytes reserved for each file; several times what all label sets together take."""
+RESTARTS = "embedded_postgres_restarts"
+"""Name of the file in which the parent of the workers says what it alone knows."""
 GAUGES = ("livesum", "livemax", "livemin", "liveall", "livemostrecent")
 KINDS = ("counter", "histogram", *(f"gauge_{over}" for over in GAUGES))
 """What prometheus_client calls its files."""
@@ -59,6 +61,21 @@ def directory() -> Iterator[Path]:
     finally:
         shutil.rmtree(path, ignore_errors=True)
         os.close(lock)
+
+
+def note_restarts(directory: Path, number: int) -> None:
+    """For the parent of the workers: how often it started the embedded Postgres again."""
+    new = directory / f"{RESTARTS}.new"
+    new.write_text(str(number))
+    new.replace(directory / RESTARTS)
+
+
+def restarts(directory: Path) -> int:
+    """What the parent has noted."""
+    try:
+        return int((directory / RESTARTS).read_text())
+    except FileNotFoundError:
+        return 0
 
 
 def join(shared: Shared) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from footfall_collector.following import Follower, following
+from footfall_collector.following import Follower, connected, following
 from footfall_collector.receivers.listen import StartError
 from footfall_collector.telemetry import Telemetry
 from footfall_exporters.contracts import Settings, Subscriber, SubscriberConfig
@@ -47,6 +47,17 @@ class Subscribers:
                     following(name, subscriber, self._dsn, catalog, telemetry=self._telemetry)
                 )
             self._stack = stack.pop_all()
+
+    async def register(self) -> None:
+        """Gives those that are new their cursors, at the end of what is stored.
+
+        Raises:
+            psycopg.Error: Postgres refused.
+        """
+        if self.followers:
+            async with await connected(self._dsn) as connection:
+                for follower in self.followers.values():
+                    await follower.register(connection)
 
     async def close(self) -> None:
         """Ends all of them."""

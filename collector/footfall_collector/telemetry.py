@@ -21,6 +21,7 @@ from footfall_collector.instruments import Instruments, Outcome, Refused, Reload
 from footfall_collector.refused import UNKNOWN, Tally
 from footfall_collector.shared_metrics import Shared
 from footfall_exporters.background import beside
+from footfall_exporters.postgres.spooling import SPOOL
 from footfall_processors import Batch, Loss
 
 EVERY = 5.0
@@ -91,6 +92,10 @@ class Telemetry:
         self.metrics.group_requests.observe(len(batches))
         self.metrics.group_rows.observe(sum(batch.size for batch in batches))
         self.sent(exporter, batches)
+        for batch in batches:
+            if batch.signal == SPOOL:  # no request of a sender's has counted these
+                for loss, number in batch.losses.items():
+                    self.metrics.of(self.metrics.losses, SPOOL, loss).inc(number)
 
     def sent(self, exporter: str, batches: Iterable[Batch]) -> None:
         """A backend has taken these."""
@@ -261,7 +266,8 @@ def items(batch: Batch) -> int:
 def _by_signal(batches: Iterable[Batch]) -> Counter[str]:
     found = Counter[str]()
     for batch in batches:
-        found[batch.signal] += items(batch)
+        if number := items(batch):
+            found[batch.signal] += number
     return found
 
 

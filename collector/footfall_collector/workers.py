@@ -16,17 +16,22 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import psycopg
 
 from footfall_collector import shared_metrics
 from footfall_collector.config import Config
 from footfall_collector.receivers.listen import StartError, open_socket, split
 from footfall_exporters.contracts import Settings
+from footfall_exporters.embedded import Supervision
 from footfall_exporters.postgres import database, prepare
+from footfall_exporters.postgres.absence import first_line, is_away
 
 log = logging.getLogger("footfall.workers")
 START_S = 60.0
@@ -36,6 +41,8 @@ STOP_S = 30.0
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds before a worker that ended is started again; doubled while it does not become ready."""
 READY = b"ready\n"
+LOST = 78
+"""Exit status of a worker that would come to the same end again (sysexits.h, EX_CONFIG)."""
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,10 +85,11 @@ class Supervisor:
 
     Args:
         orders: One for each.
+        lost: Gets the error after which there is no use in going on.
     """
 
-    def __init__(self, orders: list[Order]) -> None:
-        self._orders = orders
+    def __init__(self, orders: list[Order], lost: Future[None]) -> None:
+        self._orders, self._lost = orders, lost
         self._processes: dict[int, asyncio.subprocess.Process] = {}
         self._stopping = asyncio.Event()
 
@@ -92,9 +100,12 @@ class Supervisor:
             ready: Called once all workers are.
 
         Raises:
-            StartError: a worker could not start at all; its own message has been printed.
+            StartError: a worker could not start at all, or cannot go on; its own message has been printed.
+            EmbeddedPostgresError: the embedded Postgres was given up.
         """
         loop = asyncio.get_running_loop()
+        lost = asyncio.wrap_future(self._lost)
+        lost.add_done_callback(lambda _: self._stopping.set())
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._stopping.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
@@ -111,6 +122,8 @@ class Supervisor:
             for task in (starting, stopping, *watching):
                 task.cancel()
             await asyncio.gather(*map(self._stop, self._processes.values()))
+        if lost.done():
+            lost.result()
 
     async def _start_all(self, watching: list[asyncio.Task[None]]) -> None:
         for order in self._orders:
@@ -146,6 +159,10 @@ class Supervisor:
         wait = FIRST_WAIT
         while True:
             status = await self._processes[order.number].wait()
+            if status == LOST and not self._lost.done():
+                message = f"worker {order.number} cannot go on; its message is above"
+                self._lost.set_exception(StartError(message))
+                return
             log.error("worker %d ended (%s); it is started again", order.number, _ending(status))
             await asyncio.sleep(wait)
             try:
@@ -188,9 +205,22 @@ async def _greet(process: asyncio.subprocess.Process, order: Order, hears: int) 
 
 @contextmanager
 def orders(
-    config: Config, number: int, path: str | None, catalog: str | None
+    config: Config,
+    number: int,
+    path: str | None,
+    catalog: str | None,
+    lost: Future[None],
 ) -> Iterator[list[Order]]:
     """What each of `number` workers is told; ports, database and metrics are there as long as the context.
+
+    A database that is away is left to the workers, which wait for it.
+
+    Args:
+        config: Checked.
+        number: Of workers.
+        path: Of the configuration.
+        catalog: Of the one that overrides the configured one.
+        lost: Gets the error for which the embedded Postgres was given up.
 
     Raises:
         StartError, EmbeddedPostgresError, SchemaConflict, psycopg.Error: they cannot be had.
@@ -201,10 +231,11 @@ def orders(
             grpc = stack.enter_context(_held(config.grpc.endpoint, "OTLP/gRPC"))
         if config.http is not None:
             http = stack.enter_context(_held(config.http.endpoint, "OTLP/HTTP"))
+        metrics = stack.enter_context(shared_metrics.directory())
         if config.postgres is not None:
-            dsn = stack.enter_context(database(config.postgres))
-            prepare(dsn, Settings(config.catalog))
-        metrics = str(stack.enter_context(shared_metrics.directory()))
+            restarted = partial(shared_metrics.note_restarts, metrics)
+            dsn = stack.enter_context(database(config.postgres, Supervision(lost, restarted)))
+            _prepare(dsn, config)
         yield [
             Order(
                 number=each,
@@ -213,10 +244,20 @@ def orders(
                 dsn=dsn,
                 grpc=grpc,
                 http=http,
-                metrics=metrics,
+                metrics=str(metrics),
             )
             for each in range(number)
         ]
+
+
+def _prepare(dsn: str, config: Config) -> None:
+    """Prepares the database once for all workers, when it is there."""
+    try:
+        prepare(dsn, Settings(config.catalog))
+    except psycopg.Error as error:
+        if not is_away(error):
+            raise
+        log.error("Postgres is away (%s): the workers wait for it", first_line(error))
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +56,8 @@ async def work(
 ) -> None:
     """Runs a collector until SIGINT, SIGTERM, or, for a worker, until its parent is gone.
 
+    Where there is no use in going on (`Running.lost`), it stops as on SIGTERM, and raises that error.
+
     Args:
         load: Reads the configuration again, on SIGHUP.
         config: The one to start with.
@@ -79,12 +82,21 @@ async def work(
         # Collecting as often as CPython does by default costs a fifth of the CPU time under load.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
+        collector.lost.add_done_callback(lambda _: _wake(loop, stop))
         ready(collector)
         reloading = asyncio.create_task(_reloading(hang_up, load, collector))
         await stop.wait()
         reloading.cancel()
         with suppress(asyncio.CancelledError):
             await reloading
+    if collector.lost.done():
+        collector.lost.result()
+
+
+def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
+    """Sets an event of a loop, from any thread; a loop that is closed has nobody who waits."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(event.set)
 
 
 async def _reloading(
@@ -112,14 +124,18 @@ async def _read_again(load: Callable[[], Config]) -> Config | None:
 def main() -> None:
     """A worker: its order comes as one line of JSON on standard input; the argument is where `ready` goes."""
     from footfall_collector.cli import failing_plainly
-    from footfall_collector.workers import READY, Order
+    from footfall_collector.workers import LOST, READY, Order
 
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
 
     def load() -> Config:
         return order.apply(load_config(order.config, catalog=order.catalog))
 
-    def ready(_: "Running") -> None:
+    lost: Future[None] = Future()
+
+    def ready(running: "Running") -> None:
+        nonlocal lost
+        lost = running.lost
         with open(int(sys.argv[1]), "wb") as parent:
             parent.write(READY)
 
@@ -134,7 +150,7 @@ def main() -> None:
             asyncio.run(work(load, config, ready, worker))
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        sys.exit(LOST if lost.done() else error.exit_code)
 
 
 if __name__ == "__main__":

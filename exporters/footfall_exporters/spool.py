@@ -2,53 +2,46 @@
 
 A batch is in the file, and the file on the disk (fsync), when `put` returns; several that wait share one
 transaction. Worker processes share the file. Each batch carries its digest, so that storing it twice, after
-a crash between the two, is recognised by the ledger.
+a crash between the two, is recognised by the ledger. Each has a checksum as well; a file that is damaged is
+moved aside, and what can be read of it goes on waiting (spool_file.py, spool_recovery.py).
 """
 
 import asyncio
 import logging
-import os
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
 from footfall_exporters.batch_codec import encode
 from footfall_exporters.contracts import Unavailable
+from footfall_exporters.spool_file import Damaged, SpoolFile
+from footfall_exporters.spool_rows import seal, unseal
 from footfall_processors import Batch
 
 T = TypeVar("T")
 log = logging.getLogger("footfall.spool")
-FILE = "spool.sqlite"
-RESERVE, RESERVE_BYTES = "reserve", 2**19
-"""A file that is given up when the disk is full: what is taken out of the spool needs a journal."""
 REMOVED = 100
 """Batches that are taken out together; the journal of so many fits into the reserve."""
-PAGE = 4096
-LOCKED_S = 10.0
-"""How long to wait for another worker's transaction."""
 RETRY_AFTER = 5.0
-_PRAGMAS = (
-    f"PRAGMA page_size = {PAGE}",
-    "PRAGMA auto_vacuum = INCREMENTAL",
-    # A rollback journal, kept: what is taken out needs no room that a full disk would have to find.
-    "PRAGMA journal_mode = PERSIST",
-    "PRAGMA synchronous = FULL",  # fsync at every commit
-    "PRAGMA secure_delete = OFF",  # it journals all that is taken out; an empty spool is cut off instead
-)
-_TABLE = (
-    "CREATE TABLE IF NOT EXISTS batches"
-    " (id INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, body BLOB NOT NULL)"
-)
 
 
-_UNREADABLE = (
-    "CREATE TABLE IF NOT EXISTS unreadable (id INTEGER PRIMARY KEY, digest BLOB, body BLOB)"
-)
+class Entry(NamedTuple):
+    """A batch that waits.
+
+    Attributes:
+        position: In the order.
+        digest: Of the batch.
+        body: Encoded; None when it is not what was written.
+    """
+
+    position: int
+    digest: bytes
+    body: bytes | None
 
 
 class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -94,16 +87,17 @@ class Spool:
         batches: How many waited when it was last looked at.
         bytes: Their size then.
         limit: Bytes that the file may have.
+        refuses: Whether the last batch could not be put.
     """
 
     def __init__(self, config: SpoolConfig) -> None:
-        self._config = config
         self.limit = config.max_mib * 2**20
-        self._connection: sqlite3.Connection | None = None
+        self._file = SpoolFile(Path(config.directory), self.limit)
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
         self.batches = self.bytes = 0
+        self.refuses = False
 
     async def put(self, batch: Batch) -> None:
         """Returns when the batch is on the disk, or was already.
@@ -112,27 +106,30 @@ class Spool:
             Unavailable: there is no room, or the disk fails.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((batch.digest, encode(batch), done))
+        self._waiting.append((batch.digest, seal(encode(batch)), done))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
         await done
 
-    async def first(self, most_bytes: int, after: int = 0) -> list[tuple[int, bytes]]:
-        """The oldest batches behind `after` as (position, encoded), at least one where there is one.
+    async def first(self, most_bytes: int, after: int = 0) -> list[Entry]:
+        """The oldest batches behind `after`, at least one where there is one.
 
         Raises:
             Unavailable: the disk fails.
         """
 
-        def read(connection: sqlite3.Connection) -> list[tuple[int, bytes]]:
-            found: list[tuple[int, bytes]] = []
-            size = 0
-            query = "SELECT id, body FROM batches WHERE id > ? ORDER BY id"
-            for position, body in connection.execute(query, [after]):
-                size += len(body)
+        def read(connection: sqlite3.Connection) -> list[Entry]:
+            found: list[Entry] = []
+            size, last = 0, after
+            query = "SELECT id, digest, body FROM batches WHERE id > ? ORDER BY id"
+            for position, digest, sealed in connection.execute(query, [after]):
+                if position <= last:
+                    raise Damaged("the order of its rows")
+                last = position
+                size += len(_blob(sealed))
                 if found and size > most_bytes:
                     break
-                found.append((position, body))
+                found.append(Entry(position, _blob(digest), unseal(_blob(sealed))))
             return found
 
         return await self._run(read)
@@ -149,7 +146,7 @@ class Spool:
                 self._delete(connection, positions[start : start + REMOVED])
             if connection.execute("SELECT NOT EXISTS (SELECT 1 FROM batches)").fetchone() == (1,):
                 connection.executescript("PRAGMA incremental_vacuum")  # execute() frees one page
-                self._keep_reserve()
+                self._file.keep_reserve()
 
         await self._run(delete)
         await self.refresh()
@@ -167,7 +164,9 @@ class Spool:
             with connection:
                 for position in positions:
                     connection.execute(
-                        "INSERT INTO unreadable SELECT * FROM batches WHERE id = ?", [position]
+                        "INSERT INTO unreadable (digest, body)"
+                        " SELECT digest, body FROM batches WHERE id = ?",
+                        [position],
                     )
                     connection.execute("DELETE FROM batches WHERE id = ?", [position])
 
@@ -188,7 +187,7 @@ class Spool:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode not in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
                 raise
-            self._reserve.unlink(missing_ok=True)
+            self._file.give_up_reserve()
             delete()
 
     async def refresh(self) -> None:
@@ -204,7 +203,7 @@ class Spool:
         """Finishes what is being written, and closes the file."""
         if self._writing is not None:
             await self._writing
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
 
     async def _write(self) -> None:
@@ -219,14 +218,19 @@ class Spool:
     async def _insert(self, entries: Sequence[tuple[bytes, bytes]]) -> Unavailable | None:
         def insert(connection: sqlite3.Connection) -> None:
             with connection:
+                # One that is there already is written again where it was damaged.
                 connection.executemany(
-                    "INSERT OR IGNORE INTO batches (digest, body) VALUES (?, ?)", entries
+                    "INSERT INTO batches (digest, body) VALUES (?, ?) ON CONFLICT (digest)"
+                    " DO UPDATE SET body = excluded.body WHERE body IS NOT excluded.body",
+                    entries,
                 )
 
         try:
             await self._run(insert)
         except Unavailable as error:
+            self.refuses = True
             return error
+        self.refuses = False
         self.batches += len(entries)
         self.bytes += sum(len(body) for _, body in entries)
         return None
@@ -236,50 +240,21 @@ class Spool:
 
         def run() -> T:
             try:
-                return work(self._connected())
-            except (sqlite3.Error, OSError) as error:
+                return self._file.do(work)
+            except (sqlite3.Error, OSError, Damaged) as error:
                 log.error("the spool fails: %s", _describe(error))
-                self._disconnect()
                 raise Unavailable(
                     "the store is away and the spool takes no more", RETRY_AFTER
                 ) from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
-    def _connected(self) -> sqlite3.Connection:
-        if self._connection is None:
-            directory = Path(self._config.directory)
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = directory / FILE
-            os.close(os.open(path, os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._connection = sqlite3.connect(path, timeout=LOCKED_S, check_same_thread=False)
-            self._keep_reserve()
-            for statement in (*_PRAGMAS, _TABLE, _UNREADABLE):
-                self._connection.execute(statement).fetchall()
-            self._connection.execute(f"PRAGMA max_page_count = {self.limit // PAGE}")
-        return self._connection
 
-    @property
-    def _reserve(self) -> Path:
-        return Path(self._config.directory) / RESERVE
-
-    def _keep_reserve(self) -> None:
-        """Makes the reserve, where there is room for it."""
-        try:
-            with self._reserve.open("xb") as file:
-                self._reserve.chmod(0o600)
-                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
-        except FileExistsError:
-            return
-        except OSError:
-            self._reserve.unlink(missing_ok=True)
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+def _blob(value: object) -> bytes:
+    """A column as it should be; what damage made a number or NULL is nothing."""
+    return value if isinstance(value, bytes) else b""
 
 
-def _describe(error: sqlite3.Error | OSError) -> str:
+def _describe(error: Exception) -> str:
     """What SQLite or the system says; neither quotes values."""
-    return str(error) if isinstance(error, sqlite3.Error) else error.strerror or "unknown"
+    return (error.strerror if isinstance(error, OSError) else str(error)) or "unknown"

@@ -24,6 +24,7 @@ class Loss(StrEnum):
     REPEATED_WITHOUT_ID = "repeated_without_id"
     DUPLICATE_SPAN = "duplicate_span"
     REFUSED_BY_STORE = "refused_by_store"
+    UNREADABLE_IN_SPOOL = "unreadable_in_spool"
 
     UNDECLARED_ATTRIBUTE = "undeclared_attribute"
     DUPLICATE_ATTRIBUTE = "duplicate_attribute"

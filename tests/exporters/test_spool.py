@@ -134,10 +134,10 @@ async def test_batches_come_out_in_the_order_in_which_they_were_put(tmp_path):
     async with SpoolConfig(directory=str(tmp_path)).open() as spool:
         assert spool.batches == 5
         entries = await spool.first(MIB)
-        decoded = [Decoder().decode(body) for _, body in entries]
+        decoded = [Decoder().decode(entry.body) for entry in entries]
         assert list(map(plain, decoded)) == [plain(batch(number)) for number in range(5)]
-        await spool.remove([position for position, _ in entries[:2]])
-        left = [Decoder().decode(body).digest for _, body in await spool.first(MIB)]
+        await spool.remove([entry.position for entry in entries[:2]])
+        left = [Decoder().decode(entry.body).digest for entry in await spool.first(MIB)]
         assert left == [number.to_bytes(16, "big") for number in (2, 3, 4)]
 
 
@@ -184,7 +184,7 @@ async def test_a_full_spool_refuses_with_a_hint_keeps_what_it_has_and_recovers(t
         assert size < 1.7 * MIB  # with the reserve
         entries = await spool.first(100 * MIB)
         assert len(entries) == kept
-        await spool.remove([position for position, _ in entries])
+        await spool.remove([entry.position for entry in entries])
         await spool.put(batch(2000))
         assert spool.batches == 1
         assert (tmp_path / "spool.sqlite").stat().st_size < 200_000
@@ -240,7 +240,7 @@ async def test_a_disk_without_room_is_a_refusal_and_what_was_there_can_be_taken_
             await put_until_refused(spool, range(10, 100))
             entries = await spool.first(100 * MIB)
             assert len(entries) >= 10
-            await spool.remove([position for position, _ in entries])
+            await spool.remove([entry.position for entry in entries])
             assert spool.batches == 0
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -264,7 +264,7 @@ async def test_a_spool_on_a_full_disk_can_be_emptied_and_used_again(small_disk):
             (small_disk / "more").write_bytes(bytes(10 * MIB))
         assert kept > 20
         while entries := await spool.first(MIB):
-            await spool.remove([position for position, _ in entries])
+            await spool.remove([entry.position for entry in entries])
         (small_disk / "more").unlink()
         await spool.put(batch(20_000))
         assert spool.batches == 1

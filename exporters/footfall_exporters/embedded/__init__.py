@@ -1,4 +1,4 @@
-"""A Postgres server of our own, for when no other one is named (issue 2, part 6).
+"""A Postgres server of our own, for when no other one is named.
 
 It lives in one directory, is reached through a private Unix socket, keeps its data between runs and ends
 with the process that started it.
@@ -7,5 +7,6 @@ with the process that started it.
 from footfall_exporters.embedded.errors import EmbeddedPostgresError
 from footfall_exporters.embedded.layout import default_directory
 from footfall_exporters.embedded.server import EmbeddedPostgres
+from footfall_exporters.embedded.supervision import Supervision
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "default_directory"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "Supervision", "default_directory"]

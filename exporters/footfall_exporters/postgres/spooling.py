@@ -6,18 +6,21 @@ writer ── drain ───────┘
 """
 
 import asyncio
+import hashlib
 import logging
-from collections.abc import Sequence
 
 import msgspec
 
 from footfall_exporters.batch_codec import Decoder
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_exporters.postgres.writer import Away, Writer
-from footfall_exporters.spool import Spool
-from footfall_processors import Batch
+from footfall_exporters.spool import Entry, Spool
+from footfall_processors import Batch, Loss
 
 log = logging.getLogger("footfall.spool")
+SPOOL = "spool"
+"""In place of a signal, for what nobody can tell any more."""
+DIGEST_BYTES = 16
 CHUNK = 4 * 2**20
 """Bytes that are read and stored together."""
 
@@ -28,18 +31,21 @@ class Spooling:
     Args:
         writer: Its `run` must be running.
         spool: Open.
+        opened: Set once the database is prepared; until then everything goes to the spool.
         retry: Seconds between two attempts while Postgres is away.
 
     Attributes:
         away: Whether Postgres was away at the last attempt; batches go to the spool then.
     """
 
-    def __init__(self, writer: Writer, spool: Spool, retry: float = 1.0) -> None:
-        self._writer, self._spool, self._retry = writer, spool, retry
+    def __init__(
+        self, writer: Writer, spool: Spool, opened: asyncio.Event, retry: float = 1.0
+    ) -> None:
+        self._writer, self._spool, self._opened, self._retry = writer, spool, opened, retry
         self._decoder = Decoder()
         self._filled = asyncio.Event()
         self._filled.set()  # what was left from before
-        self.away = False
+        self.away = not opened.is_set()
 
     async def consume(self, batch: Batch) -> Losses | None:
         """Returns when the batch is committed, or on the disk.
@@ -65,6 +71,7 @@ class Spooling:
 
     async def run(self) -> None:
         """Stores what waits in the spool whenever Postgres is there; until cancelled."""
+        await self._opened.wait()
         while True:
             await self._filled.wait()
             try:
@@ -86,13 +93,13 @@ class Spooling:
         position, stayed, stored = 0, False, 0
         while entries := await self._spool.first(CHUNK, position):
             position = entries[-1][0]
-            results = await self._store([body for _, body in entries])
-            gone = [at for (at, _), kept in zip(entries, results, strict=True) if not kept]
+            results = await asyncio.gather(*map(self._store_one, entries))
+            gone = [at for (at, *_), kept in zip(entries, results, strict=True) if not kept]
             await self._spool.set_aside(
                 [
                     at
-                    for (at, _), kept in zip(entries, results, strict=True)
-                    if isinstance(kept, msgspec.DecodeError)
+                    for (at, *_), kept in zip(entries, results, strict=True)
+                    if isinstance(kept, _Unreadable)
                 ]
             )
             # Before anything is taken out, which may fail: what comes now need not be kept any more.
@@ -108,18 +115,41 @@ class Spooling:
         await self._spool.refresh()
         return stayed or self.away
 
-    async def _store(self, bodies: Sequence[bytes]) -> list[Exception | None]:
-        """Why each of these has to stay; None for what is stored, or refused (and counted) for good."""
-        return await asyncio.gather(*map(self._store_one, bodies))
+    async def _store_one(self, entry: Entry) -> Exception | None:
+        """Why this one has to stay; None for what is stored, or refused (and counted) for good.
 
-    async def _store_one(self, body: bytes) -> Exception | None:
+        What cannot be read is entered in the ledger as a loss, under its digest: once, and not at all when
+        it had been stored before it was damaged.
+        """
         try:
-            await self._writer.consume(self._decoder.decode(body))
-        except Rejected:
-            return None
+            batch, found = self._decoded(entry), None
         except msgspec.DecodeError as error:
-            log.error("the spool holds what this version cannot read (%s); it is set aside", error)
-            return error
+            log.error("the spool holds what cannot be read (%s); it is set aside", error)
+            batch, found = _lost(entry), _Unreadable()
+        try:
+            await self._writer.consume(batch)
+        except Rejected:
+            return found
         except Unavailable as error:
             return error
-        return None
+        return found
+
+    def _decoded(self, entry: Entry) -> Batch:
+        if entry.body is None:
+            raise msgspec.DecodeError("its checksum is wrong")
+        batch = self._decoder.decode(entry.body)
+        if batch.digest != entry.digest:
+            raise msgspec.DecodeError("its digest is another one's")
+        return batch
+
+
+class _Unreadable(Exception):  # what happened, not a fault of ours
+    """A row that is set aside."""
+
+
+def _lost(entry: Entry) -> Batch:
+    """What is known of a request that cannot be read any more."""
+    digest = entry.digest
+    if len(digest) != DIGEST_BYTES:
+        digest = hashlib.blake2b(digest, digest_size=DIGEST_BYTES).digest()
+    return Batch(digest, SPOOL, losses={Loss.UNREADABLE_IN_SPOOL: 1})

@@ -1,8 +1,10 @@
 """The Postgres exporter: opens a database, stores batches in it, keeps it in shape."""
 
 import asyncio
+import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +14,24 @@ import msgspec
 import psycopg
 
 from footfall_exporters.background import beside
-from footfall_exporters.contracts import Losses, Settings
-from footfall_exporters.embedded import EmbeddedPostgres, default_directory
+from footfall_exporters.contracts import Losses, Settings, Unavailable
+from footfall_exporters.embedded import EmbeddedPostgres, Supervision, default_directory
 from footfall_exporters.postgres import refused, roles, salts
+from footfall_exporters.postgres.absence import first_line, is_away, patient
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
-from footfall_exporters.postgres.migrate import migrate
-from footfall_exporters.postgres.schema import apply_catalog
+from footfall_exporters.postgres.migrate import NewerSchema, SchemaBusy, migrate
+from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
 from footfall_exporters.postgres.spooling import Spooling
 from footfall_exporters.postgres.writer import Writer
 from footfall_exporters.spool import Spool, SpoolConfig
 from footfall_processors import Batch, Catalog
 from footfall_processors.hashing import Period
 
+log = logging.getLogger("footfall.postgres")
+RETRY_S = 1.0
+"""Seconds between two attempts to prepare a database that is away, and what senders are told to wait."""
+SAID_AGAIN_S = 60.0
+"""Seconds after which the log says again that it is."""
 MINIMUM_RETENTION = salts.LATE_DAYS + 1
 
 
@@ -48,38 +56,50 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     async def open(self, settings: Settings) -> AsyncIterator["Store"]:
         """Starts (without a DSN) and prepares the database, and yields its store.
 
+        A database that is away is prepared as soon as it is there; see `Store.opened`.
+
         Raises:
             EmbeddedPostgresError: the embedded Postgres could not be started.
-            psycopg.Error: Postgres refused.
+            psycopg.Error: Postgres refused, and waiting would not change that.
             SchemaConflict: the catalog does not fit the tables that are there.
             SpoolError: the spool cannot be opened.
         """
         async with AsyncExitStack() as stack:
-            dsn = stack.enter_context(database(self))
-            await asyncio.to_thread(prepare, dsn, settings)
-            store = Store(dsn, self, settings)
-            await store.maintain()
-            await stack.enter_async_context(beside(store.writer.run()))
+            supervision = Supervision()
+            dsn = stack.enter_context(database(self, supervision))
+            store = Store(dsn, self, settings, supervision=supervision)
             if self.spool is not None:
                 store.spool = await stack.enter_async_context(self.spool.open())
-                store.spooling = Spooling(store.writer, store.spool)
+            await stack.enter_async_context(store.opening())
+            await stack.enter_async_context(beside(store.writer.run()))
+            if store.spool is not None:
+                store.spooling = Spooling(store.writer, store.spool, store.opened)
                 await stack.enter_async_context(beside(store.spooling.run()))
             yield store
 
 
 @contextmanager
-def database(config: PostgresConfig) -> Iterator[str]:
-    """The DSN of the configured database; the embedded one runs at least as long as the context."""
+def database(config: PostgresConfig, supervision: Supervision | None = None) -> Iterator[str]:
+    """The DSN of the configured database; the embedded one runs at least as long as the context.
+
+    Args:
+        config: Where it is.
+        supervision: Has the embedded one started again when it ends before, and is told of it.
+    """
     if config.dsn:
         yield config.dsn
         return
     directory = Path(config.data_directory) if config.data_directory else default_directory()
-    with EmbeddedPostgres(directory) as dsn:
+    server = EmbeddedPostgres(directory)
+    with server as dsn:
+        if supervision is not None:
+            server.supervise(supervision)
         yield dsn
 
 
 def prepare(dsn: str, settings: Settings) -> None:
     """Migrates the schema and adds the catalog's columns."""
+    dsn = patient(dsn)
     migrate(dsn)
     with psycopg.connect(dsn, autocommit=True) as connection:
         apply_catalog(connection, settings.catalog)
@@ -96,9 +116,13 @@ class Maintenance:
 
 
 class Store:
-    """A prepared database.
+    """A prepared database, or one that is going to be.
 
     Attributes:
+        opened: Set once it is prepared; nothing is stored in it before.
+        arrived: Is done, where it was away at the start, before anything is stored.
+        supervision: Of the embedded Postgres.
+        lost: Gets the reason why there is no use in going on.
         salts: The rotating salts in force, by period.
         identities: The key under which streams and spans are named; None until it is known.
         writer: The one connection that stores.
@@ -113,8 +137,12 @@ class Store:
         config: PostgresConfig,
         settings: Settings,
         clock: Callable[[], int] = time.time_ns,
+        supervision: Supervision | None = None,
     ) -> None:
-        self.dsn, self._config = dsn, config
+        self.dsn, self._config, self._catalog = dsn, config, settings.catalog
+        self.supervision = supervision or Supervision()
+        self.opened = asyncio.Event()
+        self.arrived: Callable[[], Awaitable[None]] | None = None
         passed = None if clock is time.time_ns else clock
         self._keeper = Housekeeper(dsn, self._house(settings.catalog), clock, passed)
         self.salts: dict[Period, bytes] = {}
@@ -124,8 +152,70 @@ class Store:
         self.spooling: Spooling | None = None
         self.origin = ""
 
+    @property
+    def lost(self) -> Future[None]:
+        """Gets the error after which nothing more can be done here; without one, nothing."""
+        return self.supervision.lost
+
+    @asynccontextmanager
+    async def opening(self) -> AsyncIterator[None]:
+        """Prepares the database, at once or, when it is away, as soon as it is there.
+
+        Raises:
+            psycopg.Error, NewerSchema, SchemaBusy, SchemaConflict: waiting would not change it.
+        """
+        try:
+            await self._prepare()
+        except psycopg.Error as error:
+            if not is_away(error):
+                raise
+            self._say_away(error)
+            async with beside(self._prepare_later(), "preparing the database"):
+                yield
+        else:
+            yield
+
+    async def _prepare(self) -> None:
+        await asyncio.to_thread(prepare, self.dsn, Settings(self._catalog))
+        await self.maintain()
+        if self.arrived is not None:
+            await self.arrived()
+        self.opened.set()
+
+    async def _prepare_later(self) -> None:
+        said = time.monotonic()
+        while not self.opened.is_set():
+            await asyncio.sleep(RETRY_S)
+            try:
+                await self._prepare()
+            except psycopg.Error as error:
+                if not is_away(error):
+                    self._lose(error)
+                    return
+                if time.monotonic() - said > SAID_AGAIN_S:
+                    self._say_away(error)
+                    said = time.monotonic()
+            except (NewerSchema, SchemaBusy, SchemaConflict) as error:
+                self._lose(error)
+                return
+        log.warning("Postgres is there, and prepared: requests are stored")
+
+    def _lose(self, error: Exception) -> None:
+        if not self.lost.done():
+            self.lost.set_exception(error)
+
+    def _say_away(self, error: psycopg.Error) -> None:
+        then = "wait in the spool" if self.spool is not None else "are told to come again"
+        log.error(
+            "Postgres is away (%s): it is tried again every second, and requests %s",
+            first_line(error),
+            then,
+        )
+
     async def consume(self, batch: Batch) -> Losses | None:
         """See `Writer.consume`, and `Spooling.consume` where there is a spool."""
+        if self.spooling is None and not self.opened.is_set():
+            raise Unavailable("the store is not available", RETRY_S)
         return await (self.spooling or self.writer).consume(batch)
 
     async def note_refused(self, tally: Mapping[refused.Refused, int]) -> None:
@@ -140,7 +230,7 @@ class Store:
             psycopg.Error: Postgres refused; the former stays in force.
         """
         await asyncio.to_thread(prepare, self.dsn, Settings(catalog))
-        self._keeper.house = self._house(catalog)
+        self._catalog, self._keeper.house = catalog, self._house(catalog)
         await self.maintain()
         self.writer.group_commit.use(catalog)
 
@@ -150,7 +240,8 @@ class Store:
     @property
     def is_away(self) -> bool:
         """Whether nothing can be stored now, nor kept until it can."""
-        return self.writer.away and self.spool is None
+        away = self.writer.away or not self.opened.is_set()
+        return away and (self.spool is None or self.spool.refuses)
 
     async def keep_house(self) -> list[Ran]:
         """Does what is due, unless another collector does; `salts` are those in force afterwards.

@@ -1,0 +1,53 @@
+"""Whether a Postgres that does not serve us will by itself, or somebody has to change something first."""
+
+import re
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+CONNECT_S = 10
+"""Seconds for an attempt to connect, where the DSN says nothing else; libpq's own patience has no end."""
+_AWAY = ("08", "25006", "53", "57P", "58")
+"""SQLSTATEs, or classes of them: connections, a standby that is not promoted, no room, restarts, the disk."""
+_FOR_GOOD = (
+    "authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "does not exist",  # the database, the role, a certificate's file
+    "permission denied",
+    "not permitted to log in",
+    "is not currently accepting connections",
+    "SSL",
+    "certificate",
+    "invalid port",
+    "invalid sslmode",
+)
+"""In what libpq says of a connection that it could not make; it gives no SQLSTATE for that."""
+_NAMES = re.compile(r"\"[^\"]*\"|'[^']*'")
+"""Of hosts, roles and databases, which may hold any of these words."""
+
+
+def patient(dsn: str) -> str:
+    """A DSN with an end to how long connecting takes."""
+    if "connect_timeout" in conninfo_to_dict(dsn):
+        return dsn
+    return make_conninfo(dsn, connect_timeout=CONNECT_S)
+
+
+def is_away(error: psycopg.Error) -> bool:
+    """Whether waiting may help: Postgres is not there, starts, ends, is a standby or has no room.
+
+    What a server in another language says of a wrong password is not understood, and waited for.
+    """
+    if error.sqlstate is not None:
+        return error.sqlstate.startswith(_AWAY)
+    said = _NAMES.sub("", str(error))
+    return isinstance(error, psycopg.OperationalError) and not any(s in said for s in _FOR_GOOD)
+
+
+def first_line(error: psycopg.Error) -> str:
+    """What is wrong, for the operator: it names host and user, no password and no value."""
+    if error.sqlstate is not None:
+        return f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
+    said = str(error).strip()
+    return said.splitlines()[0] if said else type(error).__name__
