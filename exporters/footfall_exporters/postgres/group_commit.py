@@ -16,7 +16,7 @@ from footfall_exporters.contracts import Losses
 from footfall_exporters.postgres import counters, statements
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
-from footfall_exporters.postgres.session import Session, turn
+from footfall_exporters.postgres.session import Session
 from footfall_processors import Batch, Catalog, Dimension, column_name
 
 Late = Callable[[Callable[[Batch], bool]], Sequence[Batch]]
@@ -87,13 +87,15 @@ class GroupCommit:
         group = _Group()
         await self._encode(connection, group, together, encoder)
         begun = time.perf_counter()
-        async with turn(connection):
+        async with self.session.turn(connection):
             joining = late(self._can_join)
             together += joining
             await self._encode(connection, group, joining, encoder)
             new = await statements.enter(connection, group.batches)
             known = [b.digest for n, b in group.batches.items() if n not in new]
             before = await statements.losses_before(connection, known)
+            if known and not new:  # acknowledged now: not before a standby has it
+                await self.session.committed_before(connection)
             if new:
                 await _copy(connection, copy, [row for number in new for row in group.rows[number]])
                 await self._count(connection, {number: group.batches[number] for number in new})

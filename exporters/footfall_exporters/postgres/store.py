@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Annotated
 
 import msgspec
-import psycopg
 
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Losses, Settings
 from footfall_exporters.embedded import EmbeddedPostgres, default_directory
 from footfall_exporters.postgres import roles, salts
+from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
 from footfall_exporters.postgres.migrate import migrate
 from footfall_exporters.postgres.schema import apply_catalog
@@ -81,7 +81,7 @@ def database(config: PostgresConfig) -> Iterator[str]:
 def prepare(dsn: str, settings: Settings) -> None:
     """Migrates the schema and adds the catalog's columns."""
     migrate(dsn)
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with connect_sync(dsn, SCHEMA) as connection:
         apply_catalog(connection, settings.catalog)
         roles.grant_writer(connection)
 
