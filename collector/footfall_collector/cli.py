@@ -300,6 +300,10 @@ def failing_plainly() -> Iterator[None]:
     except ReadOnly as error:
         advice = "connect to the primary, or to several hosts of which one is"
         raise click.ClickException(f"{error}: {advice}.") from None
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+        raise click.ClickException(
+            "Postgres is busy: somebody holds what is needed, see pg_stat_activity. Try again later."
+        ) from None
     except psycopg.errors.InsufficientPrivilege as error:
         said = error.diag.message_primary or "a right is missing"  # it names a right, and no value
         raise click.ClickException(

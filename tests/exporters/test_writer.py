@@ -31,7 +31,7 @@ from footfall_exporters.postgres import (
 )
 from footfall_exporters.postgres import writer as writer_module
 from footfall_exporters.postgres.dims import Dimensions
-from footfall_exporters.postgres.session import Session
+from footfall_exporters.postgres.session import TURN
 from footfall_processors import Loss
 
 # Exactly once
@@ -141,9 +141,11 @@ async def test_a_retry_gets_the_answer_of_the_first_however_it_is_decoded_by_the
 @pytest.fixture
 async def others_turn(store_database):
     """A transaction of another writer, whose turn it is."""
-    session = Session(store_database)
-    async with await session.connected() as other, session.turn(other):
+    connecting = psycopg.AsyncConnection.connect(store_database, autocommit=True)
+    async with await connecting as other:
+        await other.execute(f"BEGIN; SELECT pg_advisory_xact_lock({TURN})")
         yield other
+        await other.rollback()
 
 
 async def at_the_lock(query):

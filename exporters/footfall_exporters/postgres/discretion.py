@@ -2,7 +2,8 @@
 
 Statements of ours carry values as parameters. A server may log them when a statement is slow, fails, or is
 logged anyway, and it quotes values in errors. An ordinary role may forbid only the parameters of
-statements that fail (connecting.py does); the other settings are a superuser's, or need `GRANT SET ON PARAMETER`.
+statements that fail (connecting.py does that); the other settings are a superuser's, or need `GRANT SET ON
+PARAMETER`.
 """
 
 import psycopg
