@@ -7,7 +7,8 @@ once connected, and read back in a transaction of its own. What cannot be had is
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -159,7 +160,7 @@ async def connect(dsn: str, use: Use) -> AsyncConnection:
 
 
 def connect_sync(dsn: str, use: Use) -> Connection:
-    """The same for code that waits; not for an event loop's thread."""
+    """The same for code that waits."""
     try:
         connection = psycopg.connect(dsn, **use.parameters())
     except psycopg.OperationalError as error:
@@ -167,7 +168,7 @@ def connect_sync(dsn: str, use: Use) -> Connection:
     try:
         done = connection.execute(_SET, [*_columns(use.settings()), MARK])
         look = connection.execute(_LOOK, _columns(dict(done.fetchall())))
-        if _judge(connection, look.fetchone(), use) and asyncio.run(_is_shared(dsn)):
+        if _judge(connection, look.fetchone(), use) and _in_a_thread(_is_shared, dsn):
             raise shared()
     except BaseException:
         connection.close()
@@ -233,6 +234,12 @@ async def _is_shared(dsn: str) -> bool:
         for each in (first, second):
             if each is not None:
                 await each.close()
+
+
+def _in_a_thread(look: Callable[[str], Coroutine[Any, Any, bool]], dsn: str) -> bool:
+    """For callers in whose own thread an event loop may run."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(lambda: asyncio.run(look(dsn))).result()
 
 
 async def _pid(connection: AsyncConnection) -> int:
