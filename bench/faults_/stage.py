@@ -86,6 +86,8 @@ class Stage:
         spool: Path | None = None,
         spool_mib: int = 256,
         clocks: tuple[Clock | None, Clock | None] = (None, None),
+        through: Callable[[str], str] = str,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts everything, and returns when requests are flowing.
 
@@ -95,11 +97,14 @@ class Stage:
             spool: Its directory; none without.
             spool_mib: How large it may become.
             clocks: The collectors', and Postgres'.
+            through: The connection string that collectors are given, of Postgres' own.
+            before: Is called when Postgres runs, and no collector.
         """
         self.postgres = Postgres(self.folder / "postgres", clocks[1])
         self._stack.callback(self.postgres.stop)
         self.dsn = self.postgres.start()
-        exporter: dict[str, object] = {"dsn": self.dsn}
+        before()
+        exporter: dict[str, object] = {"dsn": through(self.dsn)}
         if spool:
             exporter["spool"] = {"directory": str(spool), "max_mib": spool_mib}
         for number in range(collectors):
