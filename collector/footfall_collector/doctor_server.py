@@ -10,7 +10,7 @@ from psycopg import Connection
 from footfall_collector.doctoring import Check, ok, problem, warning
 from footfall_exporters.postgres import discretion
 from footfall_exporters.postgres.connecting import ReadOnly
-from footfall_exporters.postgres.migrate import HEAD, version
+from footfall_exporters.postgres.migrate import HEAD, missing_right, version
 from footfall_exporters.postgres.roles import WRITER
 from footfall_exporters.postgres.session import Session
 from footfall_exporters.postgres.views import READER
@@ -140,6 +140,9 @@ def schema_checks(connection: Connection) -> Iterator[Check]:
     """The schema and its roles; the first check is not ok where nothing else can be asked."""
     revision = version(connection)
     if revision is None:
+        if refused := missing_right(connection):
+            yield problem("schema", refused.found, refused.advice)
+            return
         advice = "run `footfall up`, or `footfall migrate`"
         yield warning("schema", "the database holds nothing of Footfall yet", advice)
         return

@@ -216,12 +216,14 @@ async def _is_shared(dsn: str) -> bool:
 
     A pooler in session mode without a second session to give keeps the second waiting: it is not shared.
     """
-    probe = replace(LOOKING, name="footfall probe").parameters()
+    probe = replace(LOOKING, name="footfall probe")
     first = second = None
     try:
         async with asyncio.timeout(_PROBE_S):
-            first = await AsyncConnection.connect(dsn, **probe)
-            second = await AsyncConnection.connect(dsn, **probe)
+            first = await AsyncConnection.connect(dsn, **probe.parameters())
+            second = await AsyncConnection.connect(dsn, **probe.parameters())
+            for each in (first, second):  # some poolers leave a session alone that was told something
+                await each.execute(_SET, [*_columns(probe.settings()), MARK])
             pids = [await _pid(first), await _pid(first)]
             await second.execute("BEGIN")
             pids += [await _pid(first)]
