@@ -222,7 +222,8 @@ async def _is_shared(dsn: str) -> bool:
         async with asyncio.timeout(_PROBE_S):
             first = await AsyncConnection.connect(dsn, **probe.parameters())
             second = await AsyncConnection.connect(dsn, **probe.parameters())
-            for each in (first, second):  # some poolers leave a session alone that was told something
+            # Some poolers leave a session that was told something to whom told it.
+            for each in (first, second):
                 await each.execute(_SET, [*_columns(probe.settings()), MARK])
             pids = [await _pid(first), await _pid(first)]
             await second.execute("BEGIN")
