@@ -7,7 +7,7 @@ once connected, and read back in a transaction of its own. What cannot be had is
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -151,7 +151,7 @@ async def connect(dsn: str, use: Use) -> AsyncConnection:
     try:
         done = await connection.execute(_SET, [*_columns(use.settings()), MARK])
         look = await connection.execute(_LOOK, _columns(dict(await done.fetchall())))
-        if _judge(connection, await look.fetchone(), use) and await _is_shared(dsn):
+        if _judge(connection, await look.fetchone(), use) and await _is_shared(dsn, use):
             raise shared()
     except BaseException:
         await connection.close()
@@ -168,7 +168,7 @@ def connect_sync(dsn: str, use: Use) -> Connection:
     try:
         done = connection.execute(_SET, [*_columns(use.settings()), MARK])
         look = connection.execute(_LOOK, _columns(dict(done.fetchall())))
-        if _judge(connection, look.fetchone(), use) and _in_a_thread(_is_shared, dsn):
+        if _judge(connection, look.fetchone(), use) and _in_a_thread(_is_shared(dsn, use)):
             raise shared()
     except BaseException:
         connection.close()
@@ -211,20 +211,20 @@ def shared() -> Unsuitable:
     )
 
 
-async def _is_shared(dsn: str) -> bool:
+async def _is_shared(dsn: str, use: Use) -> bool:
     """Whether two connections are given one session: seen while the second is in a transaction.
 
     A pooler in session mode without a second session to give keeps the second waiting: it is not shared.
     """
-    probe = replace(LOOKING, name="footfall probe")
-    first = second = None
+    probe = replace(use, name="footfall probe")
+    opened: list[AsyncConnection] = []
     try:
         async with asyncio.timeout(_PROBE_S):
-            first = await AsyncConnection.connect(dsn, **probe.parameters())
-            second = await AsyncConnection.connect(dsn, **probe.parameters())
-            # Some poolers leave a session that was told something to whom told it.
-            for each in (first, second):
-                await each.execute(_SET, [*_columns(probe.settings()), MARK])
+            for _ in range(2):
+                opened.append(await AsyncConnection.connect(dsn, **probe.parameters()))
+                # Some poolers leave a session that was told something to whom told it.
+                await opened[-1].execute(_SET, [*_columns(probe.settings()), MARK])
+            first, second = opened
             pids = [await _pid(first), await _pid(first)]
             await second.execute("BEGIN")
             pids += [await _pid(first)]
@@ -234,15 +234,14 @@ async def _is_shared(dsn: str) -> bool:
     except psycopg.errors.ProtocolViolation:  # no transactions at all, in statement mode
         return True
     finally:
-        for each in (first, second):
-            if each is not None:
-                await each.close()
+        for each in opened:
+            await each.close()
 
 
-def _in_a_thread(look: Callable[[str], Coroutine[Any, Any, bool]], dsn: str) -> bool:
+def _in_a_thread(look: Coroutine[Any, Any, bool]) -> bool:
     """For callers in whose own thread an event loop may run."""
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(lambda: asyncio.run(look(dsn))).result()
+        return thread.submit(asyncio.run, look).result()
 
 
 async def _pid(connection: AsyncConnection) -> int:
