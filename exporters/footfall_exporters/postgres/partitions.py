@@ -10,6 +10,7 @@ is left for later, half detached perhaps ("pending"), and is in the way of nothi
 
 import asyncio
 import datetime as dt
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ DROPPING = int.from_bytes(b"FootDrop", "big")
 ATTACHING, IMPATIENCE, INSTANT = "3s", "1s", "200ms"
 """How long something waits for a lock: longer than who may be in its way; in the way of every writer."""
 LINGERS_S = 1.0
-"""Seconds between two looks at who reads a day: who is there both times is waited for by nobody."""
+"""Seconds after which nobody waits for the end of a transaction that reads a day."""
+Transaction = tuple[int, str]
+"""The process and the virtual id of one."""
 _HELD = (errors.LockNotAvailable, errors.QueryCanceled, errors.ObjectNotInPrerequisiteState)
 _HOLDERS = """
     SELECT l.pid, l.virtualtransaction, a.application_name, a.state, a.xact_start
@@ -154,30 +157,44 @@ async def drop(connection: AsyncConnection, first_kept: dt.date) -> Dropped:
     """
     gone: list[dt.date] = []
     held: dict[dt.date, Sequence[Holder]] = {}
+    known: set[Transaction] = set()
     async with _locked(connection, DROPPING):
         left = {_day(name) for name in (*await _pending(connection), *await _loose(connection))}
         for day in sorted(left | {d for d in await existing(connection) if d < first_kept}):
-            if await _detached(connection, day) and await _cleared(connection, day):
+            if await _detached(connection, day, known) and await _cleared(connection, day):
                 gone.append(day)
             else:
-                held[day] = await holders(connection, day)
+                held[day] = await holders(connection, day, known)
     return Dropped(gone, held)
 
 
-async def holders(connection: AsyncConnection, day: dt.date) -> list[Holder]:
-    """Who has been reading a day, or all of them, at two looks a moment apart."""
+async def holders(
+    connection: AsyncConnection, day: dt.date, known: set[Transaction]
+) -> list[Holder]:
+    """Who has been reading a day, or all of them, for LINGERS_S or longer.
 
-    async def look() -> dict[tuple[int, str], Holder]:
-        found = await connection.execute(_HOLDERS, [_name(day)])
-        return {(pid, turn): Holder(pid, *rest) for pid, turn, *rest in await found.fetchall()}
+    Args:
+        connection: In autocommit mode.
+        day: It need not be attached.
+        known: Transactions that were found to linger, which need not be looked at for so long again.
+    """
+    found = await _readers(connection, day)
+    end = time.monotonic() + LINGERS_S
+    while found and not found.keys() & known and time.monotonic() < end:
+        await asyncio.sleep(LINGERS_S / 10)
+        now = await _readers(connection, day)
+        found = {reader: holder for reader, holder in now.items() if reader in found}
+    if not found.keys() & known:
+        known |= found.keys()
+    return [holder for reader, holder in found.items() if reader in known]
 
-    if not (before := await look()):
-        return []
-    await asyncio.sleep(LINGERS_S)
-    return [holder for key, holder in (await look()).items() if key in before]
+
+async def _readers(connection: AsyncConnection, day: dt.date) -> dict[Transaction, Holder]:
+    found = await connection.execute(_HOLDERS, [_name(day)])
+    return {(pid, turn): Holder(pid, *rest) for pid, turn, *rest in await found.fetchall()}
 
 
-async def _detached(connection: AsyncConnection, day: dt.date) -> bool:
+async def _detached(connection: AsyncConnection, day: dt.date, known: set[Transaction]) -> bool:
     """Detaches a day, if it is attached; False when a reader is in the way.
 
     Only one partition of a table may be pending. While a reader holds one, others are detached in the plain
@@ -185,7 +202,7 @@ async def _detached(connection: AsyncConnection, day: dt.date) -> bool:
     """
     if day not in await existing(connection):
         return True
-    if await holders(connection, day):
+    if await holders(connection, day, known):
         return False
     pending = await _pending(connection)
     statement = sql.SQL("ALTER TABLE footfall.feature_events DETACH PARTITION {}{}").format(
