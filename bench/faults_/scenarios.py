@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from faults_ import servers
 from faults_.processes import Clock, Missing, Stuck, until
 from faults_.stage import Scale, Stage
 
@@ -266,6 +267,10 @@ SCENARIOS = {
     "clock": Scenario(clock_steps, lambda _: 6),
     "clock-back": Scenario(clock_back, lambda _: 5),
     "clock-mended": Scenario(clock_mended, lambda s: max(s.kills // 3, 1)),
+    "failover": Scenario(servers.failover, lambda s: s.crashes),
+    "sync-standby": Scenario(servers.sync_standby, lambda s: s.crashes),
+    "pooler": Scenario(servers.pooler, lambda s: s.crashes),
+    "long-reader": Scenario(servers.long_reader, lambda _: 2),
 }
 
 __all__ = ["SCENARIOS", "Missing", "Scenario", "Stuck"]

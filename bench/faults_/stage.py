@@ -89,6 +89,8 @@ class Stage:
         spool_mib: int = 256,
         embedded: bool = False,
         clocks: tuple[Clock | None, Clock | None] = (None, None),
+        through: Callable[[str], str] = str,
+        before: Callable[[], None] = lambda: None,
     ) -> None:
         """Starts everything, and returns when requests are flowing.
 
@@ -99,13 +101,16 @@ class Stage:
             spool_mib: How large it may become.
             embedded: Whether the collector has its own Postgres.
             clocks: The collectors', and Postgres'.
+            through: The connection string that collectors are given, of Postgres' own.
+            before: Is called when Postgres runs, and no collector.
         """
         self.postgres = Postgres(self.folder / "postgres", clocks[1])
         self._stack.callback(self.postgres.stop)
         exporter: dict[str, object] = {"data_directory": str(self.folder / "postgres")}
         if not embedded:
             self.dsn = self.postgres.start()
-            exporter = {"dsn": self.dsn}
+            before()
+            exporter = {"dsn": through(self.dsn)}
         if spool:
             exporter["spool"] = {"directory": str(spool), "max_mib": spool_mib}
         for number in range(collectors):

@@ -4,20 +4,25 @@ import asyncio
 import importlib.metadata
 import json
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Coroutine, Mapping, Sequence
+
     from footfall_collector.config import Config
-    from footfall_exporters.postgres import PostgresConfig
+    from footfall_exporters.postgres import Holder, PostgresConfig
     from footfall_processors import DocumentError
 
 
+T = TypeVar("T")
 WRONG_INPUT = 2
 """Exit status for a wrong catalog, configuration or argument; 1 is for what could not be done."""
 
@@ -124,13 +129,13 @@ def report(name: str, days: int, as_json: bool, config: str | None) -> None:
     import psycopg
 
     from footfall_collector.tables import print_report
-    from footfall_exporters.postgres import database
+    from footfall_exporters.postgres import READING, connect_sync, database
     from footfall_exporters.postgres import report as run
 
     postgres = read_store(config)
     with failing_plainly(), database(postgres) as dsn:
         try:
-            with psycopg.connect(dsn, connect_timeout=10) as connection:
+            with connect_sync(dsn, READING) as connection:
                 result = run(connection, name, days)
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
             raise click.ClickException(
@@ -149,15 +154,19 @@ def report(name: str, days: int, as_json: bool, config: str | None) -> None:
 @_catalog
 def migrate(config: str | None, catalog: str | None) -> None:
     """Bring the database to the current schema and add the catalog's columns."""
-    import psycopg
-
-    from footfall_exporters.postgres import apply_catalog, database, grant_writer
+    from footfall_exporters.postgres import (
+        SCHEMA,
+        apply_catalog,
+        connect_sync,
+        database,
+        grant_writer,
+    )  # fmt: skip
     from footfall_exporters.postgres import migrate as run
 
     loaded, store = read_config(config, catalog), read_store(config)
     with failing_plainly(), database(store) as dsn:
         before, after = run(dsn)
-        with psycopg.connect(dsn, autocommit=True) as connection:
+        with connect_sync(dsn, SCHEMA) as connection:
             added = apply_catalog(connection, loaded.catalog)
             grant_writer(connection)
     click.echo(f"schema: {before or 'empty'} -> {after}" if before != after else f"schema: {after}")
@@ -177,17 +186,42 @@ def purge(days: int | None, dry_run: bool, as_json: bool, config: str | None) ->
     postgres = read_store(config)
     kept = postgres.retention_days if days is None else days
     with failing_plainly(), database(postgres) as dsn:
-        result = asyncio.run(run(dsn, kept, dry_run=dry_run))
+        result = _until_told_to_stop(run(dsn, kept, dry_run=dry_run))
     if as_json:
         rows = {str(day): count for day, count in result.rows.items()}
         record = {"dry_run": dry_run, "first_kept": str(result.first_kept), "rows": rows}
+        record["held"] = {str(day): [str(h) for h in by] for day, by in result.held.items()}
         click.echo(json.dumps(record))
-        return
-    for day, count in result.rows.items():
-        click.echo(f"{day}  {count:>12,} observations")
-    verb = "would be dropped" if dry_run else "dropped"
-    total, number = sum(result.rows.values()), len(result.rows)
-    click.echo(f"{total:,} observations of {number} days {verb}; kept from {result.first_kept} on")
+    else:
+        for day, count in result.rows.items():
+            click.echo(f"{day}  {count:>12,} observations")
+        verb = "would be dropped" if dry_run else "dropped"
+        total, number = sum(result.rows.values()), len(result.rows)
+        click.echo(
+            f"{total:,} observations of {number} days {verb}; kept from {result.first_kept} on"
+        )
+    if result.held:
+        raise click.ClickException(f"not dropped, because readers hold them: {_held(result.held)}")
+
+
+def _held(days: "Mapping[dt.date, Sequence[Holder]]") -> str:
+    by = {day: ", ".join(map(str, holders)) for day, holders in days.items()}
+    named = (f"{day} by {who or 'a transaction that began before'}" for day, who in by.items())
+    return f"{'; '.join(named)}. End them, or run this again later; the collector tries it again as well"
+
+
+def _until_told_to_stop(work: "Coroutine[Any, Any, T]") -> "T":
+    """Runs to its end, or until SIGINT or SIGTERM: what the server still does for it is cancelled then."""
+
+    async def run() -> T:
+        if (task := asyncio.current_task()) is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await work
+
+    try:
+        return asyncio.run(run())
+    except asyncio.CancelledError:
+        raise click.Abort from None
 
 
 @main.command()
@@ -247,7 +281,13 @@ def failing_plainly() -> Iterator[None]:
 
     from footfall_collector.receivers.listen import StartError
     from footfall_exporters.embedded import EmbeddedPostgresError
-    from footfall_exporters.postgres import NewerSchema, SchemaBusy, SchemaConflict
+    from footfall_exporters.postgres import (
+        NewerSchema,
+        ReadOnly,
+        SchemaBusy,
+        SchemaConflict,
+        Unsuitable,
+    )  # fmt: skip
     from footfall_exporters.spool import SpoolError
     from footfall_processors import DocumentError
 
@@ -256,9 +296,21 @@ def failing_plainly() -> Iterator[None]:
     except DocumentError as error:
         _refuse(error)
     except (
-        StartError, EmbeddedPostgresError, NewerSchema, SchemaBusy, SchemaConflict, SpoolError,
+        StartError, EmbeddedPostgresError, NewerSchema, SchemaBusy, SchemaConflict, SpoolError, Unsuitable,
     ) as error:  # fmt: skip
         raise click.ClickException(str(error)) from None
+    except ReadOnly as error:
+        advice = "connect to the primary, or to several hosts of which one is"
+        raise click.ClickException(f"{error}: {advice}.") from None
+    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
+        raise click.ClickException(
+            "Postgres is busy: somebody holds what is needed, see pg_stat_activity. Try again later."
+        ) from None
+    except psycopg.errors.InsufficientPrivilege as error:
+        said = error.diag.message_primary or "a right is missing"  # it names a right, and no value
+        raise click.ClickException(
+            f"Postgres refused: {said}. Connect as the role that owns the database, or have it granted."
+        ) from None
     except psycopg.OperationalError as error:
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise click.ClickException(

@@ -1,5 +1,6 @@
 """What `footfall doctor` asks Postgres about itself: version, durability, log, clock, schema, roles."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 
@@ -8,12 +9,16 @@ from psycopg import Connection
 
 from footfall_collector.doctoring import Check, ok, problem, warning
 from footfall_exporters.postgres import discretion
-from footfall_exporters.postgres.migrate import HEAD, version
+from footfall_exporters.postgres.connecting import ReadOnly
+from footfall_exporters.postgres.migrate import HEAD, missing_right, version
 from footfall_exporters.postgres.roles import WRITER
+from footfall_exporters.postgres.session import Session
 from footfall_exporters.postgres.views import READER
 
 OLDEST, NEWEST = 15, 18
 """Versions of Postgres that are tested."""
+_WRITING = ("synchronous_commit", "transaction_isolation", "client_encoding", "lock_timeout")
+_STANDBYS = "synchronous_standby_names"
 SKEW, WRONG = 2.0, 60.0
 """Seconds between two clocks from which on it is a warning, and a problem."""
 
@@ -61,9 +66,33 @@ def server_checks(connection: Connection) -> Iterator[Check]:
         advice = "switch it on: what was acknowledged would be lost when the machine fails"
         yield problem("store", f"{' and '.join(off)} off", advice)
     else:
-        yield ok("store", "fsync is on, and the writer commits synchronously whatever the default")
+        yield ok("store", "fsync and full_page_writes are on")
     yield _discretion(connection)
     yield from _clocks(connection)
+
+
+def writing_checks(dsn: str) -> Iterator[Check]:
+    """What is in force in a transaction that stores, on a connection like the writer's."""
+
+    async def look() -> dict[str, str]:
+        session = Session(dsn)
+        try:
+            return await session.in_force([*_WRITING, _STANDBYS])
+        finally:
+            await session.close()
+
+    try:
+        found = asyncio.run(look())
+    except ReadOnly as error:
+        yield problem(
+            "store", str(error), "connect to the primary, or name several hosts in the DSN"
+        )
+        return
+    said = ", ".join(f"{name} {found[name]}" for name in _WRITING)
+    yield ok("store", f"a transaction that stores has {said}")
+    if found.get(_STANDBYS):
+        waits = f"each COMMIT waits for the standbys {found[_STANDBYS]!r}"
+        yield ok("store", f"{waits}; without them requests are not acknowledged")
 
 
 def _discretion(connection: Connection) -> Check:
@@ -111,6 +140,9 @@ def schema_checks(connection: Connection) -> Iterator[Check]:
     """The schema and its roles; the first check is not ok where nothing else can be asked."""
     revision = version(connection)
     if revision is None:
+        if refused := missing_right(connection):
+            yield problem("schema", refused.found, refused.advice)
+            return
         advice = "run `footfall up`, or `footfall migrate`"
         yield warning("schema", "the database holds nothing of Footfall yet", advice)
         return

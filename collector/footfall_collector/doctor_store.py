@@ -11,10 +11,17 @@ from psycopg import Connection
 from footfall_collector import doctor_losses
 from footfall_collector.config import Config
 from footfall_collector.doctor_local import disk_check
-from footfall_collector.doctor_server import away, schema_checks, server_checks, settings
+from footfall_collector.doctor_server import (
+    away,
+    schema_checks,
+    server_checks,
+    settings,
+    writing_checks,
+)  # fmt: skip
 from footfall_collector.doctoring import Check, count, ok, problem, span, warning
 from footfall_collector.following import Lag, lags
-from footfall_exporters.postgres import discretion, partitions
+from footfall_exporters.postgres import partitions
+from footfall_exporters.postgres.connecting import LOOKING, Unsuitable, connect, connect_sync
 from footfall_exporters.postgres.housekeeping import NAMES
 
 QUIET = 3600.0
@@ -31,7 +38,6 @@ _SURPLUS = (
     "look again in a minute, as tallies come later; if it stays, see whether a hop in between sends things"
     " twice, or senders are killed before their last tally"
 )
-OPTIONS = f"-c statement_timeout=15s -c lock_timeout=5s -c timezone=UTC {discretion.OPTIONS}"
 
 
 def store_checks(dsn: str, config: Config | None) -> Iterator[Check]:
@@ -42,15 +48,15 @@ def store_checks(dsn: str, config: Config | None) -> Iterator[Check]:
         config: The configuration, None when it has mistakes.
     """
     try:
-        with psycopg.connect(
-            dsn, autocommit=True, connect_timeout=10, options=OPTIONS,
-            application_name="footfall doctor",
-        ) as connection:  # fmt: skip
+        with connect_sync(dsn, LOOKING) as connection:
             yield from server_checks(connection)
             schema = list(schema_checks(connection))
             yield from schema
             if schema[0].level == "ok":
+                yield from writing_checks(dsn)
                 yield from _contents(connection, dsn, config)
+    except Unsuitable as error:
+        yield problem("store", error.found, error.advice)
     except psycopg.Error as error:
         yield away(error)
 
@@ -93,10 +99,13 @@ def _mib(size: int) -> str:
 def _days(connection: Connection) -> Iterator[Check]:
     today = dt.datetime.now(dt.UTC).date()
     names = connection.execute(
-        "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        "SELECT c.relname, i.inhdetachpending FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
         " WHERE i.inhparent = 'footfall.feature_events'::regclass"
     ).fetchall()
-    there = {name for (name,) in names}
+    there = {name for (name, _) in names}
+    for name in sorted(name for name, pending in names if pending):
+        advice = "end who reads it (pg_stat_activity); housekeeping drops it then"
+        yield warning("partitions", f"{name} is being dropped, and a reader holds it", advice)
     wanted = [today + dt.timedelta(days=n) for n in (0, 1)]
     missing = [f"{day}" for day in wanted if f"{partitions.PREFIX}{day:%Y%m%d}" not in there]
     if missing:
@@ -215,9 +224,7 @@ def _housekeeping(connection: Connection) -> Iterator[Check]:
 
 def _subscribers(connection: Connection, dsn: str, config: Config | None) -> Iterator[Check]:
     async def look() -> list[Lag]:
-        async with await psycopg.AsyncConnection.connect(
-            dsn, autocommit=True, connect_timeout=10, options=OPTIONS
-        ) as other:
+        async with await connect(dsn, LOOKING) as other:
             return await lags(other)
 
     found = asyncio.run(look())

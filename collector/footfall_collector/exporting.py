@@ -166,13 +166,12 @@ async def replay(
         OutOfPatience: the backend is not available.
         psycopg.Error: Postgres refused.
     """
-    from psycopg import AsyncConnection
-
     from footfall_collector.delivery import Backoff, Delivery
+    from footfall_exporters.postgres.connecting import FOLLOWING, connect
     from footfall_exporters.postgres.stream import Stream
 
     delivery = Delivery(name, subscriber, Backoff(patience=patience))
-    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+    async with await connect(dsn, FOLLOWING) as connection:
         stream = await Stream.open(connection, catalog)
         found = await connection.execute(
             "SELECT position FROM footfall.commits WHERE committed_at >= %s AND committed_at < %s"

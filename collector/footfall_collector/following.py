@@ -12,7 +12,6 @@ import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
@@ -21,7 +20,7 @@ from footfall_collector.delivery import Backoff, Delivery
 from footfall_collector.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Subscriber
-from footfall_exporters.postgres.session import PATIENCE
+from footfall_exporters.postgres.connecting import FOLLOWING, ReadOnly, connect
 from footfall_exporters.postgres.stream import Stream
 from footfall_processors import Catalog
 
@@ -31,10 +30,6 @@ POLL = 1.0
 LOCK_POLL = 5.0
 """Seconds after which a collector that does not follow looks whether the other one is gone."""
 RECONNECT = 5.0
-_CONNECT: dict[str, Any] = PATIENCE | {
-    "application_name": "footfall subscriber",
-    "options": "-c lock_timeout=10s -c statement_timeout=600s -c timezone=UTC",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +65,6 @@ async def lags(connection: AsyncConnection) -> list[Lag]:
     return [Lag(*row) for row in await found.fetchall()]
 
 
-async def connected(dsn: str) -> AsyncConnection:
-    """A connection of a subscriber's to the store.
-
-    Raises:
-        psycopg.Error: Postgres cannot be reached.
-    """
-    return await AsyncConnection.connect(dsn, autocommit=True, **_CONNECT)
-
-
 @asynccontextmanager
 async def following(
     name: str,
@@ -106,7 +92,7 @@ async def following(
     delivery = Delivery(name, subscriber, backoff, telemetry)
     follower = Follower(name, delivery, dsn, catalog, poll=poll)
     with suppress(psycopg.Error):  # it is done again as soon as the store is there
-        async with await connected(dsn) as connection:
+        async with await connect(dsn, FOLLOWING) as connection:
             await follower.register(connection)
     async with beside(follower.run(), f"subscriber {name}"):
         yield follower
@@ -137,7 +123,7 @@ class Follower:
         """Follows until cancelled, whatever becomes of Postgres or the backend."""
         while True:
             try:
-                async with await connected(self._dsn) as connection:
+                async with await connect(self._dsn, FOLLOWING) as connection:
                     await self._lock(connection)
                     await self._follow(connection)
             except psycopg.Error as error:
@@ -177,6 +163,7 @@ class Follower:
         while True:
             commit = await stream.after(position)
             if commit is None:
+                await _refuse_read_only(connection)
                 await asyncio.sleep(self._poll)
                 continue
             await self.delivery.commit(connection, stream, commit)
@@ -198,6 +185,13 @@ class Follower:
             " WHERE name = %s AND position < %s",
             [position, self._name, position],
         )
+
+
+async def _refuse_read_only(connection: AsyncConnection) -> None:
+    """A server that may not be written brings nothing new, for ever: another may be the primary by now."""
+    found = await connection.execute("SHOW transaction_read_only")
+    if await found.fetchone() == ("on",):
+        raise ReadOnly
 
 
 def lock_key(name: str) -> int:

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
-from psycopg import AsyncConnection
 
 from footfall_collector.decoding import Decoding
 from footfall_collector.following import lags
@@ -15,8 +14,8 @@ from footfall_collector.subscribing import Subscribers
 from footfall_collector.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.postgres import Store
+from footfall_exporters.postgres.connecting import READING, connect
 from footfall_exporters.postgres.housekeeping import LOOK_EVERY
-from footfall_exporters.postgres.session import PATIENCE
 from footfall_processors import Catalog
 from footfall_processors.hashing import Period
 
@@ -76,7 +75,7 @@ class Keeping:
         if not self._followed.followers:
             return
         metrics = self._telemetry.metrics
-        async with await AsyncConnection.connect(self._store.dsn, **PATIENCE) as connection:
+        async with await connect(self._store.dsn, READING) as connection:
             for lag in await lags(connection):
                 metrics.lag_commits.labels(lag.name).set(lag.behind)
                 metrics.lag_seconds.labels(lag.name).set(lag.age)

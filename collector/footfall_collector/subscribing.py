@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from footfall_collector.following import Follower, connected, following
+from footfall_collector.following import Follower, following
 from footfall_collector.receivers.listen import StartError
 from footfall_collector.telemetry import Telemetry
 from footfall_exporters.contracts import Settings, Subscriber, SubscriberConfig
+from footfall_exporters.postgres.connecting import FOLLOWING, connect
 from footfall_processors import Catalog
 
 
@@ -55,7 +56,7 @@ class Subscribers:
             psycopg.Error: Postgres refused.
         """
         if self.followers:
-            async with await connected(self._dsn) as connection:
+            async with await connect(self._dsn, FOLLOWING) as connection:
                 for follower in self.followers.values():
                     await follower.register(connection)
 

@@ -11,9 +11,10 @@ import uuid
 from pathlib import Path
 
 import grpc
+import psycopg
 import pytest
 from click.testing import CliRunner
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import make_directory
 from footfall_collector import operator
@@ -558,3 +559,52 @@ def test_what_exporters_say_of_a_refusal_is_documented():
 
 def test_every_task_is_documented_with_what_to_do():
     assert list(documented(ROOT / "docs" / "housekeeping.md", "The tasks")) == list(NAMES)
+
+
+# What is in force
+
+
+def alter(dsn, setting):
+    name = conninfo_to_dict(dsn)["dbname"]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET {setting}")
+
+
+def test_it_says_what_is_in_force_in_a_transaction_that_stores(examine, store_database):
+    alter(store_database, "synchronous_commit = off")
+    alter(store_database, "client_encoding = LATIN1")
+    said = [found for _, found in of(examine(store_database, expected=1), "store")]
+    right = "synchronous_commit on, transaction_isolation read committed, client_encoding UTF8"
+    assert any(f"a transaction that stores has {right}" in each for each in said)
+
+
+def test_a_server_that_is_read_only_is_a_problem(examine, store_database):
+    alter(store_database, "default_transaction_read_only = on")
+    checks = of(examine(store_database, expected=1), "store")
+    assert any(level == "problem" and "read-only" in found for level, found in checks)
+
+
+def test_a_database_in_another_encoding_is_a_problem(examine, postgres_server):
+    options = "ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+    with psycopg.connect(postgres_server, autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE ascii_of_the_doctor {options}")
+        try:
+            dsn = make_conninfo(postgres_server, dbname="ascii_of_the_doctor")
+            [(level, found)] = of(examine(dsn, expected=1), "store")
+        finally:
+            admin.execute("DROP DATABASE ascii_of_the_doctor WITH (FORCE)")
+    assert level == "problem"
+    assert "SQL_ASCII" in found
+
+
+def test_a_day_that_a_reader_keeps_from_being_dropped_is_named(examine, store_database):
+    day = f"feature_events_{TODAY - dt.timedelta(days=5):%Y%m%d}"
+    with psycopg.connect(store_database) as reader:
+        reader.execute(f"SELECT count(*) FROM footfall.{day}")
+        with psycopg.connect(store_database, autocommit=True) as other:
+            other.execute("SET lock_timeout = '100ms'")
+            detach = f"DETACH PARTITION footfall.{day} CONCURRENTLY"
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                other.execute(f"ALTER TABLE footfall.feature_events {detach}")
+        checks = of(examine(store_database, expected=1), "partitions")
+    assert ("warning", f"{day} is being dropped, and a reader holds it") in checks

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import AsyncConnection
+from psycopg.conninfo import conninfo_to_dict
 
 from footfall_collector.delivery import FAULTS, LONGEST_HINT, Backoff, Delivery
 from footfall_collector.following import Follower, following, lags
@@ -347,3 +348,27 @@ async def test_many_requests_of_one_commit_are_all_sent(store_database, catalog,
         last = query("SELECT position FROM footfall.commit_clock")[0][0]
         await until(lambda: cursor(query) == last)
     assert sorted(subscriber.taken) == sorted(expected(*sent))
+
+
+async def test_a_follower_of_a_server_that_became_read_only_connects_anew(
+    own_server, own_database, catalog
+):
+    """Nothing new comes to an old primary, and reading it never fails."""
+    name, subscriber, sent = conninfo_to_dict(own_database)["dbname"], Recorder(), order()
+    follower = "SELECT pid FROM pg_stat_activity WHERE application_name = 'footfall subscriber'"
+    with psycopg.connect(own_server.start(), autocommit=True) as admin:
+        async with follow(subscriber, own_database, catalog):
+            await until(lambda: admin.execute(follower).fetchall())
+            before = admin.execute(follower).fetchall()
+            admin.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = off")
+            admin.execute("ALTER SYSTEM SET default_transaction_read_only = on")
+            admin.execute("SELECT pg_reload_conf()")
+            try:
+                await until(lambda: admin.execute(follower).fetchall() not in (before, []))
+            finally:
+                admin.execute("SET default_transaction_read_only = off")
+                admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
+                admin.execute("SELECT pg_reload_conf()")
+            await store(own_database, catalog, sent)
+            await until(lambda: subscriber.taken)
+    assert subscriber.taken == expected(sent)

@@ -11,6 +11,7 @@ import textwrap
 import time
 import uuid
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from itertools import count
 
 import psycopg
@@ -20,6 +21,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from exporters.stores import writing
 from footfall_exporters.postgres import housekeeping, partitions, purge, statements
+from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.housekeeping import AGAIN, NAMES, TASKS, House, Housekeeper
 from footfall_exporters.postgres.rollups import LIMIT
 from footfall_exporters.postgres.stuck import end_stuck
@@ -378,13 +380,9 @@ async def test_while_another_one_keeps_house_nothing_is_done_but_salts_are_taken
     assert len(await keeper().run_due()) == len(NAMES)
 
 
-async def test_one_that_is_paused_while_it_keeps_house_loses_the_lock(
-    keeper, store_database, monkeypatch
-):
-    options = housekeeping._CONNECT["options"]
-    assert "idle_session_timeout=60s" in options
-    shorter = housekeeping._CONNECT | {"options": options.replace("60s", "500ms")}
-    async with connected(store_database, **shorter) as paused:
+async def test_one_that_is_paused_while_it_keeps_house_loses_the_lock(keeper, store_database):
+    assert HOUSEKEEPING.idle == "60s"
+    async with await connect(store_database, replace(HOUSEKEEPING, idle="500ms")) as paused:
         await paused.execute("SELECT pg_advisory_lock(%s)", [housekeeping.LOCK])
         assert await keeper().run_due() == []
         await asyncio.sleep(0.8)

@@ -15,7 +15,8 @@ from footfall_exporters.background import beside
 from footfall_exporters.contracts import Rejected, Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import partitions, prepare
-from footfall_exporters.postgres.discretion import OPTIONS, QUIET, advice, quiet, talkative
+from footfall_exporters.postgres.connecting import READING, connect
+from footfall_exporters.postgres.discretion import QUIET, advice, quiet, talkative
 from footfall_exporters.postgres.roles import WRITER, become_writer, grant_writer
 from footfall_exporters.postgres.session import Session
 from footfall_exporters.postgres.writer import Writer
@@ -333,7 +334,7 @@ async def test_a_quiet_connection_leaves_no_parameter_in_a_talkative_log(
 ):
     dsn, log, _ = talkative_database
     secret = make_secret()
-    async with await AsyncConnection.connect(dsn, autocommit=True, options=OPTIONS) as connection:
+    async with await connect(dsn, READING) as connection:
         if hushed:
             await quiet(connection)
         await fail_with(connection, secret)
@@ -350,19 +351,20 @@ def plain(talkative_database):
     admin.execute(f"DROP ROLE {name}")
 
 
-@pytest.mark.parametrize("options", ["", OPTIONS], ids=["as the server is", "with our options"])
+@pytest.mark.parametrize("ours", [False, True], ids=["as the server is", "our connection"])
 async def test_an_ordinary_role_keeps_parameters_out_of_what_is_logged_about_failures(
-    talkative_database, plain, options
+    talkative_database, plain, ours
 ):
     dsn, log, admin = talkative_database
     database, secret = conninfo_to_dict(dsn)["dbname"], make_secret()
     for name, value in (("log_statement", "none"), ("log_min_duration_statement", "-1")):
         admin.execute(f"ALTER DATABASE {database} SET {name} = '{value}'")
-    async with await AsyncConnection.connect(plain[0], options=options) as connection:
+    connecting = connect(plain[0], READING) if ours else AsyncConnection.connect(plain[0])
+    async with await connecting as connection:
         await quiet(connection)  # which may change nothing more
         with pytest.raises(psycopg.errors.DivisionByZero):
             await connection.execute(UNQUOTED, [secret])
-    assert (secret in log()) is (options == "")
+    assert (secret in log()) is (not ours)
 
 
 async def test_what_a_superuser_is_advised_to_set_keeps_a_role_out_of_the_log(

@@ -31,7 +31,7 @@ from footfall_exporters.postgres import (
 )
 from footfall_exporters.postgres import writer as writer_module
 from footfall_exporters.postgres.dims import Dimensions
-from footfall_exporters.postgres.session import turn
+from footfall_exporters.postgres.session import TURN
 from footfall_processors import Loss
 
 # Exactly once
@@ -142,8 +142,10 @@ async def test_a_retry_gets_the_answer_of_the_first_however_it_is_decoded_by_the
 async def others_turn(store_database):
     """A transaction of another writer, whose turn it is."""
     connecting = psycopg.AsyncConnection.connect(store_database, autocommit=True)
-    async with await connecting as other, turn(other):
+    async with await connecting as other:
+        await other.execute(f"BEGIN; SELECT pg_advisory_xact_lock({TURN})")
         yield other
+        await other.rollback()
 
 
 async def at_the_lock(query):

@@ -1,6 +1,16 @@
 """The store: Postgres, holding every accepted observation exactly once."""
 
+from footfall_exporters.postgres.connecting import (
+    LOOKING,
+    READING,
+    SCHEMA,
+    ReadOnly,
+    Unsuitable,
+    connect,
+    connect_sync,
+)  # fmt: skip
 from footfall_exporters.postgres.migrate import NewerSchema, SchemaBusy, migrate
+from footfall_exporters.postgres.partitions import Holder
 from footfall_exporters.postgres.reports import REPORTS, Report, report
 from footfall_exporters.postgres.retention import Purged, purge
 from footfall_exporters.postgres.roles import grant_writer
@@ -8,7 +18,8 @@ from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
 from footfall_exporters.postgres.store import Maintenance, PostgresConfig, Store, database, prepare
 
 __all__ = [
-    "REPORTS", "Maintenance", "NewerSchema", "PostgresConfig", "Purged", "Report", "SchemaBusy",
-    "SchemaConflict", "Store", "apply_catalog", "database", "grant_writer", "migrate", "prepare", "purge",
-    "report",
+    "LOOKING", "READING", "REPORTS", "SCHEMA", "Holder", "Maintenance",
+    "NewerSchema", "PostgresConfig", "Purged",
+    "ReadOnly", "Report", "SchemaBusy", "SchemaConflict", "Store", "Unsuitable", "apply_catalog", "connect",
+    "connect_sync", "database", "grant_writer", "migrate", "prepare", "purge", "report",
 ]  # fmt: skip

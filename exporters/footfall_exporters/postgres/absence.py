@@ -3,10 +3,7 @@
 import re
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-CONNECT_S = 10
-"""Seconds for an attempt to connect, where the DSN says nothing else; libpq's own patience has no end."""
 _AWAY = ("08", "25006", "53", "57P", "58")
 """SQLSTATEs, or classes of them: connections, a standby that is not promoted, no room, restarts, the disk."""
 _FOR_GOOD = (
@@ -25,13 +22,6 @@ _FOR_GOOD = (
 """In what libpq says of a connection that it could not make; it gives no SQLSTATE for that."""
 _NAMES = re.compile(r"\"[^\"]*\"|'[^']*'")
 """Of hosts, roles and databases, which may hold any of these words."""
-
-
-def patient(dsn: str) -> str:
-    """A DSN with an end to how long connecting takes."""
-    if "connect_timeout" in conninfo_to_dict(dsn):
-        return dsn
-    return make_conninfo(dsn, connect_timeout=CONNECT_S)
 
 
 def is_away(error: psycopg.Error) -> bool:

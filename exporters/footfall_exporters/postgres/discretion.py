@@ -2,14 +2,12 @@
 
 Statements of ours carry values as parameters. A server may log them when a statement is slow, fails, or is
 logged anyway, and it quotes values in errors. An ordinary role may forbid only the parameters of
-statements that fail; the other settings are a superuser's, or need `GRANT SET ON PARAMETER`.
+statements that fail (connecting.py does that); the other settings are a superuser's, or need `GRANT SET ON
+PARAMETER`.
 """
 
 import psycopg
 from psycopg import AsyncConnection, sql
-
-OPTIONS = "-c log_parameter_max_length_on_error=0"
-"""libpq options that every role may set."""
 
 QUIET = {
     "log_parameter_max_length": "0",

@@ -16,7 +16,7 @@ from footfall_exporters.contracts import Losses
 from footfall_exporters.postgres import counters, spans, statements
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
-from footfall_exporters.postgres.session import Session, turn
+from footfall_exporters.postgres.session import Session
 from footfall_processors import Batch, Catalog, Dimension, Loss, column_name
 
 Late = Callable[[Callable[[Batch], bool]], Sequence[Batch]]
@@ -93,7 +93,7 @@ class GroupCommit:
         group = _Group()
         await self._encode(connection, group, together, encoder)
         begun = time.perf_counter()
-        async with turn(connection):
+        async with self.session.turn(connection):
             joining = late(self._can_join)
             together += joining
             await self._encode(connection, group, joining, encoder)

@@ -13,14 +13,13 @@ import traceback
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
 
-from footfall_exporters.postgres import discretion, salts
+from footfall_exporters.postgres import salts
+from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.origin import marker
-from footfall_exporters.postgres.session import PATIENCE
 from footfall_exporters.postgres.tasks import (
     NAMES,
     TASKS,
@@ -42,12 +41,6 @@ AGAIN = 60.0
 """Seconds after which a task that failed is tried again."""
 LOCK = 0x466F6F744B656570
 """Key of the advisory lock of whoever keeps house ("FootKeep" in ASCII)."""
-_CONNECT: dict[str, Any] = PATIENCE | {
-    "application_name": "footfall housekeeping",
-    # A collector that is paused while it keeps house is put out by Postgres itself, and its lock with it.
-    "options": "-c idle_session_timeout=60s -c idle_in_transaction_session_timeout=60s -c lock_timeout=10s"
-    f" -c statement_timeout=600s -c timezone=UTC {discretion.OPTIONS}",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,11 +99,13 @@ class Housekeeper:
         Raises:
             psycopg.Error: Postgres refused.
         """
-        async with await AsyncConnection.connect(
-            self._dsn, autocommit=True, **_CONNECT
-        ) as connection:
+        async with await connect(self._dsn, HOUSEKEEPING) as connection:
             now = await self._now(connection)
-            made = await make_partitions(connection, self.house, now)
+            try:
+                made = await make_partitions(connection, self.house, now)
+            except psycopg.errors.LockNotAvailable:  # the writer makes what it needs, when it does
+                log.warning("the partitions cannot be made now; housekeeping tries again")
+                made = Done(0, "")
             self.salts = await make_salts(connection, self.house, now)
             self.identities = await salts.identity_key(connection)
             self.origin = await marker(connection)
@@ -126,9 +121,7 @@ class Housekeeper:
             psycopg.Error: Postgres does not answer. A task that fails raises nothing.
         """
         ran: list[Ran] = []
-        async with await AsyncConnection.connect(
-            self._dsn, autocommit=True, **_CONNECT
-        ) as connection:
+        async with await connect(self._dsn, HOUSEKEEPING) as connection:
             async with _alone(connection) as alone:
                 for task in await self._due(connection, forced) if alone else ():
                     ran.append(await self._run(connection, task))

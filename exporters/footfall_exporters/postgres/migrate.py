@@ -1,15 +1,20 @@
 """Bringing a database to the current schema (DESIGN, "Migrations")."""
 
+import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
 import psycopg
+from psycopg import Connection, sql
+
+from footfall_exporters.postgres.connecting import SCHEMA, Unsuitable, connect_sync
 
 HEAD = "0007"
 LOCK = 0x466F6F7466616C6C
 """Key of the advisory lock under which the schema is changed ("Footfall" in ASCII)."""
 PATIENT_S = 60
+SCHEMAS = ("footfall", "reporting")
 
 
 class NewerSchema(Exception):  # what it is
@@ -17,10 +22,18 @@ class NewerSchema(Exception):  # what it is
 
 
 class SchemaBusy(Exception):  # what it is
-    """Somebody else has been changing the schema for long, or waits for a reader to do so."""
+    """Somebody else has been changing the schema for long, or reads what is to be changed."""
 
 
-def version(connection: psycopg.Connection) -> str | None:
+def busy() -> SchemaBusy:
+    """What is said when a lock could not be had."""
+    return SchemaBusy(
+        f"another collector has been changing the schema for more than {PATIENT_S} s, or waits for a long"
+        " report to end: see pg_stat_activity, then try again"
+    )
+
+
+def version(connection: Connection) -> str | None:
     """The schema's revision, None for an empty database."""
     if connection.execute("SELECT to_regclass('footfall.alembic_version')").fetchone() == (None,):
         return None
@@ -36,34 +49,79 @@ def migrate(dsn: str) -> tuple[str | None, str]:
 
     Raises:
         NewerSchema: the database is ahead of this version.
-        SchemaBusy: another collector has held the schema's lock for a minute.
+        SchemaBusy: another collector has held the schema's lock for a minute, or a reader what is changed.
+        Unsuitable: the role lacks a right.
         psycopg.Error: Postgres refused.
     """
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with connect_sync(dsn, SCHEMA) as connection:
         _lock(connection)
+        if refused := missing_right(connection):
+            raise refused
         before = version(connection)
         if before is not None and before > HEAD:
             raise NewerSchema(
                 f"the database has schema {before}, and this Footfall knows up to {HEAD}: update Footfall"
             )
         if before != HEAD:
-            connection.execute("CREATE SCHEMA IF NOT EXISTS footfall")
-            connection.execute("CREATE SCHEMA IF NOT EXISTS reporting")
-            # Alembic and SQLAlchemy take 0.5 s and 30 MB: in a process that ends with its work.
-            with ProcessPoolExecutor(1, get_context("spawn")) as process:
-                process.submit(_upgrade, dsn).result()
+            for schema in SCHEMAS:
+                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            _upgrade_apart(dsn)
+            connection.execute("COMMENT ON SCHEMA reporting IS NULL")  # its views are made anew
         return before, HEAD
 
 
-def _lock(connection: psycopg.Connection) -> None:
-    connection.execute(f"SET lock_timeout = '{PATIENT_S}s'")
+def missing_right(connection: Connection) -> Unsuitable | None:
+    """Which right to the database or its schemas this role lacks, with the GRANT that gives it."""
+    role, database = sql.Identifier(connection.info.user), sql.Identifier(connection.info.dbname)
+    foreign = connection.execute(
+        "SELECT nspname, pg_get_userbyid(nspowner) FROM pg_namespace"
+        " WHERE nspname = ANY(%s) AND NOT pg_has_role(nspowner, 'USAGE')",
+        [list(SCHEMAS)],
+    ).fetchone()
+    if foreign is not None:
+        grant = sql.SQL("GRANT {} TO {}").format(sql.Identifier(foreign[1]), role)
+        return Unsuitable(
+            f"the schema {foreign[0]} belongs to the role {foreign[1]}",
+            f"connect as that role, or run as a superuser: {grant.as_string(None)}",
+        )
+    may = connection.execute(
+        "SELECT has_database_privilege(current_database(), 'CREATE')"
+        " OR (SELECT count(*) FROM pg_namespace WHERE nspname = ANY(%s)) = %s",
+        [list(SCHEMAS), len(SCHEMAS)],
+    ).fetchone()
+    if may == (True,):
+        return None
+    grant = sql.SQL("GRANT CREATE ON DATABASE {} TO {}").format(database, role)
+    return Unsuitable(
+        f"the role {connection.info.user} may not make schemas in the database {connection.info.dbname}",
+        f"run as the database's owner: {grant.as_string(None)}",
+    )
+
+
+def _lock(connection: Connection) -> None:
+    connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{PATIENT_S}s"])
     try:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
     except psycopg.errors.LockNotAvailable:
-        raise SchemaBusy(
-            f"another collector has been changing the schema for more than {PATIENT_S} s, or waits for a long"
-            " report to end: see pg_stat_activity, then try again"
-        ) from None
+        raise busy() from None
+
+
+def _upgrade_apart(dsn: str) -> None:
+    """Upgrades in a process that ends with its work: Alembic and SQLAlchemy take 0.5 s and 30 MB.
+
+    A reader of what is to be changed is waited for in short turns, so that others read meanwhile.
+    """
+    end = time.monotonic() + PATIENT_S
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        while True:
+            try:
+                process.submit(_upgrade, dsn).result()
+            except psycopg.errors.LockNotAvailable:
+                if time.monotonic() > end:
+                    raise busy() from None
+                time.sleep(0.5)
+            else:
+                return
 
 
 def _upgrade(dsn: str) -> None:
@@ -76,14 +134,20 @@ def _upgrade(dsn: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     config.set_main_option("path_separator", "os")
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(dsn), poolclass=NullPool
-    )
+
+    def connected() -> Connection:
+        connection = connect_sync(dsn, SCHEMA)
+        connection.execute("SET lock_timeout = '2s'")
+        connection.autocommit = False
+        return connection
+
+    engine = create_engine("postgresql+psycopg://", creator=connected, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
     except DBAPIError as error:
-        raise error.orig or error from None
-    engine.dispose()
+        raise (error.orig or error) from None  # Postgres' own, which can be told from others
+    finally:
+        engine.dispose()

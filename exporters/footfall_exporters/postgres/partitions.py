@@ -1,29 +1,108 @@
 """Day partitions of `feature_events`: made ahead, and dropped when expired (DESIGN, "Store"; A7).
 
-All functions take a connection in autocommit mode and hold the schema lock while they work, so that a
-column is never added between the making of a partition and its attaching. A partition is detached, rolled
-up (rollups.py) and dropped: between the first two nobody can store in it any more.
+All functions take a connection in autocommit mode. A partition is made under the schema lock, so that a
+column is never added between its making and its attaching. It is detached, rolled up (rollups.py) and
+dropped: between the first two nobody can store in it any more.
+
+A reader may hold a day for hours (pg_dump, a notebook). Nothing waits for it longer than IMPATIENCE: its day
+is left for later, half detached perhaps ("pending"), and is in the way of nothing but itself.
 """
 
+import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 
+import psycopg
 from psycopg import AsyncConnection, errors, sql
 
 from footfall_exporters.postgres import rollups
 from footfall_exporters.postgres.migrate import LOCK
 
 PREFIX = "feature_events_"
+DROPPING = int.from_bytes(b"FootDrop", "big")
+"""Key of the advisory lock of whoever drops days."""
+ATTACHING, IMPATIENCE, INSTANT = "3s", "1s", "200ms"
+"""How long something waits for a lock: longer than who may be in its way; in the way of every writer."""
+LINGERS_S = 1.0
+"""Seconds after which nobody waits for the end of a transaction that reads a day."""
+Transaction = tuple[int, str]
+"""The process and the virtual id of one."""
+_HELD = (errors.LockNotAvailable, errors.QueryCanceled, errors.ObjectNotInPrerequisiteState)
+_HOLDERS = """
+    SELECT l.pid, l.virtualtransaction, a.application_name, a.state, a.xact_start
+    FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.relation IN ('footfall.feature_events'::regclass, to_regclass('footfall.' || %s))
+    ORDER BY a.xact_start, l.pid
+"""
+
+
+class DayHeld(Exception):  # what it is
+    """A day cannot be made anew: it is being dropped, and a reader keeps it from being gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A session that reads a day; without what this role may not see.
+
+    Attributes:
+        pid: Of its server process.
+        application: Its `application_name`.
+        state: What it does.
+        since: When its transaction began.
+    """
+
+    pid: int
+    application: str
+    state: str | None
+    since: dt.datetime | None
+
+    def __str__(self) -> str:
+        since = f" since {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since else ""
+        return (
+            f"process {self.pid} ({self.application or 'no name'}, {self.state or 'unseen'}{since})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What `drop` did.
+
+    Attributes:
+        days: That are gone.
+        held: That readers hold, with those of them that are known; they are tried again by the next `drop`.
+    """
+
+    days: Sequence[dt.date]
+    held: Mapping[dt.date, Sequence[Holder]]
 
 
 @asynccontextmanager
-async def _schema_lock(connection: AsyncConnection) -> AsyncIterator[None]:
-    await connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+async def _locked(connection: AsyncConnection, key: int) -> AsyncIterator[None]:
+    await connection.execute("SELECT pg_advisory_lock(%s)", [key])
     try:
         yield
     finally:
-        await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+        with suppress(psycopg.Error):  # the lock goes with the connection
+            await connection.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+
+@asynccontextmanager
+async def _impatient(connection: AsyncConnection, patience: str) -> AsyncIterator[None]:
+    """With another lock_timeout, for statements that may not be in a transaction of ours."""
+    found = await connection.execute(
+        "SELECT current_setting('lock_timeout'), set_config('lock_timeout', %s, false)", [patience]
+    )
+    before, _ = await found.fetchone() or ("0", "")
+    try:
+        yield
+    finally:
+        with suppress(psycopg.Error):
+            await connection.execute("SELECT set_config('lock_timeout', %s, false)", [before])
 
 
 async def existing(connection: AsyncConnection) -> dict[dt.date, str]:
@@ -37,18 +116,26 @@ async def existing(connection: AsyncConnection) -> dict[dt.date, str]:
 
 
 async def ensure(connection: AsyncConnection, days: Iterable[dt.date]) -> list[dt.date]:
-    """Makes the partitions of these days that are missing, and returns those days.
+    """Makes the partitions of these days that are missing, and returns those it made.
 
     A partition is made apart and attached, which does not block writers; a check constraint spares
-    the attaching its scan. What an interrupted drop left behind would be in the way, and goes first.
+    the attaching its scan. What an interrupted drop left of such a day would be in the way, and goes first;
+    where a reader holds that, the day is left out.
+
+    Raises:
+        errors.LockNotAvailable: somebody else changes the table.
     """
-    async with _schema_lock(connection):
-        await _finish_interrupted(connection)
-        present = await existing(connection)
-        missing = sorted(set(days) - present.keys())
-        for day in missing:
-            await _make(connection, day)
-    return missing
+    wanted = set(days)
+    if wanted <= (await existing(connection)).keys():
+        return []
+    made = []
+    for day in sorted(wanted - (await existing(connection)).keys()):
+        if await _cleared(connection, day, INSTANT):
+            async with _locked(connection, LOCK):
+                with suppress(errors.DuplicateTable):  # another has made it
+                    await _make(connection, day)
+                    made.append(day)
+    return made
 
 
 async def expired(connection: AsyncConnection, first_kept: dt.date) -> dict[dt.date, int]:
@@ -62,23 +149,90 @@ async def expired(connection: AsyncConnection, first_kept: dt.date) -> dict[dt.d
     return rows
 
 
-async def drop(connection: AsyncConnection, first_kept: dt.date) -> list[dt.date]:
+async def drop(connection: AsyncConnection, first_kept: dt.date) -> Dropped:
     """Detaches, rolls up and drops the partitions before `first_kept`; writers and readers go on.
 
-    A partition that an interrupted run left behind half detached, or detached, is dropped as well.
+    A partition that an interrupted run left behind half detached, or detached, is dropped as well. What a
+    reader holds stays.
     """
-    async with _schema_lock(connection):
-        await _finish_interrupted(connection)
-        days = [d for d in await existing(connection) if d < first_kept]
-        for day in days:
-            name = sql.Identifier("footfall", PREFIX + f"{day:%Y%m%d}")
-            await connection.execute(
-                sql.SQL(
-                    "ALTER TABLE footfall.feature_events DETACH PARTITION {} CONCURRENTLY"
-                ).format(name)
-            )
-            await _finish(connection, PREFIX + f"{day:%Y%m%d}")
-    return days
+    gone: list[dt.date] = []
+    held: dict[dt.date, Sequence[Holder]] = {}
+    known: set[Transaction] = set()
+    async with _locked(connection, DROPPING):
+        left = {_day(name) for name in (*await _pending(connection), *await _loose(connection))}
+        for day in sorted(left | {d for d in await existing(connection) if d < first_kept}):
+            if await _detached(connection, day, known) and await _cleared(connection, day):
+                gone.append(day)
+            else:
+                held[day] = await holders(connection, day, known)
+    return Dropped(gone, held)
+
+
+async def holders(
+    connection: AsyncConnection, day: dt.date, known: set[Transaction]
+) -> list[Holder]:
+    """Who has been reading a day, or all of them, for LINGERS_S or longer.
+
+    Args:
+        connection: In autocommit mode.
+        day: It need not be attached.
+        known: Transactions that were found to linger, which need not be looked at for so long again.
+    """
+    found = await _readers(connection, day)
+    end = time.monotonic() + LINGERS_S
+    while found and not found.keys() & known and time.monotonic() < end:
+        await asyncio.sleep(LINGERS_S / 10)
+        now = await _readers(connection, day)
+        found = {reader: holder for reader, holder in now.items() if reader in found}
+    if not found.keys() & known:
+        known |= found.keys()
+    return [holder for reader, holder in found.items() if reader in known]
+
+
+async def _readers(connection: AsyncConnection, day: dt.date) -> dict[Transaction, Holder]:
+    found = await connection.execute(_HOLDERS, [_name(day)])
+    return {(pid, turn): Holder(pid, *rest) for pid, turn, *rest in await found.fetchall()}
+
+
+async def _detached(connection: AsyncConnection, day: dt.date, known: set[Transaction]) -> bool:
+    """Detaches a day, if it is attached; False when a reader is in the way.
+
+    Only one partition of a table may be pending. While a reader holds one, others are detached in the plain
+    way, under a lock that no reader and no writer shares: at once, or not now.
+    """
+    if day not in await existing(connection):
+        return True
+    if await holders(connection, day, known):
+        return False
+    pending = await _pending(connection)
+    statement = sql.SQL("ALTER TABLE footfall.feature_events DETACH PARTITION {}{}").format(
+        _table(day), sql.SQL("" if pending else " CONCURRENTLY")
+    )
+    try:
+        async with _impatient(connection, INSTANT if pending else IMPATIENCE):
+            await connection.execute(statement)
+    except _HELD:
+        return False
+    return True
+
+
+async def _cleared(connection: AsyncConnection, day: dt.date, patience: str = IMPATIENCE) -> bool:
+    """Finishes the drop of a day that is pending or detached; False when a reader is in the way."""
+    name = _name(day)
+    try:
+        if name in await _pending(connection):
+            async with _impatient(connection, patience):
+                await connection.execute(
+                    sql.SQL(
+                        "ALTER TABLE footfall.feature_events DETACH PARTITION {} FINALIZE"
+                    ).format(_table(day))
+                )
+        if name in await _loose(connection):
+            with suppress(errors.UndefinedTable):  # another has dropped it
+                await _finish(connection, day, patience)
+    except _HELD:
+        return False
+    return True
 
 
 async def summarise(connection: AsyncConnection) -> int:
@@ -94,14 +248,14 @@ async def summarise(connection: AsyncConnection) -> int:
 
 
 async def _make(connection: AsyncConnection, day: dt.date) -> None:
-    name = sql.Identifier("footfall", PREFIX + f"{day:%Y%m%d}")
     bounds = {
-        "name": name,
+        "name": _table(day),
         "low": sql.Literal(f"{day} 00:00:00+00"),
         "high": sql.Literal(f"{day + dt.timedelta(days=1)} 00:00:00+00"),
     }
     async with connection.transaction():
         for statement in (
+            f"SET LOCAL lock_timeout = '{ATTACHING}'",
             "CREATE TABLE {name} (LIKE footfall.feature_events INCLUDING ALL)",
             "ALTER TABLE {name} ADD CONSTRAINT bounds"
             " CHECK (time IS NOT NULL AND time >= {low} AND time < {high})",
@@ -111,32 +265,42 @@ async def _make(connection: AsyncConnection, day: dt.date) -> None:
             await connection.execute(sql.SQL(statement).format(**bounds))
 
 
-async def _finish_interrupted(connection: AsyncConnection) -> None:
-    pending = await connection.execute(
+async def _pending(connection: AsyncConnection) -> list[str]:
+    """The partitions that are half detached: one at most, as Postgres has it."""
+    found = await connection.execute(
         "SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
         " WHERE i.inhparent = 'footfall.feature_events'::regclass AND i.inhdetachpending"
     )
-    for (name,) in await pending.fetchall():
-        await connection.execute(
-            sql.SQL("ALTER TABLE footfall.feature_events DETACH PARTITION {} FINALIZE").format(
-                sql.Identifier("footfall", name)
-            )
-        )
-    loose = await connection.execute(
+    return [name for (name,) in await found.fetchall()]
+
+
+async def _loose(connection: AsyncConnection) -> list[str]:
+    """The partitions that are detached, and not dropped."""
+    found = await connection.execute(
         "SELECT relname FROM pg_class WHERE relnamespace = 'footfall'::regnamespace"
         " AND relkind = 'r' AND NOT relispartition AND relname ~ %s",
         [f"^{PREFIX}[0-9]{{8}}$"],
     )
-    for (name,) in await loose.fetchall():
-        with suppress(errors.UndefinedTable):
-            await _finish(connection, name)
+    return [name for (name,) in await found.fetchall()]
 
 
-async def _finish(connection: AsyncConnection, name: str) -> None:
-    """Rolls up a detached partition and drops it, both or neither."""
+async def _finish(connection: AsyncConnection, day: dt.date, patience: str) -> None:
+    """Rolls up a detached partition and drops it, both or neither; one of several that try."""
     async with connection.transaction():
-        await rollups.finish(connection, name, _day(name))
-        await connection.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier("footfall", name)))
+        await connection.execute(f"SET LOCAL lock_timeout = '{patience}'")
+        await connection.execute(
+            sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(_table(day))
+        )
+        await rollups.finish(connection, _name(day), day)
+        await connection.execute(sql.SQL("DROP TABLE {}").format(_table(day)))
+
+
+def _name(day: dt.date) -> str:
+    return f"{PREFIX}{day:%Y%m%d}"
+
+
+def _table(day: dt.date) -> sql.Identifier:
+    return sql.Identifier("footfall", _name(day))
 
 
 def _day(name: str) -> dt.date:

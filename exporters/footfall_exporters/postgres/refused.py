@@ -4,21 +4,14 @@ A service is kept when something of it is stored already, so that nobody makes r
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from psycopg import AsyncConnection
-
-from footfall_exporters.postgres import discretion
-from footfall_exporters.postgres.session import PATIENCE
+from footfall_exporters.postgres.connecting import REFUSED, connect
 
 COME_AGAIN = ("admission", "rate", "unavailable", "internal", "gone")
 """Reasons that are answered so that the sender sends the request again: no loss, if it does."""
 BY_STORE = "store"
 """The reason of what Postgres refuses, whose events the ledger counts."""
-_CONNECT: dict[str, Any] = PATIENCE | {
-    "application_name": "footfall refused",
-    "options": f"-c lock_timeout=5s -c statement_timeout=10s {discretion.OPTIONS}",
-}
 _ADD = """
     INSERT INTO footfall.refused_daily AS r (day, signal, reason, key, service, requests)
     SELECT date '1970-01-01' + day, signal, reason, key,
@@ -61,5 +54,5 @@ async def add(dsn: str, tally: Mapping[Refused, int]) -> None:
         psycopg.Error: Postgres does not answer, or refuses; nothing was added.
     """
     columns = [*map(list, zip(*tally, strict=True)), list(tally.values())]
-    async with await AsyncConnection.connect(dsn, autocommit=True, **_CONNECT) as connection:
+    async with await connect(dsn, REFUSED) as connection:
         await connection.execute(_ADD, columns)

@@ -1,11 +1,14 @@
 """What is deleted besides day partitions, and the purge command's work (A7, A11)."""
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from psycopg import AsyncConnection, sql
 
 from footfall_exporters.postgres import partitions, spans
+from footfall_exporters.postgres.connecting import PURGING, connect
+from footfall_exporters.postgres.partitions import Holder
 
 LEDGER_TIME = dt.timedelta(days=7)
 """How long a retry of a request is recognised, and a subscriber may be behind."""
@@ -50,10 +53,12 @@ class Purged:
     Attributes:
         first_kept: The first UTC day whose observations stay.
         rows: Rows by dropped day.
+        held: Days that readers kept from being dropped, with those that are known; housekeeping tries again.
     """
 
     first_kept: dt.date
     rows: dict[dt.date, int]
+    held: Mapping[dt.date, Sequence[Holder]] = field(default_factory=dict)
 
 
 async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
@@ -63,11 +68,13 @@ async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
         psycopg.Error: Postgres refused.
     """
     first_kept = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
-    async with await AsyncConnection.connect(dsn, autocommit=True) as connection:
+    async with await connect(dsn, PURGING) as connection:
         rows = await partitions.expired(connection, first_kept)
-        if not dry_run:
-            await partitions.drop(connection, first_kept)
-        return Purged(first_kept, rows)
+        if dry_run:
+            return Purged(first_kept, rows)
+        held = (await partitions.drop(connection, first_kept)).held
+        dropped = {day: number for day, number in rows.items() if day not in held}
+        return Purged(first_kept, dropped, held)
 
 
 async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int) -> None:

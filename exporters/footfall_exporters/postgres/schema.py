@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from footfall_exporters.postgres.migrate import LOCK
+from footfall_exporters.postgres.migrate import LOCK, busy
 from footfall_exporters.postgres.views import create_views
 from footfall_processors import Attribute, Catalog, Type, column_name
 from footfall_processors.names import DURATION
@@ -71,7 +71,8 @@ def apply_catalog(connection: psycopg.Connection, catalog: Catalog) -> list[str]
 
     Raises:
         SchemaConflict: a column exists with another type or purpose; nothing was changed.
-        psycopg.Error: Postgres refused, or a lock could not be had in ATTEMPTS tries.
+        SchemaBusy: a lock could not be had in ATTEMPTS tries.
+        psycopg.Error: Postgres refused.
     """
     wanted = columns(catalog)
     for attempt in range(ATTEMPTS):
@@ -84,7 +85,7 @@ def apply_catalog(connection: psycopg.Connection, catalog: Catalog) -> list[str]
             return added
         except psycopg.errors.LockNotAvailable:
             if attempt == ATTEMPTS - 1:
-                raise
+                raise busy() from None
             time.sleep(0.2 * (attempt + 1))
     raise AssertionError("unreachable")
 

@@ -3,31 +3,25 @@
 import datetime as dt
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
+from psycopg.errors import Diagnostic
 
 from footfall_exporters.postgres import discretion, partitions, roles
+from footfall_exporters.postgres.connecting import MARK, PARTITIONS, WRITING, connect, shared
 from footfall_exporters.postgres.dims import Dimensions
 
 TURN = int.from_bytes(b"FootTurn", "big")
 """Key of the advisory lock of whoever stores a group now."""
-_BEGIN = f"BEGIN; SELECT pg_advisory_xact_lock({TURN})"
+_TAKE_TURN = f"SELECT pg_advisory_xact_lock({TURN}), current_setting('{MARK}', true)"
 ID_BLOCK = 1024
 """Ids that one value of the sequence stands for (its INCREMENT)."""
 DAY_US = 86_400 * 10**6
-OPTIONS = (
-    "-c synchronous_commit=on -c lock_timeout=10s -c statement_timeout=60s"
-    f" -c idle_in_transaction_session_timeout=60s -c timezone=UTC {discretion.OPTIONS}"
-)
-PATIENCE: dict[str, Any] = {
-    "application_name": "footfall",
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "tcp_user_timeout": 30_000,
-}
-"""A Postgres that stops answering is given up after half a minute, not after the kernel's two hours."""
+
+
+class Unconfirmed(psycopg.OperationalError):
+    """A COMMIT whose outcome nobody can tell, such as one that no synchronous standby has confirmed."""
 
 
 class Session:
@@ -44,13 +38,15 @@ class Session:
         self._dsn = dsn
         self._connection: AsyncConnection | None = None
         self._ids: list[int] = []
+        self._begin, self._mark = "", ""
+        self._warned = False
         self.dimensions = Dimensions()
 
     async def connected(self) -> AsyncConnection:
         """The connection, in autocommit mode.
 
         Raises:
-            psycopg.Error: Postgres cannot be reached.
+            psycopg.Error: Postgres cannot be reached, or may not be written.
         """
         if self._connection is None or self._connection.closed or self._connection.broken:
             # Another server may answer, or the same one restored: nothing is known of it.
@@ -60,7 +56,7 @@ class Session:
         return self._connection
 
     async def close(self) -> None:
-        """Closes the connection, if there is one."""
+        """Closes the connection, if there is one: the next attempt makes another, perhaps elsewhere."""
         if self._connection is not None:
             await self._connection.close()
 
@@ -74,47 +70,83 @@ class Session:
         return self._ids.pop()
 
     async def make_partitions(self, times: Iterable[int]) -> None:
-        """Makes the partitions of some times (µs since the Unix epoch), as the owner."""
-        days = {time // DAY_US for time in times}
-        async with await self._open() as connection:
-            await partitions.ensure(
-                connection, [dt.date(1970, 1, 1) + dt.timedelta(days=day) for day in days]
-            )
+        """Makes the partitions of some times (µs since the Unix epoch), as the owner.
 
-    async def _open(self) -> AsyncConnection:
-        return await AsyncConnection.connect(
-            self._dsn, autocommit=True, options=OPTIONS, **PATIENCE
+        Raises:
+            DayHeld: a reader keeps one of these days from being made anew.
+            psycopg.Error: Postgres refused.
+        """
+        days = {dt.date(1970, 1, 1) + dt.timedelta(days=time // DAY_US) for time in times}
+        async with await connect(self._dsn, PARTITIONS) as connection:
+            await partitions.ensure(connection, days)
+            if held := sorted(days - (await partitions.existing(connection)).keys()):
+                raise partitions.DayHeld(f"{held[0]} is being dropped, and a reader holds it")
+
+    @asynccontextmanager
+    async def turn(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """A transaction in which no other writer stores a group (ADR 10), and whose commit is on disk.
+
+        psycopg's own would begin with a round trip that brings nothing. What must hold is said in it: what
+        was set on the session may be gone behind a pooler.
+
+        Args:
+            connection: `connected`, outside of a transaction.
+
+        Raises:
+            psycopg.errors.LockNotAvailable: the others did not end within `lock_timeout`.
+            Unsuitable: somebody else had this session in between.
+            Unconfirmed: the outcome of the COMMIT is not known.
+        """
+        try:
+            begun = await connection.execute(f"{self._begin}; {_TAKE_TURN}")
+            while begun.nextset():
+                pass
+            if (await begun.fetchone() or ("", ""))[1] != self._mark:
+                raise shared()
+            yield
+            await self._commit(connection)
+        except BaseException:
+            with suppress(psycopg.Error):  # it is broken, then there is nothing to take back
+                await connection.rollback()
+            raise
+
+    async def _commit(self, connection: AsyncConnection) -> None:
+        self._warned = False
+        done = await connection.execute("COMMIT")
+        if self._warned or done.statusmessage != "COMMIT":
+            raise Unconfirmed("COMMIT ended with a warning")
+
+    async def in_force(self, names: Iterable[str]) -> dict[str, str]:
+        """Settings as they are inside a transaction that stores; what is not to be seen is left out."""
+        connection = await self.connected()
+        await connection.execute(self._begin)
+        found = await connection.execute(
+            "SELECT name, current_setting(name, true) FROM unnest(%s::text[]) AS s (name)"
+            " WHERE current_setting(name, true) IS NOT NULL",
+            [list(names)],
         )
+        settings: dict[str, str] = dict(await found.fetchall())
+        await connection.rollback()
+        return settings
 
     async def _connect(self) -> AsyncConnection:
         """A connection of which the server logs nothing, with the rights of a writer only."""
-        connection = await self._open()
+        connection = await connect(self._dsn, WRITING)
         try:
             await discretion.quiet(connection)  # which the writer may not
             await roles.become_writer(connection)
+            found = await connection.execute(
+                "SELECT current_setting('synchronous_commit'), current_setting(%s)", [MARK]
+            )
+            level, self._mark = await found.fetchone() or ("on", "")
         except BaseException:
             await connection.close()
             raise
+        self._begin = (
+            f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = {level}"
+        )
+        connection.add_notice_handler(self._noticed)
         return connection
 
-
-@asynccontextmanager
-async def turn(connection: AsyncConnection) -> AsyncIterator[None]:
-    """A transaction in which no other writer stores a group (ADR 10).
-
-    psycopg's own would begin with a round trip that brings nothing.
-
-    Args:
-        connection: In autocommit mode, outside of a transaction.
-
-    Raises:
-        psycopg.errors.LockNotAvailable: the others did not end within `lock_timeout`.
-    """
-    try:
-        await connection.execute(_BEGIN)
-        yield
-        await connection.execute("COMMIT")
-    except BaseException:
-        with suppress(psycopg.Error):  # it is broken, then there is nothing to take back
-            await connection.rollback()
-        raise
+    def _noticed(self, diagnostic: Diagnostic) -> None:
+        self._warned = self._warned or diagnostic.severity_nonlocalized == "WARNING"

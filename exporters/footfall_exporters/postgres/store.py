@@ -17,7 +17,8 @@ from footfall_exporters.background import beside
 from footfall_exporters.contracts import Losses, Settings, Unavailable
 from footfall_exporters.embedded import EmbeddedPostgres, Supervision, default_directory
 from footfall_exporters.postgres import refused, roles, salts
-from footfall_exporters.postgres.absence import first_line, is_away, patient
+from footfall_exporters.postgres.absence import first_line, is_away
+from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
 from footfall_exporters.postgres.migrate import NewerSchema, SchemaBusy, migrate
 from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
@@ -99,9 +100,8 @@ def database(config: PostgresConfig, supervision: Supervision | None = None) -> 
 
 def prepare(dsn: str, settings: Settings) -> None:
     """Migrates the schema and adds the catalog's columns."""
-    dsn = patient(dsn)
     migrate(dsn)
-    with psycopg.connect(dsn, autocommit=True) as connection:
+    with connect_sync(dsn, SCHEMA) as connection:
         apply_catalog(connection, settings.catalog)
         roles.grant_writer(connection)
 

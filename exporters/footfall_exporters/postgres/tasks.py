@@ -118,9 +118,12 @@ async def _groups(connection: AsyncConnection, _: House, now: Now) -> Done:
 
 async def _retention(connection: AsyncConnection, house: House, now: Now) -> Done:
     first_kept = now.earlier.date() - dt.timedelta(days=house.retention_days)
-    dropped = len(await partitions.drop(connection, first_kept))
+    done = await partitions.drop(connection, first_kept)
     await retention.forget(connection, now.earlier, house.rollup_retention_days)
-    return Done(dropped, f"{_some(dropped, 'day')} dropped")
+    dropped = f"{_some(len(done.days), 'day')} dropped"
+    if done.held:
+        dropped += f", {_some(len(done.held), 'day')} held by readers"
+    return Done(len(done.days), dropped, bool(done.held))
 
 
 async def _subscribers(connection: AsyncConnection, _: House, __: Now) -> Done:

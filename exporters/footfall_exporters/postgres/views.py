@@ -1,10 +1,13 @@
 """The `reporting` schema: what an operator, Grafana and the reports may read (DESIGN, "Store").
 
 Plain columns, exact counts, distinct counts; never an identity column, hashed or not. The views are made
-anew when the catalog changes, because its enums and values are columns of theirs.
+anew when the catalog changes, because its enums and values are columns of theirs; the comment of the schema
+says which they are.
 """
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 
 import psycopg
 from psycopg import sql
@@ -13,6 +16,7 @@ from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 
 READER = "footfall_reader"
 """The role that may read `reporting` and nothing else."""
+_VERSION = "Footfall's views, version "
 
 _VIEWS: dict[str, tuple[str, str]] = {
     "events": (
@@ -164,7 +168,10 @@ _OLD_GROUPS = """
 
 
 def create_views(connection: psycopg.Connection) -> None:
-    """Makes all reporting views anew and lets READER read them, where that role exists."""
+    """Makes the reporting views, where they have changed, and lets READER read them, where that role exists.
+
+    Making one anew needs a lock that whoever reads it holds: a collector that starts must not wait for that.
+    """
     rows = connection.execute(
         "SELECT attribute, table_name, column_name, hash FROM footfall.catalog_columns"
         " ORDER BY attribute"
@@ -187,14 +194,16 @@ def create_views(connection: psycopg.Connection) -> None:
         "come_again": sql.SQL(", ").join(map(sql.Literal, COME_AGAIN)),
         "by_store": sql.Literal(BY_STORE),
     }
-    for name, (comment, body) in _VIEWS.items():
-        view = sql.Identifier("reporting", name)
-        connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
+    bodies = {
+        name: sql.SQL(body).format(**parts).as_string(connection)
+        for name, (_, body) in _VIEWS.items()
+    }
+    version = hashlib.sha256(json.dumps([_VIEWS, bodies]).encode()).hexdigest()[:16]
+    if not _are_there(connection, version):
+        _make_anew(connection, bodies)
         connection.execute(
-            sql.SQL("CREATE VIEW {} WITH (security_barrier) AS ").format(view)
-            + sql.SQL(body).format(**parts)
+            sql.SQL("COMMENT ON SCHEMA reporting IS {}").format(f"{_VERSION}{version}")
         )
-        connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, comment))
     if (
         connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER]).fetchone()
         is not None
@@ -204,6 +213,24 @@ def create_views(connection: psycopg.Connection) -> None:
         connection.execute(
             sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA reporting TO {}").format(reader)
         )
+
+
+def _are_there(connection: psycopg.Connection, version: str) -> bool:
+    """Whether all views are there, as this version makes them."""
+    return connection.execute(
+        "SELECT obj_description(to_regnamespace('reporting'), 'pg_namespace') = %s AND (SELECT count(*)"
+        " FROM pg_views WHERE schemaname = 'reporting' AND viewname = ANY(%s)) = %s",
+        [f"{_VERSION}{version}", list(_VIEWS), len(_VIEWS)],
+    ).fetchone() == (True,)
+
+
+def _make_anew(connection: psycopg.Connection, bodies: Mapping[str, str]) -> None:
+    for name, (comment, _) in _VIEWS.items():
+        view = sql.Identifier("reporting", name)
+        connection.execute(sql.SQL("DROP VIEW IF EXISTS {}").format(view))
+        made = sql.SQL("CREATE VIEW {} WITH (security_barrier) AS ").format(view)
+        connection.execute(made + sql.SQL(bodies[name]))
+        connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, comment))
 
 
 def _list(alias: str, names: Sequence[str]) -> sql.Composed:

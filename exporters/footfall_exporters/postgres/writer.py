@@ -16,6 +16,7 @@ import psycopg
 
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_exporters.postgres.group_commit import GroupCommit, Late
+from footfall_exporters.postgres.partitions import DayHeld
 from footfall_processors import Batch, Catalog
 
 log = logging.getLogger("footfall.postgres")
@@ -27,6 +28,8 @@ TURNS = 12
 decoded first, and share its fixed costs. On an idle loop it takes some 150 µs; fewer make half the groups."""
 DATA_ERRORS = ("22", "23", "54")
 """SQLSTATE classes that blame the data: sending it again would fail again."""
+DAY_HELD_S = 30.0
+"""Seconds that the sender of a day that a reader holds is told to wait."""
 PATIENT_S = 75.0
 """Seconds for one group, more than any statement may take: a server that hangs keeps no timeout itself."""
 
@@ -137,6 +140,12 @@ class Writer:
         except asyncio.CancelledError:
             _fail(group, Unavailable("shutting down"))
             raise
+        except DayHeld as error:  # in the way of that day alone
+            if len(group) > 1:
+                await self._one_by_one(group)
+            else:
+                log.warning("a request is not stored: %s", error)
+                _fail(group, Unavailable("a day of this request is being dropped", DAY_HELD_S))
         except (psycopg.Error, TimeoutError) as error:
             blames_data = (getattr(error, "sqlstate", None) or "").startswith(DATA_ERRORS)
             if blames_data and len(group) > 1:
@@ -172,6 +181,8 @@ class Writer:
         if self.failed is not None:
             self.failed([waiting.batch for waiting in group])
         self.away = not blames_data
+        if not blames_data:  # this one may have become a standby: another may do better
+            await self.group_commit.session.close()
         if blames_data and await self._refused(group[0].batch):
             _fail(group, Rejected("the store refuses this data"))
         else:
