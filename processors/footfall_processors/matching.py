@@ -139,7 +139,11 @@ class Requests:
             return ()
         fitting = [(rank, c) for rank, form, c in self._patterns if fnmatchcase(path, form)]
         ranked = sorted([*self._exact.get(path, ()), *fitting], key=lambda each: each[0])
-        return tuple(candidate for _, candidate in ranked)
+        best: dict[str, Candidate] = {}  # of a method's, and none that one for any method hides
+        for _, candidate in ranked:
+            if "*" not in best:
+                best.setdefault(candidate.method, candidate)
+        return tuple(best.values())
 
     def named(self, span: str) -> Candidates:
         """What the span of a server stands for whose name alone says the route: `GET /orders/{id}`.
@@ -180,7 +184,7 @@ class Spans:
 
     def __init__(self, catalog: Catalog) -> None:
         self._names = Matcher(catalog, "span")
-        self._any = any(True for _ in rules(catalog, "span"))
+        self._any = next(rules(catalog, "span"), None) is not None
         self.requests = Requests(catalog)
 
     def __bool__(self) -> bool:

@@ -16,18 +16,10 @@ from typing import Any, NamedTuple
 from footfall_processors import names
 from footfall_processors.batch import Dimension, Shape
 from footfall_processors.catalog import Catalog, Event, Type, column_name
-from footfall_processors.errors import (
-    PERMISSION_DENIED,
-    PROVIDER_TIMEOUT,
-    STATUS_OF,
-    UNEXPECTED_ERROR,
-    http_error,
-    http_status,
-    is_vague,
-    normalise,
-)
+from footfall_processors.errors import http_error, http_status, normalise
 from footfall_processors.losses import Loss
 from footfall_processors.matching import Candidates, Spans
+from footfall_processors.outcome import Said, outcome, went_wrong
 from footfall_processors.redaction import redact
 from footfall_processors.values import clean, hashable, is_text
 
@@ -41,7 +33,6 @@ LOOP = "loop"
 _PATH = re.compile(r"[0-9a-f]{16}(,[0-9a-f]{16})*")
 _SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9._/-]{0,62}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}")
-_MISSING = {"denied": PERMISSION_DENIED, "timeout": PROVIDER_TIMEOUT}
 
 
 class Origin(IntEnum):
@@ -232,12 +223,11 @@ class Policy:
         event = meant.event
         if event.expires is not None and today > event.expires:
             return Verdict(refused=Loss.EXPIRED_EVENT)
-        bad = _went_wrong(failed, fixed)
-        said = Role.ACTION in fixed
-        action = fixed[Role.ACTION] if said else meant.action or _action(meant, bad)
+        said = Said(failed, *map(fixed.get, (Role.STATUS, Role.ERROR_TYPE, Role.HTTP_STATUS)))
+        action = fixed.get(Role.ACTION, meant.action or _action(meant, went_wrong(said)))
         if action not in event.actions:
             return Verdict(refused=Loss.UNDECLARED_ACTION)
-        status, error = self._outcome(action, bad, fixed)
+        status, error = outcome(action, said, self.catalog.error_types)
         positions, losses = self._positions(event, atoms)
         enums = tuple(
             (key, str(atoms[at].value))
@@ -266,29 +256,6 @@ class Policy:
         if match is None:
             return None
         return _Meant(match.event, self.catalog.events[match.event], success=match.action)
-
-    def _outcome(
-        self, action: str, failed: bool, fixed: Mapping[Role, Any]
-    ) -> tuple[str, str | None]:
-        """Status and error type (A3): whatever part is missing follows from the other."""
-        status: str | None = fixed.get(Role.STATUS)
-        error = self._error(fixed)
-        bad = action == names.FAILURE or (failed and action != names.SUCCESS)
-        if status is None or (status == "ok" and action == names.FAILURE):
-            status = STATUS_OF.get(error or "", "error") if bad else "ok"
-        if status == "ok":
-            return status, None
-        return status, error or _MISSING.get(status, UNEXPECTED_ERROR)
-
-    def _error(self, fixed: Mapping[Role, Any]) -> str | None:
-        """The error type that was said, or else follows from the answer to a request."""
-        said: str | None = fixed.get(Role.ERROR_TYPE)
-        answer: str | None = fixed.get(Role.HTTP_STATUS)
-        if not answer or fixed.get(Role.STATUS) is not None or said in self.catalog.error_types:
-            return said
-        if is_vague(answer) and not is_vague(said):
-            return said
-        return normalise(answer, self.catalog.error_types)
 
     def _positions(
         self, event: Event, atoms: Sequence[Atom]
@@ -416,14 +383,6 @@ def _first_sent(atoms: Sequence[Atom]) -> dict[Role, Any]:
         if atom.role not in (Role.UNDECLARED, Role.ENUM, Role.COLUMN):
             fixed.setdefault(atom.role, atom.value)
     return fixed
-
-
-def _went_wrong(failed: bool | None, fixed: Mapping[Role, Any]) -> bool:
-    """Whether it failed: what the span's own status leaves open is told by ours, or by the answer's."""
-    if failed is not None:
-        return failed
-    status: str | None = fixed.get(Role.STATUS)
-    return bool(fixed.get(Role.HTTP_STATUS)) if status is None else status != "ok"
 
 
 def _action(meant: _Meant, failed: bool) -> str | None:
