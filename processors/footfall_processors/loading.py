@@ -13,12 +13,13 @@ from footfall_processors.catalog import (
     EventName,
     Hash,
     Name,
+    Rule,
     Source,
     Type,
     column_name,
     with_builtins,
 )
-from footfall_processors.document import Document, DocumentError, Mistake, nearest
+from footfall_processors.document import Document, DocumentError, Keys, Mistake, nearest
 from footfall_processors.errors import ERROR_TYPES
 from footfall_processors.matching import KINDS, ROUTE_FORM, kinds
 from footfall_processors.values import FLOAT_MAX, INT_MAX, INT_MIN
@@ -162,16 +163,25 @@ def _check_rules(doc: Document, events: Mapping[str, Event | None]) -> None:
             if rule.route and not ROUTE_FORM.fullmatch(rule.route):
                 doc.wrong((*path, "route"), "must be a method and a path, such as GET /seeds/{id}")
             if named := _named(rule.span, events):
-                doc.wrong(
-                    (*path, "span"), f"a span of this name is {named} already, whatever rules say"
-                )
-            if event is not None and rule.action is not None and rule.action not in event.actions:
-                hint = nearest(rule.action, event.actions)
-                doc.wrong((*path, "action"), f'"{rule.action}" is no action of {name}{hint}')
+                message = f"a span of this name is {named} already, whatever rules say"
+                doc.wrong((*path, "span"), message)
+            if event is not None:
+                _check_action(doc, path, rule, name, event)
             for key in matched.items():
                 if key in owners:
                     doc.wrong(path, f"stands for {owners[key]} already")
                 owners.setdefault(key, name)
+
+
+def _check_action(doc: Document, path: Keys, rule: Rule, name: str, event: Event) -> None:
+    """What a use that goes well is called is an action, and for the collector it is known."""
+    if rule.action is not None and rule.action not in event.actions:
+        hint = nearest(rule.action, event.actions)
+        doc.wrong((*path, "action"), f'"{rule.action}" is no action of {name}{hint}')
+    known = names.SUCCESS in event.actions or len(event.actions) == 1
+    if rule.span and rule.action is None and not known:
+        actions = listed(event.actions, "or")
+        doc.wrong(path, f"needs an action, what a use that goes well is called: {actions}")
 
 
 def _named(span: str, events: Mapping[str, Event | None]) -> str | None:

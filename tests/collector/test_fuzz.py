@@ -65,7 +65,7 @@ def test_text_that_passed_no_redaction_would_be_seen(fuzz, drive, monkeypatch):
 
 
 def test_an_unforeseen_exception_would_be_seen(fuzz, drive, monkeypatch):
-    def broken(spans):
+    def broken(spans, **asked):
         raise KeyError("walker")
 
     monkeypatch.setattr(wire, "columns", broken)

@@ -239,6 +239,15 @@ def test_an_event_without_failures_keeps_the_rules_action_with_the_status_of_the
     assert (dimension.action, dimension.status) == ("view", "denied")
 
 
+def test_old_and_new_names_together_say_it_once(policy):
+    """OTEL_SEMCONV_STABILITY_OPT_IN=http/dup."""
+    verdict = judge(
+        policy, "GET /orders/{id}", ("http.method", "GET"), ("http.request.method", "GET"),
+        ("http.route", "/orders/{id}"), ("http.status_code", 403), ("http.response.status_code", 403),
+    )  # fmt: skip
+    assert (event(verdict), verdict.losses) == ("shop.order.failure", ())
+
+
 def test_method_and_route_are_no_loss_and_are_not_kept(policy):
     verdict = request(policy, "/orders/{id}")
     assert (verdict.losses, verdict.positions) == ((), ())

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall_processors import DocumentError, Match, Matcher, load_catalog
+from footfall_processors import Catalog, DocumentError, Event, Match, Matcher, load_catalog
+from footfall_processors.catalog import Rule
+from footfall_processors.matching import Requests
 
 CATALOG = """
 product: shop
@@ -85,6 +87,37 @@ def mistakes(tmp_path, *rules, other=None):
     with pytest.raises(DocumentError) as caught:
         load_catalog(files)
     return [(m.line, m.path, m.message) for m in caught.value.mistakes]
+
+
+def test_a_rule_says_what_goes_well_is_called_where_the_event_does_not(tmp_path):
+    file = tmp_path / "events.yaml"
+    event = "product: p\nevents:\n  e: {{surface: a, feature: f, actions: [{}], match: [{{{}}}]}}\n"
+    for actions, rule in [("open, success", "span: x"), ("open", "span: x"),
+                          ("open, close", "span: x, action: open")]:  # fmt: skip
+        file.write_text(event.format(actions, rule))
+        load_catalog(file)
+    file.write_text(event.format("open, close", "span: x"))
+    with pytest.raises(DocumentError) as caught:
+        load_catalog(file)
+    [mistake] = caught.value.mistakes
+    assert mistake.message == "needs an action, what a use that goes well is called: open or close"
+
+
+PATHS = st.sampled_from(["/", "/a", "/a/*", "/a/b", "/*", "/a*", "/[a]", "/a?", "/**/b", "/a/{id}"])
+ROUTES = st.builds("{} {}".format, st.sampled_from(["GET", "PUT", "*"]), PATHS)
+
+
+@given(st.lists(ROUTES, unique=True), st.sampled_from(["GET", "PUT", "HEAD"]), PATHS | st.text())
+def test_the_collector_chooses_between_routes_as_the_sdk_does(rules, method, path):
+    events = {
+        f"e{n}": Event(surface="a", feature="f", match=(Rule(route=rule),))
+        for n, rule in enumerate(rules)
+    }
+    catalog = Catalog(products=("p",), events=events, attributes={})
+    path = f"/{path.removeprefix('/')}"
+    fitting = (c for c in Requests(catalog).candidates(path) if c.method in ("*", method))
+    found = next(fitting, None)
+    assert (found and found.match) == Matcher(catalog, "route").find(f"{method} {path}")
 
 
 @pytest.mark.parametrize(
