@@ -285,3 +285,15 @@ def test_paths_and_names_that_never_come_again_take_no_memory(policy):
 def test_of_a_path_nothing_is_in_its_class(policy):
     for route in ("/admin/walker", "/walker", "walker " * 99):
         assert "walker" not in repr(policy.classify("http.route", route))
+
+
+def test_of_a_route_no_more_is_known_than_can_count(tmp_path):
+    file = tmp_path / "events.yaml"
+    file.write_text(
+        "product: p\nevents:\n"
+        '  a: {surface: a, feature: f, match: [{route: "* /a/*"}, {route: "GET /a/b*"}]}\n'
+        '  b: {surface: a, feature: f, match: [{route: "GET /*"}, {route: "PUT /*"}]}\n'
+    )
+    requests = Policy(load_catalog(file)).spans.requests
+    found = [[c.method for c in requests.candidates(path)] for path in ("/a/b", "/a/c", "/b")]
+    assert found == [["GET", "*"], ["*"], ["GET", "PUT"]]
