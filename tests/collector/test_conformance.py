@@ -360,8 +360,8 @@ async def test_json_is_read_as_otlp_writes_it(sender, query):
             {"key": "nothing", "value": {}},
         ],
     }  # fmt: skip
-    snake = {"name": "shop.order", "end_time_unix_nano": now}
-    document = {"resourceSpans": [{"scopeSpans": [{"spans": [span, snake]}]}]}
+    timeless = {"name": "shop.order"}
+    document = {"resourceSpans": [{"scopeSpans": [{"spans": [span, timeless]}]}]}
     answer = await sender.post("json", "traces", json.dumps(document).encode())
     assert answer.response.partial_success.rejected_spans == 1  # without a time
     assert query("SELECT event_name, status, provider, duration_ms FROM reporting.events") == [
