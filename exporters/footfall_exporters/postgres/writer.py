@@ -108,7 +108,7 @@ class Writer:
             self._filled.clear()
             await self._filled.wait()
         group = [self._queue.popleft()]
-        rows = group[0].batch.size
+        rows = _rows(group[0].batch)
         turns = 0
         while rows < GROUP_ROWS and turns < TURNS:
             if not self._queue:
@@ -116,7 +116,7 @@ class Writer:
                 turns += 1
             else:
                 group.append(self._queue.popleft())
-                rows += group[-1].batch.size
+                rows += _rows(group[-1].batch)
                 turns = 0
         return group
 
@@ -124,10 +124,10 @@ class Writer:
         """Adds to a group, once, what came while it waited for its turn."""
 
         def late(can_join: Callable[[Batch], bool]) -> list[Batch]:
-            closed, rows = len(group), sum(waiting.batch.size for waiting in group)
+            closed, rows = len(group), sum(_rows(waiting.batch) for waiting in group)
             while self._queue and rows < GROUP_ROWS and can_join(self._queue[0].batch):
                 group.append(self._queue.popleft())
-                rows += group[-1].batch.size
+                rows += _rows(group[-1].batch)
             return [waiting.batch for waiting in group[closed:]]
 
         return late
@@ -195,6 +195,11 @@ class Writer:
         except psycopg.Error:
             return False
         return True
+
+
+def _rows(batch: Batch) -> int:
+    """How many rows it writes: observations, and states of counters."""
+    return batch.size + len(batch.points)
 
 
 def _fail(group: Iterable[_Waiting], error: Exception) -> None:
