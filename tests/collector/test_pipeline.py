@@ -466,6 +466,17 @@ def test_spans_of_other_instrumentations_become_the_events_that_rules_name(ruled
         assert sum(sum(batch.losses.values()) for batch in batches) == refused
 
 
+def test_a_path_in_place_of_a_route_goes_no_further(ruled):
+    pipe = Pipeline(ruled, SALTS, lambda: NOW_US * 1000)
+    sent = server_span("/files/walker", "PUT", 200, name="PUT /files/walker")
+    batch = decode(
+        pipe, body_of(sent, server_span("/files/walker", "walker", 200, name="survey walker"))
+    )
+    assert batch.size == 2
+    assert "shop.order" in repr(batch)
+    assert "walker" not in repr(batch)
+
+
 def test_what_is_refused_is_counted_by_its_reason_and_the_rest_is_stored(pipe):
     batch = decode(
         pipe,
