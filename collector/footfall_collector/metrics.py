@@ -125,7 +125,7 @@ def _add_metric(
     name = metric.name.decode("utf-8", "replace")
     points = _points(metric)
     refused = policy.judge(service, name, False, (), today).refused
-    if refused in (Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT):  # whatever its points are
+    if refused in (Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT, Loss.LOOP):  # whatever its points are
         sums.losses[refused] += len(points)
         return
     sums.reading(len(points))
