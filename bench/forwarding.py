@@ -1,10 +1,12 @@
 """Does a backend that keeps totals of deltas have all that was counted? A real one: the OTel Collector.
 
-    senders ── Footfall ── otlp ── Collector: deltatocumulative ── a file
+    senders ── Footfall ── otlp ── Collector ─┬─ deltatocumulative ── a file
+                  └───────────────────────────┘ and back: a circle
 
 Senders count for a while: cumulative counters, deltas, some of them days late, several series in a commit. In
 the middle Footfall is stopped and started again, its clock is set back, and everything is sent once more
-(`footfall export`). What stands in the file in the end is held against what was sent.
+(`footfall export`). What stands in the file in the end is held against what was sent. The Collector also
+sends all of it back to Footfall, which must store none of that.
 
 The Collector is built by `python bench/peers.py --install`.
 
@@ -131,13 +133,16 @@ def totals(file: Path) -> tuple[Counter[tuple[str, str]], int]:
 
 
 @contextmanager
-def collector(program: Path, folder: Path, port: int) -> Iterator[Path]:
-    """The Collector, which writes what it makes of deltas to the file that is yielded."""
+def collector(program: Path, folder: Path, port: int, back: str) -> Iterator[Path]:
+    """The Collector, which writes its totals to the file that is yielded, and sends the deltas back."""
     file, path = folder / "totals.jsonl", folder / "otelcol.yaml"
     configuration = {
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{port}"}}}},
         "processors": {"deltatocumulative": {}},
-        "exporters": {"file": {"path": str(file)}},
+        "exporters": {
+            "file": {"path": str(file)},
+            "otlp": {"endpoint": back, "tls": {"insecure": True}},
+        },
         "service": {
             "telemetry": {"metrics": {"level": "none"}},
             "pipelines": {
@@ -145,7 +150,8 @@ def collector(program: Path, folder: Path, port: int) -> Iterator[Path]:
                     "receivers": ["otlp"],
                     "processors": ["deltatocumulative"],
                     "exporters": ["file"],
-                }
+                },
+                "metrics/back": {"receivers": ["otlp"], "exporters": ["otlp"]},
             },
         },
     }
@@ -193,30 +199,36 @@ async def run(program: Path, folder: Path, dsn: str, seconds: float) -> dict[str
     catalog_file = folder / "events.yaml"
     catalog_file.write_text(CATALOG)
     catalog, port, senders = load_catalog(catalog_file), free_port(), Senders()
+    address = f"127.0.0.1:{free_port()}"
     exporter = OtlpConfig(endpoint=f"http://127.0.0.1:{port}", signals=("metrics",))
     config = Config(
         catalog,
         postgres=PostgresConfig(dsn=dsn),
         service=ServiceConfig(operator=None),
-        grpc=GrpcConfig(endpoint="127.0.0.1:0"),
+        grpc=GrpcConfig(endpoint=address),
         http=None,
         subscribers={NAME: exporter},
     )
-    with collector(program, folder, port) as file:
-        async with running(config) as footfall:  # stopped with something that is still to be sent
-            await senders.send(str(footfall.grpc), seconds / 2)
+    with collector(program, folder, port, address) as file:
+        async with running(config):  # stopped with something that is still to be sent
+            await senders.send(address, seconds / 2)
         set_clock_back(dsn)
-        async with running(config) as footfall:
-            await senders.send(str(footfall.grpc), seconds / 2)
+        async with running(config):
+            await senders.send(address, seconds / 2)
             await caught_up(dsn)
             await again(dsn, exporter, catalog)
-        await asyncio.sleep(1)
+            await asyncio.sleep(5)  # the circle is closed meanwhile
+            await caught_up(dsn)
     found, series = totals(file)
     with psycopg.connect(dsn) as connection:
-        stored = connection.execute("SELECT sum(count)::bigint FROM reporting.usage").fetchone()
+        [[stored, refused]] = connection.execute(
+            "SELECT (SELECT sum(count)::bigint FROM reporting.usage),"
+            " (SELECT coalesce(sum(count), 0)::bigint FROM reporting.losses WHERE reason = 'loop')"
+        ).fetchall()
     return {
         "sent": senders.sent.total(),
-        "stored": stored[0] if stored else 0,
+        "stored": stored,
+        "refused": refused,
         "arrived": found.total(),
         "series": series,
         "equal": found == senders.sent,
@@ -231,7 +243,7 @@ async def again(dsn: str, exporter: OtlpConfig, catalog: Catalog) -> None:
 
 
 def main() -> int:
-    """Prints what was sent, stored and arrived, and one JSON object; 0 when they are equal."""
+    """Prints what was sent, stored and arrived, and one JSON object; 0 when these are equal."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
@@ -247,10 +259,12 @@ def main() -> int:
         with EmbeddedPostgres(Path(name) / "postgres") as dsn:
             result = asyncio.run(run(options.otelcol, Path(name), dsn, options.seconds))
     print(
-        "{sent:,} sent, {stored:,} stored, {arrived:,} arrived in {series} series".format(**result)
+        "{sent:,} sent, {stored:,} stored, {arrived:,} arrived in {series} series;"
+        " {refused:,} points that came back refused".format(**result)
     )
     print(json.dumps(result))
-    return 0 if result["equal"] and result["stored"] == result["sent"] else 1
+    right = result["equal"] and result["stored"] == result["sent"] and result["refused"]
+    return 0 if right else 1
 
 
 if __name__ == "__main__":
