@@ -14,7 +14,11 @@ from footfall_exporters.postgres.dims import Dimensions
 
 TURN = int.from_bytes(b"FootTurn", "big")
 """Key of the advisory lock of whoever stores a group now."""
-_TAKE_TURN = f"SELECT pg_advisory_xact_lock({TURN}), current_setting('{MARK}', true)"
+_BEGIN = (
+    "BEGIN ISOLATION LEVEL READ COMMITTED;"
+    f" SELECT current_setting('{MARK}', true), set_config('synchronous_commit', '{{level}}', true)"
+)
+_TAKE_TURN = f", pg_advisory_xact_lock({TURN})"
 ID_BLOCK = 1024
 """Ids that one value of the sequence stands for (its INCREMENT)."""
 DAY_US = 86_400 * 10**6
@@ -98,10 +102,9 @@ class Session:
             Unconfirmed: the outcome of the COMMIT is not known.
         """
         try:
-            begun = await connection.execute(f"{self._begin}; {_TAKE_TURN}")
-            while begun.nextset():
-                pass
-            if (await begun.fetchone() or ("", ""))[1] != self._mark:
+            begun = await connection.execute(self._begin + _TAKE_TURN)
+            begun.nextset()
+            if (await begun.fetchone() or ("",))[0] != self._mark:
                 raise shared()
             yield
             await self._commit(connection)
@@ -142,9 +145,7 @@ class Session:
         except BaseException:
             await connection.close()
             raise
-        self._begin = (
-            f"BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL synchronous_commit = {level}"
-        )
+        self._begin = _BEGIN.format(level=level)
         connection.add_notice_handler(self._noticed)
         return connection
 
