@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg
 
-from faults_.processes import Clock, Collector, Postgres, Sender
+from faults_.processes import Clock, Collector, Postgres, Sender, until
 from faults_.reckoning import KEY, Verdict, compare, look, read
 
 BREAK_LEDGER = """
@@ -126,6 +126,7 @@ class Stage:
         scale = {"timeout": self.scale.timeout, "rate": self.scale.rate}
         self.sender = Sender(self.folder, self.collectors, **scale)
         self._stack.callback(self.sender.finish, 0)
+        until("requests are flowing", lambda: self.sender.has("acknowledged ") > 0)
         time.sleep(WARM_UP_S)
 
     @property

@@ -69,6 +69,8 @@ async def test_requests_are_stored_again_after_it_was_killed(settings, options, 
         assert found == (12,)
         log = up.log.read_text()
         assert "the embedded Postgres ended (signal 9); it is started again" in log
+        assert "Fatal Python error" not in log
+        assert "does not start" not in log
         assert re.search(r"the embedded Postgres serves again, \d+\.\d s after its end", log)
         operator = re.search(r"operator\s+(http://\S+)", log)[1]
         async with httpx.AsyncClient(base_url=operator) as http:

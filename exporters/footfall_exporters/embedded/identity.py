@@ -4,10 +4,14 @@ import os
 import pwd
 import stat
 import subprocess
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from footfall_exporters.embedded.errors import EmbeddedPostgresError
+
+_LAUNCHER = Path(__file__).with_name("launch.py")
 
 
 @dataclass(frozen=True)
@@ -38,12 +42,18 @@ class Identity:
         if not self.is_other:
             return os.access(path, os.X_OK)
         command = ["/bin/sh", "-c", 'test -x "$1"', "sh", os.fspath(path)]
-        return (
-            subprocess.run(
-                command, user=self.uid, group=self.gid, extra_groups=[], check=False
-            ).returncode
-            == 0
-        )
+        return subprocess.run(self.launching(command, 0), check=False).returncode == 0
+
+    def launching(self, command: Sequence[str], death_signal: int) -> list[str]:
+        """Return a command that becomes `command`, as this user, and gets a signal when its parent ends.
+
+        The user is changed by a program and not by `subprocess`, which would have to fork for that: in a
+        process in which gRPC works, the fork's child crashes before it becomes anything.
+        """
+        return [
+            *(sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())),
+            *(str(self.uid), str(self.gid), str(death_signal), *command),
+        ]
 
     def make_directory(self, path: Path) -> None:
         """Make `path`, a directory that only the user can enter; one that exists must be just that.

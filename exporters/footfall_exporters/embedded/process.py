@@ -3,15 +3,12 @@
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from threading import Thread
 
 from footfall_exporters.embedded.identity import Identity
 
-_LAUNCHER = Path(__file__).with_name("launch.py")
 _PASSED_ON = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 # Fast shutdown; then an immediate one, which costs a recovery at the next start. The numbers are seconds.
@@ -49,8 +46,7 @@ class Child:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._parent = os.getpid()
-        launch = (self._parent, identity.uid, identity.gid, int(signal.SIGINT))
-        arguments = [sys.executable, "-I", "-S", str(_LAUNCHER), *map(str, launch), *command]
+        arguments = identity.launching(command, int(signal.SIGINT))
         started: Future[subprocess.Popen[bytes]] = Future()
 
         def run() -> None:

@@ -81,7 +81,7 @@ def environment(known: Secrets) -> dict[str, str]:
     }
 
 
-def configure(home: Path, database: Path, backend: str, known: Secrets) -> tuple[Path, str]:
+def configure(home: Path, dsn: str, backend: str, known: Secrets) -> tuple[Path, str]:
     """Writes the configuration and the keys; also returns host:port of the operator's listener."""
     operator = f"127.0.0.1:{_free_port()}"
     today = {"created": _TODAY}
@@ -108,7 +108,7 @@ def configure(home: Path, database: Path, backend: str, known: Secrets) -> tuple
         "processors": {"footfall": {"catalog": str(CATALOG)}},
         "exporters": {
             "postgres": {
-                "data_directory": str(database),
+                "dsn": dsn,
                 "spool": {"directory": "spool", "max_mib": 1},
             },
             "otlphttp": {

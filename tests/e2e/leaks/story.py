@@ -44,7 +44,7 @@ def tell() -> Evidence:
     """Everything."""
     home = Path(tempfile.mkdtemp(prefix="footfall-leaks-"))
     home.chmod(0o711)  # for the user who runs Postgres when root runs the tests
-    # The collector finds a server in its directory and joins it; so it can be stopped here.
+    # The collector gets its DSN: one that it could start itself, it would start again when it is stopped.
     server = EmbeddedPostgres(home / "postgres", {"fsync": "off"})
     try:
         evidence = asyncio.run(_tell(home, server))
@@ -63,7 +63,7 @@ async def _tell(home: Path, server: EmbeddedPostgres) -> Evidence:
         await sql(dsn, f"ALTER DATABASE footfall SET {name} = '{value}'")
     async with serving() as backend:
         misbehaving(backend)
-        config, operator = configure(home, home / "postgres", backend.url, evidence.known)
+        config, operator = configure(home, dsn, backend.url, evidence.known)
         async with _running(config, evidence) as up:
             addresses = [await up.address(f"OTLP/{name}") for name in ("gRPC", "HTTP")]
             senders = Senders(*addresses, operator, evidence.known.key, evidence.book)
