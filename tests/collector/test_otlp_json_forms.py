@@ -460,6 +460,13 @@ def test_what_would_take_long_to_be_read_with_patience_is_refused(monkeypatch, l
         read("traces", document | {"z": 1})
 
 
+def test_what_an_odd_span_may_have_is_bounded(monkeypatch):
+    monkeypatch.setattr(wire, "MOST_ATTRIBUTES", 7)
+    read("traces", spans(attributes=[None] * 7))
+    with pytest.raises(wire.TooLarge, match="more than 7 "):
+        read("traces", spans(attributes=[None] * 8))
+
+
 def test_others_are_served_while_an_odd_request_is_read():
     async def turns():
         document = one_span(name=5)

@@ -38,8 +38,8 @@ from footfall_collector.otlp_json.messages import (
     names,
 )
 
-SLICE = 100
-"""Spans, records or metrics read at a stretch."""
+SLICE_BYTES = 2**15
+"""Of spans, records or metrics that are read at a stretch; between slices the event loop runs (10 ms)."""
 MOST_VALUES = 5_000_000
 """Values in a request that is read so; a list's elements take a hundred bytes each."""
 MOST_SURROGATES = 500_000
@@ -101,9 +101,13 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
 async def _items(kind: Any, items: Sequence[Raw], encoder: encode.Encoder) -> list[bytes]:
     """Encoded spans, log records or metrics."""
     encoded: list[bytes] = []
-    for start in range(0, len(items), SLICE):
-        encoded += [encoder(_or_none(kind, each)) for each in items[start : start + SLICE]]
-        await asyncio.sleep(0)
+    read = 0
+    for each in items:
+        encoded.append(encoder(_or_none(kind, each)))
+        read += len(memoryview(each)) + SLICE_BYTES // 100  # the smallest takes time as well
+        if read > SLICE_BYTES:
+            read = 0
+            await asyncio.sleep(0)
     return encoded
 
 
@@ -195,12 +199,19 @@ def _strict(kind: Any) -> Callable[[Raw], Any]:
 
 
 def _many(kind: Any, raw: Raw) -> list[Any]:
-    """A list's elements; of attributes and points those that are wrong, too."""
+    """A list's elements; of attributes and points those that are wrong, too.
+
+    Raises:
+        ValueError: it is no list.
+        wire.TooLarge: it has more than `wire.MOST_ATTRIBUTES`.
+    """
+    elements = _list(raw)
+    wire.check_attributes(len(elements))
     if kind is KeyValue:
-        return [_pair(each) for each in _list(raw)]
+        return [_pair(each) for each in elements]
     if kind is Point:
-        return [_or_none(Point, each) for each in _list(raw)]
-    return [Present() for _ in _list(raw)]
+        return [_or_none(Point, each) for each in elements]
+    return [Present() for _ in elements]
 
 
 def _pair(raw: Raw) -> Any:
