@@ -210,11 +210,17 @@ def parted(
 def _parsed(body: bytes) -> list[tuple[Any, Sequence[Any]]]:
     check_tags(body, 1, 2, 1000)
     found = _Request.FromString(body).resource_spans
-    scopes = [group.scope_spans or group.earlier for group in found]
     check_numbers(
-        len(found), map(len, scopes), (len(scope.spans) for group in scopes for scope in group)
+        len(found),
+        (len(_scopes(group)) for group in found),
+        (len(scope.spans) for group in found for scope in _scopes(group)),
     )
-    return list(zip(found, scopes, strict=True))
+    return [(group, _scopes(group)) for group in found]
+
+
+def _scopes(group: Any) -> Any:
+    """A resource's scopes; where there are none, those in their earlier field."""
+    return group.scope_spans or group.earlier
 
 
 def check_numbers(resources: int, scopes: Iterable[int], items: Iterable[int]) -> None:

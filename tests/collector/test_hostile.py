@@ -55,6 +55,7 @@ SPAN = one_span("shop.ping").SerializeToString()
 POINTS = length_prefixed(1, b"shop.ping")
 NOTE = length_prefixed(1, b"note")
 HOSTILE = {
+    "scopes in their earlier field": ("traces", within(b"\xc2\x3e\x00" * (SIZE // 3), 1)),
     "resources": ("traces", many(1)),
     "resources with a scope": ("traces", many(1, b"\x12\x00")),
     "scopes": ("traces", within(many(2), 1)),
