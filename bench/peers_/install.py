@@ -1,8 +1,10 @@
 """Where the peers of bench/peers.py are, in which released versions, and how they get there.
 
-Everything is made once, below the user's cache directory, in folders named by version.
+Everything is made once, below the user's cache directory, in folders named by version; the Collector's also
+by what is built into it.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -19,7 +21,8 @@ COMMAND = "python bench/peers.py --install"
 
 CACHE = Path(platformdirs.user_cache_dir("footfall")) / "bench"
 _ROTEL = CACHE / f"rotel-{ROTEL}"
-_OTELCOL = CACHE / f"otelcol-{OTELCOL}"
+_MANIFEST = Path(__file__).with_name("otelcol_builder.yaml")
+_OTELCOL = CACHE / f"otelcol-{OTELCOL}-{hashlib.sha256(_MANIFEST.read_bytes()).hexdigest()[:8]}"
 
 
 def rotel() -> Path | None:
@@ -69,7 +72,6 @@ def _build_otelcol() -> None:
     path = f"{Path(program).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {**os.environ, "PATH": path, "GOBIN": str(_OTELCOL), "CGO_ENABLED": "0"}
     module = f"go.opentelemetry.io/collector/cmd/builder@{OTELCOL}"
-    manifest = Path(__file__).with_name("otelcol_builder.yaml")
-    for command in ((program, "install", module), (_OTELCOL / "builder", "--config", manifest)):
+    for command in ((program, "install", module), (_OTELCOL / "builder", "--config", _MANIFEST)):
         polite = ["nice", "-n", "15", *command]
         subprocess.run(polite, check=True, cwd=_OTELCOL, env=environment)
