@@ -32,7 +32,7 @@ from footfall_processors import (
     Verdict,
 )
 from footfall_processors.batch import HOUR_US
-from footfall_processors.names import SERVICE_INSTANCE
+from footfall_processors.names import SDK, SERVICE_INSTANCE
 
 _WHATEVER = (Loss.LOOP, Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT)
 """Reasons for which a metric is refused, whatever its points are."""
@@ -47,12 +47,14 @@ class _Sender:
     Attributes:
         service: As it is stored.
         has_instance: Whether the resource tells it apart from its replicas.
+        is_sdk: Whether it counts by itself, so that it knows its start; not one that scrapes others.
         resource: What identifies the resource, whole.
         scope: What identifies the scope.
     """
 
     service: Service
     has_instance: bool
+    is_sdk: bool
     resource: bytes
     scope: bytes
 
@@ -124,9 +126,9 @@ class _Decoder:
             service, bad = self._policy.service(attributes)
             found.losses[Loss.RESOURCE_VALUE] += bad
             found.reading(len(metrics))
-            named = bool(attributes.get(SERVICE_INSTANCE))
+            known = bool(attributes.get(SERVICE_INSTANCE)), bool(attributes.get(SDK))
             whole = sums.joined(sorted(otlp.resource_pairs(resource)))
-            who = _Sender(service, named, whole, sums.scope_identity(scope))
+            who = _Sender(service, *known, whole, sums.scope_identity(scope))
             for encoded in metrics:
                 self._add_metric(who, encoded)
         return Batch(
@@ -209,8 +211,10 @@ class _Decoder:
         self, dimension: Dimension, who: _Sender, series: bytes, point: Any, value: int
     ) -> Point:
         start_us, time_us = point.start // 1000, point.time // 1000
-        if start_us == time_us and point.start != point.time:
-            time_us += 1  # only equal to the nanosecond do they say that the start is unknown
+        # A start that is equal to the time says that it is unknown: equal to the nanosecond, and not
+        # because an SDK's clock counts milliseconds (JavaScript's begins a stream at its first addition).
+        if start_us == time_us and (who.is_sdk or point.start != point.time):
+            time_us += 1
         stream = self._stream(who.resource, point.start)
         return Point(
             stream=stream,

@@ -413,6 +413,12 @@ def test_a_start_that_is_missing_or_equal_to_the_time_is_unknown(policy, start, 
     assert batch.losses == {}
 
 
+def test_an_sdk_knows_its_start_even_if_its_clock_is_coarse(policy):
+    request = Request(telemetry__sdk__name="opentelemetry").sum(point(3, start=NOW_NS))
+    (found,) = request.decoded_by(policy).points
+    assert found.start_us not in (0, found.time_us)
+
+
 def test_a_delta_whose_clock_was_set_back_counts(policy):
     batch = Request().delta(point(3, start=NOW_NS + 3600 * SECOND)).decoded_by(policy)
     assert (sum(batch.counts.values()), batch.losses) == (3, {})
