@@ -117,7 +117,7 @@ class _Decoder:
         self._found = _Found()
         self._atoms: dict[bytes, Atom] = {}
         self._verdicts: dict[tuple[Service, str, tuple[Atom, ...]], Verdict] = {}
-        self._streams: dict[tuple[bytes, int], bytes] = {}
+        self._streams: dict[bytes, bytes] = {}
 
     def batch(self, body: bytes, sender: bytes, groups: wire.Groups | None) -> Batch:
         found = self._found
@@ -200,7 +200,7 @@ class _Decoder:
         for hour, times in hours.items():
             found.counts[hour, dimension] += times
         if self._key is not None:
-            stream = self._stream(who.resource, 0)
+            stream = self._stream(who.resource)
             start, end = point.start // 1000, point.time // 1000
             if earlier := found.deltas.get((stream, dimension)):
                 start, end = min(start, earlier.start_us), max(end, earlier.time_us)
@@ -215,7 +215,7 @@ class _Decoder:
         # because an SDK's clock counts milliseconds (JavaScript's begins a stream at its first addition).
         if start_us == time_us and (who.is_sdk or point.start != point.time):
             time_us += 1
-        stream = self._stream(who.resource, point.start)
+        stream = self._stream(who.resource)
         return Point(
             stream=stream,
             series=self._mac(stream + series),
@@ -225,12 +225,11 @@ class _Decoder:
             value=value,
         )
 
-    def _stream(self, resource: bytes, start_ns: int) -> bytes:
-        """Stands for one run of one sender."""
-        known = self._streams.get((resource, start_ns))
+    def _stream(self, resource: bytes) -> bytes:
+        """Stands for a sender."""
+        known = self._streams.get(resource)
         if known is None:
-            known = self._mac(b"%d:" % start_ns + resource)
-            self._streams[resource, start_ns] = known
+            known = self._streams[resource] = self._mac(resource)
         return known
 
     def _mac(self, identity: bytes) -> bytes:

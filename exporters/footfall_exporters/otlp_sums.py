@@ -119,7 +119,7 @@ def _hourly(batch: Batch) -> Iterator[_Sum]:
 def _cumulatives(batch: Batch) -> Iterator[_Sum]:
     """Counters as they stand.
 
-    The instance stands for the sender's run, an attribute of the scope for what told series apart in it.
+    The instance stands for the sender, an attribute of the scope for what told its series apart.
     """
     for point in batch.points:
         key = _series(batch, point.dimension, point.stream.hex(), point.series.hex())

@@ -97,7 +97,7 @@ def _resource(catalog: Catalog, given: Sequence[str | None]) -> tuple[Resource, 
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
         "telemetry.sdk.version": SDK_VERSION,
-        names.DISTRO: names.FOOTFALL_SDK,
+        names.DISTRO: names.OWN_SDK,
         names.SERVICE_INSTANCE: str(uuid.uuid4()),
     }
     return Resource(about | {n: v for n, v in kept.items() if v is not None}), mistakes

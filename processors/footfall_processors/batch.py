@@ -92,8 +92,9 @@ class Point:
     """One exported state of a cumulative counter (OTLP metrics data model, "Sums").
 
     Attributes:
-        stream: 16 bytes that stand for the resource and the start time: one run of one sender.
-        series: 16 bytes that stand for all that tells it apart within the run: scope, metric, attributes.
+        stream: 16 bytes that stand for the resource: one sender.
+        series: 16 bytes that stand for all that tells it apart from the sender's others: scope, metric,
+            attributes. With the start it is one run.
         dimension: What is counted.
         start_us: Start of the cumulation, µs since the Unix epoch; unknown when it is 0, or `time_us`.
         time_us: When it was read, µs since the Unix epoch. May be before the start: clocks are set back.

@@ -179,8 +179,8 @@ class Policy:
         if path == LOOP:
             return Service(relayed_from=LOOP), 0
         name, version, environment = kept
-        ours = resource.get(names.DISTRO) == names.FOOTFALL_SDK
-        service = Service(name, version, environment, path, names.FOOTFALL_SDK if ours else None)
+        ours = resource.get(names.DISTRO) == names.OWN_SDK
+        service = Service(name, version, environment, path, names.OWN_SDK if ours else None)
         bad += unreadable
         if service not in self._services and len(self._services) > SERVICES:
             return Service(), bad + 1

@@ -199,19 +199,26 @@ def test_later_exports_of_a_counter_belong_to_the_same_series(policy):
 
 
 @pytest.mark.parametrize(
-    ("start", "resource"),
+    "resource",
     [
-        (START, {"service__name": "shop", "service__instance__id": "two"}),
-        (START, {"service__name": "cafe", "service__instance__id": "one"}),
-        (START + 1, {"service__name": "shop", "service__instance__id": "one"}),
+        {"service__name": "shop", "service__instance__id": "two"},
+        {"service__name": "cafe", "service__instance__id": "one"},
     ],
-    ids=["another instance", "another service", "restarted"],
+    ids=["another instance", "another service"],
 )
-def test_another_process_is_another_stream(policy, start, resource):
+def test_another_process_is_another_stream(policy, resource):
     known = one_point(policy, service__name="shop", service__instance__id="one")
-    other = one_point(policy, start=start, **resource)
+    other = one_point(policy, **resource)
     assert known.stream != other.stream
     assert known.series != other.series
+
+
+def test_a_restart_is_another_run_of_the_same_stream(policy):
+    first, second = (
+        one_point(policy, start=start, service__name="shop") for start in (START, NOW_NS - SECOND)
+    )
+    assert (first.stream, first.series) == (second.stream, second.series)
+    assert first.start_us != second.start_us
 
 
 def test_another_dimension_is_another_series_of_the_same_stream(policy):
@@ -290,15 +297,10 @@ def test_whatever_the_data_model_identifies_a_stream_by_tells_series_apart(polic
     assert known != other
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda r: r._group.resource.attributes.add(key="z").value.SetInParent(),
-        lambda r: setattr(sent_point(r), "start_time_unix_nano", START + 1),
-    ],
-    ids=["another resource", "another start"],
-)
-def test_another_resource_or_start_is_another_run(policy, change):
+def test_another_resource_is_another_sender(policy):
+    def change(request):
+        request._group.resource.attributes.add(key="z").value.SetInParent()
+
     assert series(policy)[0] != series(policy, change)[0]
 
 

@@ -345,7 +345,8 @@ def test_a_gateway_passes_deltas_on_as_they_came(exports, catalog):
             [
                 *metric_requests(
                     dataclasses.replace(
-                        metrics.decode(policy, body, time.time_ns() // 1000), origin="a" * 16
+                        metrics.decode(policy, body, time.time_ns() // 1000, key=b"k"),
+                        origin="a" * 16,
                     )
                 )
             ]
@@ -354,7 +355,7 @@ def test_a_gateway_passes_deltas_on_as_they_came(exports, catalog):
         assert passed == again
         for request in passed:
             totals.take(request)
-            batch = metrics.decode(policy, request, time.time_ns() // 1000)
+            batch = metrics.decode(policy, request, time.time_ns() // 1000, key=b"k")
             for (hour, _), number in batch.counts.items():
                 arrived[hour] += number
     assert totals.dropped == 0

@@ -132,6 +132,63 @@ async def test_a_counter_whose_start_is_unknown_counts_from_its_first_value_on(
     assert losses(query) == [{"counter_baseline": 1}, {}, {}]
 
 
+@pytest.mark.parametrize(("number", "kept"), [(7, 7), (10_001, 0)])
+async def test_a_series_that_begins_in_a_tick_of_a_known_sender_counts_what_a_tick_can_hold(
+    writer, query, number, kept
+):
+    """As JavaScript's SDK sends it whose milliseconds are those of its export; not a scraper's first look."""
+    await export(writer, point(3))
+    new = point(number, series=b"2" * 16, at=NOW + SECOND, start=NOW + SECOND)
+    await export(writer, new)
+    assert counted(query) == {"shop.ping": 3 + kept}
+    assert losses(query)[1] == ({} if kept else {"counter_baseline": 1})
+
+
+async def test_exports_of_such_a_series_in_one_group_count_all(writer, query):
+    began, new = NOW - HOUR, NOW + SECOND
+    exports = [
+        [point(3, at=new, start=began), point(4, series=b"2" * 16, at=new, start=new)],
+        [
+            point(5, at=new + SECOND, start=began),
+            point(6, series=b"2" * 16, at=new + SECOND, start=new),
+        ],
+    ]
+    await asyncio.gather(*(export(writer, *each) for each in exports))
+    assert (counted(query), losses(query)) == ({"shop.ping": 11}, [{}, {}])
+
+
+async def test_of_exports_that_change_places_such_a_series_counts_all_the_same(writer, query):
+    began = NOW - HOUR
+    second = [
+        point(5, at=NOW + SECOND, start=began),
+        point(4, series=b"2" * 16, at=NOW + SECOND, start=NOW + SECOND),
+    ]
+    await export(writer, *second)
+    await export(writer, point(3, at=NOW, start=began))
+    assert counted(query) == {"shop.ping": 9}
+
+
+@pytest.mark.parametrize("split", [False, True])
+async def test_the_first_export_of_a_scraper_is_a_baseline_however_it_is_split(
+    writer, query, split
+):
+    both = [point(40, at=NOW, start=NOW), point(60, series=b"2" * 16, at=NOW, start=NOW)]
+    for part in [both[:1], both[1:]] if split else [both]:
+        await export(writer, *part)
+    assert counted(query) == {}
+
+
+async def test_a_scraper_that_begins_anew_goes_on_where_the_series_stood(writer, query):
+    await export(writer, point(10**6, at=NOW, start=NOW))
+    await export(writer, point(10**6 + 3, at=NOW + SECOND, start=NOW))
+    later = NOW + 9 * SECOND
+    await export(writer, point(10**6 + 5, at=later, start=later))
+    await export(writer, point(10**6 + 6, at=later + SECOND, start=later))
+    again = later + 9 * SECOND
+    await export(writer, point(2, at=again, start=again))  # its target began again as well
+    assert counted(query) == {"shop.ping": 6 + 2}
+
+
 async def test_a_first_value_of_zero_loses_nothing(writer, query):
     await export(writer, point(0, start=0))
     await export(writer, point(3, start=0, at=NOW + SECOND))

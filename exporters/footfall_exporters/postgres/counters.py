@@ -26,7 +26,11 @@ MOST_STREAMS = 500_000
 MOST_WRITERS = 8
 """Of one stream that are told apart; it should have one."""
 
-_Key = tuple[uuid.UUID, uuid.UUID]
+TICK = 10_000
+"""What a program can count within a tick of its clock; what has more at its start did not begin then."""
+
+_Key = tuple[uuid.UUID, uuid.UUID, int]
+"""Stream, series and start."""
 
 
 class State(NamedTuple):
@@ -58,23 +62,34 @@ class Increments:
     losses: dict[int, Counter[Loss]] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Known:
-    """What is known when a group comes.
+    """What is known when a group comes, and of what is new in it what is known so far.
 
     Attributes:
-        states: By stream.
+        states: How far each is counted.
         stale: Those that were not written for long.
-        runs: Senders' runs that have been known for long.
+        runs: Senders, with a start, that have been known for long.
+        since: When a sender of a stream that begins at its time counted first, as far as is known, µs.
+        formers: How far such a series was counted under its last start.
         oldest_us: Whatever began earlier may have been counted before.
         room: How many streams can be added.
     """
 
     states: dict[_Key, State]
     stale: set[_Key]
-    runs: set[uuid.UUID]
-    oldest_us: int
-    room: int
+    runs: set[tuple[uuid.UUID, int]] = field(default_factory=set)
+    since: dict[uuid.UUID, int] = field(default_factory=dict)
+    formers: dict[tuple[uuid.UUID, uuid.UUID], int] = field(default_factory=dict)
+    oldest_us: int = 0
+    room: int = 0
+
+    def take(self, key: _Key, state: State) -> None:
+        """A state that follows."""
+        if key not in self.states:
+            self.room -= 1
+        self.states[key] = state
+        self.formers[key[:2]] = state.value
 
 
 def advance(state: State, time_us: int, value: int) -> tuple[State, int]:
@@ -115,90 +130,139 @@ async def merge(connection: AsyncConnection, batches: Mapping[int, Sequence[Poin
     """
     points = [(number, _key(p), p) for number, group in batches.items() for p in group]
     now_us = time.time_ns() // 1000  # retention goes by it as well; a spooled point may be days old
-    known = await _known(connection, {key for _, key, _ in points}, now_us)
-    states = dict(known.states)
+    known = await _known(connection, [(key, point) for _, key, point in points])
+    before = dict(known.states)
     found = Increments()
     for number, key, point in sorted(points, key=lambda entry: (entry[2].time_us, entry[2].value)):
         lost = found.losses.setdefault(number, Counter())
-        if key not in states:
-            reason = _first(point, known, len(states) - len(known.states), now_us)
-            if reason is Loss.COUNTER_LIMIT:
-                lost[reason] += 1
-                continue
-            states[key] = State(point.value, point.time_us)
-            grown = 0 if reason else point.value
-            lost[Loss.COUNTER_BASELINE] += bool(reason and point.value)
+        state = known.states.get(key)
+        if state is None:
+            grown, reason = _first(point, known, now_us)
+            if reason is not Loss.COUNTER_LIMIT:
+                known.take(key, State(point.value, point.time_us))
         else:
-            lowest = min((states[key].value, *states[key].beside))
-            states[key], grown = advance(states[key], point.time_us, point.value)
-            lost[Loss.COUNTER_RESET] += bool(grown) and point.value < lowest
+            following, grown = advance(state, point.time_us, point.value)
+            known.take(key, following)
+            fell = grown and point.value < min((state.value, *state.beside))
+            reason = Loss.COUNTER_RESET if fell else None
+        if reason is not None:
+            lost[reason] += 1
         if grown:
             found.counts[point.time_us // HOUR_US * HOUR_US, point.dimension] += grown
-    await _write(connection, {k: s for k, s in states.items() if _has_moved(s, k, known)})
+    moved = {k: s for k, s in known.states.items() if _has_moved(s, before.get(k))}
+    await _write(connection, moved | {key: known.states[key] for key in known.stale})
     return found
 
 
-def _first(point: Point, known: _Known, added: int, now_us: int) -> Loss | None:
-    """Why the first value of a stream is not counted; None when it is."""
-    if added >= known.room:
-        return Loss.COUNTER_LIMIT
-    unknown = point.start_us in (0, point.time_us)
-    outside = not max(known.oldest_us, now_us - OLD_US) <= point.start_us <= now_us + OLD_US
-    if (unknown or outside) and uuid.UUID(bytes=point.stream) not in known.runs:
-        return Loss.COUNTER_BASELINE
-    return None
+def _first(point: Point, known: _Known, now_us: int) -> tuple[int, Loss | None]:
+    """How much of the first value of a stream is counted, and why not all of it."""
+    if known.room <= 0:
+        return 0, Loss.COUNTER_LIMIT
+    stream, series, start_us = _key(point)
+    if start_us == point.time_us:
+        return _first_at_its_start(
+            point, known.formers.get((stream, series)), known.since.get(stream)
+        )
+    outside = not max(known.oldest_us, now_us - OLD_US) <= start_us <= now_us + OLD_US
+    if (not start_us or outside) and (stream, start_us) not in known.runs:
+        return 0, Loss.COUNTER_BASELINE if point.value else None
+    return point.value, None
 
 
-def _has_moved(state: State, key: _Key, known: _Known) -> bool:
+def _first_at_its_start(
+    point: Point, former: int | None, since_us: int | None
+) -> tuple[int, Loss | None]:
+    """The same for a start that is equal to the time: whoever scrapes others says so that it is unknown.
+
+    One who scrapes and begins anew goes on where the series stood, or where its target began again. A series
+    that is new from a sender who counted before began just now, if it has not counted too much for that.
+    """
+    if former is not None:
+        return point.value - former if point.value >= former else point.value, None
+    if since_us is not None and since_us < point.time_us and point.value <= TICK:
+        return point.value, None
+    return 0, Loss.COUNTER_BASELINE if point.value else None
+
+
+def _has_moved(state: State, before: State | None) -> bool:
     """Whether a state must be written; its time alone tells nothing about a counter that stands still."""
-    before = known.states.get(key)
-    return before is None or key in known.stale or state != before._replace(time_us=state.time_us)
+    return before is None or state != before._replace(time_us=state.time_us)
 
 
 def _key(point: Point) -> _Key:
-    return uuid.UUID(bytes=point.stream), uuid.UUID(bytes=point.series)
+    return uuid.UUID(bytes=point.stream), uuid.UUID(bytes=point.series), point.start_us
 
 
-async def _known(connection: AsyncConnection, keys: set[_Key], now_us: int) -> _Known:
+async def _known(connection: AsyncConnection, points: Sequence[tuple[_Key, Point]]) -> _Known:
+    keys = sorted({key for key, _ in points})
     found = await connection.execute(
-        "SELECT stream, series, value, time_us, beside, shared,"
+        "SELECT stream, series, start_us, value, time_us, beside, shared,"
         # What stands still is written now and then, so that it does not expire.
         " seen_at < clock_timestamp() - interval '1 hour'"
-        " FROM footfall.counter_series"
-        " WHERE (stream, series) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))"
-        " ORDER BY stream, series FOR UPDATE",
-        list(map(list, zip(*sorted(keys), strict=True))),
+        " FROM footfall.counter_series WHERE (stream, series, start_us) IN"
+        " (SELECT * FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[]))"
+        " ORDER BY stream, series, start_us FOR UPDATE",
+        list(map(list, zip(*keys, strict=True))),
     )
-    states: dict[_Key, State] = {}
-    stale = set()
-    for stream, series, value, time_us, beside, shared, is_stale in await found.fetchall():
-        states[stream, series] = State(value, time_us, tuple(beside), shared)
+    known = _Known({}, set())
+    for *key, value, time_us, beside, shared, is_stale in await found.fetchall():
+        known.states[key[0], key[1], key[2]] = State(value, time_us, tuple(beside), shared)
         if is_stale:
-            stale.add((stream, series))
-    new = {stream for stream, series in keys if (stream, series) not in states}
-    if not new:
-        return _Known(states, stale, set(), now_us, 0)
-    return _Known(states, stale, *await _acquainted(connection, new))
+            known.stale.add((key[0], key[1], key[2]))
+    new = {key for key in keys if key not in known.states}
+    if new:
+        await _get_acquainted(connection, known, {stream for stream, _, _ in new})
+    at_start = {key[:2] for key, p in points if key in new and p.start_us == p.time_us}
+    if at_start:
+        await _meet(connection, known, sorted(at_start))
+        for (stream, _, _), point in points:
+            since_us = _since(point)
+            known.since[stream] = min(since_us, known.since.get(stream, since_us))
+    return known
 
 
-async def _acquainted(
-    connection: AsyncConnection, streams: Iterable[uuid.UUID]
-) -> tuple[set[uuid.UUID], int, int]:
-    """What decides on streams that are new: see the last three attributes of `_Known`."""
+def _since(point: Point) -> int:
+    """When its sender counted something at the latest."""
+    return point.start_us if 0 < point.start_us < point.time_us else point.time_us
+
+
+async def _get_acquainted(
+    connection: AsyncConnection, known: _Known, streams: Iterable[uuid.UUID]
+) -> None:
+    """Looks up what decides on streams that are new."""
     # After an hour a run is known with all its counters: what is new in it then began at zero.
     found = await connection.execute(
-        "SELECT DISTINCT stream FROM footfall.counter_series WHERE stream = ANY(%s)"
+        "SELECT DISTINCT stream, start_us FROM footfall.counter_series WHERE stream = ANY(%s)"
         " AND first_at < clock_timestamp() - interval '1 hour'",
         [sorted(streams)],
     )
-    runs = {row[0] for row in await found.fetchall()}
+    known.runs.update(await found.fetchall())
     # As many as the statistics say: to count them takes a tenth of a second when there are most.
     found = await connection.execute(
         "SELECT since_us, (SELECT greatest(reltuples, pg_stat_get_live_tuples(oid))::bigint FROM pg_class"
         " WHERE oid = 'footfall.counter_series'::regclass) FROM footfall.counter_epoch"
     )
-    [(since_us, number)] = await found.fetchall()
-    return runs, since_us, max(MOST_STREAMS - number, 0)
+    [(known.oldest_us, number)] = await found.fetchall()
+    known.room = max(MOST_STREAMS - number, 0)
+
+
+async def _meet(
+    connection: AsyncConnection, known: _Known, series: Sequence[tuple[uuid.UUID, uuid.UUID]]
+) -> None:
+    """Looks up what is known of streams that begin at their time, from their senders' earlier exports."""
+    streams, names = map(list, zip(*series, strict=True))
+    found = await connection.execute(
+        "SELECT stream, min(since_us) FROM footfall.counter_series WHERE stream = ANY(%s) GROUP BY 1",
+        [streams],
+    )
+    known.since.update(await found.fetchall())
+    found = await connection.execute(
+        "SELECT DISTINCT ON (stream, series) stream, series, value FROM footfall.counter_series"
+        " WHERE (stream, series) IN (SELECT * FROM unnest(%s::uuid[], %s::uuid[]))"
+        " ORDER BY stream, series, time_us DESC",
+        [streams, names],
+    )
+    known.formers.update({(each[0], each[1]): each[2] for each in await found.fetchall()})
 
 
 async def _write(connection: AsyncConnection, states: Mapping[_Key, State]) -> None:
@@ -207,11 +271,14 @@ async def _write(connection: AsyncConnection, states: Mapping[_Key, State]) -> N
     keys = sorted(states)
     ordered = [states[key] for key in keys]
     await connection.execute(
-        "INSERT INTO footfall.counter_series AS s (stream, series, value, time_us, beside, shared)"
-        " SELECT stream, series, value, time_us, beside::bigint[], shared"
-        " FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::boolean[])"
-        " AS k (stream, series, value, time_us, beside, shared) ORDER BY stream, series"
-        " ON CONFLICT (stream, series) DO UPDATE SET value = excluded.value, time_us = excluded.time_us,"
+        "INSERT INTO footfall.counter_series AS s"
+        " (stream, series, start_us, value, time_us, since_us, beside, shared)"
+        " SELECT stream, series, start_us, value, time_us, CASE WHEN start_us BETWEEN 1 AND time_us"
+        " THEN start_us ELSE time_us END, beside::bigint[], shared"
+        " FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
+        " %s::boolean[]) AS k (stream, series, start_us, value, time_us, beside, shared)"
+        " ORDER BY stream, series, start_us ON CONFLICT (stream, series, start_us) DO UPDATE"
+        " SET value = excluded.value, time_us = excluded.time_us,"
         " beside = excluded.beside, shared = excluded.shared, seen_at = clock_timestamp()",
         [
             *map(list, zip(*keys, strict=True)),

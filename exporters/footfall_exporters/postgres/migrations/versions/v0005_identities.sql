@@ -24,16 +24,24 @@ SELECT CASE WHEN EXISTS (SELECT FROM footfall.counter_series)
             THEN (extract(epoch FROM clock_timestamp()) * 1000000)::bigint ELSE 0 END;
 TRUNCATE footfall.counter_series;
 ALTER TABLE footfall.counter_series
+    ADD COLUMN start_us bigint NOT NULL DEFAULT 0,
     ADD COLUMN time_us  bigint NOT NULL DEFAULT 0,
+    ADD COLUMN since_us bigint NOT NULL DEFAULT 0,
     ADD COLUMN beside   bigint[] NOT NULL DEFAULT '{}',
     ADD COLUMN shared   boolean NOT NULL DEFAULT false,
     ADD COLUMN first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     ALTER COLUMN stream SET STATISTICS 0,
-    ALTER COLUMN series SET STATISTICS 0;
+    ALTER COLUMN series SET STATISTICS 0,
+    DROP CONSTRAINT counter_series_pkey,
+    ADD PRIMARY KEY (stream, series, start_us);
 COMMENT ON TABLE footfall.counter_series IS
     'How far each stream of a cumulative counter has been counted; what exceeds it is an increment';
-COMMENT ON COLUMN footfall.counter_series.stream IS 'Keyed hash of a resource and a start: one run of one sender';
+COMMENT ON COLUMN footfall.counter_series.stream IS 'Keyed hash of a resource: one sender';
 COMMENT ON COLUMN footfall.counter_series.series IS 'Keyed hash of that, scope, metric and every attribute';
+COMMENT ON COLUMN footfall.counter_series.start_us IS
+    'When the sender says that it began to count, in microseconds of Unix time: one run of it';
+COMMENT ON COLUMN footfall.counter_series.since_us IS
+    'When its sender counted something at the latest: its start, or the time of its first value';
 COMMENT ON COLUMN footfall.counter_series.beside IS
     'Where other writers of the stream stand, or where it stood before it fell (counters.py)';
 
