@@ -1,4 +1,4 @@
-"""Every connection to Postgres is made here: told how to behave, and looked at whether it does (ADR 14).
+"""Every connection to Postgres is made here: told how to behave, and looked at whether it does (ADR 13).
 
 What a session does is decided by many: libpq's environment, the DSN, ALTER DATABASE and ALTER ROLE ... SET,
 the server's configuration, a pooler that drops startup options. So each setting that matters is SET by SQL
