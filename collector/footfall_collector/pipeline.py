@@ -25,7 +25,7 @@ from footfall_collector import logs, wire
 from footfall_collector.attributes import Aligned, Attributes
 from footfall_collector.memo import ORIGIN, Atoms, Form, Outcome, Trait
 from footfall_collector.plans import DAY_US, Contexts, Extract, Plan, Plans
-from footfall_exporters.postgres.spans import span_id
+from footfall_exporters.postgres.spans import span_ids
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
 from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
@@ -201,7 +201,7 @@ class Pipeline:
         found.identified &= columns.identified
         part = self._part(columns)
         if found.identities is not None:
-            part.spans = list(map(partial(span_id, found.identities), columns.ids, part.times))
+            part.spans = span_ids(found.identities, columns.ids, part.times)
         first, last = min(part.times), max(part.times)
         low, high = now_us - PAST_US, now_us + FUTURE_US
         today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()

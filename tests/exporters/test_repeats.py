@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 
 from exporters.stores import DAY, HOUR, NOW, batch, dimension, one_row, stored, writing
 from footfall_exporters.postgres import retention
-from footfall_exporters.postgres.spans import span_id
+from footfall_exporters.postgres.spans import span_ids
 
 KEY = b"k" * 32
 
@@ -48,7 +48,7 @@ async def test_a_retry_is_told_what_the_first_was_told(writer):
 def spans(*names, moment=NOW):
     """A batch with a row for each of these spans, of different events."""
     named = batch(*(one_row(moment, of=dimension("shop.order", "success")) for _ in names))
-    ids = [span_id(KEY, name.encode(), moment) for name in names]
+    ids = span_ids(KEY, [name.encode() for name in names], [moment] * len(names))
     return replace(named, rows=[replace(rows, spans=ids) for rows in named.rows])
 
 
@@ -89,10 +89,13 @@ async def test_spans_without_ids_are_like_no_other(writer, query):
 
 
 def test_a_spans_name_is_its_day_and_a_keyed_hash():
-    named = span_id(KEY, b"t" * 16 + b"s" * 8, NOW)
+    ids = b"t" * 16 + b"s" * 8
+    [named, other, again] = span_ids(KEY, [ids, b"u" + ids[1:], ids], [NOW, NOW, NOW - DAY])
     assert int.from_bytes(named[:2], "big") == NOW // DAY
-    assert named[2:] not in hashlib.sha256(b"t" * 16 + b"s" * 8).digest()
-    assert named != span_id(b"x" * 32, b"t" * 16 + b"s" * 8, NOW)
+    assert named[2:] != other[2:]
+    assert named[2:] == again[2:]
+    assert [named] != span_ids(b"x" * 32, [ids], [NOW])
+    assert named[2:] not in {h(ids).digest()[:14] for h in (hashlib.sha256, hashlib.blake2b)}
 
 
 async def test_spans_are_forgotten_when_their_retries_are_refused(writer, store_database, query):

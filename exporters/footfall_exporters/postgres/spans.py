@@ -5,12 +5,12 @@ A span's id begins with its day, so that new ones stand together at the end of t
 one stretch (ADR 11).
 """
 
-import hmac
 import os
-import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
+from hashlib import blake2b
 
 from psycopg import AsyncConnection
 
@@ -19,23 +19,29 @@ from footfall_processors import Batch, Dimension, Loss, Rows
 from footfall_processors.batch import HOUR_US
 
 _DAY_US = 24 * HOUR_US
+_NAME = 14
+"""Bytes of a span's name behind its day."""
 
 
-def span_id(key: bytes, ids: bytes, time_us: int) -> bytes:
-    """The 16 bytes that stand for a span.
+def span_ids(key: bytes, ids: Sequence[bytes], times: Sequence[int]) -> list[bytes]:
+    """The 16 bytes that stand for each span: its day, and a keyed BLAKE2b, cut to 112 bits.
 
     Args:
-        key: The store's.
+        key: The store's, 64 bytes at most.
         ids: Trace id and span id, one after the other; one without ids is like no other.
-        time_us: When it ended, µs since the Unix epoch.
+        times: When they ended, µs since the Unix epoch.
     """
-    named = hmac.digest(key, ids, "sha256")[:14] if ids else os.urandom(14)
-    return oldest_of(time_us // _DAY_US)[:2] + named
+    named = partial(blake2b, key=key, digest_size=_NAME)
+    days = {day: oldest_of(day)[:2] for day in {time // _DAY_US for time in times}}
+    return [
+        days[time // _DAY_US] + (named(each).digest() if each else os.urandom(_NAME))
+        for each, time in zip(ids, times, strict=True)
+    ]
 
 
 def oldest_of(day: int) -> bytes:
     """The least id of a day, counted since 1970."""
-    return day.to_bytes(2, "big") + bytes(14)
+    return day.to_bytes(2, "big") + bytes(_NAME)
 
 
 async def keep_new(connection: AsyncConnection, batches: Mapping[int, Batch]) -> dict[int, Batch]:
@@ -48,15 +54,12 @@ async def keep_new(connection: AsyncConnection, batches: Mapping[int, Batch]) ->
     Returns:
         The batches that are not whole any more.
     """
-    wanted = {span for batch in batches.values() for rows in batch.rows for span in rows.spans}
-    if not wanted:
+    spans = [span for batch in batches.values() for rows in batch.rows for span in rows.spans]
+    new = set(spans)
+    known = await _enter(connection, new) if spans else set()
+    if not known and len(new) == len(spans):  # nearly always
         return {}
-    found = await connection.execute(
-        "INSERT INTO footfall.span_ledger SELECT * FROM unnest(%s::uuid[]) AS s (span) ORDER BY span"
-        " ON CONFLICT DO NOTHING RETURNING span",
-        [[uuid.UUID(bytes=span) for span in wanted]],
-    )
-    new = {row[0].bytes for row in await found.fetchall()}
+    new -= known
     shortened = {}
     for number, batch in sorted(batches.items()):
         kept = _only(batch, new)
@@ -64,6 +67,18 @@ async def keep_new(connection: AsyncConnection, batches: Mapping[int, Batch]) ->
             shortened[number] = kept
             await _note(connection, number, kept, batch.size - kept.size)
     return shortened
+
+
+async def _enter(connection: AsyncConnection, spans: Set[bytes]) -> set[bytes]:
+    """Enters spans; those that were there. No other writer enters any meanwhile (ADR 10)."""
+    found = await connection.execute(
+        "WITH given AS (SELECT * FROM unnest(%s::uuid[]) AS g (span)),"
+        " entered AS (INSERT INTO footfall.span_ledger SELECT span FROM given ORDER BY span"
+        "   ON CONFLICT DO NOTHING)"
+        " SELECT uuid_send(span) FROM given JOIN footfall.span_ledger USING (span)",
+        ["{" + ",".join(map(bytes.hex, spans)) + "}"],
+    )
+    return {bytes(row[0]) for row in await found.fetchall()}
 
 
 def _only(batch: Batch, new: set[bytes]) -> Batch:
