@@ -67,7 +67,7 @@ def columns(records: Sequence[bytes]) -> wire.Columns:
         times.append(record.time or record.observed)
         statuses.append(_FAILED if record.severity >= _ERROR else b"")
         attributes.append(rest)
-        identified &= bool(record.span_id)
+        identified &= any(record.span_id)
     return wire.Columns(
         names, times, times, statuses, collect(attributes), (), malformed, identified
     )

@@ -64,6 +64,7 @@ class _Found:
     """A batch under construction.
 
     Attributes:
+        rests: Of deltas the fractions that are not counted yet, by sender and dimension.
         read: Metrics and data points that were looked at, and their attributes.
         identified: See `Batch`.
     """
@@ -72,6 +73,7 @@ class _Found:
     points: list[Point] = field(default_factory=list)
     deltas: dict[tuple[bytes, Dimension], Delta] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
+    rests: dict[tuple[bytes, Dimension], float] = field(default_factory=dict)
     read: int = 0
     identified: bool = True
 
@@ -131,6 +133,8 @@ class _Decoder:
             who = _Sender(service, *known, whole, sums.scope_identity(scope))
             for encoded in metrics:
                 self._add_metric(who, encoded)
+        fractions = sum(rest >= 10**-sums.DECIMALS for rest in found.rests.values())
+        found.losses[Loss.FRACTION] += fractions
         return Batch(
             digest=digest("/v1/metrics", sender, body),
             signal="metrics",
@@ -186,21 +190,22 @@ class _Decoder:
         self, dimension: Dimension, who: _Sender, point: Any, number: int | float
     ) -> None:
         """Adds a delta, or of its occurrences those that were within the window of acceptance."""
-        found, whole = self._found, int(number)
+        found, stream = self._found, self._stream(who.resource) if self._key is not None else b""
+        rest = round(number + found.rests.get((stream, dimension), 0), sums.DECIMALS)
         hours: Counter[int] = Counter()
-        for moment_us, times in sums.moments(point, whole):
+        relayed = who.service.relayed_from is not None
+        for moment_us, times in sums.moments(point, int(rest), relayed=relayed):
             if sums.accepted(moment_us, self._now_us):
                 hours[moment_us // HOUR_US * HOUR_US] += times
             else:
                 found.losses[Loss.OUT_OF_WINDOW] += 1
         if not hours:
             return
-        found.losses[Loss.FRACTION] += number - whole >= 10**-sums.DECIMALS
+        found.rests[stream, dimension] = rest - int(rest)
         found.identified &= who.has_instance and point.start > 0
         for hour, times in hours.items():
             found.counts[hour, dimension] += times
-        if self._key is not None:
-            stream = self._stream(who.resource)
+        if stream:
             start, end = point.start // 1000, point.time // 1000
             if earlier := found.deltas.get((stream, dimension)):
                 start, end = min(start, earlier.start_us), max(end, earlier.time_us)

@@ -147,12 +147,14 @@ def accepted(moment_us: int, now_us: int) -> bool:
     return now_us - PAST_US <= moment_us <= now_us + FUTURE_US
 
 
-def moments(point: Any, value: int) -> list[tuple[int, int]]:
+def moments(point: Any, value: int, *, relayed: bool) -> list[tuple[int, int]]:
     """When so many occurrences of a delta were, µs since the Unix epoch, and how many.
 
-    Exemplars that account for all of them say it: a Footfall that passes on what came late sends such. Else
-    it is the point's time.
+    Exemplars that account for all of them say it where the point was relayed: a Footfall that passes on
+    what came late sends such. Else it is the point's time; others' exemplars are no part of the sum.
     """
+    if not relayed:
+        return [(point.time // 1000, value)]
     told = [(e.time // 1000, e.as_int) for e in map(_exemplar, point.exemplars) if e.as_int > 0]
     if told and sum(number for _, number in told) == value:
         return told

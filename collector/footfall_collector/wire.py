@@ -22,7 +22,6 @@ Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import add
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -278,8 +277,8 @@ def columns(spans: Sequence[bytes], *, kinds: bool = False, ids: bool = False) -
     if not (all(starts) and all(ends)):
         return _one_by_one(spans, kinds)
     numbers = (merged.kinds[:] or [0] * size) if kinds else ()
-    identified = bool(merged.span_id)  # of one span, which stands for all; or of all
-    both = list(map(add, merged.trace_id, merged.span_id)) if ids else ()
+    identified = any(merged.span_id)  # of one span, which stands for all; or of all
+    both = list(map(_id, merged.trace_id, merged.span_id)) if ids else ()
     return Columns(
         names, starts, ends, statuses, attributes, numbers, identified=identified, ids=both
     )
@@ -289,6 +288,12 @@ def check_attributes(number: int) -> None:
     """Raises `TooLarge` when spans that are read at a stretch have so many."""
     if number > MOST_ATTRIBUTES:
         raise TooLarge(MOST_ATTRIBUTES, "attributes of spans or records that follow each other")
+
+
+def _id(trace_id: bytes, span_id: bytes) -> bytes:
+    """Both ids, empty where one is not valid: of another length, or all zeros."""
+    valid = len(trace_id) == 16 and len(span_id) == 8 and any(trace_id) and any(span_id)
+    return trace_id + span_id if valid else b""
 
 
 def _one_by_one(spans: Sequence[bytes], kinds: bool) -> Columns:
@@ -314,7 +319,7 @@ def _one_by_one(spans: Sequence[bytes], kinds: bool) -> Columns:
         statuses.append(b"".join(span.statuses))  # merged, as protobuf does
         attributes.append(span.attributes[:])
         numbers.append(span.kinds[-1] if span.kinds else 0)
-        ids.append(span.trace_id[-1] + span.span_id[-1] if span.trace_id and span.span_id else b"")
+        ids.append(_id(*(part[-1] if part else b"" for part in (span.trace_id, span.span_id))))
     return Columns(
         names,
         starts,

@@ -33,10 +33,12 @@ class Said(NamedTuple):
 
 
 def went_wrong(said: Said) -> bool:
-    """Whether it failed: what the span's own status leaves open is told by A1's, or else by the answer's."""
+    """Whether it failed: what the span's own status leaves open is told by A1's, then by answer and error."""
     if said.failed is not None:
         return said.failed
-    return bool(said.answer) if said.status is None else said.status != "ok"
+    if said.status is not None:
+        return said.status != "ok"
+    return bool(said.answer) or said.error is not None
 
 
 def outcome(action: str, said: Said, error_types: Collection[str]) -> tuple[str, str | None]:

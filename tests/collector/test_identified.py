@@ -70,8 +70,14 @@ async def test_spans_are_named_by_their_ids_where_that_is_asked_for(pipeline, st
 
 
 async def test_spans_without_ids_have_names_of_their_own(pipeline):
-    body = traces((b"", b""), (b"t" * 16, b""), (b"t" * 16, b"s" * 8))
-    assert len(set(names(await pipeline.traces(body, identities=KEY)))) == 3
+    zeros, ids = (bytes(16), bytes(8)), (b"t" * 16, b"s" * 8)
+    body = traces((b"", b""), (b"t" * 16, b""), (b"t" * 15, b"s" * 8), zeros, zeros, ids, ids)
+    assert len(set(names(await pipeline.traces(body, identities=KEY)))) == 6
+
+
+async def test_ids_of_zeros_are_none(pipeline):
+    assert not (await pipeline.traces(traces((bytes(16), bytes(8))))).identified
+    assert not (await pipeline.logs(logs(bytes(8)))).identified
 
 
 @pytest.mark.parametrize("statuses", [False, True])

@@ -130,7 +130,8 @@ def with_exemplars(found, *exemplars):
     ],
 )
 def test_exemplars_that_account_for_all_of_a_delta_say_when_it_was(policy, exemplars, hours, lost):
-    batch = Request().delta(with_exemplars(point(9), *exemplars)).decoded_by(policy)
+    sent = with_exemplars(point(9), *exemplars)
+    batch = Request(footfall__origin="0123456789abcdef").delta(sent).decoded_by(policy)
     expected = {("shop.ping", "invoke", "ok", (), -back): n for back, n in hours.items()}
     assert (counts(batch), batch.losses) == (expected, lost)
 
@@ -138,9 +139,15 @@ def test_exemplars_that_account_for_all_of_a_delta_say_when_it_was(policy, exemp
 def test_exemplars_count_where_the_time_of_the_delta_would_not(policy):
     """The clock of the Footfall that passes it on was hours ahead: its windows are still."""
     sent = with_exemplars(point(9, time=NOW_NS + 2 * HOUR_US * 1000), (4, 0), (5, 1))
-    batch = Request().delta(sent).decoded_by(policy)
+    batch = Request(footfall__origin="0123456789abcdef").delta(sent).decoded_by(policy)
     expected = {("shop.ping", "invoke", "ok", (), -back): n for back, n in ((0, 4), (1, 5))}
     assert (counts(batch), batch.losses) == (expected, {})
+
+
+@pytest.mark.parametrize("back", [0, 1, 30, 24 * 30])
+def test_other_senders_exemplars_are_no_part_of_the_sum(policy, back):
+    batch = Request().delta(with_exemplars(point(9), (9, back))).decoded_by(policy)
+    assert (counts(batch), batch.losses) == ({("shop.ping", "invoke", "ok", (), 0): 9}, {})
 
 
 def test_exemplars_of_a_cumulative_counter_say_nothing(policy):
@@ -388,6 +395,13 @@ def test_the_fraction_of_a_delta_is_a_loss(policy):
     batch = Request().delta(point(2.5), point(3.0), point(sum([0.1] * 10))).decoded_by(policy)
     assert counts(batch) == {("shop.ping", "invoke", "ok", (), 0): 6}
     assert (batch.losses, batch.rejected) == ({Loss.FRACTION: 1}, 0)
+
+
+def test_fractions_of_a_request_are_added_up_first(policy):
+    batch = Request().delta(*[point(0.1)] * 10, point(0.5), point(0.75)).decoded_by(policy)
+    assert counts(batch) == {("shop.ping", "invoke", "ok", (), 0): 2}
+    assert batch.losses == {Loss.FRACTION: 1}
+    assert sum(sum(d.hours.values()) for d in batch.deltas) == 2
 
 
 def test_integers_and_doubles_of_a_stream_are_one_series(policy):

@@ -1,10 +1,13 @@
 """What is odd in a metrics request costs itself: an attribute its value, never the point its count."""
 
+import asyncio
+import json
+
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
-from collector.test_metrics import NOW_US, START, Request, counts, point
-from footfall_collector import metrics, otlp
+from collector.test_metrics import KEY, NOW_US, START, Request, counts, point
+from footfall_collector import metrics, otlp, otlp_json
 from footfall_processors import Loss, Policy
 
 
@@ -71,3 +74,45 @@ def test_a_declared_attribute_that_is_no_text_is_of_the_wrong_type(policy):
     one = point(3, provider="XXXX")
     batch = decoded(policy, Request().delta(one, name="shop.order"), b"a\xff\xfeb")
     assert (total(batch), dict(batch.losses)) == (3, {Loss.ENUM_VALUE: 1})
+
+
+def in_json(policy, *attributes, where="point"):
+    """What is counted of two series that differ in these attributes, over OTLP/JSON."""
+    groups = []
+    for number, attribute in enumerate(attributes):
+        sent = {"startTimeUnixNano": str(START), "timeUnixNano": str(NOW_US * 1000), "asInt": "40"}
+        metric = {
+            "name": "shop.ping",
+            "sum": {"aggregationTemporality": 2, "isMonotonic": True, "dataPoints": [sent]},
+        }
+        scope, resource = {}, {}
+        {"point": sent, "scope": scope, "resource": resource}[where]["attributes"] = [attribute]
+        groups.append(
+            {"resource": resource, "scopeMetrics": [{"scope": scope, "metrics": [metric]}]}
+        )
+        sent["asInt"] = 40 + number
+    body = json.dumps({"resourceMetrics": groups}).encode()
+    said = asyncio.run(otlp_json.groups("metrics", body))
+    return metrics.decode(policy, body, NOW_US, groups=said, key=KEY).points
+
+
+ODD = {
+    "lists": [{"arrayValue": {"values": [{"stringValue": text}]}} for text in "ab"],
+    "maps": [{"kvlistValue": {"values": [{"key": text}]}} for text in "ab"],
+    "bytes": [{"bytesValue": text} for text in ("YQ==", "Yg==")],
+    "lone surrogates": [{"stringValue": "a\ud800"}, {"stringValue": "b\ud800"}],
+    "integers that are too large": [{"intValue": str(2**70 + n)} for n in range(2)],
+}
+
+
+@pytest.mark.parametrize("where", ["point", "scope", "resource"])
+@pytest.mark.parametrize("values", ODD.values(), ids=ODD)
+def test_series_in_json_are_told_apart_by_odd_values_too(policy, values, where):
+    first, second = ({"key": "page", "value": value} for value in values)
+    assert len({(p.stream, p.series) for p in in_json(policy, first, second, where=where)}) == 2
+    assert len({(p.stream, p.series) for p in in_json(policy, first, first, where=where)}) == 1
+
+
+def test_series_in_json_are_told_apart_by_odd_keys_too(policy):
+    first, second = ({"key": f"{text}\ud800", "value": {"intValue": 1}} for text in "ab")
+    assert len({(p.stream, p.series) for p in in_json(policy, first, second)}) == 2

@@ -430,7 +430,7 @@ def test_of_a_key_that_comes_twice_the_last_counts():
 )
 def test_whole_numbers_may_have_any_form(written, number):
     value = read_value({"intValue": written})
-    assert (value.int_value if value.WhichOneof("value") else None) == number
+    assert (value.int_value if value.HasField("int_value") else None) == number
 
 
 @pytest.mark.parametrize(

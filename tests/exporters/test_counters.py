@@ -132,7 +132,7 @@ async def test_a_counter_whose_start_is_unknown_counts_from_its_first_value_on(
     assert losses(query) == [{"counter_baseline": 1}, {}, {}]
 
 
-@pytest.mark.parametrize(("number", "kept"), [(7, 7), (10_001, 0)])
+@pytest.mark.parametrize(("number", "kept"), [(7, 7), (1001, 0)])
 async def test_a_series_that_begins_in_a_tick_of_a_known_sender_counts_what_a_tick_can_hold(
     writer, query, number, kept
 ):
@@ -166,6 +166,16 @@ async def test_of_exports_that_change_places_such_a_series_counts_all_the_same(w
     await export(writer, *second)
     await export(writer, point(3, at=NOW, start=began))
     assert counted(query) == {"shop.ping": 9}
+
+
+async def test_a_series_that_a_scraper_meets_later_is_a_baseline_too(writer, query):
+    await export(writer, point(100, at=NOW, start=NOW))
+    later = NOW + SECOND
+    await export(
+        writer, point(103, at=later, start=NOW), point(50, series=b"2" * 16, at=later, start=later)
+    )
+    await export(writer, point(53, series=b"2" * 16, at=later + SECOND, start=later))
+    assert counted(query) == {"shop.ping": 6}
 
 
 @pytest.mark.parametrize("split", [False, True])
@@ -204,14 +214,40 @@ async def test_a_counter_that_falls_counts_on_from_zero_and_says_so(writer, quer
     assert [found for found in losses(query) if "counter_reset" in found] == [{"counter_reset": 1}]
 
 
-async def test_two_senders_that_share_a_stream_are_counted_both_and_not_over_and_over(
-    writer, query
+@pytest.mark.parametrize(
+    ("values", "kept", "falls"),
+    [
+        ((10, 30, 5, 40), 70, 1),
+        ((10, 2, 10), 20, 1),
+        ((10, 2, 10, 12), 22, 1),
+        ((100, 5, 150, 160), 260, 1),
+        ((10, 4, 3, 8), 22, 2),
+        ((10, 0, 12), 22, 1),
+        ((100, 0, 100, 200), 300, 1),
+        ((10, 30, 5, 12), 42, 1),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_a_counter_counts_after_a_fall_is_new(
+    writer, query, values, kept, falls, together
 ):
-    """Without an instance, and with a start in whole seconds or none: which is which is not said."""
+    points = [point(value, at=NOW + at * SECOND) for at, value in enumerate(values)]
+    for part in [points] if together else [[each] for each in points]:
+        await export(writer, *part)
+    assert counted(query) == {"shop.ping": kept}
+    assert sum(found.get("counter_reset", 0) for found in losses(query)) == falls
+
+
+async def test_two_senders_that_share_a_stream_are_known_when_it_falls_back(writer, query):
+    """Without an instance, and with a start in whole seconds or none: which is which is not said.
+
+    Until it is known, the first rise is taken for growth from where the stream had fallen to; that once.
+    """
     for at in range(20):
         await export(writer, point(1000 + at, at=NOW + 2 * at * SECOND))
         await export(writer, point(10 + 2 * at, at=NOW + (2 * at + 1) * SECOND))
-    assert counted(query) == {"shop.ping": 1019 + 48}
+    assert counted(query) == {"shop.ping": 1019 + 48 + (1000 - 10)}
 
 
 async def test_what_comes_after_a_fall_and_is_from_before_it_counts_nothing(writer, query):

@@ -9,6 +9,7 @@ import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -25,14 +26,18 @@ Encoder = Callable[[Any], bytes]
 
 def resource(found: Any) -> bytes:
     """A Resource, None for one that is not there."""
-    return _attributes(1, found.attributes) if found is not None else b""
+    return _attributes(1, found.attributes, apart=True) if found is not None else b""
 
 
 def scope(found: Any) -> bytes:
     """An InstrumentationScope, None for one that is not there."""
     if found is None:
         return b""
-    return _text(1, found.name) + _text(2, found.version) + _attributes(3, found.attributes)
+    return (
+        _text(1, found.name)
+        + _text(2, found.version)
+        + _attributes(3, found.attributes, apart=True)
+    )
 
 
 class _Messages(ABC):
@@ -40,10 +45,11 @@ class _Messages(ABC):
 
     Args:
         attributes: The number of the items' field `attributes`.
+        apart: See `_value`.
     """
 
-    def __init__(self, attributes: int) -> None:
-        self._number = attributes
+    def __init__(self, attributes: int, *, apart: bool = False) -> None:
+        self._number, self._apart = attributes, apart
         self._heads = _Heads(attributes)
 
     def __call__(self, item: Any) -> bytes:
@@ -71,7 +77,7 @@ class _Messages(ABC):
                 parts.append(heads[pair.key or "", len(encoded)])
                 parts.append(encoded)
             else:
-                parts.append(_attributes(self._number, (pair,)))
+                parts.append(_attributes(self._number, (pair,), apart=self._apart))
 
 
 class _Spans(_Messages):
@@ -105,7 +111,7 @@ class _LogRecords(_Messages):
 
 class _Metrics(_Messages):
     def __init__(self) -> None:
-        super().__init__(attributes=7)
+        super().__init__(attributes=7, apart=True)
 
     def encoded(self, metric: Any) -> bytes:
         # The last of several counts, as in protobuf; there is one.
@@ -178,14 +184,22 @@ class _Heads(dict[tuple[str, int], bytes]):
         return head
 
 
-def _attributes(number: int, pairs: Sequence[Any] | None) -> bytes:
+def _attributes(number: int, pairs: Sequence[Any] | None, *, apart: bool = False) -> bytes:
     """The repeated field `attributes`."""
     return b"".join(
-        _block(number, _text(1, pair.key) + _block(2, _value(pair.value))) for pair in pairs or ()
+        _block(number, _text(1, pair.key) + _block(2, _value(pair.value, apart)))
+        for pair in pairs or ()
     )
 
 
-def _value(value: Any) -> bytes:
+def _value(value: Any, apart: bool) -> bytes:
+    """An AnyValue; what is in a list, a map or bytes is left out.
+
+    Args:
+        value: As it was read.
+        apart: Whether those that differ must still differ: by all of its attributes a counter is told apart
+            from others. A digest stands for what they hold, as bytes of a length that nothing declared has.
+    """
     if value is None:
         return b""
     if value.string_value is not None:
@@ -198,7 +212,14 @@ def _value(value: Any) -> bytes:
     if value.double_value is not None:
         return b"\x21" + _double(value.double_value)
     kinds = ((5, value.array_value), (6, value.kvlist_value), (7, value.bytes_value))
-    return b"".join(_block(number, b"") for number, given in kinds if given is not None)
+    given = [(number, bytes(raw)) for number, raw in kinds if raw is not None]
+    return b"".join(
+        _block(7, blake2b(b"%d" % number + raw, digest_size=20).digest())
+        if apart
+        else _block(number, b"")
+        for number, raw in given
+        if raw != b"null"
+    )
 
 
 def _id(head: bytes, found: Any) -> bytes:

@@ -76,9 +76,9 @@ AnyValue = _message(
     bool_value=bool,
     int_value=Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)],
     double_value=float,
-    array_value=Present,
-    kvlist_value=Present,
-    bytes_value=str,
+    array_value=Written,
+    kvlist_value=Written,
+    bytes_value=Written,
 )
 KeyValue = _message("KeyValue", key=str, value=AnyValue)
 Resource = _message("Resource", attributes=Many(KeyValue))

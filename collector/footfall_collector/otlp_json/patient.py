@@ -27,6 +27,7 @@ from footfall_collector.otlp_json.messages import (
     EARLIER,
     FIELDS,
     PARTS,
+    AnyValue,
     KeyValue,
     Many,
     Name,
@@ -215,15 +216,18 @@ def _many(kind: Any, raw: Raw) -> list[Any]:
 
 
 def _pair(raw: Raw) -> Any:
-    """An attribute: without its value when that is wrong, without its key when that is."""
+    """An attribute: without its value when that is wrong, without its key when that is.
+
+    What is wrong stands as bytes in its place: nobody can declare it, and it is not like any other.
+    """
     try:
         key, value = _open(raw, ("key",), ("value",))
         text = None if key is None else _text(key)
     except (ValueError, RecursionError):
-        return KeyValue()
-    return KeyValue(
-        key=text, value=None if value is None else _or_none(FIELDS[KeyValue]["value"], value)
-    )
+        return KeyValue(value=AnyValue(bytes_value=raw))
+    if value is None:
+        return KeyValue(key=text)
+    return KeyValue(key=text, value=_or_none(AnyValue, value) or AnyValue(bytes_value=value))
 
 
 def _text(raw: Raw) -> str:

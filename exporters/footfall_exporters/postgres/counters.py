@@ -26,7 +26,7 @@ MOST_STREAMS = 500_000
 MOST_WRITERS = 8
 """Of one stream that are told apart; it should have one."""
 
-TICK = 10_000
+TICK = 1000
 """What a program can count within a tick of its clock; what has more at its start did not begin then."""
 
 _Key = tuple[uuid.UUID, uuid.UUID, int]
@@ -39,7 +39,8 @@ class State(NamedTuple):
     Attributes:
         value: Up to which it is counted.
         time_us: When it was read last, by the sender's clock.
-        beside: Where other writers of the same stream stand; or where this one stood before it fell.
+        beside: Where other writers of the same stream stand; or, while it is not shared, where this one stood
+            before it fell, or before it then rose past that.
         shared: Whether there are several, which should not be: the data model's "Single-Writer".
     """
 
@@ -70,7 +71,7 @@ class _Known:
         states: How far each is counted.
         stale: Those that were not written for long.
         runs: Senders, with a start, that have been known for long.
-        since: When a sender of a stream that begins at its time counted first, as far as is known, µs.
+        since: Since when a sender of a stream that begins at its time counts, by its own streams, µs.
         formers: How far such a series was counted under its last start.
         oldest_us: Whatever began earlier may have been counted before.
         room: How many streams can be added.
@@ -92,33 +93,48 @@ class _Known:
         self.formers[key[:2]] = state.value
 
 
-def advance(state: State, time_us: int, value: int) -> tuple[State, int]:
+def advance(state: State, time_us: int, value: int) -> tuple[State, int, bool]:
     """What a later export adds to a stream that is known.
 
     A value that is not below where the stream stands continues it, whatever its time: clocks are set back. A
     lower one of an earlier time came late, and says nothing new. A lower one of a later time means that it
-    began again at zero: all of it is new. If it then goes on where it stood before, two senders share the
-    stream, and each value continues the nearest one below it, which keeps their sum.
+    began again at zero: all of it is new. If it then rises past where it stood, and falls back to where it
+    stood before that, two senders share the stream; from then on each value continues the nearest one below
+    it, which keeps their sum.
 
     Returns:
-        The state that follows, and by how much the stream grew.
+        The state that follows, by how much the stream grew, and whether it fell.
     """
+    latest = max(state.time_us, time_us)
+    if state.shared:
+        return _advance_shared(state, time_us, value)
+    other = state.beside[0] if state.beside else None
+    if time_us <= state.time_us and (other is not None or value < state.value):
+        if other is None or value <= max(state.value, other):
+            return state, 0, False
+        # From before it fell, where it was counted up to the higher of the two.
+        higher = max(state.value, other)
+        return state._replace(beside=(value,)), value - higher, False
+    if value >= state.value:
+        passes = other is not None and state.value < other <= value
+        beside = (state.value,) if passes else ()
+        return State(value, latest, beside), value - state.value, False
+    if other is not None and other <= value:
+        return State(value, latest, (state.value,), True), value - other, False
+    return State(value, latest, (state.value,)), value, True
+
+
+def _advance_shared(state: State, time_us: int, value: int) -> tuple[State, int, bool]:
     runs = (state.value, *state.beside)
     latest = max(state.time_us, time_us)
-    if state.beside and not state.shared and time_us <= state.time_us and value <= max(runs):
-        return state, 0  # from before it fell
     below = [run for run in runs if run <= value]
-    if not below:
-        if time_us <= state.time_us:
-            return state, 0
-        return State(value, latest, runs[: MOST_WRITERS - 1], state.shared), value
-    base = max(below)
-    if base == state.value and not state.shared:  # it did begin again
-        return State(value, latest), value - base
-    others = list(runs)
-    others.remove(base)
-    shared = state.shared or base != state.value
-    return State(value, latest, tuple(others), shared), value - base
+    if below:
+        others = list(runs)
+        others.remove(max(below))
+        return State(value, latest, tuple(others), True), value - max(below), False
+    if time_us <= state.time_us:
+        return state, 0, False
+    return State(value, latest, runs[: MOST_WRITERS - 1], True), value, True
 
 
 async def merge(connection: AsyncConnection, batches: Mapping[int, Sequence[Point]]) -> Increments:
@@ -132,6 +148,7 @@ async def merge(connection: AsyncConnection, batches: Mapping[int, Sequence[Poin
     now_us = time.time_ns() // 1000  # retention goes by it as well; a spooled point may be days old
     known = await _known(connection, [(key, point) for _, key, point in points])
     before = dict(known.states)
+    since: dict[_Key, int] = {}
     found = Increments()
     for number, key, point in sorted(points, key=lambda entry: (entry[2].time_us, entry[2].value)):
         lost = found.losses.setdefault(number, Counter())
@@ -140,17 +157,18 @@ async def merge(connection: AsyncConnection, batches: Mapping[int, Sequence[Poin
             grown, reason = _first(point, known, now_us)
             if reason is not Loss.COUNTER_LIMIT:
                 known.take(key, State(point.value, point.time_us))
+                if 0 < point.start_us < point.time_us:
+                    since[key] = point.start_us
         else:
-            following, grown = advance(state, point.time_us, point.value)
+            following, grown, fell = advance(state, point.time_us, point.value)
             known.take(key, following)
-            fell = grown and point.value < min((state.value, *state.beside))
             reason = Loss.COUNTER_RESET if fell else None
         if reason is not None:
             lost[reason] += 1
         if grown:
             found.counts[point.time_us // HOUR_US * HOUR_US, point.dimension] += grown
     moved = {k: s for k, s in known.states.items() if _has_moved(s, before.get(k))}
-    await _write(connection, moved | {key: known.states[key] for key in known.stale})
+    await _write(connection, moved | {key: known.states[key] for key in known.stale}, since)
     return found
 
 
@@ -215,15 +233,11 @@ async def _known(connection: AsyncConnection, points: Sequence[tuple[_Key, Point
     at_start = {key[:2] for key, p in points if key in new and p.start_us == p.time_us}
     if at_start:
         await _meet(connection, known, sorted(at_start))
-        for (stream, _, _), point in points:
-            since_us = _since(point)
-            known.since[stream] = min(since_us, known.since.get(stream, since_us))
+        first = {key: p for key, p in sorted(points, key=lambda e: -e[1].time_us) if key in new}
+        for (stream, _, start_us), point in first.items():
+            if 0 < start_us < point.time_us:
+                known.since[stream] = min(start_us, known.since.get(stream, start_us))
     return known
-
-
-def _since(point: Point) -> int:
-    """When its sender counted something at the latest."""
-    return point.start_us if 0 < point.start_us < point.time_us else point.time_us
 
 
 async def _get_acquainted(
@@ -252,7 +266,8 @@ async def _meet(
     """Looks up what is known of streams that begin at their time, from their senders' earlier exports."""
     streams, names = map(list, zip(*series, strict=True))
     found = await connection.execute(
-        "SELECT stream, min(since_us) FROM footfall.counter_series WHERE stream = ANY(%s) GROUP BY 1",
+        "SELECT stream, min(since_us) FROM footfall.counter_series"
+        " WHERE stream = ANY(%s) AND since_us IS NOT NULL GROUP BY 1",
         [streams],
     )
     known.since.update(await found.fetchall())
@@ -265,7 +280,10 @@ async def _meet(
     known.formers.update({(each[0], each[1]): each[2] for each in await found.fetchall()})
 
 
-async def _write(connection: AsyncConnection, states: Mapping[_Key, State]) -> None:
+async def _write(
+    connection: AsyncConnection, states: Mapping[_Key, State], since: Mapping[_Key, int]
+) -> None:
+    """Writes states; of new ones also since when they count, where that was known from the first value on."""
     if not states:
         return
     keys = sorted(states)
@@ -273,10 +291,10 @@ async def _write(connection: AsyncConnection, states: Mapping[_Key, State]) -> N
     await connection.execute(
         "INSERT INTO footfall.counter_series AS s"
         " (stream, series, start_us, value, time_us, since_us, beside, shared)"
-        " SELECT stream, series, start_us, value, time_us, CASE WHEN start_us BETWEEN 1 AND time_us"
-        " THEN start_us ELSE time_us END, beside::bigint[], shared"
-        " FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::text[],"
-        " %s::boolean[]) AS k (stream, series, start_us, value, time_us, beside, shared)"
+        " SELECT stream, series, start_us, value, time_us, since_us, beside::bigint[], shared"
+        " FROM unnest(%s::uuid[], %s::uuid[], %s::bigint[], %s::bigint[], %s::bigint[], %s::bigint[],"
+        " %s::text[], %s::boolean[])"
+        " AS k (stream, series, start_us, value, time_us, since_us, beside, shared)"
         " ORDER BY stream, series, start_us ON CONFLICT (stream, series, start_us) DO UPDATE"
         " SET value = excluded.value, time_us = excluded.time_us,"
         " beside = excluded.beside, shared = excluded.shared, seen_at = clock_timestamp()",
@@ -284,6 +302,7 @@ async def _write(connection: AsyncConnection, states: Mapping[_Key, State]) -> N
             *map(list, zip(*keys, strict=True)),
             [state.value for state in ordered],
             [state.time_us for state in ordered],
+            [since.get(key) for key in keys],
             ["{" + ",".join(map(str, state.beside)) + "}" for state in ordered],
             [state.shared for state in ordered],
         ],

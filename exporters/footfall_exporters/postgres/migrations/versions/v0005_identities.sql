@@ -26,7 +26,7 @@ TRUNCATE footfall.counter_series;
 ALTER TABLE footfall.counter_series
     ADD COLUMN start_us bigint NOT NULL DEFAULT 0,
     ADD COLUMN time_us  bigint NOT NULL DEFAULT 0,
-    ADD COLUMN since_us bigint NOT NULL DEFAULT 0,
+    ADD COLUMN since_us bigint,
     ADD COLUMN beside   bigint[] NOT NULL DEFAULT '{}',
     ADD COLUMN shared   boolean NOT NULL DEFAULT false,
     ADD COLUMN first_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -41,7 +41,7 @@ COMMENT ON COLUMN footfall.counter_series.series IS 'Keyed hash of that, scope, 
 COMMENT ON COLUMN footfall.counter_series.start_us IS
     'When the sender says that it began to count, in microseconds of Unix time: one run of it';
 COMMENT ON COLUMN footfall.counter_series.since_us IS
-    'When its sender counted something at the latest: its start, or the time of its first value';
+    'Its start, where that was known from its first value on: since then its sender counts by itself';
 COMMENT ON COLUMN footfall.counter_series.beside IS
     'Where other writers of the stream stand, or where it stood before it fell (counters.py)';
 
