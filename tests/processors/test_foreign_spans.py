@@ -230,6 +230,30 @@ def test_a_rules_action_is_what_a_use_that_went_well_is_called(policy, code, exp
     assert (dimension.action, dimension.status, dimension.error_type) == expected
 
 
+@pytest.mark.parametrize(
+    ("pairs", "failed", "expected"),
+    [
+        ([("error.type", "timeout")], None, ("failure", "timeout")),
+        ([("error.type", "ValueError")], None, ("failure", "error")),
+        (
+            [("error.type", "ConnectionResetError"), ("http.response.status_code", 200)],
+            None,
+            ("failure", "error"),
+        ),
+        ([("error.type", "timeout")], False, ("success", "ok")),
+        ([("error.type", "timeout"), ("feature.status", "ok")], None, ("success", "ok")),
+        ([], None, ("success", "ok")),
+    ],
+    ids=str,
+)
+def test_a_span_that_names_an_error_has_failed_where_nothing_else_says(
+    policy, pairs, failed, expected
+):
+    """Semantic conventions: instrumentations name no `error.type` of what went well."""
+    found = judge(policy, "shop.order", *pairs, failed=failed).shape.dimension
+    assert (found.action, found.status) == expected
+
+
 def test_an_event_without_failures_keeps_the_rules_action_with_the_status_of_the_failure(policy):
     verdict = judge(
         policy, "GET", ("http.request.method", "GET"), ("http.route", "/admin/users"),
