@@ -16,10 +16,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from footfall_exporters import embedded
 from footfall_exporters.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_directory
+from footfall_exporters.postgres.connecting import READING, WRITING, connect_sync
 
 AS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not AS_ROOT, reason="only root runs the server as another user")
@@ -155,6 +157,47 @@ def test_the_connection_string_names_a_private_socket_and_a_database_of_its_own(
         assert stat.S_IMODE((directory / "password").stat().st_mode) == 0o600
         assert stat.S_IMODE((directory / "postgres.log").stat().st_mode) == 0o600
         assert len(parts["password"]) == 64
+
+
+FOR_ANOTHER = {
+    "PGHOSTADDR": "127.0.0.1",
+    "PGOPTIONS": "-c statement_timeout=1 -c default_transaction_read_only=on -c role=nobody",
+    "PGCHANNELBINDING": "require",
+    "PGREQUIREPEER": "nobody-of-that-name",
+    "PGREQUIREAUTH": "md5",
+    "PGGSSENCMODE": "require",
+    "PGSSLMODE": "verify-full",
+    "PGSSLCERTMODE": "require",
+    "PGSSLNEGOTIATION": "direct",
+    "PGSERVICE": "no-such-service",
+    "PGTARGETSESSIONATTRS": "read-only",
+    "PGTZ": "No/Where",
+    "PGDATESTYLE": "nonsense",
+}
+"""What the environment may say of another server."""
+
+
+@pytest.mark.parametrize("name", FOR_ANOTHER)
+def test_a_variable_that_is_meant_for_another_server_is_not_obeyed(
+    made: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setenv(name, FOR_ANOTHER[name])
+    with EmbeddedPostgres(made) as conninfo:
+        assert execute(conninfo, "SELECT answer FROM kept") == (42,)
+        assert execute(conninfo, "SHOW statement_timeout") == ("0",)
+        for use in (WRITING, READING):
+            with connect_sync(conninfo, use) as connection:
+                assert connection.execute("SELECT current_user").fetchone() == ("footfall",)
+
+
+def test_a_new_cluster_is_made_and_served_whatever_libpqs_environment_says(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+):
+    names = [option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar]
+    for name in (*names, "PGTZ", "PGDATESTYLE", "PGGEQO", "PGSERVICEFILE"):
+        monkeypatch.setenv(name, "nonsense")
+    with EmbeddedPostgres(directory) as conninfo, connect_sync(conninfo, WRITING) as connection:
+        assert connection.execute("SELECT 42").fetchone() == (42,)
 
 
 def test_a_wrong_password_is_refused(made: Path):

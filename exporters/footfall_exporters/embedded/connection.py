@@ -1,6 +1,13 @@
-"""How clients reach the server, and how we see that it is ready: by connecting."""
+"""How clients reach the server, and how we see that it is ready: by connecting.
+
+The environment may hold PG* variables that are meant for another server. What libpq would take from them is
+given in the connection string; what it takes from nowhere else is taken out of the environment.
+"""
+
+import os
 
 import psycopg
+from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from footfall_exporters.embedded.cluster import ROLE
@@ -12,13 +19,46 @@ _MAINTENANCE_DATABASE = "postgres"
 _CONNECT_TIMEOUT = (
     2  # seconds, libpq's least; only a server that is stopped in mid-air takes so long
 )
+_PINNED = {
+    "hostaddr": "",
+    "options": "",
+    "requirepeer": "",
+    "client_encoding": "UTF8",
+    "require_auth": "none,scram-sha-256",  # empty, it would allow nothing; pg_hba.conf says which
+    "channel_binding": "disable",
+    "gssencmode": "disable",
+    "sslmode": "disable",
+    "sslnegotiation": "postgres",
+    "sslcertmode": "disable",
+    "ssl_min_protocol_version": "",  # looked at without TLS, too
+    "ssl_max_protocol_version": "",
+    "min_protocol_version": "3.0",
+    "max_protocol_version": "3.0",
+    "target_session_attrs": "any",
+    "load_balance_hosts": "disable",
+}
+"""Each has a variable with which libpq would not connect; empty is as if there was none."""
+_UNPINNED = ("PGSERVICE", "PGTZ", "PGDATESTYLE", "PGGEQO")
+"""No option overrides these: an empty service is looked for, the others go to the server as they are."""
+
+
+def ignore_environment() -> None:
+    """Take what a connection string cannot override out of this process' environment, and its children's."""
+    for name in _UNPINNED:
+        os.environ.pop(name, None)
 
 
 def conninfo(layout: Layout, database: str = _DATABASE) -> str:
     """Return the libpq connection string of a database; it holds the password."""
     password = layout.password.read_text(encoding="ascii")
+    known = {option.keyword.decode() for option in pq.Conninfo.get_defaults()}
     return make_conninfo(
-        host=str(layout.sockets), port=PORT, user=ROLE, password=password, dbname=database
+        host=str(layout.sockets),
+        port=PORT,
+        user=ROLE,
+        password=password,
+        dbname=database,
+        **{name: value for name, value in _PINNED.items() if name in known},
     )
 
 

@@ -11,7 +11,12 @@ from types import MappingProxyType, TracebackType
 
 from footfall_exporters.embedded.binaries import Binaries, reachable_binaries
 from footfall_exporters.embedded.cluster import complaint, ensure_cluster, former_server
-from footfall_exporters.embedded.connection import accepts_clients, conninfo, ensure_database
+from footfall_exporters.embedded.connection import (
+    accepts_clients,
+    conninfo,
+    ensure_database,
+    ignore_environment,
+)
 from footfall_exporters.embedded.errors import EmbeddedPostgresError, explained
 from footfall_exporters.embedded.identity import Identity, server_identity
 from footfall_exporters.embedded.layout import Layout
@@ -69,6 +74,7 @@ class EmbeddedPostgres:
             EmbeddedPostgresError: The server cannot be had; one line says why and what to do.
         """
         self._stopping.clear()
+        ignore_environment()
         with explained(self._layout.directory):
             self._have_served(server_identity(self._layout.data))
             return conninfo(self._layout)
