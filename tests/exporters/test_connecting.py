@@ -109,6 +109,16 @@ async def test_whatever_libpqs_environment_says(store_database, monkeypatch):
         assert connection.execute("SHOW application_name").fetchone() == ("footfall",)
 
 
+async def test_a_report_takes_any_server_unless_the_dsn_prefers_one(store_database, monkeypatch):
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "read-only")
+    with connect_sync(store_database, READING) as connection:
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    await (await connect(store_database, READING)).close()
+    standby = make_conninfo(store_database, target_session_attrs="standby")
+    with pytest.raises(psycopg.OperationalError, match="standby"):
+        connect_sync(standby, READING)
+
+
 async def test_what_an_operator_wants_more_than_that_is_kept(query, store_database):
     set_on_database(query, store_database, {"synchronous_commit": "remote_apply"})
     assert (await in_force(store_database))["synchronous_commit"] == "remote_apply"

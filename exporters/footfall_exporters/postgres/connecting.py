@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection, BaseConnection, Connection
+from psycopg.conninfo import conninfo_to_dict
 
 MARK = "footfall.session"
 """A setting of our own, whose value nobody else's session has."""
@@ -112,8 +113,12 @@ class Use:
             MARK: secrets.token_hex(16),
         }
 
-    def parameters(self) -> dict[str, Any]:
-        """libpq's; a Postgres that stops answering is given up after half a minute, not after two hours."""
+    def parameters(self, dsn: str) -> dict[str, Any]:
+        """libpq's; a Postgres that stops answering is given up after half a minute, not after two hours.
+
+        Whoever only reads takes any server, or what the DSN prefers; the environment has no say.
+        """
+        attrs = "target_session_attrs"
         wanted: dict[str, Any] = {
             "application_name": self.name,
             "connect_timeout": 10,
@@ -122,7 +127,8 @@ class Use:
             "client_encoding": "UTF8",
             "autocommit": True,
         }
-        return wanted | ({"target_session_attrs": "read-write"} if self.writes else {})
+        preferred = conninfo_to_dict(dsn).get(attrs, "any")
+        return wanted | {attrs: "read-write" if self.writes else preferred}
 
 
 WRITING = Use("footfall")
@@ -146,7 +152,7 @@ async def connect(dsn: str, use: Use) -> AsyncConnection:
         psycopg.Error: it cannot be reached, or refuses.
     """
     try:
-        connection = await AsyncConnection.connect(dsn, **use.parameters())
+        connection = await AsyncConnection.connect(dsn, **use.parameters(dsn))
     except psycopg.OperationalError as error:
         raise _explained(error) from None
     try:
@@ -163,7 +169,7 @@ async def connect(dsn: str, use: Use) -> AsyncConnection:
 def connect_sync(dsn: str, use: Use) -> Connection:
     """The same for code that waits."""
     try:
-        connection = psycopg.connect(dsn, **use.parameters())
+        connection = psycopg.connect(dsn, **use.parameters(dsn))
     except psycopg.OperationalError as error:
         raise _explained(error) from None
     try:
@@ -222,7 +228,7 @@ async def _is_shared(dsn: str, use: Use) -> bool:
     try:
         async with asyncio.timeout(_PROBE_S):
             for _ in range(2):
-                opened.append(await AsyncConnection.connect(dsn, **probe.parameters()))
+                opened.append(await AsyncConnection.connect(dsn, **probe.parameters(dsn)))
                 # Some poolers leave a session that was told something to whom told it.
                 await opened[-1].execute(_SET, [*_columns(probe.settings()), MARK])
             first, second = opened
