@@ -30,8 +30,9 @@ from footfall_collector.config import Config
 from footfall_collector.receivers.listen import StartError, open_socket, split
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import Supervision
-from footfall_exporters.postgres import database, prepare
-from footfall_exporters.postgres.absence import first_line, is_away
+from footfall_exporters.postgres import SchemaBusy, database, prepare
+from footfall_exporters.postgres.absence import told, waits
+from footfall_exporters.postgres.store import STARTING_S
 
 log = logging.getLogger("footfall.workers")
 START_S = 60.0
@@ -253,11 +254,11 @@ def orders(
 def _prepare(dsn: str, config: Config) -> None:
     """Prepares the database once for all workers, when it is there."""
     try:
-        prepare(dsn, Settings(config.catalog))
-    except psycopg.Error as error:
-        if not is_away(error):
+        prepare(dsn, Settings(config.catalog), STARTING_S)
+    except (psycopg.Error, SchemaBusy) as error:
+        if not waits(error):
             raise
-        log.error("Postgres is away (%s): the workers wait for it", first_line(error))
+        log.error("%s: the workers wait for it", told(error))
 
 
 @contextmanager

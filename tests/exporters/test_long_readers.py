@@ -10,16 +10,35 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import psycopg
 import pytest
 
-from exporters.stores import DAY, MIDNIGHT, TODAY, batch, one_row, store_at, stored, writing
+from exporters.stores import (
+    DAY,
+    MIDNIGHT,
+    TODAY,
+    batch,
+    catalog_of,
+    one_row,
+    store_at,
+    stored,
+    writing,
+)
 from footfall_exporters.contracts import Settings, Unavailable
-from footfall_exporters.postgres import SchemaBusy, migrate, partitions, prepare, purge
+from footfall_exporters.postgres import (
+    PostgresConfig,
+    SchemaBusy,
+    migrate,
+    partitions,
+    prepare,
+    purge,
+)
+from footfall_exporters.postgres import store as store_module
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
+from footfall_exporters.spool import SpoolConfig
 
-migrate_module = sys.modules["footfall_exporters.postgres.migrate"]
 BACK = 12
 """Days ago: the day that has expired."""
 SOON = 5.0
@@ -184,11 +203,8 @@ def test_views_are_made_anew_when_one_is_gone(store_database, catalog, query):
     assert query("SELECT count(*) FROM reporting.losses") == [(0,)]
 
 
-def test_a_migration_that_a_reader_holds_up_lets_others_read_and_gives_up(
-    empty_database, monkeypatch
-):
+def test_a_migration_that_a_reader_holds_up_lets_others_read_and_gives_up(empty_database):
     """One who locks a table of the first schema, as an ALTER TABLE of a later one would need it."""
-    monkeypatch.setattr(migrate_module, "PATIENT_S", 1)
     with psycopg.connect(empty_database) as holding:
         holding.execute("CREATE SCHEMA footfall")
         holding.execute(
@@ -196,9 +212,75 @@ def test_a_migration_that_a_reader_holds_up_lets_others_read_and_gives_up(
         )
         holding.commit()
         holding.execute("LOCK TABLE footfall.alembic_version IN EXCLUSIVE MODE")
-        with pytest.raises(SchemaBusy):
-            migrate(empty_database)
+        with pytest.raises(SchemaBusy, match=f"held by process {holding.info.backend_pid} "):
+            migrate(empty_database, 1)
     migrate(empty_database)
+
+
+# A catalog with another attribute
+
+
+def with_one_more(catalog, tmp_path):
+    more = catalog_of(
+        tmp_path, {"height": {"type": "float"}, "weather": {"type": "enum", "values": ["dry"]}}
+    )
+    return msgspec.structs.replace(catalog, attributes=catalog.attributes | more.attributes)
+
+
+async def test_a_collector_starts_while_a_reader_holds_what_it_must_change(
+    store_database, catalog, query, tmp_path, caplog, monkeypatch
+):
+    monkeypatch.setattr(store_module, "STARTING_S", 0.5)
+    monkeypatch.setattr(store_module, "SAID_AGAIN_S", 1.0)
+    wanted, config = with_one_more(catalog, tmp_path), PostgresConfig(dsn=store_database)
+    one = batch(one_row(height=1.8))
+    with reading(store_database, "reporting.usage") as reader:
+        pid, begun = reader.info.backend_pid, time.monotonic()
+        async with config.open(Settings(wanted)) as store:
+            assert time.monotonic() - begun < SOON
+            assert store.is_away
+            with pytest.raises(Unavailable):
+                await store.consume(one)
+            who = f"held by process {pid} (a notebook, idle in transaction since 2"
+            async with asyncio.timeout(4 * SOON):
+                while caplog.text.count(who) < 2:  # noqa: ASYNC110  # at once, and again
+                    await asyncio.sleep(0.1)
+            assert "SELECT" not in caplog.text
+            assert not store.lost.done()
+            reader.rollback()
+            await asyncio.wait_for(store.opened.wait(), 4 * SOON)
+            await store.consume(one)
+    assert query("SELECT height FROM footfall.feature_events") == [(1.8,)]
+
+
+async def test_what_a_collector_takes_into_its_spool_meanwhile_is_stored_afterwards(
+    store_database, catalog, query, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(store_module, "STARTING_S", 0.5)
+    config = PostgresConfig(
+        dsn=store_database, spool=SpoolConfig(directory=str(tmp_path / "spool"))
+    )
+    with reading(store_database, "reporting.usage") as reader:
+        async with config.open(Settings(with_one_more(catalog, tmp_path))) as store:
+            await store.consume(batch(one_row(height=1.8)))
+            assert not store.opened.is_set()
+            reader.rollback()
+            async with asyncio.timeout(4 * SOON):
+                while query("SELECT count(*) FROM footfall.feature_events") != [(1,)]:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+
+
+async def test_other_collectors_store_while_one_waits_for_a_reader(
+    store_database, catalog, writer, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(store_module, "STARTING_S", 0.5)
+    config = PostgresConfig(dsn=store_database)
+    with reading(store_database, "reporting.usage"):
+        async with config.open(Settings(with_one_more(catalog, tmp_path))):
+            begun = time.monotonic()
+            for _ in range(5):
+                await writer.consume(batch(one_row()))
+            assert time.monotonic() - begun < SOON
 
 
 # The command

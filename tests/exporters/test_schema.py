@@ -1,7 +1,7 @@
 """Migrations, and the catalog as columns."""
 
 import asyncio
-import sys
+import pickle
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -15,11 +15,12 @@ from footfall_exporters import postgres
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import (
     PostgresConfig,
+    SchemaBusy,
     SchemaConflict,
     apply_catalog,
     migrate,
 )
-from footfall_exporters.postgres.migrate import HEAD, LOCK, SchemaBusy
+from footfall_exporters.postgres.migrate import HEAD, LOCK
 
 
 def columns_of(query, table):
@@ -51,6 +52,7 @@ async def test_collectors_that_start_together_on_an_empty_database_all_get_to_wo
         stores = await asyncio.gather(
             *(stack.enter_async_context(config.open(Settings(catalog))) for _ in range(3))
         )
+        await asyncio.gather(*(store.opened.wait() for store in stores))
         await asyncio.gather(*(store.consume(batch(one_row())) for store in stores))
         with psycopg.connect(empty_database) as connection:
             assert stored(lambda statement: rows_of(connection, statement))[:3] == (3, 3, 3)
@@ -146,11 +148,12 @@ def test_a_plain_attribute_may_not_take_the_column_of_a_hashed_one(store_databas
     assert "guild_hash" not in [name for _, name, _ in reporting_columns(query)]
 
 
-def test_a_schema_that_somebody_else_keeps_locked_is_said_plainly(store_database, monkeypatch):
-    module = sys.modules["footfall_exporters.postgres.migrate"]  # the function has its name
-    monkeypatch.setattr(module, "PATIENT_S", 1)
-    with psycopg.connect(store_database) as holding:
+def test_a_schema_that_somebody_else_keeps_locked_is_said_plainly(store_database):
+    with psycopg.connect(store_database, application_name="a script") as holding:
         holding.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-        with pytest.raises(SchemaBusy, match="try again"):
-            migrate(store_database)
+        with pytest.raises(SchemaBusy, match=r"in 1\.\d s, .*try again") as raised:
+            migrate(store_database, 1)
+        [who] = raised.value.holders
+        assert (who.pid, who.application) == (holding.info.backend_pid, "a script")
+        assert str(who) in str(pickle.loads(pickle.dumps(raised.value)))
     assert migrate(store_database) == (HEAD, HEAD)

@@ -9,8 +9,8 @@ from footfall_exporters.postgres.connecting import (
     connect,
     connect_sync,
 )  # fmt: skip
-from footfall_exporters.postgres.migrate import NewerSchema, SchemaBusy, migrate
-from footfall_exporters.postgres.partitions import Holder
+from footfall_exporters.postgres.holding import Holder, SchemaBusy
+from footfall_exporters.postgres.migrate import NewerSchema, migrate
 from footfall_exporters.postgres.reports import REPORTS, Report, report
 from footfall_exporters.postgres.retention import Purged, purge
 from footfall_exporters.postgres.roles import grant_writer

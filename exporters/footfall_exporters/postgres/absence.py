@@ -4,6 +4,8 @@ import re
 
 import psycopg
 
+from footfall_exporters.postgres.holding import SchemaBusy
+
 _AWAY = ("08", "25006", "53", "57P", "58")
 """SQLSTATEs, or classes of them: connections, a standby that is not promoted, no room, restarts, the disk."""
 _FOR_GOOD = (
@@ -33,6 +35,21 @@ def is_away(error: psycopg.Error) -> bool:
         return error.sqlstate.startswith(_AWAY)
     said = _NAMES.sub("", str(error))
     return isinstance(error, psycopg.OperationalError) and not any(s in said for s in _FOR_GOOD)
+
+
+def waits(error: Exception) -> bool:
+    """Whether a collector that starts goes on trying: Postgres is away, or somebody holds what it changes."""
+    if isinstance(error, SchemaBusy | psycopg.errors.LockNotAvailable):
+        return True
+    return isinstance(error, psycopg.Error) and is_away(error)
+
+
+def told(error: psycopg.Error | SchemaBusy) -> str:
+    """What is waited for, for the operator."""
+    if isinstance(error, SchemaBusy):
+        return error.found
+    held = isinstance(error, psycopg.errors.LockNotAvailable)
+    return f"Postgres is {'busy' if held else 'away'} ({first_line(error)})"
 
 
 def first_line(error: psycopg.Error) -> str:

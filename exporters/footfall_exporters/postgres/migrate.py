@@ -9,28 +9,20 @@ import psycopg
 from psycopg import Connection, sql
 
 from footfall_exporters.postgres.connecting import SCHEMA, Unsuitable, connect_sync
+from footfall_exporters.postgres.holding import busy
 
 HEAD = "0007"
 LOCK = 0x466F6F7466616C6C
 """Key of the advisory lock under which the schema is changed ("Footfall" in ASCII)."""
-PATIENT_S = 60
+PATIENT_S = 60.0
+"""For how long somebody who changes or reads the schema is waited for."""
+TURN_S = 2.0
+"""For how long at once: whoever comes after a lock that is waited for has to wait as well."""
 SCHEMAS = ("footfall", "reporting")
 
 
 class NewerSchema(Exception):  # what it is
     """The database was migrated by a newer Footfall, which this one would not understand."""
-
-
-class SchemaBusy(Exception):  # what it is
-    """Somebody else has been changing the schema for long, or reads what is to be changed."""
-
-
-def busy() -> SchemaBusy:
-    """What is said when a lock could not be had."""
-    return SchemaBusy(
-        f"another collector has been changing the schema for more than {PATIENT_S} s, or waits for a long"
-        " report to end: see pg_stat_activity, then try again"
-    )
 
 
 def version(connection: Connection) -> str | None:
@@ -41,20 +33,24 @@ def version(connection: Connection) -> str | None:
     return str(row[0]) if row else None
 
 
-def migrate(dsn: str) -> tuple[str | None, str]:
+def migrate(dsn: str, patience_s: float = PATIENT_S) -> tuple[str | None, str]:
     """Migrates to HEAD; other collectors that start at the same time wait.
+
+    Args:
+        dsn: Of the owner.
+        patience_s: For how long others are waited for, in seconds.
 
     Returns:
         The revision before and after.
 
     Raises:
         NewerSchema: the database is ahead of this version.
-        SchemaBusy: another collector has held the schema's lock for a minute, or a reader what is changed.
+        SchemaBusy: others have held the schema's lock, or what is changed, for so long.
         Unsuitable: the role lacks a right.
         psycopg.Error: Postgres refused.
     """
     with connect_sync(dsn, SCHEMA) as connection:
-        _lock(connection)
+        _lock(connection, patience_s)
         if refused := missing_right(connection):
             raise refused
         before = version(connection)
@@ -65,7 +61,7 @@ def migrate(dsn: str) -> tuple[str | None, str]:
         if before != HEAD:
             for schema in SCHEMAS:
                 connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
-            _upgrade_apart(dsn)
+            _upgrade_apart(dsn, connection, patience_s)
             connection.execute("COMMENT ON SCHEMA reporting IS NULL")  # its views are made anew
         return before, HEAD
 
@@ -98,33 +94,35 @@ def missing_right(connection: Connection) -> Unsuitable | None:
     )
 
 
-def _lock(connection: Connection) -> None:
-    connection.execute("SELECT set_config('lock_timeout', %s, false)", [f"{PATIENT_S}s"])
+def _lock(connection: Connection, patience_s: float) -> None:
+    connection.execute(
+        "SELECT set_config('lock_timeout', %s, false)", [f"{patience_s * 1000:.0f}ms"]
+    )
     try:
         connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
     except psycopg.errors.LockNotAvailable:
-        raise busy() from None
+        raise busy(connection, LOCK, patience_s) from None
 
 
-def _upgrade_apart(dsn: str) -> None:
+def _upgrade_apart(dsn: str, connection: Connection, patience_s: float) -> None:
     """Upgrades in a process that ends with its work: Alembic and SQLAlchemy take 0.5 s and 30 MB.
 
     A reader of what is to be changed is waited for in short turns, so that others read meanwhile.
     """
-    end = time.monotonic() + PATIENT_S
+    begun, turn_s = time.monotonic(), min(TURN_S, patience_s)
     with ProcessPoolExecutor(1, get_context("spawn")) as process:
         while True:
             try:
-                process.submit(_upgrade, dsn).result()
+                process.submit(_upgrade, dsn, turn_s).result()
             except psycopg.errors.LockNotAvailable:
-                if time.monotonic() > end:
-                    raise busy() from None
+                if (waited := time.monotonic() - begun) > patience_s:
+                    raise busy(connection, LOCK, waited) from None
                 time.sleep(0.5)
             else:
                 return
 
 
-def _upgrade(dsn: str) -> None:
+def _upgrade(dsn: str, turn_s: float) -> None:
     from alembic import command
     from alembic.config import Config
     from sqlalchemy import create_engine
@@ -137,7 +135,7 @@ def _upgrade(dsn: str) -> None:
 
     def connected() -> Connection:
         connection = connect_sync(dsn, SCHEMA)
-        connection.execute("SET lock_timeout = '2s'")
+        connection.execute(f"SET lock_timeout = {turn_s * 1000:.0f}")
         connection.autocommit = False
         return connection
 

@@ -19,6 +19,7 @@ import psycopg
 from psycopg import AsyncConnection, errors, sql
 
 from footfall_exporters.postgres import rollups
+from footfall_exporters.postgres.holding import Holder
 from footfall_exporters.postgres.migrate import LOCK
 
 PREFIX = "feature_events_"
@@ -43,29 +44,6 @@ _HOLDERS = """
 
 class DayHeld(Exception):  # what it is
     """A day cannot be made anew: it is being dropped, and a reader keeps it from being gone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A session that reads a day; without what this role may not see.
-
-    Attributes:
-        pid: Of its server process.
-        application: Its `application_name`.
-        state: What it does.
-        since: When its transaction began.
-    """
-
-    pid: int
-    application: str
-    state: str | None
-    since: dt.datetime | None
-
-    def __str__(self) -> str:
-        since = f" since {self.since:%Y-%m-%d %H:%M:%S} UTC" if self.since else ""
-        return (
-            f"process {self.pid} ({self.application or 'no name'}, {self.state or 'unseen'}{since})"
-        )
 
 
 @dataclass(frozen=True, slots=True)

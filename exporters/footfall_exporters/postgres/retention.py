@@ -8,7 +8,7 @@ from psycopg import AsyncConnection, sql
 
 from footfall_exporters.postgres import partitions, spans
 from footfall_exporters.postgres.connecting import PURGING, connect
-from footfall_exporters.postgres.partitions import Holder
+from footfall_exporters.postgres.holding import Holder
 
 LEDGER_TIME = dt.timedelta(days=7)
 """How long a retry of a request is recognised, and a subscriber may be behind."""

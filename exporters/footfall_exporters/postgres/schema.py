@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
-from footfall_exporters.postgres.migrate import LOCK, busy
+from footfall_exporters.postgres.holding import busy
+from footfall_exporters.postgres.migrate import LOCK, PATIENT_S, TURN_S
 from footfall_exporters.postgres.views import create_views
 from footfall_processors import Attribute, Catalog, Type, column_name
 from footfall_processors.names import DURATION
 
-ATTEMPTS = 10
 DIMS, EVENTS = "feature_dims", "feature_events"
 _SQL_TYPES = {
     Type.ENUM: "text",
@@ -59,35 +59,38 @@ def _column(name: str, attribute: Attribute) -> Column:
     )
 
 
-def apply_catalog(connection: psycopg.Connection, catalog: Catalog) -> list[str]:
+def apply_catalog(
+    connection: psycopg.Connection, catalog: Catalog, patience_s: float = PATIENT_S
+) -> list[str]:
     """Adds the columns that are missing and makes the reporting views show them.
 
     Args:
         connection: In autocommit mode.
         catalog: With its built-in attributes.
+        patience_s: For how long others are waited for, in seconds.
 
     Returns:
         The columns that were added, as `table.column`.
 
     Raises:
         SchemaConflict: a column exists with another type or purpose; nothing was changed.
-        SchemaBusy: a lock could not be had in ATTEMPTS tries.
+        SchemaBusy: others have held what is changed for so long.
         psycopg.Error: Postgres refused.
     """
     wanted = columns(catalog)
-    for attempt in range(ATTEMPTS):
+    begun, turn_s = time.monotonic(), min(TURN_S, patience_s)
+    while True:
         try:
             with connection.transaction():
-                connection.execute("SET LOCAL lock_timeout = '2s'")
+                connection.execute(f"SET LOCAL lock_timeout = {turn_s * 1000:.0f}")
                 connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
                 added = _add(connection, wanted)
                 create_views(connection)
             return added
         except psycopg.errors.LockNotAvailable:
-            if attempt == ATTEMPTS - 1:
-                raise busy() from None
-            time.sleep(0.2 * (attempt + 1))
-    raise AssertionError("unreachable")
+            if (waited := time.monotonic() - begun) > patience_s:
+                raise busy(connection, LOCK, waited) from None
+            time.sleep(0.5)  # others have their turn
 
 
 def _add(connection: psycopg.Connection, wanted: list[Column]) -> list[str]:

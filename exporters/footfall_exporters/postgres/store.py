@@ -17,10 +17,11 @@ from footfall_exporters.background import beside
 from footfall_exporters.contracts import Losses, Settings, Unavailable
 from footfall_exporters.embedded import EmbeddedPostgres, Supervision, default_directory
 from footfall_exporters.postgres import refused, roles, salts
-from footfall_exporters.postgres.absence import first_line, is_away
+from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
+from footfall_exporters.postgres.holding import SchemaBusy
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
-from footfall_exporters.postgres.migrate import NewerSchema, SchemaBusy, migrate
+from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S, NewerSchema, migrate
 from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
 from footfall_exporters.postgres.spooling import Spooling
 from footfall_exporters.postgres.writer import Writer
@@ -33,6 +34,10 @@ RETRY_S = 1.0
 """Seconds between two attempts to prepare a database that is away, and what senders are told to wait."""
 SAID_AGAIN_S = 60.0
 """Seconds after which the log says again that it is."""
+STARTING_S = 5.0
+"""For how long a start waits for who holds the schema, before it serves without; others start as well."""
+INSTANT_S = 0.2
+"""For how long an attempt between waits for a lock, in seconds: who comes after it has to wait as well."""
 MINIMUM_RETENTION = salts.LATE_DAYS + 1
 
 
@@ -57,7 +62,8 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     async def open(self, settings: Settings) -> AsyncIterator["Store"]:
         """Starts (without a DSN) and prepares the database, and yields its store.
 
-        A database that is away is prepared as soon as it is there; see `Store.opened`.
+        A database that is away, or whose schema is held by others, is prepared as soon as it can be; see
+        `Store.opened`.
 
         Raises:
             EmbeddedPostgresError: the embedded Postgres could not be started.
@@ -98,11 +104,11 @@ def database(config: PostgresConfig, supervision: Supervision | None = None) -> 
         yield dsn
 
 
-def prepare(dsn: str, settings: Settings) -> None:
-    """Migrates the schema and adds the catalog's columns."""
-    migrate(dsn)
+def prepare(dsn: str, settings: Settings, patience_s: float = PATIENT_S) -> None:
+    """Migrates the schema and adds the catalog's columns; others who hold it are waited for so long."""
+    migrate(dsn, patience_s)
     with connect_sync(dsn, SCHEMA) as connection:
-        apply_catalog(connection, settings.catalog)
+        apply_catalog(connection, settings.catalog, patience_s)
         roles.grant_writer(connection)
 
 
@@ -159,24 +165,24 @@ class Store:
 
     @asynccontextmanager
     async def opening(self) -> AsyncIterator[None]:
-        """Prepares the database, at once or, when it is away, as soon as it is there.
+        """Prepares the database, at once or, when it is away or held by others, as soon as it can be.
 
         Raises:
-            psycopg.Error, NewerSchema, SchemaBusy, SchemaConflict: waiting would not change it.
+            psycopg.Error, NewerSchema, SchemaConflict: waiting would not change it.
         """
         try:
-            await self._prepare()
-        except psycopg.Error as error:
-            if not is_away(error):
+            await self._prepare(STARTING_S)
+        except (psycopg.Error, SchemaBusy) as error:
+            if not waits(error):
                 raise
-            self._say_away(error)
+            self._say_waiting(error)
             async with beside(self._prepare_later(), "preparing the database"):
                 yield
         else:
             yield
 
-    async def _prepare(self) -> None:
-        await asyncio.to_thread(prepare, self.dsn, Settings(self._catalog))
+    async def _prepare(self, patience_s: float) -> None:
+        await asyncio.to_thread(prepare, self.dsn, Settings(self._catalog), patience_s)
         await self.maintain()
         if self.arrived is not None:
             await self.arrived()
@@ -186,16 +192,18 @@ class Store:
         said = time.monotonic()
         while not self.opened.is_set():
             await asyncio.sleep(RETRY_S)
+            again = time.monotonic() - said > SAID_AGAIN_S
             try:
-                await self._prepare()
-            except psycopg.Error as error:
-                if not is_away(error):
+                # Now and then for longer: many who read for an instant each would never let it through.
+                await self._prepare(TURN_S if again else INSTANT_S)
+            except (psycopg.Error, SchemaBusy) as error:
+                if not waits(error):
                     self._lose(error)
                     return
-                if time.monotonic() - said > SAID_AGAIN_S:
-                    self._say_away(error)
+                if again:
+                    self._say_waiting(error)
                     said = time.monotonic()
-            except (NewerSchema, SchemaBusy, SchemaConflict) as error:
+            except (NewerSchema, SchemaConflict) as error:
                 self._lose(error)
                 return
         log.warning("Postgres is there, and prepared: requests are stored")
@@ -204,13 +212,9 @@ class Store:
         if not self.lost.done():
             self.lost.set_exception(error)
 
-    def _say_away(self, error: psycopg.Error) -> None:
+    def _say_waiting(self, error: psycopg.Error | SchemaBusy) -> None:
         then = "wait in the spool" if self.spool is not None else "are told to come again"
-        log.error(
-            "Postgres is away (%s): it is tried again every second, and requests %s",
-            first_line(error),
-            then,
-        )
+        log.error("%s: it is tried again every second, and requests %s", told(error), then)
 
     async def consume(self, batch: Batch) -> Losses | None:
         """See `Writer.consume`, and `Spooling.consume` where there is a spool."""
