@@ -88,7 +88,7 @@ def apply_catalog(
                 create_views(connection)
             return added
         except psycopg.errors.LockNotAvailable:
-            if (waited := time.monotonic() - begun) > patience_s:
+            if (waited := time.monotonic() - begun) + turn_s > patience_s:
                 raise busy(connection, LOCK, waited) from None
             time.sleep(0.5)  # others have their turn
 
