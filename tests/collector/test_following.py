@@ -370,5 +370,4 @@ async def test_a_follower_of_a_server_that_became_read_only_connects_anew(
                 admin.execute("ALTER SYSTEM RESET default_transaction_read_only")
                 admin.execute("SELECT pg_reload_conf()")
             await store(own_database, catalog, sent)
-            await until(lambda: subscriber.taken)
-    assert subscriber.taken == expected(sent)
+            await until(lambda: subscriber.taken == expected(sent))
