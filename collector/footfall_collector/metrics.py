@@ -17,6 +17,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
+
 from footfall_collector import otlp, sums, wire
 from footfall_collector.pipeline import digest
 from footfall_exporters.contracts import Unavailable
@@ -36,6 +38,7 @@ from footfall_processors.names import SDK, SERVICE_INSTANCE
 
 _WHATEVER = (Loss.LOOP, Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT)
 """Reasons for which a metric is refused, whatever its points are."""
+NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
 MOST_READ = 100_000
 """Metrics, points of declared ones and their attributes in a request: about a second, all at a stretch."""
 
@@ -168,6 +171,8 @@ class _Decoder:
         """Adds a point; why it is refused, if it is."""
         if point is None:
             return Loss.MALFORMED
+        if point.flags & NO_VALUE:  # a series has ended: nothing was counted, and nothing is lost
+            return None
         attributes = sums.attributes(point)
         self._found.reading(len(attributes) + len(point.exemplars))
         verdict = self._verdict(who.service, name, attributes)

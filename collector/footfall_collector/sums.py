@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError
-from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
+from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 from footfall_collector import wire
 from footfall_collector.pipeline import FUTURE_US, PAST_US
@@ -132,8 +132,7 @@ def value(metric: Any, point: Any, now_us: int) -> tuple[int | float, Loss | Non
     if kind != "sum" or not metric.sum.is_monotonic:
         return 0, Loss.UNSUPPORTED_METRIC
     number = point.as_int if point.WhichOneof("data") == "as_int" else point.as_double
-    unrecorded = point.flags & DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
-    if unrecorded or not math.isfinite(number) or not 0 <= number <= MOST:
+    if not math.isfinite(number) or not 0 <= number <= MOST:
         return 0, Loss.MALFORMED
     if not metric.sum.temporality:
         return 0, Loss.MALFORMED

@@ -185,7 +185,10 @@ def _opened(path: Path, most_bytes: int, *, look_through: bool) -> sqlite3.Conne
         Damaged: it is.
         sqlite3.Error, OSError: it cannot be opened.
     """
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except IsADirectoryError:
+        raise Damaged("it is a directory") from None
     connection = sqlite3.connect(path, timeout=LOCKED_S, check_same_thread=False)
     try:
         connection.text_factory = bytes

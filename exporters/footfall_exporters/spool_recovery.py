@@ -66,7 +66,8 @@ def _copy(path: Path, connection: sqlite3.Connection) -> int:
 
 def _all(path: Path) -> Iterator[Row]:
     yield from _by_sqlite(path)
-    yield from rows(path)
+    if path.is_file():
+        yield from rows(path)
 
 
 def _keep(connection: sqlite3.Connection, row: Row) -> None:

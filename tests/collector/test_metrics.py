@@ -467,10 +467,12 @@ def test_a_sum_without_temporality_is_refused(policy):
     assert Request().sum(point(3), temporality=0).decoded_by(policy).losses == {Loss.MALFORMED: 1}
 
 
-def test_a_point_without_a_recorded_value_is_refused(policy):
-    sent = point(3)
+@pytest.mark.parametrize("value", [3, 0])
+def test_a_point_without_a_recorded_value_says_that_a_series_ends_and_is_no_loss(policy, value):
+    sent = point(value)
     sent.flags = 1  # DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
-    assert Request().sum(sent).decoded_by(policy).losses == {Loss.MALFORMED: 1}
+    batch = Request().sum(sent).sum(point(4), name="shop.order").decoded_by(policy)
+    assert (len(batch.points), batch.losses) == (1, {})
 
 
 @pytest.mark.parametrize("time", [NOW_NS - 7 * DAY - 1000, NOW_NS + 300 * SECOND + 1000, 0])

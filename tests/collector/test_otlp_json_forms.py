@@ -418,6 +418,33 @@ def test_an_empty_request_is_a_success(body):
     assert groups("traces", body) == []
 
 
+def parts_with(odd, place, first):
+    """Three spans, beside something odd among the resources or the scopes."""
+    [whole] = spans()["resourceSpans"]
+    if place == "resources":
+        return {"resourceSpans": [odd, whole] if first else [whole, odd]}
+    scopes = whole["scopeSpans"]
+    return {"resourceSpans": [{"scopeSpans": [odd, *scopes] if first else [*scopes, odd]}]}
+
+
+PLACES = [
+    *(("resources", odd) for odd in (5, "walker", True, [], [{}], {"scopeSpans": 5})),
+    *(("resources", {"scopeSpans": [odd]}) for odd in (5, [])),
+    *(("scopes", odd) for odd in (5, "walker", [], {"spans": {}}, {"spans": "x"})),
+]
+
+
+@pytest.mark.parametrize(("place", "odd"), PLACES)
+@pytest.mark.parametrize("first", [True, False])
+def test_an_odd_part_costs_itself_and_is_counted(pipe, place, odd, first):  # noqa: F811
+    assert losses(pipe, "traces", parts_with(odd, place, first)) == (3, {Loss.MALFORMED: 1})
+
+
+@pytest.mark.parametrize("place", ["resources", "scopes"])
+def test_null_among_the_parts_is_nothing(pipe, place):  # noqa: F811
+    assert losses(pipe, "traces", parts_with(None, place, True)) == (3, {})
+
+
 def test_of_a_key_that_comes_twice_the_last_counts():
     assert read_span(name="x") == read("traces", (
         b'{"resourceSpans":[],"resourceSpans":[{"scopeSpans":[{"spans":[{"name":"y","name":"x"}]}]}]}'

@@ -145,6 +145,14 @@ async def test_what_is_no_spool_is_moved_aside(tmp_path, data, caplog):
     assert aside.name in caplog.text
 
 
+async def test_a_directory_in_its_place_is_moved_aside(tmp_path, caplog):
+    (tmp_path / "spool.sqlite" / "kept").mkdir(parents=True)
+    assert await read_back(tmp_path) == ({}, 0)
+    (aside,) = tmp_path.glob("spool.sqlite.damaged-*")
+    assert (aside / "kept").is_dir()
+    assert "the spool was damaged (it is a directory)" in caplog.text
+
+
 async def test_a_table_of_other_columns_is_no_spool(tmp_path):
     with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")

@@ -90,7 +90,7 @@ class _Spans(_Messages):
         ids = _id(b"\x0a\x10", span.trace_id), _id(b"\x12\x08", span.span_id)
         parts = [*ids, self._names[span.name], times]
         if span.kind is not None:
-            parts.append(_KINDS.get(bytes(span.kind), b""))
+            parts.append(_kind(bytes(span.kind)))
         self._add_attributes(parts, span.attributes)
         if span.status is not None:
             parts.append(_status(span.status.code))
@@ -260,6 +260,17 @@ def _status(code: int | None) -> bytes:
     return _block(15, _number(3, code))
 
 
+@lru_cache(64)
+def _kind(written: bytes) -> bytes:
+    """A span's field `kind`; ProtoJSON takes names, and numbers in every form, as strings as well."""
+    name = written.strip(b'"').decode("utf-8", "replace")
+    try:
+        number = Span.SpanKind.Value(name) if name.startswith("SPAN") else float(name)
+    except ValueError:
+        return b""
+    return _number(6, int(number)) if number in Span.SpanKind.values() else b""
+
+
 def _varint(value: int) -> bytes:
     value &= 2**64 - 1
     encoded = bytearray()
@@ -270,12 +281,6 @@ def _varint(value: int) -> bytes:
     return bytes(encoded)
 
 
-_KINDS = {
-    text.encode(): _number(6, number)
-    for name, number in Span.SpanKind.items()
-    for text in (str(number), f'"{number}"', f'"{name}"')
-}
-"""How a span's kind may be written → its field; ProtoJSON takes names, and numbers as strings."""
 ENCODERS: dict[str, Callable[[], Encoder]] = {
     "traces": _Spans,
     "metrics": _Metrics,

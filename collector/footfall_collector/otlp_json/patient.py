@@ -45,7 +45,7 @@ MOST_VALUES = 5_000_000
 """Values in a request that is read so; a list's elements take a hundred bytes each."""
 MOST_SURROGATES = 500_000
 """Escapes of surrogates in such a request; to look at each takes a microsecond."""
-_NULL = Raw(b"null")
+_NULL, _WRONG = Raw(b"null"), Raw(b"0")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 1000
 _REAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
@@ -61,7 +61,7 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
     """As `otlp_json.groups`.
 
     Raises:
-        ValueError, RecursionError: it is no JSON, or has not its parts where they belong.
+        ValueError, RecursionError: it is no JSON object, or its parts are no list.
         wire.TooLarge: it has too many parts.
     """
     if body.count(b",") > MOST_VALUES:
@@ -70,24 +70,20 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
     scope_names = names(scope_field) + names(EARLIER[scope_field])
     item_names = names(item_field) + names(EARLIER.get(item_field, ""))
     (found,) = _open(_readable(body), names(group_field))
-    opened = [_open(group, ("resource",), scope_names) for group in _elements(found)]
+    resources = [_part(each, ("resource",), scope_names) for each in _elements(found)]
     parts = [
-        (resource, [_open(scope, ("scope",), item_names) for scope in _elements(scopes)])
-        for resource, scopes in opened
-    ]
-    read = [
-        (resource, [(said, _elements(items)) for said, items in scopes])
-        for resource, scopes in parts
+        (resource, [_part(each, ("scope",), item_names) for each in scopes])
+        for resource, scopes in resources
     ]
     wire.check_numbers(
-        len(read),
-        (len(scopes) for _, scopes in read),
-        (len(items) for _, scopes in read for _, items in scopes),
+        len(parts),
+        (len(scopes) for _, scopes in parts),
+        (len(items) for _, scopes in parts for _, items in scopes),
     )
     encoder = encode.ENCODERS[signal]()
     return [
         part
-        for resource, scopes in read
+        for resource, scopes in parts
         for part in wire.parted(
             signal,
             encode.resource(_optional(Resource, resource)),
@@ -152,6 +148,19 @@ def _open(raw: bytes | Raw, *fields: tuple[str, ...]) -> list[Raw | None]:
         next((r for r in [next(found) for _ in several] if not _is_null(r)), None)
         for several in fields
     ]
+
+
+def _part(
+    raw: Raw, head: tuple[str, ...], elements: tuple[str, ...]
+) -> tuple[Raw | None, list[Raw]]:
+    """A resource or scope, and what is in it: something that is wrong, where it is no such part."""
+    if _is_null(raw):
+        return None, []
+    try:
+        said, found = _open(raw, head, elements)
+        return said, _elements(found)
+    except (ValueError, RecursionError):
+        return None, [_WRONG]
 
 
 def _is_null(raw: Raw) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from footfall_collector.receivers.listen import most_connections, open_socket
@@ -42,7 +42,7 @@ async def listening(
     """
     listener = open_socket(endpoint, what, shared=shared)
     config = uvicorn.Config(
-        app,
+        _by_path(app),
         http=type("Patient", (Patient,), {"garbage": staticmethod(garbage)}),
         ws="none",
         log_config=None,
@@ -62,6 +62,19 @@ async def listening(
         server.should_exit = True
         await serving
         listener.close()
+
+
+def _by_path(app: ASGIApp) -> ASGIApp:
+    """Takes requests in absolute form too, as one for a proxy has it (RFC 9112, section 3.2.2)."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].startswith("/"):
+            _, _, rest = scope["path"].partition("://")
+            scope["path"] = "/" + rest.partition("/")[2]
+            scope["raw_path"] = scope["path"].encode()
+        await app(scope, receive, send)
+
+    return served
 
 
 class _Server(uvicorn.Server):
