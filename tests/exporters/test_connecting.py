@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import secrets
 import time
+from concurrent import futures
 
 import psycopg
 import pytest
@@ -254,18 +255,34 @@ def without_its_standby(server):
             admin.execute(f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
             admin.execute("SELECT pg_reload_conf()")
 
-        def end(how):
+        def end(how, application="footfall"):
             """Ends the session that waits, once there is one."""
             deadline = time.monotonic() + 30
-            found = (
-                f"SELECT pg_{how}_backend(pid) FROM pg_stat_activity"
-                " WHERE wait_event = 'SyncRep' AND application_name = 'footfall'"
-            )
-            while not admin.execute(found).fetchall():
+            while not ended(how, application):
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
 
+        def ended(how, application):
+            found = (
+                f"SELECT pg_{how}_backend(pid) FROM pg_stat_activity"
+                " WHERE wait_event = 'SyncRep' AND application_name = %s"
+            )
+            return admin.execute(found, [application]).fetchall()
+
+        def wait_until_it_is_in_force():
+            """The server's processes read the setting some time after they were told to."""
+            with (
+                futures.ThreadPoolExecutor(1) as pool,
+                psycopg.connect(server, autocommit=True, application_name="probe") as probe,
+            ):
+                while True:
+                    commit = pool.submit(probe.execute, "SELECT pg_logical_emit_message(true, 'probe', '')")
+                    while not commit.done():
+                        if ended("cancel", "probe"):
+                            return
+
         set_standby("nobody")
+        wait_until_it_is_in_force()
         try:
             yield end
         finally:

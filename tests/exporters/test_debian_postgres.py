@@ -12,16 +12,14 @@ import pytest
 from exporters.servers import cluster, needs_debian
 
 ROOM = Path(__file__).parent
+# Those that use what versions of Postgres have differently; with the others it would take twice the time.
 TESTS = [
     "test_connecting.py",
     "test_copy.py",
-    "test_writer.py",
     "test_counters.py",
     "test_keeping.py",
-    "test_long_readers.py",
     "test_salts.py",
     "test_schema.py",
-    "test_reporting.py",
     "test_roles.py",
 ]
 pytestmark = needs_debian

@@ -60,7 +60,7 @@ class Refusals:
             body = as_json(signal, bodies[signal]) if way == "json" else bodies[signal]
             wrong = (
                 f'{{"resourceSpans":"{place.text("spans")}","resourceLogs":"{place.text("logs")}",'
-                f'"resourceMetrics":[{{"scopeMetrics":{place.number("number")}}}]}}'
+                f'"resourceMetrics":{{"scopeMetrics":{place.number("number")}}}}}'
             )
             for content in (body[:-1], place.text("garbage").encode() + b"\xff", wrong.encode()):
                 await self._send("malformed", way, signal, content, encoded=True)
