@@ -40,3 +40,40 @@ def wrong_type(warnings: Warnings, event: str, name: str, attribute: Attribute) 
     expected = f"one of {', '.join(attribute.values)}" if attribute.values else attribute.type
     message = "footfall: %s: the value of %s was left out: it must be %s"
     warnings.warn(f"type {event} {name}", message, event, name, expected)
+
+
+def undeclared_action(
+    warnings: Warnings, event: str, action: object, known: Iterable[str]
+) -> None:
+    """An action that the event does not have, so that it was not sent; None is the one it has by itself."""
+    known = list(known)
+    if action is None:
+        message = "footfall: %s was not sent: it has no such outcome, and needs one of its actions: %s"
+        warnings.warn(f"action {event}", message, event, ", ".join(known))
+    elif isinstance(action, str) and len(action) <= LONGEST:
+        message = 'footfall: %s has no action "%s" and was not sent%s'
+        hint = nearest(action, known) or f"; it has {', '.join(known)}"
+        warnings.warn(f"action {event} {action}", message, event, action, hint)
+
+
+def unknown_error(warnings: Warnings, error: str, known: Iterable[str]) -> None:
+    """A word for a failure that no catalog declares was taken for an unexpected error."""
+    if len(error) <= LONGEST:
+        message = 'footfall: "%s" is no error type, and was sent as unexpected_error%s'
+        warnings.warn(f"error {error}", message, error, nearest(error, known))
+
+
+def unmeasured(warnings: Warnings, event: object, kind: str) -> None:
+    """What was decorated is no function, and stays as it is.
+
+    Args:
+        warnings: Where it is told.
+        event: What was to be measured.
+        kind: The class of what was decorated.
+    """
+    if isinstance(event, str) and len(event) <= LONGEST:
+        message = (
+            'footfall: @feature("%s") is not measured: it stands above something that is no function (%s)'
+            " and stays as it is; put it below the other decorators, on the function itself"
+        )
+        warnings.warn(f"unmeasured {event} {kind}", message, event, kind)
