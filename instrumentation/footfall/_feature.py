@@ -188,7 +188,9 @@ class Measured(Feature, eq=False):
     def _until(self, result: Any) -> Any:
         """What the caller gets; of what ends later, the use goes on until then."""
         kind = type(result)
-        if kind not in _AT_ONCE and (kind is GeneratorType or any(hasattr(kind, n) for n in _LATER)):
+        if kind not in _AT_ONCE and (
+            kind is GeneratorType or any(hasattr(kind, n) for n in _LATER)
+        ):
             try:
                 from footfall._later import until
 

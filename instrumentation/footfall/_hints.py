@@ -42,13 +42,13 @@ def wrong_type(warnings: Warnings, event: str, name: str, attribute: Attribute) 
     warnings.warn(f"type {event} {name}", message, event, name, expected)
 
 
-def undeclared_action(
-    warnings: Warnings, event: str, action: object, known: Iterable[str]
-) -> None:
+def undeclared_action(warnings: Warnings, event: str, action: object, known: Iterable[str]) -> None:
     """An action that the event does not have, so that it was not sent; None is the one it has by itself."""
     known = list(known)
     if action is None:
-        message = "footfall: %s was not sent: it has no such outcome, and needs one of its actions: %s"
+        message = (
+            "footfall: %s was not sent: it has no such outcome, and needs one of its actions: %s"
+        )
         warnings.warn(f"action {event}", message, event, ", ".join(known))
     elif isinstance(action, str) and len(action) <= LONGEST:
         message = 'footfall: %s has no action "%s" and was not sent%s'

@@ -2,15 +2,15 @@
 
 The caller gets what the function returned, or one of the same kind:
 
-| returned                                      | measured until                  | the caller gets              |
-|-----------------------------------------------|---------------------------------|------------------------------|
-| a coroutine                                   | it was awaited                  | a coroutine                  |
-| a generator, also an asynchronous one         | its last item                   | a generator of that kind     |
-| a future or task of asyncio, or a future of   | it is done                      | itself                       |
-| `concurrent.futures`                          |                                 |                              |
-| another object to be awaited, or to be        | it was awaited, or left by      | itself                       |
-| iterated by `async for`                       | `async with`, or iterated, or   |                              |
-|                                               | is gone, whichever is first     |                              |
+| returned                                      | measured until                | the caller gets          |
+|-----------------------------------------------|-------------------------------|--------------------------|
+| a coroutine                                   | it was awaited                | a coroutine              |
+| a generator, also an asynchronous one         | its last item                 | a generator of that kind |
+| a future or task of asyncio, or a future of   | it is done                    | itself                   |
+| `concurrent.futures`                          |                               |                          |
+| another object to be awaited, or to be        | it was awaited, or left by    | itself                   |
+| iterated by `async for`                       | `async with`, or iterated, or |                          |
+|                                               | is gone, whichever is first   |                          |
 
 An object whose class cannot be changed, as those of extensions, ends its use when it is returned.
 """
@@ -100,9 +100,7 @@ def _awaited_generator(rest: Rest, inner: Generator[Any, Any, Any]) -> Generator
         return (yield from inner)
 
 
-async def _async_generator(
-    rest: Rest, inner: AsyncGenerator[Any, Any]
-) -> AsyncGenerator[Any, Any]:
+async def _async_generator(rest: Rest, inner: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
     with rest as use:
         run = AsyncSteps(use, inner)
         while await run.advance():

@@ -6,20 +6,12 @@ attribute of it. So the object stays, and is given a class derived from its own 
 
 from abc import ABCMeta
 from collections.abc import Callable, Generator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic
 
 if TYPE_CHECKING:
     from footfall._feature import Measured
 
 Until = Callable[["Measured", Any], Any]
-
-
-class _First:
-    """Comes before the object's own class, which learns of no subclass."""
-
-    __slots__ = ()
-
-    def __init_subclass__(cls) -> None: ...
 
 
 class _Watch:
@@ -41,7 +33,7 @@ class _Watch:
         about = {"__slots__": (), "__module__": base.__module__, "__qualname__": base.__qualname__}
         ways = {name: way(self, getattr(base, name)) for name, way in _WAYS if hasattr(base, name)}
         about["__del__"] = _gone(self, getattr(base, "__del__", None))
-        self.cls: Any = type(base)(base.__name__, (_First, base), {**about, **ways})
+        self.cls: Any = type(base)(base.__name__, (base,), {**about, **ways})
 
     def resume(self) -> None:
         self._use._resume()
@@ -75,13 +67,20 @@ def watch(use: "Measured", result: Any, until: Until) -> bool:
         until: What is done with an iterator of it.
     """
     base = type(result)
-    if type(base) not in (type, ABCMeta):  # another metaclass may do anything with a subclass
+    if not _takes_subclasses(base):
         return False
     try:
         object.__setattr__(result, "__class__", _Watch(use, base, until).cls)
     except (TypeError, AttributeError):  # an extension's class, or one that says it is another
         return False
     return True
+
+
+def _takes_subclasses(base: Any) -> bool:
+    """Whether nobody learns of a class derived from it: a metaclass or a hook may do anything with it."""
+    hook = getattr(base.__init_subclass__, "__func__", None)
+    known = (None, getattr(Generic.__init_subclass__, "__func__", None))
+    return type(base) in (type, ABCMeta) and hook in known
 
 
 def _await(watch: _Watch, original: Any) -> Any:

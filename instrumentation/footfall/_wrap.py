@@ -9,10 +9,10 @@
 | an object that can be called, and no more     | its `__call__`, measured                               |
 | anything else                                 | stays as it is, and is told while developing           |
 
-Anything else: classes, whatever has attributes or methods of its own besides `__call__` (`lru_cache`, commands
-of discord.py and click, loops and tasks of queues, fixtures, mocks), and functions that carry functions of
-their own (`singledispatch`, retries, caches). A function in their place would have none of these, and whoever
-looks for them would silently find nothing.
+Anything else: classes, whatever has attributes or methods of its own besides `__call__` (`lru_cache`,
+commands of discord.py and click, loops and tasks of queues, fixtures, mocks), and functions that carry
+functions of their own (`singledispatch`, retries, caches). A function in their place would have none of
+these, and whoever looks for them would silently find nothing.
 """
 
 import inspect

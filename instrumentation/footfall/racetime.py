@@ -22,6 +22,7 @@ from racetime_bot import (  # type: ignore[import-untyped]
 
 from footfall._client import Client, default
 from footfall._feature import Feature
+from footfall._wrap import is_function
 from footfall_processors.catalog import Catalog
 from footfall_processors.matching import Match, rules
 
@@ -119,10 +120,10 @@ def _methods(catalog: Catalog) -> dict[str, Match]:
 
 
 def _measured(client: Client, match: Match, handler: object, found: Any) -> Any:
-    """A method, still bound, or another callable, each call of which is one use."""
+    """A method, still bound, or another function, each call of which is one use; the rest as it is."""
     if isinstance(found, MethodType):
         return MethodType(_measured(client, match, handler, found.__func__), found.__self__)
-    if not callable(found):
+    if not is_function(found):
         return found
     use = _Use(client, match, handler, found)
     return use.coroutine() if inspect.iscoroutinefunction(found) else use.plain()
