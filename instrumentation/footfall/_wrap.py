@@ -94,13 +94,14 @@ def _measured(client: "Client", use: Use, target: Any) -> Any:
         return None if inner is None else MethodType(inner, target.__self__)
     if kind is partial:
         inner = _measured(client, use, target.func)
-        return None if inner is None else _partial(inner, target)
+        return None if inner is None else partial_of(inner, target)
     if _is_only_called(target):
         return MethodType(_function(client, use, kind.__call__), target)
     return None
 
 
-def _partial(function: Any_, target: "partial[Any]") -> "partial[Any]":
+def partial_of(function: Any_, target: "partial[Any]") -> "partial[Any]":
+    """`target`, with another function in it."""
     made = partial(function, *target.args, **target.keywords)
     vars(made).update(vars(target))
     return made

@@ -22,7 +22,7 @@ from racetime_bot import (  # type: ignore[import-untyped]
 
 from footfall._client import Client, default
 from footfall._feature import Feature
-from footfall._wrap import is_function
+from footfall._wrap import is_function, partial_of
 from footfall_processors.catalog import Catalog
 from footfall_processors.matching import Match, rules
 
@@ -123,6 +123,8 @@ def _measured(client: Client, match: Match, handler: object, found: Any) -> Any:
     """A method, still bound, or another function, each call of which is one use; the rest as it is."""
     if isinstance(found, MethodType):
         return MethodType(_measured(client, match, handler, found.__func__), found.__self__)
+    if type(found) is functools.partial:
+        return partial_of(_measured(client, match, handler, found.func), found)
     if not is_function(found):
         return found
     use = _Use(client, match, handler, found)
