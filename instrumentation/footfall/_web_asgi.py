@@ -42,8 +42,6 @@ _HANDSHAKE: Final = {"websocket.accept": 101, "websocket.close": 403}
 _TRACEPARENT: Final = TRACEPARENT.encode()
 _TRACE_ID: Final = TRACE_ID.encode()
 _COUNTED: Final = "footfall.counted"
-_GONE: Final = frozenset({"ClientDisconnect", "WebSocketDisconnect", "CancelledError"})
-"""What an application ends with when the client leaves in the middle of an answer: it had enough."""
 
 
 class Measured:
@@ -137,8 +135,7 @@ class Exchange(Visit):
         if self.open:
             if self.use is None:
                 self._find_mark()
-            gone = error is not None and self.answered and type(error).__name__ in _GONE
-            self.end(None if gone else error)
+            self.end(error)
 
     def _note(self, kind: str, message: Message) -> None:
         """An answer's status. A WebSocket that is closed before it was accepted is refused with 403."""

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, current_app, request
@@ -10,6 +11,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider, get_current_span
 
 from footfall._web import Visit, trace_headers
+from footfall._web_parts import Parts, end_with_file
 
 if TYPE_CHECKING:
     from footfall._client import Client
@@ -48,8 +50,8 @@ class Hooks:
             if visit is not None:
                 visit.answer(response.status_code, sys.exception())  # Flask is handling it
                 # What Flask makes of abort() seems streamed too, but is complete.
-                if response.is_streamed and response.status_code < 400:
-                    response.call_on_close(visit.end)
+                if response.is_streamed and response.status_code < 400 and visit.use is not None:
+                    _follow(visit, response)
                 else:
                     visit.end()
         except Exception as error:
@@ -61,6 +63,17 @@ class Hooks:
         visit: Visit | None = request.environ.get(_VISIT)
         if visit is not None and not visit.answered and error is not None:
             visit.end(error)
+
+
+def _follow(visit: Visit, response: Response) -> None:
+    """Lets a visit go on until all of the response was made."""
+    visit.pause()
+    body = response.response
+    if response.direct_passthrough and not isinstance(body, GeneratorType):
+        end_with_file(visit, body)
+    else:
+        response.response = Parts(visit, body)
+    response.call_on_close(visit.end)
 
 
 def instrument(app: Flask, client: "Client", tracer_provider: TracerProvider | None) -> None:
