@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakSet
 
 from footfall import _fork, _settings
 from footfall._decision import State, decide
@@ -61,6 +62,7 @@ class Lifecycle:
         recorder: What works while telemetry is on; None while it is off.
         surroundings: What every event carries that declares it; see `Client.ambient`.
         consent: What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
+        applications: The web applications that are measured; each says which routes it has.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -71,6 +73,7 @@ class Lifecycle:
         self._warnings = Warnings()
         self._changing = threading.RLock()
         self._asleep = self._ends = False
+        self.applications: WeakSet[Any] = WeakSet()
         self._unmeasured: set[tuple[str, str]] = set()
         self._capturing: _settings.Exporters | None = None
         self._given = _Given()

@@ -6,7 +6,7 @@ trace of the application and is never the current span, so that neither can be j
 
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any, Final
 
@@ -51,6 +51,7 @@ class Recorder:
 
     Attributes:
         surroundings: What every event carries that declares it.
+        is_telling: Whether rules that fit no route are still to be told of.
 
     Args:
         catalog: The catalog, whose policy judges spans of other instrumentations.
@@ -81,7 +82,7 @@ class Recorder:
         self._policy = Policy(catalog)
         self._resource = resource
         self._queue = queue
-        self._developing = developing
+        self._developing = self.is_telling = developing
         self._random = Random()  # noqa: S311  # its own: a host that seeds `random` is not disturbed
 
     def plan(self, event: str) -> Plan | None:
@@ -160,6 +161,16 @@ class Recorder:
         """Tells that something of this kind, which is no function, was decorated."""
         if self._developing:
             hints.unmeasured(self.counters.warnings, event, kind)
+
+    def tell_of_rules(self, offered: Iterable[str]) -> None:
+        """Tells of the catalog's rules that fit none of these routes, once.
+
+        Args:
+            offered: Methods and templates, such as `GET /seeds/{id}`; `*` is any method.
+        """
+        if self.is_telling and (routes := sorted(set(offered))):
+            self.is_telling = False
+            hints.rules_without_route(self.counters.warnings, self.catalog, routes)
 
     def _no_action(self, plan: Plan, action: object) -> None:
         """Counts as dropped what has an action that its event does not declare, or needs one."""

@@ -17,7 +17,7 @@ event of the catalog this is.
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -105,6 +105,8 @@ class Visit:
         recorder = self._recorder
         if recorder is not None:
             try:
+                if recorder.is_telling:
+                    recorder.tell_of_rules(_offered(self._client))
                 match = recorder.matchers["route"].find(f"{method} {route}")
                 if match is not None:
                     self._begin(recorder, match)
@@ -171,6 +173,11 @@ class Visit:
         use = self.use = Measured(self._client, event, action, {}, recorder)
         use.__enter__()
         use.clock = self._clock  # the request began before its event was known
+
+
+def _offered(client: "Client") -> Iterator[str]:
+    for application in list(client.applications):
+        yield from application.offered()
 
 
 def _say_more(use: Measured, error: BaseException) -> None:

@@ -96,8 +96,10 @@ class Exchange(Visit):
         """Finds the route, and whether it is to be counted."""
         scope = self._scope
         try:
+            route = routes.find(scope)
             # A WebSocket has no method of its own: it begins as a GET (RFC 6455, 4.1).
-            self.routed(scope.get("method", "GET"), routes.template(scope))
+            self.routed(scope.get("method", "GET"), route.template)
+            self.handled(route.endpoint)
         except Exception as error:
             self._client.trouble(error)
         if self.use is not None:
@@ -183,6 +185,7 @@ def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | Non
     if outer is not None and isinstance(outer.app, Measured):
         return outer
     routes = routes_of(app)
+    client.applications.add(routes)
     if outer is None:
         outer = OpenTelemetryMiddleware(
             app,

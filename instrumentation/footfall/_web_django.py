@@ -4,13 +4,18 @@ Django knows the route when the request has passed the other middlewares: the us
 view, or ends at once if a middleware has answered instead.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django import conf  # type: ignore[import-untyped]
 from django.http import HttpRequest, HttpResponseBase  # type: ignore[import-untyped]
-from django.urls import Resolver404, ResolverMatch, resolve  # type: ignore[import-untyped]
+from django.urls import (  # type: ignore[import-untyped]
+    Resolver404,
+    ResolverMatch,
+    get_resolver,
+    resolve,
+)
 from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider, get_current_span
@@ -43,11 +48,16 @@ class Middleware:
     def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
         self._client: Client = getattr(conf.settings, CLIENT)
+        self._client.applications.add(self)
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
             # Else Django would call it in a thread.
             self.process_view = self._process_view  # type: ignore[method-assign]
+
+    def offered(self) -> Iterator[str]:
+        """All routes, as rules name them; they are open to any method."""
+        return _offered(get_resolver().url_patterns)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answers one request; what the project raises passes through."""
@@ -146,6 +156,16 @@ def _resolved(request: HttpRequest) -> ResolverMatch | None:
         return resolve(request.path_info, getattr(request, "urlconf", None))
     except Resolver404:
         return None
+
+
+def _offered(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
+    for each in patterns:
+        route = str(each.pattern)
+        whole = prefix + route.removeprefix("^") if prefix else route
+        if hasattr(each, "url_patterns"):
+            yield from _offered(each.url_patterns, whole)
+        else:
+            yield f"* /{whole}"
 
 
 def instrument(client: "Client", tracer_provider: TracerProvider | None) -> None:

@@ -1,7 +1,7 @@
 """Requests of a Flask application (A8, D5, F3)."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,11 +24,19 @@ class Hooks:
     """What Flask calls around each request; ours is the first before it and the last after it.
 
     Args:
+        app: The application.
         client: What sends; it may be configured later.
     """
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, app: Flask, client: "Client") -> None:
         self._client = client
+        self._app = app
+        client.applications.add(self)
+
+    def offered(self) -> Iterator[str]:
+        """All routes, as rules name them."""
+        for rule in self._app.url_map.iter_rules():
+            yield from (f"{method} {rule.rule}" for method in sorted(rule.methods or ("GET",)))
 
     def before(self) -> None:
         """Begins a visit."""
@@ -87,7 +95,7 @@ def instrument(app: Flask, client: "Client", tracer_provider: TracerProvider | N
             meter_provider=NoOpMeterProvider(),
             enable_commenter=False,
         )
-    hooks = Hooks(client)
+    hooks = Hooks(app, client)
     _first(app.before_request_funcs, hooks.before)
     _first(app.after_request_funcs, hooks.after)  # Flask calls these in reverse
     _first(app.teardown_request_funcs, hooks.teardown)
