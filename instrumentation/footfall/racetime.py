@@ -159,17 +159,19 @@ class _Use(NamedTuple):
         return measured
 
     def plain(self) -> Callable[..., Any]:
-        """The function, measured until it returns, or until the coroutine that it returns is done."""
+        """The function, measured until it returns, or until what it returns is done."""
 
         @functools.wraps(self.function)
         def measured(*args: Any, **kwargs: Any) -> Any:
             if self._is_part():
                 return self.function(*args, **kwargs)
             with ExitStack() as use:
-                use.enter_context(self._begin(args))
+                this = use.enter_context(self._begin(args))
                 with self._inside():
                     result = self.function(*args, **kwargs)
-                return self._rest(use.pop_all(), result) if inspect.iscoroutine(result) else result
+                if inspect.iscoroutine(result):
+                    return self._rest(use.pop_all(), result)
+                return this._until(result)
 
         return measured
 
