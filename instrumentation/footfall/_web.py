@@ -41,7 +41,7 @@ TRACEPARENT: Final = "traceparent"
 TRACE_ID: Final = "x-trace-id"
 TRACE: Final = slice(3, 35)
 """Where a `traceparent` has the trace id."""
-_GONE: Final = frozenset(("ClientDisconnect", "WebSocketDisconnect", "CancelledError", "Cancelled"))
+GONE: Final = frozenset(("ClientDisconnect", "WebSocketDisconnect", "CancelledError", "Cancelled"))
 """What an application ends with when the client leaves in the middle of an answer: it had enough."""
 _MARK: Final = "_footfall_event"
 
@@ -164,7 +164,7 @@ class Visit:
             return
         if error is None and not self.answered:
             use.fail(UNEXPECTED_ERROR)
-        if error is not None and self.answered and is_one_of(error, _GONE):
+        if error is not None and self.answered and is_one_of(error, GONE):
             error = None
         use.__exit__(None if error is None else type(error), error, None)
 

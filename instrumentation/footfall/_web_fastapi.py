@@ -8,7 +8,7 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor, _get_default_span_details
 from opentelemetry.trace import TracerProvider
 
-from footfall._web_asgi import OPTIONS, Measured, innermost
+from footfall._web_asgi import OPTIONS, Measured, innermost, watch_router
 from footfall._web_routes import App, Routes
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | Non
         return
     if not _traced(app) and (tracer_provider is not None or not _native()):
         FastAPIInstrumentor.instrument_app(app, tracer_provider=tracer_provider, **OPTIONS)
+    watch_router(app)
     routes = Routes(app, _get_default_span_details)
     client.applications.add(routes)
     build = app.build_middleware_stack
