@@ -8,8 +8,8 @@ class, and `gc=False`: nothing that an attribute may hold can refer back to it.
 import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from types import GeneratorType, TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import msgspec
 
@@ -66,6 +66,10 @@ class Feature(msgspec.Struct, eq=False, gc=False):
     def _resume(self) -> None:
         """Comes back to it, or to another."""
 
+    def _until(self, result: Any) -> Any:
+        """What the caller gets for what a decorated function returned."""
+        return result
+
     def __enter__(self) -> Self:
         return self
 
@@ -92,8 +96,10 @@ class Feature(msgspec.Struct, eq=False, gc=False):
         """Decorates a function: each call is one use.
 
         Functions, coroutine functions, generators (measured from the first item to the last),
-        asynchronous generators and methods of all kinds are decorated; they stay what they are.
-        What is not a function is returned as it is.
+        asynchronous generators and methods of all kinds are decorated, also partial ones and builtins;
+        they stay what they are. A plain function that returns something to be awaited is measured until
+        that has ended. What is not a function, a class or a command of a bot for example, or has
+        functions of its own, is returned as it is; while developing, a warning says so.
         """
         try:
             return wrap(self.client, self.event, self.action, self.attributes, function)
@@ -113,6 +119,7 @@ class Measured(Feature, eq=False):
         clock: When it began, ns by a clock that cannot be set.
         outer: The use around it.
         going: Whether it has begun and not ended.
+        later: Whether it goes on when the decorated function has returned.
     """
 
     recorder: "Recorder"
@@ -122,6 +129,7 @@ class Measured(Feature, eq=False):
     clock: int = 0
     outer: "Measured | None" = None
     going: bool = False
+    later: bool = False
 
     def set(self, /, **attributes: Any) -> None:
         """Adds attributes; see `Feature.set`."""
@@ -172,8 +180,31 @@ class Measured(Feature, eq=False):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self.later and error is None:
+            self._pause()
+        else:
+            self._end(error)
+
+    def _until(self, result: Any) -> Any:
+        """What the caller gets; of what ends later, the use goes on until then."""
+        kind = type(result)
+        if kind not in _AT_ONCE and (
+            kind is GeneratorType or any(hasattr(kind, n) for n in _LATER)
+        ):
+            try:
+                from footfall._later import until
+
+                return until(self, result)
+            except Exception as error:
+                self.client.trouble(error)
+        return result
+
+    def _end(self, error: BaseException | None) -> None:
+        """Sends the observation, once."""
         length = time.perf_counter_ns() - self.clock
         self._pause()
+        if not self.going:
+            return
         self.going = False
         plan = self.plan
         if plan is None:
@@ -185,6 +216,13 @@ class Measured(Feature, eq=False):
         except Exception as trouble:
             self.client.trouble(trouble)
 
+
+_AT_ONCE: Final = frozenset(
+    (type(None), bool, int, float, str, bytes, dict, list, tuple, set, frozenset)
+)
+"""What is over when it is returned."""
+_LATER: Final = ("__await__", "__aiter__", "add_done_callback")
+"""What a class defines whose objects may end later."""
 
 _current: ContextVar[Measured | None] = ContextVar("footfall_current", default=None)
 

@@ -5,7 +5,8 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Final, cast
+from weakref import WeakSet
 
 from footfall import _fork, _settings
 from footfall._decision import State, decide
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from footfall._outcome import Errors
     from footfall._recorder import Recorder
     from footfall_processors.catalog import Catalog
+
+
+_UNMEASURED: Final = 64
+"""How many things that `@feature` left as they are may wait to be told of."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,7 @@ class Lifecycle:
         recorder: What works while telemetry is on; None while it is off.
         surroundings: What every event carries that declares it; see `Client.ambient`.
         consent: What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
+        applications: The web applications that are measured; each says which routes it has.
     """
 
     def __init__(self, *, strict: bool = False) -> None:
@@ -67,6 +73,8 @@ class Lifecycle:
         self._warnings = Warnings()
         self._changing = threading.RLock()
         self._asleep = self._ends = False
+        self.applications: WeakSet[Any] = WeakSet()
+        self._unmeasured: set[tuple[str, str]] = set()
         self._capturing: _settings.Exporters | None = None
         self._given = _Given()
         self._settings = _settings.Settings()
@@ -143,6 +151,13 @@ class Lifecycle:
         self.surroundings = attributes
         if self.recorder is not None:
             self.recorder.surroundings = attributes
+
+    def unmeasured(self, event: str, kind: str) -> None:
+        """Notes what `@feature` left as it is; mostly before `configure()`, which may tell of it."""
+        if isinstance(event, str) and len(self._unmeasured) < _UNMEASURED:
+            self._unmeasured.add((event, kind))
+        if self.recorder is not None:
+            self.recorder.unmeasured(event, kind)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends everything that waits; blocks for at most `timeout` seconds.
@@ -264,6 +279,8 @@ class Lifecycle:
             self._capturing is not None,
         )
         recorder.surroundings = self.surroundings
+        for event, kind in self._unmeasured:
+            recorder.unmeasured(event, kind)
         self._settings = replace(self._settings, catalog=recorder.catalog)  # not read after a fork
         _fork.watch(self)
         if not self._ends:  # once: what else the program does at its end comes before

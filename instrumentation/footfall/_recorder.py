@@ -6,7 +6,7 @@ trace of the application and is never the current span, so that neither can be j
 
 import datetime as dt
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any, Final
 
@@ -21,7 +21,8 @@ from footfall._outcome import Errors, failure
 from footfall._plan import Plan
 from footfall_processors import names
 from footfall_processors.catalog import Catalog, Drop
-from footfall_processors.errors import STATUS_OF, UNEXPECTED_ERROR, normalise
+from footfall_processors.document import nearest
+from footfall_processors.errors import ERROR_TYPES, STATUS_OF, UNEXPECTED_ERROR, normalise
 from footfall_processors.matching import KINDS, Matcher
 from footfall_processors.policy import Policy, Service
 
@@ -50,6 +51,7 @@ class Recorder:
 
     Attributes:
         surroundings: What every event carries that declares it.
+        is_telling: Whether rules that fit no route are still to be told of.
 
     Args:
         catalog: The catalog, whose policy judges spans of other instrumentations.
@@ -80,7 +82,7 @@ class Recorder:
         self._policy = Policy(catalog)
         self._resource = resource
         self._queue = queue
-        self._developing = developing
+        self._developing = self.is_telling = developing
         self._random = Random()  # noqa: S311  # its own: a host that seeds `random` is not disturbed
 
     def plan(self, event: str) -> Plan | None:
@@ -102,6 +104,10 @@ class Recorder:
             plan = self.plans.get(base)
             if plan is not None and last in plan.actions:
                 return plan, last
+            if plan is not None and self._developing and nearest(last, plan.actions):
+                self.counters.drop(Drop.UNDECLARED_EVENT)
+                hints.undeclared_action(self.counters.warnings, base, last, plan.actions)
+                return None, action
         return self.plan(event), action
 
     def check(self, plan: Plan, attributes: Mapping[str, Any]) -> dict[str, Any]:
@@ -143,8 +149,34 @@ class Recorder:
         if issubclass(type(error), BaseException):
             return failure(error, self._errors)
         if issubclass(type(error), str):
-            return normalise(str.__str__(error), self.catalog.error_types)
+            word = str.__str__(error)
+            found = normalise(word, self.catalog.error_types)
+            if self._developing and found == UNEXPECTED_ERROR != word:
+                known = (*ERROR_TYPES, *self.catalog.error_types)
+                hints.unknown_error(self.counters.warnings, word, known)
+            return found
         return UNEXPECTED_ERROR
+
+    def unmeasured(self, event: str, kind: str) -> None:
+        """Tells that something of this kind, which is no function, was decorated."""
+        if self._developing:
+            hints.unmeasured(self.counters.warnings, event, kind)
+
+    def tell_of_rules(self, offered: Iterable[str]) -> None:
+        """Tells of the catalog's rules that fit none of these routes, once.
+
+        Args:
+            offered: Methods and templates, such as `GET /seeds/{id}`; `*` is any method.
+        """
+        if self.is_telling and (routes := sorted(set(offered))):
+            self.is_telling = False
+            hints.rules_without_route(self.counters.warnings, self.catalog, routes)
+
+    def _no_action(self, plan: Plan, action: object) -> None:
+        """Counts as dropped what has an action that its event does not declare, or needs one."""
+        self.counters.drop(Drop.UNDECLARED_EVENT)
+        if self._developing:
+            hints.undeclared_action(self.counters.warnings, plan.name, action, plan.actions)
 
     def ended(
         self,
@@ -171,6 +203,9 @@ class Recorder:
         else:
             failed = plan.actions.get(names.FAILURE) if error is not None else None
             chosen = failed or plan.actions.get(action)
+        if chosen is None:
+            self._no_action(plan, action)
+            return
         now = time.time_ns()
         self._observe(plan, chosen, error, kept, now - (length or 1), now)
 
@@ -208,6 +243,9 @@ class Recorder:
             chosen = plan.success if error is None else plan.failure
         else:
             chosen = plan.actions.get(action)
+        if chosen is None:
+            self._no_action(plan, action)
+            return
         if error is None and chosen == names.FAILURE:
             error = UNEXPECTED_ERROR
         now = time.time_ns()
@@ -224,7 +262,7 @@ class Recorder:
             return
         chosen = plan.success if action is None else plan.actions.get(action)
         if chosen is None:
-            self.counters.drop(Drop.UNDECLARED_EVENT)
+            self._no_action(plan, action)
         elif type(number) is not int or not 0 < number <= LARGEST:
             self.counters.drop(Drop.WRONG_TYPE)
         else:
@@ -253,7 +291,7 @@ class Recorder:
     def _observe(
         self,
         plan: Plan,
-        action: str | None,
+        action: str,
         error: str | None,
         kept: dict[str, Any],
         start: int,
@@ -263,11 +301,8 @@ class Recorder:
     ) -> None:
         """Lets one observation travel: as a span, or as a count.
 
-        `action` is None where the event declares none that fits; `status` where the error type tells.
+        `status` is None where the error type tells it.
         """
-        if action is None:
-            self.counters.drop(Drop.UNDECLARED_EVENT)
-            return
         if status is None:
             status = "ok" if error is None else STATUS_OF.get(error, "error")
         sampled = plan.rate >= 1.0 or self._random.random() < plan.rate

@@ -7,14 +7,17 @@ stands in `footfall_processors.errors`, by which the collector judges spans of o
 |--------------------------------------------|-------------------------------------------------------|
 | an exception, before or in the answer      | failure, by its class                                 |
 | no answer at all                           | failure, `unexpected_error`                           |
+| the client left before the answer          | failure, `provider_timeout`                           |
+| the client left in the answer              | what it was answered                                  |
 
 What the handler says itself, by `footfall.current().fail(...)`, goes before its status. Nothing of the
 request is read but its method and the template of its route, and neither is sent: they only say which
 event of the catalog this is.
 """
 
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from opentelemetry.trace import Span
 
 from footfall._feature import Measured
+from footfall._outcome import is_one_of
 from footfall_processors.errors import UNEXPECTED_ERROR, http_error, is_vague
 from footfall_processors.matching import Match
 
@@ -37,6 +41,8 @@ TRACEPARENT: Final = "traceparent"
 TRACE_ID: Final = "x-trace-id"
 TRACE: Final = slice(3, 35)
 """Where a `traceparent` has the trace id."""
+GONE: Final = frozenset(("ClientDisconnect", "WebSocketDisconnect", "CancelledError", "Cancelled"))
+"""What an application ends with when the client leaves in the middle of an answer: it had enough."""
 _MARK: Final = "_footfall_event"
 
 
@@ -99,6 +105,8 @@ class Visit:
         recorder = self._recorder
         if recorder is not None:
             try:
+                if recorder.is_telling:
+                    recorder.tell_of_rules(_offered(self._client))
                 match = recorder.matchers["route"].find(f"{method} {route}")
                 if match is not None:
                     self._begin(recorder, match)
@@ -130,6 +138,21 @@ class Visit:
             if status < 500 and error is not None:
                 _say_more(use, error)
 
+    def pause(self) -> None:
+        """The handler has returned; its answer is not complete yet."""
+        if self.use is not None:
+            self.use._pause()
+
+    def resume(self) -> None:
+        """More of the answer is made."""
+        if self.use is not None and self.open:
+            self.use._resume()
+
+    def closed(self) -> None:
+        """Ends a visit whose answer the server has closed, maybe because it could not be read."""
+        error = sys.exception()
+        self.end(None if isinstance(error, ConnectionError) else error)
+
     def end(self, error: BaseException | None = None) -> None:
         """Sends the observation; only the first call does.
 
@@ -141,6 +164,8 @@ class Visit:
             return
         if error is None and not self.answered:
             use.fail(UNEXPECTED_ERROR)
+        if error is not None and self.answered and is_one_of(error, GONE):
+            error = None
         use.__exit__(None if error is None else type(error), error, None)
 
     def _begin(self, recorder: "Recorder", match: Match) -> None:
@@ -148,6 +173,11 @@ class Visit:
         use = self.use = Measured(self._client, event, action, {}, recorder)
         use.__enter__()
         use.clock = self._clock  # the request began before its event was known
+
+
+def _offered(client: "Client") -> Iterator[str]:
+    for application in list(client.applications):
+        yield from application.offered()
 
 
 def _say_more(use: Measured, error: BaseException) -> None:

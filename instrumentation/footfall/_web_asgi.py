@@ -13,7 +13,9 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider, get_current_span
 
-from footfall._web import TRACE, TRACE_ID, TRACEPARENT, Visit, traceparent
+from footfall._feature import Measured as Use
+from footfall._outcome import is_one_of
+from footfall._web import GONE, TRACE, TRACE_ID, TRACEPARENT, Visit, traceparent
 from footfall._web_routes import (
     App,
     Message,
@@ -42,8 +44,6 @@ _HANDSHAKE: Final = {"websocket.accept": 101, "websocket.close": 403}
 _TRACEPARENT: Final = TRACEPARENT.encode()
 _TRACE_ID: Final = TRACE_ID.encode()
 _COUNTED: Final = "footfall.counted"
-_GONE: Final = frozenset({"ClientDisconnect", "WebSocketDisconnect", "CancelledError"})
-"""What an application ends with when the client leaves in the middle of an answer: it had enough."""
 
 
 class Measured:
@@ -79,6 +79,34 @@ class Measured:
             exchange.leave()
 
 
+class Innermost:
+    """Sees an answer that breaks where it is made.
+
+    Starlette's `BaseHTTPMiddleware` ends such an answer as if it were complete, and only then lets the
+    exception go on.
+
+    Args:
+        app: The router.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        """Serves one connection."""
+        inner = self.app(scope, receive, send)
+        return self._watched(scope, inner) if _COUNTED in scope else inner
+
+    async def _watched(self, scope: Scope, inner: Awaitable[None]) -> None:
+        try:
+            await inner
+        except Exception as error:
+            use = scope[_COUNTED]
+            if isinstance(use, Use) and use.going and not is_one_of(error, GONE):
+                use.fail(error)
+            raise
+
+
 class Exchange(Visit):
     """One connection, and what the application sends back on it.
 
@@ -98,8 +126,10 @@ class Exchange(Visit):
         """Finds the route, and whether it is to be counted."""
         scope = self._scope
         try:
+            route = routes.find(scope)
             # A WebSocket has no method of its own: it begins as a GET (RFC 6455, 4.1).
-            self.routed(scope.get("method", "GET"), routes.template(scope))
+            self.routed(scope.get("method", "GET"), route.template)
+            self.handled(route.endpoint)
         except Exception as error:
             self._client.trouble(error)
         if self.use is not None:
@@ -137,8 +167,7 @@ class Exchange(Visit):
         if self.open:
             if self.use is None:
                 self._find_mark()
-            gone = error is not None and self.answered and type(error).__name__ in _GONE
-            self.end(None if gone else error)
+            self.end(error)
 
     def _note(self, kind: str, message: Message) -> None:
         """An answer's status. A WebSocket that is closed before it was accepted is refused with 403."""
@@ -147,6 +176,8 @@ class Exchange(Visit):
             if self.use is None:
                 self._find_mark()
             self.answer(status, sys.exception())  # frameworks answer while they handle it
+            if self.use is not None:
+                self._scope[_COUNTED] = self.use
 
     def _find_mark(self) -> None:
         """The handler is known once the request was routed."""
@@ -171,6 +202,14 @@ class Exchange(Visit):
             return message
 
 
+def watch_router(app: Any) -> None:
+    """Puts `Innermost` around the router of an application that is built on Starlette, once."""
+    router: Any = getattr(app, "router", None)
+    stack = getattr(router, "middleware_stack", None)
+    if callable(stack) and not isinstance(stack, Innermost):
+        router.middleware_stack = Innermost(stack)
+
+
 def innermost(app: Any) -> OpenTelemetryMiddleware | None:
     """OpenTelemetry's middleware among the layers of `app`, the innermost if there are several."""
     found = None
@@ -186,6 +225,9 @@ def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | Non
     if outer is not None and isinstance(outer.app, Measured):
         return outer
     routes = routes_of(app)
+    client.applications.add(routes)
+    for layer in layers(app):
+        watch_router(layer)
     if outer is None:
         outer = OpenTelemetryMiddleware(
             app,

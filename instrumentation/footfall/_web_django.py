@@ -1,21 +1,27 @@
 """Requests of a Django project, under WSGI and ASGI (A8, D5, F3).
 
-Django knows the route only when the request has passed the other middlewares: a use is counted, with
-its start, when its response is there. A streamed response is measured until it begins.
+Django knows the route when the request has passed the other middlewares: the use begins right before the
+view, or ends at once if a middleware has answered instead.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django import conf  # type: ignore[import-untyped]
 from django.http import HttpRequest, HttpResponseBase  # type: ignore[import-untyped]
-from django.urls import Resolver404, ResolverMatch, resolve  # type: ignore[import-untyped]
+from django.urls import (  # type: ignore[import-untyped]
+    Resolver404,
+    ResolverMatch,
+    get_resolver,
+    resolve,
+)
 from opentelemetry.instrumentation.django import DjangoInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider, get_current_span
 
 from footfall._web import Visit, trace_headers
+from footfall._web_parts import AsyncParts, Parts
 
 if TYPE_CHECKING:
     from footfall._client import Client
@@ -26,6 +32,7 @@ CLIENT: Final = "_FOOTFALL_CLIENT"
 """The setting that holds the client: Django makes middlewares itself, from their names."""
 _OPENTELEMETRY: Final = "opentelemetry.instrumentation.django."
 _ERROR: Final = "_footfall_error"
+_VISIT: Final = "_footfall_visit"
 
 
 class Middleware:
@@ -41,15 +48,22 @@ class Middleware:
     def __init__(self, get_response: GetResponse) -> None:
         self._get_response = get_response
         self._client: Client = getattr(conf.settings, CLIENT)
+        self._client.applications.add(self)
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
+            # Else Django would call it in a thread.
+            self.process_view = self._process_view  # type: ignore[method-assign]
+
+    def offered(self) -> Iterator[str]:
+        """All routes, as rules name them; they are open to any method."""
+        return _offered(get_resolver().url_patterns)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answers one request; what the project raises passes through."""
         if self._is_async:
             return self._answer(request)
-        visit = self._visit()
+        visit = self._visit(request)
         try:
             response: HttpResponseBase = self._get_response(request)
         except BaseException as error:
@@ -59,7 +73,7 @@ class Middleware:
         return response
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        visit = self._visit()
+        visit = self._visit(request)
         try:
             response: HttpResponseBase = await self._get_response(request)
         except BaseException as error:
@@ -68,12 +82,28 @@ class Middleware:
         self._end(visit, request, response, None)
         return response
 
+    def process_view(self, request: HttpRequest, view: object, *_: Any) -> Any:
+        """Begins the use, so that it is the current one within the view."""
+        visit: Visit | None = getattr(request, _VISIT, None)
+        if visit is not None:
+            try:
+                _route(visit, request)
+            except Exception as trouble:
+                self._client.trouble(trouble)
+
+    async def _process_view(self, request: HttpRequest, view: object, *rest: Any) -> None:
+        type(self).process_view(self, request, view, *rest)
+
     def process_exception(self, request: HttpRequest, exception: Exception) -> None:
         """Keeps what a view raised: of the response that Django makes of it, only its status is known."""
         setattr(request, _ERROR, exception)
 
-    def _visit(self) -> Visit | None:
-        return None if self._client.recorder is None else Visit(self._client)
+    def _visit(self, request: HttpRequest) -> Visit | None:
+        if self._client.recorder is None:
+            return None
+        visit = Visit(self._client)
+        setattr(request, _VISIT, visit)
+        return visit
 
     def _end(
         self,
@@ -85,18 +115,37 @@ class Middleware:
         """Counts the request, and adds the headers of D5 unless the response has them."""
         try:
             if visit is not None:
-                match = _resolved(request)
-                if match is not None:
-                    visit.routed(request.method or "", f"/{match.route}")
-                    visit.handled(match.func)
+                if visit.use is None:
+                    _route(visit, request)
                 if response is not None:
                     visit.answer(response.status_code, getattr(request, _ERROR, None))
-                visit.end(error)
+                if response is not None and response.streaming and visit.use is not None:
+                    _follow(visit, response)
+                else:
+                    visit.end(error)
             if response is not None:
                 for name, value in trace_headers(get_current_span()):
                     response.headers.setdefault(name, value)
         except Exception as trouble:
             self._client.trouble(trouble)
+
+
+def _route(visit: Visit, request: HttpRequest) -> None:
+    match = _resolved(request)
+    if match is not None:
+        visit.routed(request.method or "", f"/{match.route}")
+        visit.handled(match.func)
+
+
+def _follow(visit: Visit, response: Any) -> None:
+    """Lets a visit go on until all of the response was made, or until it is closed.
+
+    Its own iterator is replaced, not its content, which would take from a file that it can be sent as one.
+    """
+    visit.pause()
+    parts = AsyncParts if response.is_async else Parts
+    response._iterator = parts(visit, response._iterator)
+    response._resource_closers.append(visit.closed)
 
 
 def _resolved(request: HttpRequest) -> ResolverMatch | None:
@@ -107,6 +156,16 @@ def _resolved(request: HttpRequest) -> ResolverMatch | None:
         return resolve(request.path_info, getattr(request, "urlconf", None))
     except Resolver404:
         return None
+
+
+def _offered(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
+    for each in patterns:
+        route = str(each.pattern)
+        whole = prefix + route.removeprefix("^") if prefix else route
+        if hasattr(each, "url_patterns"):
+            yield from _offered(each.url_patterns, whole)
+        else:
+            yield f"* /{whole}"
 
 
 def instrument(client: "Client", tracer_provider: TracerProvider | None) -> None:

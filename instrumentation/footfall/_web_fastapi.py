@@ -8,8 +8,8 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor, _get_default_span_details
 from opentelemetry.trace import TracerProvider
 
-from footfall._web_asgi import OPTIONS, Measured, innermost
-from footfall._web_routes import App, Found, Routes, Scope, named, search
+from footfall._web_asgi import OPTIONS, Measured, innermost, watch_router
+from footfall._web_routes import App, Routes
 
 if TYPE_CHECKING:
     from footfall._client import Client
@@ -23,12 +23,15 @@ def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | Non
         return
     if not _traced(app) and (tracer_provider is not None or not _native()):
         FastAPIInstrumentor.instrument_app(app, tracer_provider=tracer_provider, **OPTIONS)
+    watch_router(app)
+    routes = Routes(app, _get_default_span_details)
+    client.applications.add(routes)
     build = app.build_middleware_stack
 
     def build_middleware_stack(_: Any) -> App:
         stack: App = build()
         try:
-            return measured(stack, client)
+            return measured(stack, client, routes)
         except Exception as error:
             client.trouble(error)
             return stack
@@ -39,29 +42,16 @@ def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | Non
     setattr(app, _MARK, True)
 
 
-def measured(stack: App, client: "Client") -> App:
+def measured(stack: App, client: "Client", routes: Routes) -> App:
     """A stack of middlewares with ours in its place: inside OpenTelemetry's, or around them all."""
-    routes = Routes(details)
     outer = innermost(stack)
     if outer is None:
         return Measured(stack, client, routes)
     if outer.default_span_details is _get_default_span_details:
-        outer.default_span_details = routes.details  # so that routes are searched once
+        # So that routes are searched once; and FastAPI makes no object of each route at each request.
+        outer.default_span_details = routes.details
     outer.app = Measured(outer.app, client, routes)
     return stack
-
-
-def details(scope: Scope) -> Found:
-    """What OpenTelemetry finds out for its span, found faster.
-
-    It makes an object of each route at each request, for the sake of included routers: by far the most
-    of what it costs. It is asked itself only where the request meets one.
-    """
-    try:
-        return named(scope, search(scope["app"].routes, scope))
-    except AttributeError:
-        found: Found = _get_default_span_details(scope)
-        return found
 
 
 def _traced(app: Any) -> bool:

@@ -1,7 +1,8 @@
 """Requests of a Flask application (A8, D5, F3)."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, current_app, request
@@ -10,6 +11,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider, get_current_span
 
 from footfall._web import Visit, trace_headers
+from footfall._web_parts import Parts, end_with_file
 
 if TYPE_CHECKING:
     from footfall._client import Client
@@ -22,11 +24,19 @@ class Hooks:
     """What Flask calls around each request; ours is the first before it and the last after it.
 
     Args:
+        app: The application.
         client: What sends; it may be configured later.
     """
 
-    def __init__(self, client: "Client") -> None:
+    def __init__(self, app: Flask, client: "Client") -> None:
         self._client = client
+        self._app = app
+        client.applications.add(self)
+
+    def offered(self) -> Iterator[str]:
+        """All routes, as rules name them."""
+        for rule in self._app.url_map.iter_rules():
+            yield from (f"{method} {rule.rule}" for method in sorted(rule.methods or ("GET",)))
 
     def before(self) -> None:
         """Begins a visit."""
@@ -48,8 +58,8 @@ class Hooks:
             if visit is not None:
                 visit.answer(response.status_code, sys.exception())  # Flask is handling it
                 # What Flask makes of abort() seems streamed too, but is complete.
-                if response.is_streamed and response.status_code < 400:
-                    response.call_on_close(visit.end)
+                if response.is_streamed and response.status_code < 400 and visit.use is not None:
+                    _follow(visit, response)
                 else:
                     visit.end()
         except Exception as error:
@@ -63,6 +73,17 @@ class Hooks:
             visit.end(error)
 
 
+def _follow(visit: Visit, response: Response) -> None:
+    """Lets a visit go on until all of the response was made."""
+    visit.pause()
+    body = response.response
+    if response.direct_passthrough and not isinstance(body, GeneratorType):
+        end_with_file(visit, body)
+    else:
+        response.response = Parts(visit, body)
+    response.call_on_close(visit.end)
+
+
 def instrument(app: Flask, client: "Client", tracer_provider: TracerProvider | None) -> None:
     """See `footfall.web.instrument_flask`."""
     if getattr(app, _MARK, False):
@@ -74,7 +95,7 @@ def instrument(app: Flask, client: "Client", tracer_provider: TracerProvider | N
             meter_provider=NoOpMeterProvider(),
             enable_commenter=False,
         )
-    hooks = Hooks(client)
+    hooks = Hooks(app, client)
     _first(app.before_request_funcs, hooks.before)
     _first(app.after_request_funcs, hooks.after)  # Flask calls these in reverse
     _first(app.teardown_request_funcs, hooks.teardown)

@@ -1,12 +1,12 @@
 """Which route template an ASGI request has: `/seeds/{id}` for `/seeds/17` (A8).
 
 OpenTelemetry's middleware looks for the template before it starts its span; what it found is kept, so
-that routes are searched once. It stops at a mounted application, inside which the search goes on here.
+that routes are searched once. It stops at an application that is mounted, or that a host name stands for:
+there the search goes on here.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, MutableMapping
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from opentelemetry.util.http import sanitize_method
 
@@ -26,51 +26,51 @@ _LAYERS: Final = 64
 """How many middlewares around an application are looked through."""
 
 
-class Routes:
-    """Finds the template of a request among the routes of an application.
+class Route(NamedTuple):
+    """Where a request goes.
 
-    Args:
-        details: Finds it among the routes of `scope["app"]`.
-        app: The application, where the framework has not noted it in the scope yet.
+    Attributes:
+        template: The route's template, with the prefixes of the mounted applications that it is in; None
+            where no route fits.
+        endpoint: What handles it, if that is known.
+        outer: What OpenTelemetry calls it: of a mounted application only the prefix.
+        is_host: Whether an application stands there by its host name, which OpenTelemetry's releases call
+            by different names.
     """
 
-    def __init__(self, details: Details, app: object = None) -> None:
-        self._details = details
+    template: str | None = None
+    endpoint: object = None
+    outer: str | None = None
+    is_host: bool = False
+
+
+class Routes:
+    """Finds the route of a request among the routes of an application.
+
+    Args:
+        app: The application.
+        details: What OpenTelemetry would find itself.
+    """
+
+    def __init__(self, app: Any, details: Details | None = None) -> None:
         self._app = app
+        self._details = details
 
     def details(self, scope: Scope) -> Found:
-        """What OpenTelemetry asks for; the template is kept for `template()`."""
-        found = self._details(scope if self._app is None else self._with_app(scope))
-        scope[_KEPT] = found[1].get(HTTP_ROUTE)
-        return found
+        """What OpenTelemetry asks for; the route is kept for `find()`."""
+        kept = scope[_KEPT] = search(self._app.routes, scope)
+        if kept.is_host and self._details is not None:
+            return self._details(scope)
+        return named(scope, kept.outer)
 
-    def template(self, scope: Scope) -> str | None:
-        """The template, with the prefixes of mounted applications; None where no route fits."""
-        if _KEPT not in scope:  # OpenTelemetry was told to leave this request alone
-            self.details(scope)
-        route: str | None = scope.pop(_KEPT)
-        if route is not None and scope["path"].count("/") <= route.count("/"):
-            return route
-        return self._within(scope if self._app is None else self._with_app(scope), route)
+    def find(self, scope: Scope) -> Route:
+        """Where the request goes."""
+        kept: Route | None = scope.pop(_KEPT, None)
+        return search(self._app.routes, scope) if kept is None else kept
 
-    def _with_app(self, scope: Scope) -> Scope:
-        return {**scope, "app": self._app}
-
-    def _within(self, scope: Scope, route: str | None) -> str | None:
-        """Goes on inside a mounted application: `route` is one if the path is longer."""
-        found = route or ""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
-        if path.count("/") <= found.count("/"):
-            return route
-        for mount in scope["app"].routes:
-            inside = getattr(mount, "routes", None)
-            if inside and getattr(mount, "path", None) == found:
-                match, child = mount.matches(scope)
-                if match._value_ == _FULL:
-                    deeper = {**scope, **child, "app": SimpleNamespace(routes=inside)}
-                    rest = self._within(deeper, self._details(deeper)[1].get(HTTP_ROUTE))
-                    return f"{found}{rest}" if rest else route
-        return route
+    def offered(self) -> Iterator[str]:
+        """All routes, as rules name them: `GET /seeds/{id}`."""
+        return offered(self._app.routes)
 
 
 class Paths:
@@ -80,9 +80,13 @@ class Paths:
         """A span's name without the path, of which there are too many."""
         return scope.get("method", "GET"), {}
 
-    def template(self, scope: Scope) -> str | None:
+    def find(self, scope: Scope) -> Route:
         """The path."""
-        return str(scope["path"])
+        return Route(str(scope["path"]))
+
+    def offered(self) -> Iterator[str]:
+        """They are not known."""
+        return iter(())
 
 
 def layers(app: Any) -> Iterator[Any]:
@@ -97,23 +101,59 @@ def layers(app: Any) -> Iterator[Any]:
 def routes_of(app: object) -> Routes | Paths:
     """How the routes of `app`, or of the application inside its middlewares, are found."""
     routed = next((layer for layer in layers(app) if hasattr(layer, "routes")), None)
-    return Paths() if routed is None else Routes(_starlette, routed)
+    return Paths() if routed is None else Routes(routed)
 
 
-def search(routes: Iterable[Any], scope: Scope) -> str | None:
-    """The template of the first route that fits, else of the last that fits but for its method.
-
-    Raises:
-        AttributeError: the route has no template, as a route by host has none.
-    """
-    path: str | None = None
-    for route in routes:
-        match, _ = route.matches(scope)
+def search(routes: Iterable[Any], scope: Scope) -> Route:
+    """The first route that fits, else the last that fits but for its method."""
+    found = Route()
+    for route in flat(routes):
+        match, child = route.matches(scope)
         if match._value_:  # starlette.routing.Match: NONE is 0, PARTIAL 1, FULL 2
-            path = route.path
+            found = _within(route, scope, child)
             if match._value_ == _FULL:
                 break
-    return path
+    return found
+
+
+def flat(routes: Iterable[Any]) -> Iterator[Any]:
+    """Routes, with those of the routers that FastAPI includes as they are: with its prefixes."""
+    for route in routes:
+        included = getattr(route, "effective_route_contexts", None)
+        if included is None:
+            yield route
+        else:
+            for each in included():
+                yield getattr(each, "starlette_route", None) or each
+
+
+def _within(route: Any, scope: Scope, child: Scope) -> Route:
+    """A route that fits, or, if that is an application by path or by host, the route inside it."""
+    path = getattr(route, "path", None)
+    endpoint = child.get("endpoint")
+    if hasattr(route, "endpoint"):
+        return Route(path, endpoint, path)
+    inner = search(inside(route), {**scope, **child})
+    template = path if inner.template is None else f"{path or ''}{inner.template}"
+    return Route(template or None, inner.endpoint or endpoint, path, path is None)
+
+
+def inside(route: Any) -> list[Any]:
+    """The routes of an application that is mounted, also within middlewares; none where it has none."""
+    apps = layers(getattr(route, "app", None))
+    return next((list(app.routes) for app in apps if hasattr(app, "routes")), [])
+
+
+def offered(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
+    """All routes as rules name them, whole."""
+    for route in flat(routes):
+        path = prefix + (getattr(route, "path", None) or "")
+        deeper = [] if hasattr(route, "endpoint") else inside(route)
+        if deeper:
+            yield from offered(deeper, path)
+        else:
+            methods = getattr(route, "methods", None) or ("GET",)
+            yield from (f"{method} {path}" for method in sorted(methods))
 
 
 def named(scope: Scope, route: str | None) -> Found:
@@ -123,10 +163,3 @@ def named(scope: Scope, route: str | None) -> Found:
     if not route:
         return method, {}
     return f"{method} {route}" if method else route, {HTTP_ROUTE: route}
-
-
-def _starlette(scope: Scope) -> Found:
-    try:
-        return named(scope, search(scope["app"].routes, scope))
-    except AttributeError:
-        return named(scope, None)

@@ -22,6 +22,7 @@ from racetime_bot import (  # type: ignore[import-untyped]
 
 from footfall._client import Client, default
 from footfall._feature import Feature
+from footfall._wrap import is_function, partial_of
 from footfall_processors.catalog import Catalog
 from footfall_processors.matching import Match, rules
 
@@ -119,10 +120,12 @@ def _methods(catalog: Catalog) -> dict[str, Match]:
 
 
 def _measured(client: Client, match: Match, handler: object, found: Any) -> Any:
-    """A method, still bound, or another callable, each call of which is one use."""
+    """A method, still bound, or another function, each call of which is one use; the rest as it is."""
     if isinstance(found, MethodType):
         return MethodType(_measured(client, match, handler, found.__func__), found.__self__)
-    if not callable(found):
+    if type(found) is functools.partial:
+        return partial_of(_measured(client, match, handler, found.func), found)
+    if not is_function(found):
         return found
     use = _Use(client, match, handler, found)
     return use.coroutine() if inspect.iscoroutinefunction(found) else use.plain()
@@ -156,17 +159,19 @@ class _Use(NamedTuple):
         return measured
 
     def plain(self) -> Callable[..., Any]:
-        """The function, measured until it returns, or until the coroutine that it returns is done."""
+        """The function, measured until it returns, or until what it returns is done."""
 
         @functools.wraps(self.function)
         def measured(*args: Any, **kwargs: Any) -> Any:
             if self._is_part():
                 return self.function(*args, **kwargs)
             with ExitStack() as use:
-                use.enter_context(self._begin(args))
+                this = use.enter_context(self._begin(args))
                 with self._inside():
                     result = self.function(*args, **kwargs)
-                return self._rest(use.pop_all(), result) if inspect.iscoroutine(result) else result
+                if inspect.iscoroutine(result):
+                    return self._rest(use.pop_all(), result)
+                return this._until(result)
 
         return measured
 

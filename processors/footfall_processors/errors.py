@@ -16,7 +16,7 @@ How a request was answered says how it went, whoever measured it:
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 PROVIDER_UNAVAILABLE: Final = "provider_unavailable"
@@ -45,6 +45,9 @@ _KNOWN: Final = {
     "ConnectTimeout": PROVIDER_TIMEOUT,
     "ReadTimeout": PROVIDER_TIMEOUT,
     "Timeout": PROVIDER_TIMEOUT,
+    "TimeoutExpired": PROVIDER_TIMEOUT,
+    "TooSlowError": PROVIDER_TIMEOUT,
+    "SoftTimeLimitExceeded": PROVIDER_TIMEOUT,
     "deadline_exceeded": PROVIDER_TIMEOUT,
     "timeout": PROVIDER_TIMEOUT,
     "408": PROVIDER_TIMEOUT,
@@ -69,6 +72,8 @@ _KNOWN: Final = {
 }
 _STATUS = re.compile("[1-5][0-9][0-9]")
 _REFUSED = re.compile("4[0-9][0-9]")
+LEAVES: Final = 64
+"""How many errors of a group are looked at."""
 _DEPTH = 16
 """How many causes of an exception are looked at (chains may be circular)."""
 
@@ -118,7 +123,8 @@ def error_type(
     """An exception → its normalised error type (A4).
 
     The exception, its base classes and then its explicit causes are tried in turn: first against
-    `mapping`, then against well-known class names.
+    `mapping`, then against well-known class names. A group is what its errors are, if they are all the
+    same.
 
     Args:
         error: The exception; its message is not read.
@@ -132,5 +138,22 @@ def error_type(
             found = (mapping or {}).get(cls) or _KNOWN.get(cls.__name__)
             if found:
                 return found
+        if isinstance(current, BaseExceptionGroup):
+            kinds = {error_type(each, mapping) for each in leaves(current)}
+            if len(kinds) == 1 and kinds != {UNEXPECTED_ERROR}:
+                return kinds.pop()
         current = current.__cause__
     return UNEXPECTED_ERROR
+
+
+def leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
+    """The errors of a group and of the groups in it, at most LEAVES of them: the first ones."""
+    waiting: list[BaseException] = [group]
+    left = LEAVES
+    while waiting and left:
+        error = waiting.pop()
+        if isinstance(error, BaseExceptionGroup):
+            waiting += reversed(error.exceptions[:left])
+        else:
+            left -= 1
+            yield error

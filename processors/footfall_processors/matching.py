@@ -207,6 +207,19 @@ class Spans:
         return self._names.like(name) or route
 
 
+def fits(rule: str, route: str) -> bool:
+    """Whether a rule means a route of an application.
+
+    Args:
+        rule: Such as `GET /seeds/*`.
+        route: Its method, `*` if it takes any, and its template.
+    """
+    method, _, path = rule.partition(" ")
+    taken, _, template = route.partition(" ")
+    same = fnmatchcase(template, _pattern(path)) if "*" in path else template == path
+    return same and (method == taken or "*" in (method, taken))
+
+
 def _by_rank(texts: Iterable[str]) -> list[str]:
     """Texts of rules, the one that wins first: those without `*`, then the longer ones."""
     return sorted(texts, key=lambda text: ("*" in text, -len(text), text))

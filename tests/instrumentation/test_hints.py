@@ -81,3 +81,51 @@ def test_a_handler_that_makes_mistakes_itself_is_not_called_without_end(connect,
         logging.getLogger("footfall").removeHandler(handler)
     assert Careless.calls == 1
     assert len(told(caplog)) == 1
+
+
+def test_an_action_that_an_event_does_not_have_names_the_nearest(connect, received, caplog):
+    client = connect(received.endpoint, environment="dev")
+    client.event("shop.order", "sucess")
+    client.event("shop.order.sucess")
+    client.event("shop.order.nothing like it")
+    with client.feature("shop.order", "suceess"):
+        pass
+    client.count("shop.lamp", 3, "litt")
+    client.event("shop.lamp", "broken")
+    client.event("shop.lamp")
+    with client.feature("shop.lamp"):
+        pass
+    client.observe("shop.order", "failur", {}, duration_ms=5)
+    assert told(caplog) == [
+        'footfall: shop.order has no action "sucess" and was not sent; did you mean "success"?',
+        'footfall: the event "shop.order.nothing like it" is not declared and was not sent',
+        'footfall: shop.order has no action "suceess" and was not sent; did you mean "success"?',
+        'footfall: shop.lamp has no action "litt" and was not sent; did you mean "lit"?',
+        'footfall: shop.lamp has no action "broken" and was not sent; it has lit, out',
+        "footfall: shop.lamp was not sent: it has no such outcome, and needs one of its actions: lit, out",
+        'footfall: shop.order has no action "failur" and was not sent; did you mean "failure"?',
+    ]
+    assert client.flush()
+    assert received.dropped() == {"undeclared_event": 9}
+
+
+def test_a_word_for_a_failure_that_no_catalog_has_names_the_nearest(connect, received, caplog):
+    client = connect(received.endpoint, environment="dev")
+    for word in ("out_of_stok", "unexpected_error", "out_of_stock", "jane" * 100, "404"):
+        with client.feature("shop.order") as use:
+            use.fail(word)
+    assert told(caplog) == [
+        'footfall: "out_of_stok" is no error type, and was sent as unexpected_error; did you mean'
+        ' "out_of_stock"?',
+        'footfall: "404" is no error type, and was sent as unexpected_error',
+    ]
+
+
+def test_in_production_neither_is_named(connect, received, caplog):
+    client = connect(received.endpoint, environment="production")
+    client.event("shop.order", "jane@example.org")
+    with client.feature("shop.order") as use:
+        use.fail("jane@example.org")
+    assert client.flush()
+    assert told(caplog) == []
+    assert received.dropped() == {"undeclared_event": 1}

@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 from racetime_bot import RaceHandler, moderator_cmd, monitor_cmd
 
+import footfall
 from footfall import Client
 from footfall.racetime import instrument_racetime
 
@@ -594,3 +595,45 @@ async def test_a_command_that_nobody_finishes_does_no_harm(instrument, client, r
     del waiting
     gc.collect()
     assert observed(client, received) == [ROOM | OK]
+
+
+async def test_a_command_says_how_its_use_ended(client, received, play, instrument):
+    class Saying(RaceHandler):
+        async def ex_say(self, args, message):
+            footfall.current().deny()
+            await self.send_message("no")
+
+    assert await play(instrument(Saying), "!say") == ["no"]
+    assert observed(client, received) == [ROOM | failed("permission_denied", "denied")]
+
+
+async def test_a_method_that_is_no_function_stays_as_it_is(client, received, play, instrument):
+    class Caching(RaceHandler):
+        @functools.lru_cache  # noqa: B019
+        def generate_seed(self, preset):
+            return preset
+
+        async def ex_seed(self, args, message):
+            self.generate_seed("open")
+            self.generate_seed("open")
+            await self.send_message(str(self.generate_seed.cache_info().hits))
+
+    assert await play(instrument(Caching), "!seed") == ["1"]
+    assert observed(client, received) == [ROOM | OK]
+
+
+async def test_a_command_that_returns_a_task_lasts_until_it_is_done(
+    client, received, play, instrument
+):
+    class Tasks(RaceHandler):
+        def ex_task(self, args, message):
+            return asyncio.create_task(self.later())
+
+        async def later(self):
+            await asyncio.sleep(0.05)
+            raise TimeoutError
+
+    await play(instrument(Tasks), "!task")
+    assert observed(client, received) == [ROOM | failed("provider_timeout", "timeout")]
+    (span,) = received.spans()
+    assert span.end_time_unix_nano - span.start_time_unix_nano >= 0.045e9

@@ -3,12 +3,12 @@
 import re
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.responses import Response
 from opentelemetry.instrumentation.fastapi import _get_default_span_details
 
 import footfall
-from footfall._web_fastapi import details
+from footfall._web_routes import Routes
 from footfall.web import instrument_fastapi
 from instrumentation.web.shop import (
     OK,
@@ -129,8 +129,9 @@ def test_without_a_provider_nothing_becomes_the_current_span(client, serve, span
 
 
 def test_spans_are_named_as_opentelemetry_names_them():
-    def scope(app, method, path, kind="http"):
-        known = {"type": kind, "path": path, "headers": [], "root_path": "", "app": app}
+    def scope(app, method, path, kind="http", host=b"example.org"):
+        headers = [(b"host", host)]
+        known = {"type": kind, "path": path, "headers": headers, "root_path": "", "app": app}
         return known | ({"method": method} if kind == "http" else {})
 
     plain = FastAPI()
@@ -139,10 +140,24 @@ def test_spans_are_named_as_opentelemetry_names_them():
     plain.add_api_route("/files/{path:path}", lambda path: {})
     plain.mount("/shops/{shop}", FastAPI())
     plain.add_api_websocket_route("/rooms/{name}", lambda: None)
+    router, inner, of_a_host = APIRouter(prefix="/routed"), APIRouter(prefix="/inner"), FastAPI()
+    for each in (router, inner, of_a_host):
+        each.add_api_route("/seeds/{id}", lambda id: {}, methods=["GET"])
+    inner.mount("/mounted", FastAPI())
+    router.include_router(inner)
+    plain.include_router(router)
+    plain.host("other.example.org", of_a_host)
+    paths = (
+        "/seeds/1", "/files/a/b", "/shops/a/b", "/rooms/a", "/nowhere", "/answer/200",
+        "/routed/seeds/1", "/routed/inner/seeds/1", "/routed/inner/mounted/a",
+    )  # fmt: skip
     for app in (plain, make_app(), FastAPI(openapi_url=None)):
-        for path in ("/seeds/1", "/files/a/b", "/shops/a/b", "/rooms/a", "/nowhere", "/answer/200"):
+        ours = Routes(app, _get_default_span_details).details
+        for path in paths:
             for method in ("GET", "PUT", "DELETE", "BREW"):
                 asked = scope(app, method, path)
-                assert details(dict(asked)) == _get_default_span_details(dict(asked))
+                assert ours(dict(asked)) == _get_default_span_details(dict(asked))
             asked = scope(app, "", path, "websocket")
-            assert details(dict(asked)) == _get_default_span_details(dict(asked))
+            assert ours(dict(asked)) == _get_default_span_details(dict(asked))
+            asked = scope(app, "GET", path, host=b"other.example.org")
+            assert ours(dict(asked)) == _get_default_span_details(dict(asked))
