@@ -179,14 +179,15 @@ def main() -> None:
     guilds = [str(10**17 + number) for number in range(1_000)]
     for line in sys.stdin:
         work = guilds * (int(line) // len(guilds))
-        before = time.perf_counter()
+        before, cpu = time.perf_counter(), time.thread_time()
         for guild in work:
             use(guild)
-        seconds = time.perf_counter() - before
+        seconds, cpu = time.perf_counter() - before, time.thread_time() - cpu
         threads = status("Threads")
         flush()
         answer = {
             "us": seconds / len(work) * 1e6,
+            "cpu_us": cpu / len(work) * 1e6,
             "threads": threads,
             "rss_mb": status("VmRSS") / 1024,
         }

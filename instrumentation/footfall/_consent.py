@@ -25,6 +25,8 @@ _FORBIDDEN = (
     " TELEMETRY_ENABLED or enabled=False); the yes was not noted"
 )
 
+_STAYS = "footfall: the events that were kept on this machine cannot be deleted"
+
 
 class Consent:
     """One user's consent to one product's telemetry.
@@ -103,7 +105,7 @@ class Consent:
         """
         self._change(lambda stored: Stored(Revoked(_today()), never_again=stored.never_again))
         self._tell()  # first, so that nothing is put into the store afterwards
-        self.clean_store()
+        self._remove_store()
 
     def changes(self) -> list[str]:
         """What the catalog allows and the user has not agreed to, a sentence each, to show to him."""
@@ -186,18 +188,17 @@ class Consent:
 
     def clean_store(self) -> None:
         """Takes out of what `local` mode kept what may not stay: all after a no, else dropped ids."""
-        if self.store is None:
-            return
         if isinstance(self._read().decision, Revoked):
-            gone = _state.remove_database(self.store)
-        elif (forgotten := self.forgotten()) and self.store.exists():
+            self._remove_store()
+        elif (forgotten := self.forgotten()) and self.store is not None and self.store.exists():
             from footfall import _local  # not before it is needed: it imports the OpenTelemetry SDK
 
-            gone = _local.forget(self.store, forgotten)
-        else:
-            return
-        if not gone:
-            log.warning("footfall: the events that were kept on this machine cannot be deleted")
+            if not _local.forget(self.store, forgotten):
+                log.warning(_STAYS)
+
+    def _remove_store(self) -> None:
+        if self.store is not None and not _state.remove_database(self.store):
+            log.warning(_STAYS)
 
     def _read(self) -> Stored:
         return self._know(self._file.read())

@@ -9,7 +9,8 @@ from footfall_processors.catalog import Catalog
 from footfall_processors.hashing import SaltError, static_salts
 
 Forms = Mapping[str, frozenset[Any]]
-"""What must not be sent any more: values by the name of the attribute that would carry them."""
+"""What must not be sent any more: values by the name of the attribute that would carry them; under `` the
+ids themselves, as a program with another catalog may have kept them."""
 
 
 def forms(catalog: Catalog, ids: Iterable[str]) -> Forms:
@@ -18,7 +19,8 @@ def forms(catalog: Catalog, ids: Iterable[str]) -> Forms:
     Whatever an attribute is called: a program may send the id under a name of its own.
     """
     salts = {b"", *_own_salt()}
-    found = {
+    ids = set(ids)
+    found = {"": ids} | {
         name: {check_of(name, attribute, salt)(each) for salt in salts for each in ids} - {None}
         for name, attribute in catalog.attributes.items()
     }

@@ -195,7 +195,8 @@ def _rewrite(database: sqlite3.Connection, forgotten: Forms) -> None:
 
 
 def _is_dropped(attribute: KeyValue, forgotten: Forms) -> bool:
-    return attribute.value.string_value in forgotten.get(attribute.key, ())
+    value = attribute.value.string_value
+    return any(value in forgotten.get(name, ()) for name in (attribute.key, ""))
 
 
 class LocalSpanExporter(SpanExporter):
