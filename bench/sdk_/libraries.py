@@ -115,6 +115,7 @@ def sentry(http: str, udp: int, folder: Path) -> tuple[Use, Flush]:
     sentry_sdk.init(
         f"{http.replace('//', '//key@')}/1",
         traces_sample_rate=1.0,
+        release="bench",
         transport_queue_size=QUEUE,
         default_integrations=False,
     )
