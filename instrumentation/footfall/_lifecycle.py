@@ -56,7 +56,8 @@ class Lifecycle:
         strict: Raise Footfall's own errors instead of swallowing them; for tests of Footfall.
 
     Attributes:
-        recorder: What works while telemetry is on; None while it is off.
+        recorder: What works while telemetry is on; None while it is off. (In a child of a fork, and after
+            a no in another program, something that looks at its first use whether it is on.)
         surroundings: What every event carries that declares it; see `Client.ambient`.
         consent: What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
     """
