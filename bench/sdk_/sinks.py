@@ -47,9 +47,8 @@ def uses(path: str, body: bytes) -> int:
     if path.startswith("/batch"):
         return len(json.loads(body)["batch"])
     if path.endswith("/envelope/"):
-        headers = body.split(b"\n")[
-            1::2
-        ]  # the envelope's own, then of each item its own and the item
+        # The envelope's own header, then of each item its header and the item.
+        headers = body.split(b"\n")[1::2]
         return sum(json.loads(line)["type"] == "transaction" for line in headers if line)
     return 0
 

@@ -251,14 +251,15 @@ class Lifecycle:
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
-        given = self._given
+        given, consent = self._given, self._consent
+        self._heard = None if consent is None else consent.stamp()
         settings = _settings.read(
             os.environ,
             enabled=given.enabled,
             catalog=given.catalog,
             endpoint=given.endpoint,
             sample_rate=given.sample_rate,
-            consent=None if self._consent is None else self._consent.state(),
+            consent=None if consent is None else consent.state(),
         )
         if settings.mode != "off":
             self._settings = settings
@@ -270,13 +271,18 @@ class Lifecycle:
         Where that ends telemetry, whatever stands for the recorder looks at each use whether he agrees
         again: nothing is exported by then, before which one could look.
         """
-        consent = self._consent
-        if consent is None or not self._hears or consent.stamp() == self._heard:
+        if not self._has_news():
             return
-        before = self.recorder
-        self._decided()
-        if before is not None and not self.on:
-            self.recorder = cast("Recorder", _fork.Asleep(self._listen))
+        with self._changing:
+            if self._has_news():  # another thread may have heard it meanwhile
+                before = self.recorder
+                self._decided()
+                if before is not None and not self.on:
+                    self.recorder = cast("Recorder", _fork.Asleep(self._listen))
+
+    def _has_news(self) -> bool:
+        consent = self._consent
+        return consent is not None and self._hears and consent.stamp() != self._heard
 
     @property
     def on(self) -> bool:

@@ -134,6 +134,22 @@ def test_who_was_never_asked_hears_of_a_yes(catalog, received, elsewhere, hears)
     client.shutdown()
 
 
+def test_what_every_event_carries_outlasts_the_wait_for_a_yes(
+    catalog, received, elsewhere, decision
+):
+    elsewhere.revoke()
+    client = Client(strict=True)
+    client.configure(catalog, received.endpoint, consent=True)
+    client.ambient(provider="smz3")
+    assert client.flush()
+    client.consent.grant()
+    client.event("shop.visit")
+    assert client.flush()
+    (seen,) = received.observations()
+    assert seen["provider"] == "smz3"
+    client.shutdown()
+
+
 def test_after_shutdown_nothing_is_heard(asking, received, elsewhere):
     asking.shutdown()
     elsewhere.revoke()
