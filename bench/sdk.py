@@ -6,9 +6,16 @@ checks every attribute against the catalog, counts the start of the use, and kee
 which the store is compared. The five runs alternate; the medians are compared. What a call costs while
 telemetry is off is the least of many short runs, over an empty loop: the rest is the machine's noise.
 
-Run it with `make bench BENCH=sdk`. It ends with exit code 1 when a limit is missed.
+Then, in the same run and in turns, the same use by others: plain OpenTelemetry, and posthog, sentry-sdk,
+logfire and a statsd client if they were installed (`sdk_/`). Nothing of it leaves the machine.
+
+Get the peers: python bench/sdk.py --install      (once)
+Run:           make bench BENCH=sdk               (options: python bench/sdk.py --help)
+
+It ends with exit code 1 when a limit is missed.
 """
 
+import argparse
 import json
 import os
 import statistics
@@ -28,22 +35,15 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+from rich.console import Console
 
 from footfall import Client, Exporters
+from sdk_ import compare, install
+from sdk_.libraries import CATALOG, EVENT
 
 RUNS, CALLS, QUEUE = 5, 20_000, 32_768
 SHORT_RUNS, SHORT_CALLS = 500, 1_000
 RATIO_LIMIT, DISABLED_LIMIT = 1.5, 0.5
-EVENT = "discord.generator"
-CATALOG = """
-product: bench
-attributes:
-  guild_id: {type: string, hash: daily}
-  provider: {type: enum, values: [alttpr, smz3]}
-  preset: {type: enum, values: [open, standard, inverted]}
-events:
-  discord.generator: {surface: discord, feature: generator, attributes: [guild_id, provider, preset]}
-"""
 GUILDS = [str(10**17 + number) for number in range(1_000)] * (CALLS // 1_000)
 
 
@@ -153,7 +153,16 @@ def measure() -> tuple[list[float], list[float], float]:
 
 
 def main() -> int:
-    """Measures, prints a table and one line of JSON."""
+    """Installs the peers; or measures, prints tables and one line of JSON."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--install", action="store_true", help="get the peers, once, and stop")
+    parser.add_argument("--rounds", type=int, default=9, help="turns of each peer; 0 for no peers")
+    parser.add_argument("--json", action="store_true", help="print the peers' figures as JSON too")
+    options = parser.parse_args()
+    if options.install:
+        return int(not install.install())
     for name in [n for n in os.environ if n.startswith(("OTEL_", "TELEMETRY_"))]:
         del os.environ[name]
     feature_us, bare_us, off_us = measure()
@@ -171,6 +180,12 @@ def main() -> int:
         "disabled_us": round(off_us, 3),
     }
     print(json.dumps(result))
+    if options.rounds:
+        console = Console()
+        peers = compare.measure(options.rounds, console)
+        compare.show(console, peers, options.rounds)
+        if options.json:
+            print(json.dumps(result | {"peers": peers}))
     return int(feature / bare > RATIO_LIMIT or off_us > DISABLED_LIMIT)
 
 

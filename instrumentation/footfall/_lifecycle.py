@@ -4,6 +4,7 @@ import atexit
 import os
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
@@ -15,6 +16,7 @@ from footfall._log import Warnings, log
 if TYPE_CHECKING:
     from footfall._consent import Consent
     from footfall._delivery import Delivery
+    from footfall._gate import Gate
     from footfall._outcome import Errors
     from footfall._recorder import Recorder
     from footfall_processors.catalog import Catalog
@@ -59,7 +61,8 @@ class Lifecycle:
         strict: Raise Footfall's own errors instead of swallowing them; for tests of Footfall.
 
     Attributes:
-        recorder: What works while telemetry is on; None while it is off.
+        recorder: What works while telemetry is on; None while it is off. (In a child of a fork, and after
+            a no in another program, something that looks at its first use whether it is on.)
         surroundings: What every event carries that declares it; see `Client.ambient`.
         consent: What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
         applications: The web applications that are measured; each says which routes it has.
@@ -79,6 +82,9 @@ class Lifecycle:
         self._given = _Given()
         self._settings = _settings.Settings()
         self._consent: Consent | None = None
+        self._gate: Gate | None = None
+        self._heard: object = None
+        self._hears = True
         self.consent = cast("Consent", PresentConsent(self.present_consent))
 
     def configure(
@@ -125,6 +131,7 @@ class Lifecycle:
         try:
             with self._changing:
                 self._stop()
+                self._hears = True
                 self._given = _Given(
                     catalog, endpoint, enabled, sample_rate, consent, errors, exporters,
                     (service_name, service_version, environment),
@@ -140,6 +147,7 @@ class Lifecycle:
 
     def present_consent(self) -> "Consent":
         """The consent that holds now; see `footfall.consent`."""
+        self.hear()
         if self._consent is None:
             from footfall._unasked import Unasked
 
@@ -169,6 +177,7 @@ class Lifecycle:
             Whether the collector took it all in time.
         """
         try:
+            self.hear()
             if self._delivery is None or self._asleep:
                 return True
             return self._delivery.flush(timeout)
@@ -184,7 +193,7 @@ class Lifecycle:
         """
         try:
             atexit.unregister(self.shutdown)
-            self._ends = False
+            self._ends = self._hears = False
             return self._stop(timeout)
         except Exception as error:
             self.trouble(error)
@@ -226,6 +235,7 @@ class Lifecycle:
         self._changing = threading.RLock()
         self._warnings = Warnings()
         self._ends = False
+        self._gate = None  # its lock may have been held
         if self._delivery is not None:
             self._delivery.abandon()
             self._asleep = True
@@ -242,10 +252,13 @@ class Lifecycle:
                         self._start()
                     else:
                         self._apply()  # what the user says now; another process may have asked him
+                        self.recorder = self.recorder or cast(
+                            "Recorder", _fork.Asleep(self._listen)
+                        )
                 except Exception as error:
                     self._refuse(error)
                 self._bury(parents)
-            return self.recorder
+            return self.recorder if self.on else None
 
     def _bury(self, parents: "Delivery | None") -> None:
         if parents is not None and self._delivery is not None:
@@ -253,23 +266,58 @@ class Lifecycle:
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
-        given = self._given
+        given, consent = self._given, self._consent
+        self._heard = None if consent is None else consent.stamp()
         settings = _settings.read(
             os.environ,
             enabled=given.enabled,
             catalog=given.catalog,
             endpoint=given.endpoint,
             sample_rate=given.sample_rate,
-            consent=None if self._consent is None else self._consent.state(),
+            consent=None if consent is None else consent.state(),
         )
         if settings.mode != "off":
             self._settings = settings
             self._start()
 
+    def hear(self) -> None:
+        """Acts on what the user has said in another program since; costs a `stat`.
+
+        Where that ends telemetry, whatever stands for the recorder looks at each use whether he agrees
+        again: nothing is exported by then, before which one could look.
+        """
+        if not self._has_news():
+            return
+        with self._changing:
+            if self._has_news():  # another thread may have heard it meanwhile
+                before = self.recorder
+                self._decided()
+                if before is not None and not self.on:
+                    self.recorder = cast("Recorder", _fork.Asleep(self._listen))
+
+    def _has_news(self) -> bool:
+        consent = self._consent
+        return consent is not None and self._hears and consent.stamp() != self._heard
+
+    @property
+    def on(self) -> bool:
+        """Whether telemetry is on."""
+        return self._delivery is not None
+
+    def _listen(self) -> "Recorder | None":
+        self.hear()
+        return self.recorder if self.on else None
+
+    def _overheard(self) -> None:
+        """Has it heard by another thread: the one that exports is waited for by whoever stops it."""
+        with suppress(RuntimeError):  # at the interpreter's end
+            threading.Thread(target=self.hear, name="footfall-consent", daemon=True).start()
+
     def _start(self) -> None:
         from footfall import _setup  # not before it is needed: it imports the OpenTelemetry SDK
 
         given = self._given
+        self._gate = self._gate_of(self._consent)
         recorder, self._delivery = _setup.start(
             self._settings,
             given.service,
@@ -277,6 +325,7 @@ class Lifecycle:
             given.exporters,
             self._warnings,
             self._capturing is not None,
+            self._gate,
         )
         recorder.surroundings = self.surroundings
         for event, kind in self._unmeasured:
@@ -288,6 +337,15 @@ class Lifecycle:
             _fork.at_end_of_worker(self.shutdown)
             self._ends = True
         self.recorder = recorder
+
+    def _gate_of(self, consent: "Consent | None") -> "Gate | None":
+        if consent is None:
+            return None
+        from footfall._gate import Gate
+
+        enabled = self._given.enabled
+        said = lambda: decide(os.environ, enabled, consent.state())  # noqa: E731
+        return Gate(consent, self._settings.mode, said, self._overheard)
 
     def _user(self) -> "Consent | None":
         """What the user said about this program's catalog; None where it does not matter.
@@ -305,19 +363,31 @@ class Lifecycle:
                 return None  # in silence, as in every program that is turned off
             raise
         self._given = replace(self._given, catalog=catalog)
-        return _consent.Consent(catalog.products[0], catalog, changed=self._decided)
+        user = _consent.Consent(
+            catalog.products[0], catalog, changed=self._decided, enabled=self._given.enabled
+        )
+        if self._consent is not None:
+            user.known |= self._consent.known  # a session that goes on may still carry one of them
+        return user
 
     def _decided(self) -> None:
-        """The user has just agreed, or no longer agrees."""
+        """The user has just agreed, no longer agrees, or dropped his id; here or in another program."""
         try:
             with self._changing:
-                state = State() if self._consent is None else self._consent.state()
+                consent = self._consent
+                self._heard = None if consent is None else consent.stamp()
+                state = State() if consent is None else consent.state()
                 mode = decide(os.environ, self._given.enabled, state)
                 if mode == "off":
                     self._discard()
-                elif self.recorder is None or mode != self._settings.mode:
-                    self._stop()
+                elif not self.on or mode != self._settings.mode:
+                    # What waits was not agreed to be sent, when he now wants it kept here.
+                    self._stop(0 if mode == "local" else 2.0)
                     self._apply()
+                elif self._gate is not None:
+                    self._gate.passes()
+                if consent is not None:
+                    self.surround(consent.cleaned(self.surroundings))
         except Exception as error:
             self._refuse(error)
 

@@ -12,15 +12,19 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from google.protobuf.message import DecodeError
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
 from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from footfall._forgetting import Forms
 from footfall._log import log
 from footfall._settings import Exporters
-from footfall._state import make_folder, remove_database
+from footfall._state import give_to_owner, make_folder, remove_database
 from footfall_processors import names
 
 REQUESTS = 2_000
@@ -127,7 +131,9 @@ class LocalStore:
         if self._path is None:
             raise FileNotFoundError
         make_folder(self._path.parent, parents=2)
-        self._path.touch(0o600)
+        if not self._path.exists():
+            self._path.touch(0o600)
+            give_to_owner(self._path)
         with closing(_open(self._path)) as database:
             _log_ahead(database)
             database.executescript(_TABLES)
@@ -155,6 +161,42 @@ class LocalStore:
             for number, signal, items in database.execute(_EXCESS, self._limits).fetchall():
                 database.execute("DELETE FROM requests WHERE id = ?", (number,))
                 database.execute(_DROP, (signal, items))
+
+
+def forget(path: Path, forgotten: Forms) -> bool:
+    """Takes ids that were dropped out of what is kept; what cannot be searched goes as a whole.
+
+    Returns:
+        Whether they are gone.
+    """
+    try:
+        with closing(_open(path)) as database:
+            _rewrite(database, forgotten)
+            database.execute("VACUUM")  # what was deleted is still in the file before it
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except (sqlite3.Error, OSError, DecodeError):
+        return remove_database(path)
+    return True
+
+
+def _rewrite(database: sqlite3.Connection, forgotten: Forms) -> None:
+    database.execute("BEGIN IMMEDIATE")
+    kept = database.execute("SELECT id, body FROM requests WHERE signal = 'traces'").fetchall()
+    for number, body in kept:
+        request = ExportTraceServiceRequest.FromString(body)
+        for span in (s for r in request.resource_spans for p in r.scope_spans for s in p.spans):
+            stay = [a for a in span.attributes if not _is_dropped(a, forgotten)]
+            if len(stay) < len(span.attributes):
+                del span.attributes[:]
+                span.attributes.extend(stay)
+        if (cleaned := request.SerializeToString()) != body:
+            database.execute("UPDATE requests SET body = ? WHERE id = ?", (cleaned, number))
+    database.execute("COMMIT")
+
+
+def _is_dropped(attribute: KeyValue, forgotten: Forms) -> bool:
+    value = attribute.value.string_value
+    return any(value in forgotten.get(name, ()) for name in (attribute.key, ""))
 
 
 class LocalSpanExporter(SpanExporter):

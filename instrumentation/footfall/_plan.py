@@ -61,7 +61,7 @@ class Plan:
         self.success = _outcome(event, names.SUCCESS)
         self.failure = _outcome(event, names.FAILURE)
         self.enums = catalog.enums(event)
-        self.checks = {n: _check(n, catalog.attributes[n], salt) for n in event.attributes}
+        self.checks = {n: check_of(n, catalog.attributes[n], salt) for n in event.attributes}
         self.tally: dict[Key, int] = {}
         self.emitted = 0
 
@@ -100,7 +100,8 @@ def _outcome(event: Event, action: str) -> str | None:
     return event.actions[0] if len(event.actions) == 1 else None
 
 
-def _check(name: str, attribute: Attribute, salt: bytes) -> Check:
+def check_of(name: str, attribute: Attribute, salt: bytes) -> Check:
+    """What turns a value into what an attribute carries of it; None for what it may not carry."""
     if attribute.type is Type.ENUM:
         return {value: value for value in attribute.values}.get
     form: Check = _plain

@@ -2,7 +2,8 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.version import __version__ as SDK_VERSION
@@ -22,6 +23,9 @@ from footfall_processors.document import nearest
 from footfall_processors.errors import ERROR_TYPES
 from footfall_processors.policy import Policy
 
+if TYPE_CHECKING:
+    from footfall._gate import Gate
+
 _VARIABLE: Final = {
     names.SERVICE_NAME: "service_name (OTEL_SERVICE_NAME)",
     names.SERVICE_VERSION: "service_version (service.version in OTEL_RESOURCE_ATTRIBUTES)",
@@ -36,6 +40,7 @@ def start(
     exporters: Exporters | None,
     warnings: Warnings,
     developing: bool = False,
+    gate: "Gate | None" = None,
 ) -> tuple[Recorder, Delivery]:
     """Makes everything that a client needs while telemetry is on.
 
@@ -46,6 +51,7 @@ def start(
         exporters: What sends; None makes OTLP exporters.
         warnings: Where warnings go.
         developing: Whether mistakes in calls are told, in whatever environment.
+        gate: What looks at the user's answer before each export, in a program that asks.
 
     Raises:
         ConfigurationError: the catalog, the service, the errors or the exporters are wrong.
@@ -62,6 +68,9 @@ def start(
     }
     counters = Counters(plans, settings.queue, warnings)
     ways_out = exporters or (_local(catalog) if settings.mode == "local" else _otlp(settings))
+    if gate is not None:
+        again = partial(_otlp, settings) if not exporters and settings.mode == "on" else None
+        ways_out = gate.exporters(ways_out, again)
     delivery = Delivery(settings, counters, resource, ways_out)
     environment = str(resource.attributes.get(names.ENVIRONMENT, ""))
     recorder = Recorder(

@@ -24,6 +24,9 @@ try:
 except ImportError:  # Windows: two programs that decide in the same moment are not kept apart
     fcntl = None  # type: ignore[assignment]
 
+_user = getattr(os, "geteuid", None)
+"""Who runs this process; on Windows nobody is known."""
+
 PATIENCE = 1.0
 """Seconds to wait for another process that is writing; afterwards the file is replaced all the same."""
 _LARGEST = 1 << 24
@@ -104,17 +107,18 @@ def _own_folder(place: Callable[[str, Literal[False]], str]) -> Path | None:
 
 
 def remove_database(path: Path) -> bool:
-    """Deletes an SQLite file and what belongs to it; False when something is left."""
+    """Deletes an SQLite file and what belongs to it, where it really is; False when something is left."""
     try:
-        for end in ("-wal", "-shm", "-journal", ""):
-            path.with_name(path.name + end).unlink(missing_ok=True)
-    except OSError:
+        for each in dict.fromkeys((path.resolve(), path)):
+            for end in ("", "-wal", "-shm", "-journal"):
+                each.with_name(each.name + end).unlink(missing_ok=True)
+    except (OSError, RuntimeError):  # the latter: a link to itself
         return False
     return True
 
 
 def make_folder(folder: Path, parents: int) -> None:
-    """Makes a folder that only its owner may enter.
+    """Makes a folder that only its owner may enter: whoever owns the home that it is in.
 
     Args:
         folder: The folder.
@@ -124,7 +128,23 @@ def make_folder(folder: Path, parents: int) -> None:
         OSError: it cannot be made.
     """
     for each in reversed([folder, *folder.parents[:parents]]):
-        each.mkdir(0o700, exist_ok=True)
+        if not each.is_dir():
+            each.mkdir(0o700, exist_ok=True)
+            give_to_owner(each)
+
+
+def give_to_owner(path: Path | int, folder: Path | None = None) -> None:
+    """Gives what was just made to the owner of the folder that it is in.
+
+    That is another than this process' user where root runs a program in somebody's home (sudo).
+
+    Raises:
+        OSError: it cannot be given to him, who could not even read it then.
+    """
+    if _user is not None and _user() == 0:
+        owner = (folder or Path(str(path)).parent).stat()
+        if owner.st_uid != 0:
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def read(path: Path) -> Stored | None:
@@ -133,9 +153,28 @@ def read(path: Path) -> Stored | None:
         if not path.is_file():  # a pipe would block
             return None
         with path.open("rb") as file:
-            return msgspec.json.decode(file.read(_LARGEST), type=Stored)
+            stored = msgspec.json.decode(file.read(_LARGEST), type=Stored)
+            if isinstance(stored.decision, Granted) and _somebody_elses(os.fstat(file.fileno())):
+                return None
+            return stored
     except (OSError, ValueError, RecursionError, msgspec.MsgspecError):
         return None
+
+
+def _somebody_elses(file: os.stat_result) -> bool:
+    """Whether a file is neither this user's, nor is he root, who acts for everybody."""
+    return _user is not None and _user() not in (file.st_uid, 0)
+
+
+def stamp(path: Path | None) -> object:
+    """What differs when a file was replaced, changed, removed or made; costs a `stat`."""
+    try:
+        if path is not None:
+            found = path.stat()
+            return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size
+    except OSError:
+        pass
+    return None
 
 
 class StateFile:
@@ -151,19 +190,27 @@ class StateFile:
     def __init__(self, path: Path | None) -> None:
         self.path = path
         self._held: Stored | None = None
+        self._held_over: object = None
         self._warnings = Warnings()
 
     def read(self) -> Stored:
-        """What holds now: what could not be written, or else what the file says."""
-        return self._held or (read(self.path) if self.path else None) or Stored()
+        """What holds now: what could not be written, while the file is as it was then, or what it says."""
+        if self._held is not None and stamp(self.path) == self._held_over:
+            return self._held
+        return (read(self.path) if self.path else None) or Stored()
 
-    def change(self, edit: Callable[[Stored], Stored]) -> Stored:
+    def change(self, edit: Callable[[Stored], Stored], *, make: bool = True) -> Stored:
         """Replaces what holds by what `edit` makes of it, and returns that.
 
         What cannot be written holds for this process, after a warning on the logger `footfall`. When
         nothing is to be changed, nothing is written or made.
+
+        Args:
+            edit: Makes what shall hold of what holds.
+            make: Whether a file is made where there is none.
         """
-        if (now := self.read()) == edit(now):
+        now = self.read()
+        if now == edit(now) or (not make and stamp(self.path) is None):
             return now
         try:
             if self.path is None:
@@ -175,6 +222,7 @@ class StateFile:
                 self._held = None
         except OSError as error:
             self._held = wanted = edit(self.read())
+            self._held_over = stamp(self.path)
             # The error's message would name the user's home.
             self._warnings.warn("state", _NOT_SAVED, type(error).__name__)
         return wanted
@@ -184,7 +232,9 @@ def _replace(path: Path, content: bytes) -> None:
     """Writes a file that only its owner may read, whole or not at all."""
     new = path.with_name(f"{path.name}.new")
     try:
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        new.unlink(missing_ok=True)  # whatever it is, and whoever left it there
+        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            give_to_owner(file.fileno(), path.parent)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -36,5 +36,5 @@ class Unasked(Consent):
 
 
 class _NoFile(StateFile):
-    def change(self, edit: object) -> Stored:
+    def change(self, edit: object, *, make: bool = True) -> Stored:
         return Stored()

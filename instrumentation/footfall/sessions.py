@@ -60,9 +60,10 @@ class Session:
 
         A program whose user agrees later calls it again then.
         """
-        if self._running() or self._client.recorder is None:
-            return
         try:
+            self._client.hear()
+            if self._running() or not self._client.on:
+                return
             self._over.set()  # of a session that ended when its user took back his consent
             self._over = threading.Event()
             self.id, self._process = self._given or str(uuid.uuid4()), os.getpid()

@@ -36,6 +36,20 @@ def kinds(rule: Rule) -> dict[str, str]:
     return {kind: text for kind in KINDS if (text := getattr(rule, kind))}
 
 
+def covers(told: Rule, rule: Rule) -> bool:
+    """Whether whatever `rule` stands for, `told` stands for as well, under the same action.
+
+    A `*` of `rule` is taken for a letter of its own, which nothing but a `*` stands for.
+    """
+    ((kind, text),) = kinds(rule).items()
+    wider = kinds(told).get(kind)
+    return (
+        wider is not None
+        and told.action == rule.action
+        and fnmatchcase(text.replace("*", "\0"), _pattern(wider))
+    )
+
+
 def rules(catalog: Catalog, kind: str) -> Iterator[tuple[str, Match]]:
     """The texts of one kind and what each stands for."""
     for name, event in catalog.events.items():

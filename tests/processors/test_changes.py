@@ -1,5 +1,8 @@
+import datetime as dt
 import hashlib
+import itertools
 import math
+import re
 
 import msgspec
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from footfall_processors import Attribute, Catalog, Event, Hash, Type, load_catalog
-from footfall_processors.catalog import with_builtins
+from footfall_processors.catalog import Rule, with_builtins
 from footfall_processors.changes import Scope, fingerprint, scope, widened
 from footfall_processors.wording import described
 
@@ -30,6 +33,13 @@ events:
     actions: [invoke, success]
     attributes: [guild_id, provider, items, weight, note]
   shop.visit: {surface: web, feature: visit, actions: [visit]}
+  shop.came:
+    surface: web
+    feature: door
+    description: Somebody came
+    match: [{span: a}, {route: GET /a/*}]
+    expires: 2030-01-01
+    sample_rate: 0.5
 """
 
 
@@ -80,6 +90,29 @@ def edited(*edits, tmp_path):
         ("{type: int, min: 0, max: 100}", "{type: float, min: 0, max: 100}",
          ["items: is now a number from 0 to 100; it was a whole number from 0 to 100."]),
         ("[out_of_stock]", "[late, out_of_stock]", ['A failure may be called "late".']),
+        ("{type: float, max: 2.5}", "{type: int, max: 3}",
+         ["weight: is now a whole number of at most 3; it was a number of at most 2.5."]),
+        ("{type: string, max_length: 40}", "{type: enum, values: [%s]}" % ("x" * 41),
+         ["note: is now one of %s; it was text of at most 40 characters." % ("x" * 41)]),
+        ("max_length: 40", "max_length: 40, description: What was bought",
+         ['note: is now described as "What was bought".']),
+        ("feature: door", "feature: window", ["shop.came is now a use of window (web); it was door (web)."]),
+        ("surface: web\n    feature: door", "surface: api\n    feature: door",
+         ["shop.came is now a use of door (api); it was door (web)."]),
+        ("Somebody came", "Somebody came or left",
+         ['shop.came is now described as "Somebody came or left"; it was "Somebody came".']),
+        ("feature: order", "feature: order\n    description: An order",
+         ['shop.order is now described as "An order".']),
+        ("2030-01-01", "2030-01-02", ["shop.came is now counted until 2030-01-02; it was until 2030-01-01."]),
+        ("    expires: 2030-01-01\n", "",
+         ["shop.came is now counted without an end; it was until 2030-01-01."]),
+        ("0.5", "0.75", ["shop.came is now observed in 75% of all cases; it was in 50%."]),
+        ("    sample_rate: 0.5\n", "", ["shop.came is now observed in 100% of all cases; it was in 50%."]),
+        ("{route: GET /a/*}", '{route: "* /a/*"}', ["shop.came is now also counted at route * /a/*."]),
+        ("{route: GET /a/*}", "{route: GET /a/*}, {route: GET /b}, {discord: a}",
+         ["shop.came is now also counted at discord a and route GET /b."]),
+        ("{span: a}", "{span: a*}", ["shop.came is now also counted at span a*."]),
+        ("{span: a}", "{span: a, action: failure}", ["shop.came is now also counted at span a (failure)."]),
     ],
 )  # fmt: skip
 def test_whatever_is_allowed_anew_is_told_in_plain_words(tmp_path, old, new, lines):
@@ -102,6 +135,13 @@ def test_whatever_is_allowed_anew_is_told_in_plain_words(tmp_path, old, new, lin
         ("min: 0,", "min: 1,"),
         ("{type: float, max: 2.5}", "{type: float, min: -9, max: 2}"),
         ("[out_of_stock]", "[]"),
+        ("{type: float, max: 2.5}", "{type: int, max: 2}"),
+        ("{type: string, max_length: 40}", "{type: enum, values: [gift, none]}"),
+        ("2030-01-01", "2029-12-31"),
+        ("0.5", "0.25"),
+        ("{route: GET /a/*}", "{route: GET /a/b}, {route: GET /a/*/c*}"),
+        ("{span: a}, ", ""),
+        ("    description: Somebody came\n", ""),
     ],
 )
 def test_less_than_before_is_nothing_new(tmp_path, old, new):
@@ -119,16 +159,61 @@ def test_less_than_before_is_nothing_new(tmp_path, old, new):
         ("[invoke, success]", "[success, invoke]"),
         ("{type: string, hash: weekly}", "{type: string, hash: weekly, max_length: 9}"),
         ("{type: uuid}", "{type: string, max_length: 1000}"),
-        ("feature: order", "feature: orders"),
         ("{type: bool}", "{type: bool, description: A present}"),
-        ("feature: visit,", "feature: visit, description: Came, owner: us, match: [{route: GET /}],"
-         " expires: 2040-01-01, sample_rate: 0.5,"),
+        ("feature: visit,", "feature: visit, owner: us,"),
+        ("Somebody came", "'  Somebody came '"),
+        ("[{span: a}, {route: GET /a/*}]", "[{route: GET /a/*}, {span: a}]"),
     ],
 )  # fmt: skip
 def test_what_changes_nothing_about_what_may_be_known_is_the_same(tmp_path, old, new):
     before, after = edited(tmp_path=tmp_path), edited((old, new), tmp_path=tmp_path)
     assert scope(before) == scope(after)
     assert fingerprint(before) == fingerprint(after)
+
+
+def test_typing_errors_and_punctuation_in_a_description_ask_nobody(tmp_path):
+    before = edited(tmp_path=tmp_path)
+    after = edited(("Somebody came", "'somebody — came!'"), tmp_path=tmp_path)
+    assert widened(scope(before), scope(after)) == []
+
+
+def test_a_description_that_was_left_out_meanwhile_is_compared_with_what_was_agreed_to(tmp_path):
+    agreed = scope(edited(tmp_path=tmp_path))
+    assert (
+        widened(agreed, scope(edited(("    description: Somebody came\n", ""), tmp_path=tmp_path)))
+        == []
+    )
+    other = scope(edited(("Somebody came", "Who came"), tmp_path=tmp_path))
+    assert widened(agreed, other) == [
+        'shop.came is now described as "Who came"; it was "Somebody came".'
+    ]
+
+
+def test_the_first_question_says_what_things_are_counted_for(tmp_path):
+    after = edited(
+        ("[visit]}", "[visit], attributes: [gift]}"),
+        ("{type: bool}", "{type: bool, description: A present.}"),
+        tmp_path=tmp_path,
+    )
+    asked = widened(Scope({}, {}), scope(after))
+    assert "New: shop.came (failure, invoke and success): Somebody came." in asked
+    assert "shop.visit may carry gift (A present): yes or no." in asked
+
+
+def test_a_consent_that_was_kept_before_all_this_was_told_is_asked_for_again(tmp_path):
+    """A file as an earlier version wrote it."""
+    now = scope(edited(tmp_path=tmp_path))
+    kept = msgspec.to_builtins(now)
+    kept["events"] = {
+        name: {key: event[key] for key in ("actions", "attributes")}
+        for name, event in kept["events"].items()
+    }
+    before = msgspec.convert(kept, Scope)
+    assert widened(before, now) == [
+        "New: shop.came (failure, invoke and success): Somebody came.",
+        "New: shop.order (invoke and success).",
+        "New: shop.visit (visit).",
+    ]
 
 
 def test_several_things_are_told_at_once(tmp_path):
@@ -160,6 +245,9 @@ def test_a_fingerprint_is_the_hash_of_what_is_kept_with_a_consent(tmp_path):
 NAMES = [f"a{n}" for n in range(4)]
 ACTIONS = ["invoke", "success", "failure", "retry"]
 VALUES = [f"v{n}" for n in range(5)]
+PATTERNS = ["a", "b", "aa", "ab", "a*", "*a", "a*b", "*"]
+DAYS = [dt.date(2030, 1, day) for day in (1, 2, 3)]
+TEXTS = ["".join(letters) for n in range(5) for letters in itertools.product("ab.", repeat=n)]
 PERIODS = [Hash.DAILY, Hash.WEEKLY, Hash.MONTHLY, Hash.STATIC]
 
 
@@ -190,10 +278,13 @@ def catalogs(draw):
     declared = {name: draw(attributes()) for name in draw(some(NAMES))}
     events = {
         f"e.{name}": Event(
-            surface="web",
-            feature="f",
+            surface=draw(st.sampled_from(["web", "api"])),
+            feature=draw(st.sampled_from(["f", "g"])),
             actions=draw(some(ACTIONS, 1)),
             attributes=draw(some(sorted(declared))) if declared else (),
+            match=tuple(Rule(span=text) for text in draw(some(PATTERNS))),
+            expires=draw(st.none() | st.sampled_from(DAYS)),
+            sample_rate=draw(st.sampled_from([0.0, 0.5, 1.0])),
         )
         for name in draw(some(["x", "y", "z"]))
     }
@@ -214,6 +305,12 @@ def allowed(catalog):
             continue
         facts |= {(name, "action", action) for action in event.actions} | {(name,)}
         facts |= {(name, "carries", attribute) for attribute in event.attributes}
+        facts |= {(name, event.surface, event.feature)}
+        facts |= {(name, "on", day) for day in DAYS if day <= (event.expires or DAYS[-1])}
+        facts |= {(name, "on", "and on")} if event.expires is None else set()
+        facts |= {(name, "share", n) for n in range(int(event.sample_rate * 2))}
+        for form in (re.compile(rule.span.replace("*", ".*")) for rule in event.match):
+            facts |= {(name, "at", text) for text in TEXTS if form.fullmatch(text)}
         for key in event.attributes:
             facts |= {(key, fact) for fact in holds(catalog.attributes[key])}
     return facts | {("error", name) for name in catalog.error_types}
@@ -223,10 +320,19 @@ def holds(attribute):
     low = -math.inf if attribute.min is None else attribute.min
     high = math.inf if attribute.max is None else attribute.max
     reach = [n / 4 for n in range(-48, 49)]
-    yield attribute.type
+    plain = attribute.hash is None
     if attribute.type is Type.ENUM:
         yield from attribute.values
-    if attribute.type in (Type.INT, Type.FLOAT):
+    elif attribute.type is Type.STRING and plain:
+        yield "text"
+        yield from (value for value in VALUES if len(value) <= attribute.max_length)
+    elif attribute.type is Type.FLOAT or (attribute.type is Type.INT and plain):
+        yield "number"
+        if attribute.type is Type.FLOAT:
+            yield "fraction"
+        yield from (n for n in (*reach, low, high) if low <= n <= high)
+    else:
+        yield (attribute.type, plain or attribute.type)
         yield from (n for n in (*reach, low, high) if low <= n <= high)
     last = 4 if attribute.hash is None else PERIODS.index(attribute.hash)
     yield from (("recognisable", n) for n in range(last + 1))

@@ -273,9 +273,7 @@ def test_a_catalog_that_allows_more_needs_another_yes(consent, catalog, mode):
 def test_a_catalog_that_allows_less_or_says_it_otherwise_needs_none(consent, catalog):
     consent.grant()
     text = catalog.read_text().replace("max: 100", "max: 99").replace("items, weight, ", "items, ")
-    catalog.write_text(
-        text.replace("feature: order\n", "feature: order\n    description: Bought\n")
-    )
+    catalog.write_text(text.replace("feature: order\n", "feature: order\n    owner: us\n"))
     narrower = Consent("shop", load_catalog(catalog))
     assert narrower.state() == State("on", True, False, TODAY)
     assert narrower.changes() == []

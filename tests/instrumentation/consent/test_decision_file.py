@@ -5,16 +5,19 @@ import json
 import os
 import pwd
 import signal
+import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from footfall import _state
+from footfall import Client, _local, _state
 from footfall._consent import Consent
 from footfall._decision import State
+from footfall.sessions import session
 from instrumentation.consent.conftest import TODAY, UNDECIDED, finish, tree
 
 PATIENT = settings(
@@ -236,3 +239,185 @@ def test_a_program_that_hangs_while_it_writes_holds_nobody_up(consent, decision,
     assert time.monotonic() - before < _state.PATIENCE + 1
     os.close(lock)
     assert json.loads(decision.read_text())["decision"]["type"] == "revoked"
+
+
+# Links, leftovers, and files of somebody else.
+
+
+def test_a_link_to_the_file_is_read_and_replaced_by_a_file(consent, decision, tmp_path, granted):
+    """As programs keep it that manage dotfiles."""
+    target = tmp_path / "dotfiles.json"
+    decision.replace(target)
+    decision.symlink_to(target)
+    assert consent.state().mode == "on"
+    consent.revoke()
+    assert consent.state().mode == "off"
+    assert not decision.is_symlink()
+    assert target.read_bytes() == granted
+
+
+def test_what_was_left_in_the_way_of_writing_is_removed_and_not_followed(
+    consent, decision, tmp_path
+):
+    victim = tmp_path / "victim"
+    victim.write_text("dear")
+    decision.parent.mkdir(parents=True)
+    decision.with_name("shop.json.new").symlink_to(victim)
+    consent.grant()
+    assert consent.state().mode == "on"
+    assert victim.read_text() == "dear"
+    assert os.listdir(decision.parent) == ["shop.json"]
+
+
+def test_a_store_behind_a_link_is_deleted_where_it_is(consent, kept, tmp_path):
+    consent.grant("local")
+    target = tmp_path / "elsewhere.sqlite"
+    _local.LocalStore(target)
+    kept.parent.mkdir(parents=True)
+    kept.symlink_to(target)
+    consent.revoke()
+    assert not target.exists()
+    assert not kept.is_symlink()
+
+
+NOBODY = 65534
+as_root = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can be somebody else"
+)
+
+
+@pytest.fixture
+def shared(allowed):
+    """A folder that somebody who is not root can enter, and a consent that is kept in it."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        os.chmod(folder, 0o755)
+        os.chown(folder, NOBODY, NOBODY)
+        yield Path(folder), Consent("shop", allowed, Path(folder))
+
+
+@contextmanager
+def being(user):
+    os.seteuid(user)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@as_root
+def test_nobody_agrees_for_another_but_his_no_counts(shared):
+    folder, consent = shared
+    consent.grant()
+    os.chown(folder / "shop.json", 1234, 1234)
+    os.chmod(folder / "shop.json", 0o644)
+    with being(NOBODY):
+        assert consent.state() == UNDECIDED
+        assert consent.installation_id() is None
+    assert consent.state().mode == "on", "root acts for whom he will"
+    consent.revoke()
+    os.chown(folder / "shop.json", 1234, 1234)
+    os.chmod(folder / "shop.json", 0o644)
+    with being(NOBODY):
+        assert consent.state() == State("off", True, False, TODAY)
+
+
+@as_root
+def test_a_file_that_cannot_be_read_is_no_yes(shared):
+    folder, consent = shared
+    with being(NOBODY):
+        consent.grant()
+        assert consent.state().mode == "on"
+    os.chown(folder / "shop.json", 1234, 1234)
+    with being(NOBODY):
+        assert consent.state() == UNDECIDED
+
+
+@as_root
+def test_what_root_notes_in_the_home_of_a_user_is_that_users(shared, allowed):
+    """`sudo` with the user's home: his own programs can read and change it afterwards."""
+    folder, _ = shared
+    home = folder / "home"
+    home.mkdir()
+    os.chown(home, NOBODY, NOBODY)
+    inner = Consent("shop", allowed, home / ".config" / "footfall")
+    inner.revoke()
+    inner.never_again()
+    with being(NOBODY):
+        assert inner.state() == State("off", True, False, TODAY)
+        assert not inner.nudge_due(days=0)
+        inner.grant("local")
+        assert inner.state().mode == "local"
+    _local.LocalStore(inner.store)
+    owners = {path.stat().st_uid for path in home.rglob("*")}
+    assert owners == {NOBODY}
+
+
+# Where the home is read-only, what is said holds until another program can write.
+
+
+def test_what_could_not_be_saved_gives_way_to_what_is_said_later(unwritable_once, allowed):
+    consent = Consent("shop", allowed)
+    consent.grant()
+    assert consent.state().mode == "on"
+    unwritable_once()
+    Consent("shop", allowed).revoke()
+    assert consent.state().mode == "off"
+
+
+@pytest.fixture
+def unwritable_once(home):
+    """Makes a home that cannot be written for now; returns what makes it writable."""
+    (home / ".config").touch()
+    return (home / ".config").unlink
+
+
+# Where a switch of the machine says no.
+
+SWITCHES = [
+    ({"DO_NOT_TRACK": "1"}, None),
+    ({"OTEL_SDK_DISABLED": "true"}, None),
+    ({"TELEMETRY_ENABLED": "false"}, None),
+    ({"TELEMETRY_ENABLED": "perhaps"}, None),
+    ({}, False),
+]
+
+
+@pytest.fixture(params=SWITCHES, ids=str)
+def forbidden(request, monkeypatch, catalog):
+    """A client of a program that asks, on a machine that says no."""
+    variables, enabled = request.param
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    client = Client(strict=True)
+    client.configure(catalog, "http://127.0.0.1:9", consent=True, enabled=enabled)
+    return client
+
+
+def test_a_switch_that_says_no_makes_no_id_and_no_file(forbidden, home, caplog):
+    consent = forbidden.consent
+    with session("shop.order", client=forbidden) as running:
+        consent.grant()
+        consent.grant("local")
+        forbidden.event("shop.order")
+        running.start()
+        assert (running.id, consent.installation_id()) == (None, None)
+        consent.forget(), consent.nudged(), consent.never_again(), consent.revoke()
+        assert consent.installation_id() is None
+        assert not consent.nudge_due(days=0)
+    assert forbidden.flush()
+    assert tree(home) == {}
+    assert "the yes was not noted" in caplog.text
+
+
+def test_a_switch_that_says_no_keeps_what_was_decided_and_takes_a_no(allowed, home, monkeypatch):
+    consent = Consent("shop", allowed)
+    consent.grant()
+    first = consent.installation_id()
+    monkeypatch.setenv("DO_NOT_TRACK", "1")
+    assert consent.installation_id() is None
+    consent.grant("local")
+    assert consent.state().mode == "on"
+    consent.revoke()
+    monkeypatch.delenv("DO_NOT_TRACK")
+    assert consent.state() == State("off", True, False, TODAY)
+    assert first not in (home / ".config" / "footfall" / "shop.json").read_text()

@@ -11,7 +11,7 @@ from instrumentation.consent.conftest import tree
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "consent.md"
 QUESTION = "May this program count what you use?"
 FIRST = f"""{QUESTION}
-New: editor.document.open (failure, invoke and success).
+New: editor.document.open (failure, invoke and success): A document was opened.
 editor.document.open may carry kind: one of code or text.
 """
 
