@@ -204,7 +204,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         for each in logging.getLogger(f"opentelemetry.exporter.otlp.proto.{kind}").filters:
             vars(each).pop("last_log", None)
     for name in list(os.environ):
-        if name.startswith(("OTEL_", "TELEMETRY_", "DO_NOT_TRACK")):
+        if name.startswith(("OTEL_", "TELEMETRY_", "FOOTFALL_", "DO_NOT_TRACK")):
             monkeypatch.delenv(name)
 
 
