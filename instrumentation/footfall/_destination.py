@@ -36,6 +36,7 @@ LONG_TIMEOUT: Final = 60.0
 """Seconds; a longer timeout is probably meant in milliseconds, as most other SDKs have it."""
 _DEFAULTS: Final = {"grpc": "http://localhost:4317", "http/protobuf": "http://localhost:4318"}
 _PROTOCOLS: Final[dict[str, Protocol]] = {"grpc": "grpc", "http/protobuf": "http/protobuf"}
+_NO_URL: Final = "must be a URL without a password, such as http://localhost:4317"
 _SCHEMES: Final = {"http": "http", "https": "https", "grpc": "http", "grpcs": "https"}
 
 
@@ -169,7 +170,9 @@ def _endpoint(url: SplitResult, protocol: Protocol, signal: Signal, source: str)
 
 
 def _url(found: _Found, environ: Mapping[str, str], notes: list[str]) -> SplitResult:
-    text = "".join(_bare(str(found.value)).split())
+    if not isinstance(found.value, str):
+        raise ValueError(_NO_URL)
+    text = "".join(_bare(found.value).split())
     if "://" not in text:
         text = f"{_scheme(text, environ)}://{text}"
         notes.append(f"{found.name} has no scheme; it is read as {text.partition(':')[0]}://")
@@ -179,7 +182,7 @@ def _url(found: _Found, environ: Mapping[str, str], notes: list[str]) -> SplitRe
     except ValueError:
         known = False
     if not known or (found.own and "@" in url.netloc):
-        raise ValueError("must be a URL without a password, such as http://localhost:4317")
+        raise ValueError(_NO_URL)
     host = url.netloc.rpartition("@")[2]
     bare = url._replace(scheme=_SCHEMES[url.scheme], netloc=host, query="", fragment="")
     if (host, "") != (url.netloc, url.query):

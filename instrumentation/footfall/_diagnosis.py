@@ -35,15 +35,54 @@ def diagnose(to: Destination, patience: float) -> Reason | None:
         to: Where it should go.
         patience: Seconds to wait for each answer.
     """
-    url = urlsplit(to.endpoint)
     try:
-        with _connected(url, patience) as plain:
-            if url.scheme == "https":
-                with _secured(plain, to, url) as secure:
-                    return _listen(secure, to, url, patience)
-            return _listen(plain, to, url, patience)
+        return _ask(to, urlsplit(to.endpoint), patience)
     except OSError as error:
         return _named(error)
+
+
+def _ask(to: Destination, url: SplitResult, patience: float) -> Reason | None:
+    wants_grpc = to.protocol == "grpc"
+    request = f"OPTIONS * HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\n\r\n".encode()
+    answer = _answer(to, url, _HTTP2 if wants_grpc else request, patience)
+    if _is_http2(answer):
+        return None if wants_grpc else _reasons.SPEAKS_GRPC
+    if url.scheme == "http" and _is_of_tls(answer, url, patience):
+        return _reasons.WANTS_TLS
+    if not wants_grpc:
+        return None if _is_http1(answer) else _reasons.CLOSED
+    # Not every server of HTTP/1.1 finds words for what it does not know.
+    if _is_http1(answer) or _is_http1(_answer(to, url, request, patience)):
+        return _reasons.SPEAKS_HTTP
+    return _reasons.CLOSED
+
+
+def _answer(to: Destination, url: SplitResult, words: bytes, patience: float) -> bytes:
+    """What a server answers to a client's first words; nothing where it closes the connection.
+
+    Raises:
+        OSError: there is no connection, or no answer in time.
+    """
+    with _connected(url, patience) as plain:
+        if url.scheme == "http":
+            return _exchange(plain, words)
+        with _secured(plain, to, url) as secure:
+            return _exchange(secure, words)
+
+
+def _exchange(connection: socket.socket, words: bytes) -> bytes:
+    with suppress(ConnectionError):
+        connection.sendall(words)
+        return _read(connection)
+    return b""
+
+
+def _is_http1(answer: bytes) -> bool:
+    return answer.startswith(b"HTTP/")
+
+
+def _is_http2(answer: bytes) -> bool:
+    return answer[3:4] == bytes([_SETTINGS]) and not _is_http1(answer)
 
 
 def _connected(url: SplitResult, patience: float) -> socket.socket:
@@ -81,37 +120,12 @@ def _named(error: OSError) -> Reason:
     return _reasons.UNREACHABLE
 
 
-def _listen(
-    connection: socket.socket, to: Destination, url: SplitResult, patience: float
-) -> Reason | None:
-    """Says the first words of the protocol, and looks at the answer's."""
-    wants_grpc, secure = to.protocol == "grpc", url.scheme == "https"
-    request = f"OPTIONS * HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\n\r\n"
-    connection.settimeout(patience)
-    try:
-        connection.sendall(_HTTP2 if wants_grpc else request.encode())
-        answer = _read(connection)
-    except ConnectionError:
-        answer = b""
-    if not secure and _is_of_tls(answer, url, patience):
-        return _reasons.WANTS_TLS
-    if not answer:
-        return _reasons.CLOSED
-    if answer.startswith(b"HTTP/"):
-        return _reasons.SPEAKS_HTTP if wants_grpc else None
-    if answer[3:4] == bytes([_SETTINGS]) and len(answer) >= 9:
-        return None if wants_grpc else _reasons.SPEAKS_GRPC
-    return _reasons.CLOSED
-
-
 def _read(connection: socket.socket) -> bytes:
     """The beginning of an answer: enough to know it by."""
     answer = b""
     while len(answer) < 512 and (more := connection.recv(512)):
         answer += more
-        if len(answer) >= 9 and not answer.startswith(b"HTTP/"):
-            break
-        if b"\r\n\r\n" in answer:
+        if _is_http2(answer) or b"\r\n\r\n" in answer:
             break
     return answer
 
@@ -120,7 +134,7 @@ def _is_of_tls(answer: bytes, url: SplitResult, patience: float) -> bool:
     """Whether a server answers like one of TLS; some close without a word, which a handshake settles."""
     if answer.startswith(_ALERT) or b"HTTPS" in answer:
         return True
-    if answer.startswith(b"HTTP/") or answer[3:4] == bytes([_SETTINGS]):
+    if _is_http1(answer):
         return False
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.exporter.otlp.proto.http.version import __version__
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
@@ -21,11 +22,7 @@ from footfall._destination import Destination
 from footfall._otlp import judged
 from footfall._reasons import Failure
 
-_KEPT: Final = frozenset(
-    ("accept", "accept-encoding", "connection", "content-encoding", "content-length",
-     "content-type", "user-agent")
-)  # fmt: skip
-"""Headers that belong to a request, whoever makes it."""
+_USER_AGENT: Final = f"OTel-OTLP-Exporter-Python/{__version__}"
 
 
 class _Session(requests.Session):
@@ -48,9 +45,12 @@ class _Session(requests.Session):
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
         """Sends a request that OpenTelemetry has made."""
         to = self._to
-        for name in [name for name in request.headers if name.lower() not in _KEPT]:
-            del request.headers[name]
-        request.headers.update(to.headers)
+        length = request.headers["content-length"]
+        request.headers.clear()
+        request.headers.update({"user-agent": _USER_AGENT, **to.headers})
+        request.headers.update({"content-length": length, "content-type": "application/x-protobuf"})
+        if to.compression == "gzip":
+            request.headers["content-encoding"] = "gzip"
         environ = os.environ  # what requests itself looks at
         bundle = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
         options["verify"] = to.certificate or bundle or True

@@ -14,7 +14,7 @@ _UNKNOWN: Final = (
     " are lost are counted; counters come again"
 )
 _KNOWN: Final = (
-    "footfall: nothing is sent to %s (%s): %s. What to do: %s. Observations that are lost meanwhile are"
+    "footfall: nothing is sent to %s (%s): %s. What to do: %s Observations that are lost meanwhile are"
     " counted; counters come again"
 )
 PATIENCE: Final = 0.6
@@ -65,7 +65,8 @@ class Outage:
         }
         url = urlsplit(to.endpoint)  # whose path may hold a key
         what, remedy = reason.what.format(**known), reason.remedy.format(**known)
-        self._tell(_KNOWN, f"{url.scheme}://{url.netloc}", to.protocol, what, remedy)
+        end = "" if remedy.endswith("?") else "."
+        self._tell(_KNOWN, f"{url.scheme}://{url.netloc}", to.protocol, what, remedy + end)
 
     def _tell(self, message: str, *values: object) -> None:
         text = message % values

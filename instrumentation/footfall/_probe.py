@@ -28,4 +28,4 @@ def probe(settings: Settings, outage: Outage) -> None:
             exporters.spans.shutdown()
             exporters.metrics.shutdown()
 
-    threading.Thread(target=run, name="footfall", daemon=True).start()
+    threading.Thread(target=run, name="footfall-probe", daemon=True).start()

@@ -101,7 +101,13 @@ def layers(app: Any) -> Iterator[Any]:
 def routes_of(app: object) -> Routes | Paths:
     """How the routes of `app`, or of the application inside its middlewares, are found."""
     routed = next((layer for layer in layers(app) if hasattr(layer, "routes")), None)
-    return Paths() if routed is None else Routes(starlette, routed)
+    if routed is None:
+        return Paths()
+    if hasattr(routed, "dependency_overrides"):  # FastAPI's include routers
+        from footfall._web_fastapi import details
+
+        return Routes(details, routed)
+    return Routes(starlette, routed)
 
 
 def search(routes: Iterable[Any], scope: Scope) -> str | None:

@@ -131,6 +131,7 @@ def received() -> Iterator[Received]:
             if isinstance(box.status, grpc.StatusCode):
                 context.abort(box.status, "no")
             requests.append(request)
+            box.headers.append({str(k): str(v) for k, v in context.invocation_metadata()})
             return box.answer
 
         return grpc.unary_unary_rpc_method_handler(handle)
