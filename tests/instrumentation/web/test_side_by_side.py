@@ -1,9 +1,7 @@
 """Footfall beside the host's own instrumentation, in any order: the host exports what it exports alone."""
 
 import itertools
-import json
 from collections import Counter
-from dataclasses import dataclass, field
 
 import flask
 import pytest
@@ -13,17 +11,13 @@ from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.instrumentation.starlette import StarletteInstrumentor
 from opentelemetry.instrumentation.wsgi import OpenTelemetryMiddleware as WsgiMiddleware
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from footfall.web import instrument_asgi, instrument_fastapi, instrument_flask
 from instrumentation.web import test_flask
+from instrumentation.web.hosts import Host
 from instrumentation.web.shop import SoldOut, eventually, make_app, outcomes
 
 PATHS = (
@@ -35,57 +29,6 @@ PATHS = (
     "/raise/key",
     "/raise/sold_out",
 )
-
-
-@dataclass
-class Host:
-    """A host's telemetry, all in memory."""
-
-    spans: InMemorySpanExporter = field(default_factory=InMemorySpanExporter)
-    reader: InMemoryMetricReader = field(default_factory=InMemoryMetricReader)
-    hooks: list = field(default_factory=list)
-
-    def __post_init__(self):
-        self.tracers = TracerProvider(shutdown_on_exit=False)
-        self.tracers.add_span_processor(SimpleSpanProcessor(self.spans))
-        self.meters = MeterProvider([self.reader], shutdown_on_exit=False)
-        self.providers = {"tracer_provider": self.tracers, "meter_provider": self.meters}
-
-    def hook(self, name):
-        return lambda span, *_: self.hooks.append((name, span.name))
-
-    def exported(self, port):
-        """Everything, but for what each run has of its own: ids, times and ports."""
-        text = json.dumps([self._spans(), self._metrics(), self.hooks])
-        return json.loads(text.replace(port, "4242"))
-
-    def _spans(self):
-        finished = self.spans.get_finished_spans()
-        names = {span.context.span_id: span.name for span in finished}
-        found = [
-            [
-                span.name,
-                str(span.kind),
-                names.get(span.parent.span_id) if span.parent else None,
-                span.status.status_code.name,
-                span.instrumentation_scope.name,
-                sorted((k, str(v)) for k, v in span.attributes.items() if "peer.port" not in k),
-                [(e.name, e.attributes.get("exception.type")) for e in span.events],
-            ]
-            for span in finished
-        ]
-        return sorted(found, key=repr)
-
-    def _metrics(self):
-        data = self.reader.get_metrics_data()
-        found = [
-            [metric.name, sorted(point.attributes.items(), key=str), getattr(point, "count", 0)]
-            for part in (data.resource_metrics if data else ())
-            for scope in part.scope_metrics
-            for metric in scope.metrics
-            for point in metric.data.data_points
-        ]
-        return sorted(found, key=repr)
 
 
 class OnFastapi:
