@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from footfall._client import Client, default
 from footfall._feature import Feature, current
+from footfall._flushed import Flushed
 from footfall._settings import Exporters
 
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "Client", "Exporters", "Feature", "NoOpTelemetryService", "TelemetryService", "configure", "consent",
-    "count", "current", "event", "feature", "flush", "instrument_asgi", "instrument_discord",
+    "Client", "Exporters", "Feature", "Flushed", "NoOpTelemetryService", "TelemetryService", "configure",
+    "consent", "count", "current", "event", "feature", "flush", "instrument_asgi", "instrument_discord",
     "instrument_django", "instrument_fastapi", "instrument_flask", "instrument_racetime", "log_telemetry",
     "log_telemetry_safe", "route_event", "session", "shutdown",
 ]  # fmt: skip

@@ -5,6 +5,7 @@ fail to send, and keeps what they add (to logs, to the resource) out.
 """
 
 import threading
+from typing import Final
 
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -14,8 +15,12 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from footfall._counters import Counters
 from footfall._courier import Courier
 from footfall._exporters import CountersExporter, SpansExporter
+from footfall._outage import Outage
 from footfall._recorder import SCOPE
 from footfall._settings import Exporters, Settings
+
+AT_THE_END: Final = 0.2
+"""Seconds to wait for each answer of a collector that took nothing before the end."""
 
 
 class Delivery:
@@ -26,13 +31,17 @@ class Delivery:
         counters: The client's numbers.
         resource: What is said about the service.
         exporters: What sends.
+
+    Attributes:
+        outage: Is told how exports end.
     """
 
     def __init__(
         self, settings: Settings, counters: Counters, resource: Resource, exporters: Exporters
     ) -> None:
-        self._spans = SpansExporter(exporters.spans, counters, settings.queue)
-        self._metrics = CountersExporter(exporters.metrics, counters, resource, self._spans.retry)
+        self.outage = outage = Outage(counters.warnings)
+        self._spans = SpansExporter(exporters.spans, counters, settings.queue, outage)
+        self._metrics = CountersExporter(exporters.metrics, resource, self._spans.retry, outage)
         self.queue = BatchSpanProcessor(
             self._spans,
             max_queue_size=settings.queue,
@@ -57,6 +66,8 @@ class Delivery:
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
         sent = self._courier.do(self._close, timeout)
+        if not sent and timeout > 0:
+            self._spans.tell(AT_THE_END, hurried=True)
         self._spans.shutdown()  # ends an export that still waits for the collector
         self._metrics.shutdown()
         self._courier.stop()

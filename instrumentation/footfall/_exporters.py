@@ -20,18 +20,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from footfall._counters import Counters
 from footfall._log import log
+from footfall._outage import PATIENCE, Outage
 from footfall._recorder import KeptSpan
 from footfall._runs import Runs
 from footfall_processors.catalog import Drop
-
-_LOST = (
-    "footfall: the collector did not take %d observations, which are lost; set the logger `footfall`"
-    " to DEBUG to see why"
-)
-_LATE = (
-    "footfall: the collector did not take the counters; the next export makes it good. Set the"
-    " logger `footfall` to DEBUG to see why"
-)
 
 
 class _Quiet(logging.Filter):
@@ -71,6 +63,14 @@ class _Quiet(logging.Filter):
 _quiet = _Quiet()
 
 
+@contextmanager
+def quietly(exporter: object) -> Iterator[None]:
+    """What `exporter` logs inside the block goes to `footfall`'s DEBUG."""
+    _quiet.watch(exporter)
+    with _quiet.exporting():
+        yield
+
+
 class SpansExporter(SpanExporter):
     """Passes spans on, and counts those that the collector did not take.
 
@@ -81,16 +81,20 @@ class SpansExporter(SpanExporter):
         exporter: What sends.
         counters: The client's numbers.
         capacity: Spans that may be kept; of what exceeds it the oldest batch is given up.
+        outage: Is told how exports end.
 
     Attributes:
         failures: Exports that failed.
     """
 
-    def __init__(self, exporter: SpanExporter, counters: Counters, capacity: int) -> None:
+    def __init__(
+        self, exporter: SpanExporter, counters: Counters, capacity: int, outage: Outage
+    ) -> None:
         self.failures = 0
         self._exporter = exporter
         self._counters = counters
         self._capacity = capacity
+        self._outage = outage
         self._kept: deque[Sequence[ReadableSpan]] = deque()
         self._retrying = threading.Lock()
         self._stopped = False
@@ -151,8 +155,17 @@ class SpansExporter(SpanExporter):
         except Exception as error:
             log.debug("%s in the exporter of spans", type(error).__name__)
             result = SpanExportResult.FAILURE
-        self.failures += result is not SpanExportResult.SUCCESS
+        if result is SpanExportResult.SUCCESS:
+            self._outage.over()
+        else:
+            self.failures += 1
+            self.tell()
         return result
+
+    def tell(self, patience: float = PATIENCE, *, hurried: bool = False) -> None:
+        """Says why nothing is taken, unless this is over; see `Outage.failed`."""
+        if not self._stopped and not self._abandoned:
+            self._outage.failed(self._exporter, patience, hurried=hurried)
 
     def _keep(self, spans: Sequence[ReadableSpan]) -> None:
         self._kept.append(tuple(spans))
@@ -161,7 +174,6 @@ class SpansExporter(SpanExporter):
 
     def _lose(self, spans: Sequence[ReadableSpan]) -> None:
         self._counters.drop(Drop.EXPORT_FAILED, len(spans))
-        self._counters.warnings.warn(Drop.EXPORT_FAILED, _LOST, len(spans))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here."""
@@ -181,9 +193,9 @@ class CountersExporter(MetricExporter):
 
     Args:
         exporter: What sends.
-        counters: The client's numbers.
         resource: What is said about the service.
         exported: Called after each export that succeeded: the collector is there.
+        outage: Is told how exports end.
 
     Attributes:
         failures: Exports that failed.
@@ -192,16 +204,16 @@ class CountersExporter(MetricExporter):
     def __init__(
         self,
         exporter: MetricExporter,
-        counters: Counters,
         resource: Resource,
         exported: Callable[[], None],
+        outage: Outage,
     ) -> None:
         super().__init__({ObservableCounter: AggregationTemporality.CUMULATIVE})
         self.failures = 0
         self._exporter = exporter
-        self._counters = counters
         self._runs = Runs(resource)
         self._exported = exported
+        self._outage = outage
         self._stopped = False
         self._abandoned = False
         _quiet.watch(exporter)
@@ -223,8 +235,10 @@ class CountersExporter(MetricExporter):
             return MetricExportResult.SUCCESS
         if result is not MetricExportResult.SUCCESS:
             self.failures += 1
-            self._counters.warnings.warn("counters", _LATE)
+            if not self._stopped:
+                self._outage.failed(self._exporter)
         else:
+            self._outage.over()
             self._runs.acknowledge()
             self._exported()
         return result

@@ -5,13 +5,16 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
 
 from footfall import _fork, _settings
 from footfall._decision import State, decide
+from footfall._flushed import Flushed
 from footfall._log import Warnings, log
+from footfall._tolerant import tolerant
 
 if TYPE_CHECKING:
     from footfall._consent import Consent
@@ -31,13 +34,13 @@ class _Given:
     """The arguments of `configure()`."""
 
     catalog: "Catalog | _settings.Paths | None" = None
-    endpoint: str | None = None
+    ways: Mapping[str, Any] = field(default_factory=dict)
     enabled: bool | None = None
     sample_rate: float | None = None
     consent: bool = False
     errors: "Errors | None" = None
     exporters: _settings.Exporters | None = None
-    service: tuple[str | None, str | None, str | None] = (None, None, None)
+    service: tuple[object, object, object] = (None, None, None)
 
 
 class PresentConsent:
@@ -75,7 +78,7 @@ class Lifecycle:
         self._strict = strict
         self._warnings = Warnings()
         self._changing = threading.RLock()
-        self._asleep = self._ends = False
+        self._asleep = self._ends = self._told = False
         self.applications: WeakSet[Any] = WeakSet()
         self._unmeasured: set[tuple[str, str]] = set()
         self._capturing: _settings.Exporters | None = None
@@ -87,11 +90,24 @@ class Lifecycle:
         self._hears = True
         self.consent = cast("Consent", PresentConsent(self.present_consent))
 
+    def _misfit(self, text: str) -> None:
+        """`configure()` was called with arguments that it does not have."""
+        self._stop()
+        self._refuse(_settings.ConfigurationError([text]))
+
+    @tolerant(_misfit)
     def configure(
         self,
         catalog: "Catalog | _settings.Paths | None" = None,
         endpoint: str | None = None,
         *,
+        headers: Mapping[str, str] | str | None = None,
+        protocol: str | None = None,
+        certificate: str | PathLike[str] | None = None,
+        client_certificate: str | PathLike[str] | None = None,
+        client_key: str | PathLike[str] | None = None,
+        timeout: float | None = None,
+        compression: str | None = None,
         enabled: bool | None = None,
         service_name: str | None = None,
         service_version: str | None = None,
@@ -105,10 +121,21 @@ class Lifecycle:
 
         It never raises. When anything is wrong, one warning on the logger `footfall` lists all of
         it and telemetry stays off. Called again it flushes and replaces what was configured before.
+        To an endpoint that is given here or in FOOTFALL_ENDPOINT nothing is sent that the host's
+        OTEL_EXPORTER_OTLP_* variables say: they are for its own telemetry.
 
         Args:
             catalog: `events.yaml`, or several such files, or a loaded catalog (TELEMETRY_CATALOG).
-            endpoint: The collector's URL (OTEL_EXPORTER_OTLP_ENDPOINT).
+            endpoint: The collector's URL (FOOTFALL_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT).
+            headers: What goes with each request, such as a key: `{"authorization": "Bearer ..."}`
+                (FOOTFALL_HEADERS).
+            protocol: `grpc`, the default, or `http/protobuf` (FOOTFALL_PROTOCOL).
+            certificate: Path of the certificates (PEM) that the collector's is signed by; the system's
+                when not given (FOOTFALL_CERTIFICATE).
+            client_certificate: Path of the certificate (PEM) to show (FOOTFALL_CLIENT_CERTIFICATE).
+            client_key: Path of its key (PEM; FOOTFALL_CLIENT_KEY).
+            timeout: Seconds that one export may take, retries included; 10 (FOOTFALL_TIMEOUT).
+            compression: `gzip`, or `none`, the default (FOOTFALL_COMPRESSION).
             enabled: Whether to send anything. TELEMETRY_ENABLED=false wins over True.
             service_name: OTEL_SERVICE_NAME; the catalog's product when neither is given.
             service_version: `service.version` in OTEL_RESOURCE_ATTRIBUTES.
@@ -128,12 +155,17 @@ class Lifecycle:
             ...     errors={PresetError: "invalid_preset"},
             ... )
         """
+        ways = {
+            "endpoint": endpoint, "headers": headers, "protocol": protocol,
+            "certificate": certificate, "client_certificate": client_certificate,
+            "client_key": client_key, "timeout": timeout, "compression": compression,
+        }  # fmt: skip
         try:
             with self._changing:
                 self._stop()
-                self._hears = True
+                self._hears, self._told = True, False
                 self._given = _Given(
-                    catalog, endpoint, enabled, sample_rate, consent, errors, exporters,
+                    catalog, ways, enabled, sample_rate, consent, errors, exporters,
                     (service_name, service_version, environment),
                 )  # fmt: skip
                 if self._capturing is not None:
@@ -167,23 +199,24 @@ class Lifecycle:
         if self.recorder is not None:
             self.recorder.unmeasured(event, kind)
 
-    def flush(self, timeout: float = 5.0) -> bool:
+    def flush(self, timeout: float = 5.0) -> Flushed:
         """Sends everything that waits; blocks for at most `timeout` seconds.
 
         Programs need it before they are frozen or killed, not at exit. In asynchronous code:
         `await asyncio.to_thread(footfall.flush)`.
 
         Returns:
-            Whether the collector took it all in time.
+            `DONE` when the collector took it all in time, `OFF` while telemetry is off; both are true as
+            a condition. `NOT_DONE` is false.
         """
         try:
             self.hear()
-            if self._delivery is None or self._asleep:
-                return True
-            return self._delivery.flush(timeout)
+            if self._delivery is None:
+                return Flushed.OFF
+            return Flushed(self._asleep or self._delivery.flush(timeout))
         except Exception as error:
             self.trouble(error)
-            return False
+            return Flushed.NOT_DONE
 
     def shutdown(self, timeout: float = 2.0) -> bool:
         """Sends everything that waits and turns telemetry off; at exit this happens by itself.
@@ -272,7 +305,7 @@ class Lifecycle:
             os.environ,
             enabled=given.enabled,
             catalog=given.catalog,
-            endpoint=given.endpoint,
+            ways=given.ways if given.exporters is None else None,
             sample_rate=given.sample_rate,
             consent=None if consent is None else consent.state(),
         )
@@ -326,7 +359,9 @@ class Lifecycle:
             self._warnings,
             self._capturing is not None,
             self._gate,
+            not self._told and self._capturing is None,
         )
+        self._told = True
         recorder.surroundings = self.surroundings
         for event, kind in self._unmeasured:
             recorder.unmeasured(event, kind)

@@ -1,42 +1,58 @@
-"""OTLP exporters, which fail where a receiver answers that it refused all of the counters.
+"""OTLP exporters that tell why an export failed, and read no variable of the host's.
 
-OpenTelemetry's own say that such an export succeeded: it must not be sent again. Counters may be, as they are
-cumulative, and a receiver refuses all of an export for the one thing that its points share: a time that it
-does not believe. When the clock is set right, they come again in another run (`footfall._runs`).
+They fail, too, where a receiver answers that it refused all of the counters. OpenTelemetry's own say that
+such an export succeeded: it must not be sent again. Counters may be, as they are cumulative, and a receiver
+refuses all of an export for the one thing that its points share: a time that it does not believe. When the
+clock is set right, they come again in another run (`footfall._runs`).
 
 Source: OTLP 1.5, "Partial Success"; metrics_service.proto.
 """
 
-from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
+from dataclasses import replace
 
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from footfall._destination import Destination
 from footfall._settings import ConfigurationError, Exporters, Settings
 
 
-def exporters(settings: Settings) -> Exporters:
+def exporters(settings: Settings, timeout: float | None = None) -> Exporters:
     """What sends, imported only here: gRPC alone takes longer to import than all the rest.
 
+    Args:
+        settings: With destinations.
+        timeout: Seconds that one export may take, in place of those of the destinations.
+
     Raises:
-        ConfigurationError: OTEL_EXPORTER_OTLP_* are wrong.
+        ConfigurationError: a destination cannot be used.
     """
-    endpoint = settings.endpoint
-    try:
-        if settings.protocol == "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc_spans
+    if settings.traces is None or settings.metrics is None:
+        raise ConfigurationError(["no endpoint is named"])
+    traces, metrics = settings.traces, settings.metrics
+    if timeout is not None:
+        traces, metrics = replace(traces, timeout=timeout), replace(metrics, timeout=timeout)
+    return Exporters(_spans(traces), _counters(metrics))
 
-            from footfall._otlp_grpc import GrpcCountersExporter
 
-            return Exporters(grpc_spans.OTLPSpanExporter(endpoint), GrpcCountersExporter(endpoint))
-        from opentelemetry.exporter.otlp.proto.http import trace_exporter
+def _spans(to: Destination) -> SpanExporter:
+    if to.protocol == "grpc":
+        from footfall._otlp_grpc import GrpcSpansExporter
 
-        from footfall._otlp_http import HttpCountersExporter
+        return GrpcSpansExporter(to)
+    from footfall._otlp_http import HttpSpansExporter
 
-        base = endpoint and endpoint.rstrip("/")
-        return Exporters(
-            trace_exporter.OTLPSpanExporter(base and f"{base}/v1/traces"),
-            HttpCountersExporter(base and f"{base}/v1/metrics"),
-        )
-    except Exception as error:  # what they refuse: files, compression, headers
-        raise ConfigurationError([f"OTEL_EXPORTER_OTLP_*: {error}"]) from error
+    return HttpSpansExporter(to)
+
+
+def _counters(to: Destination) -> MetricExporter:
+    if to.protocol == "grpc":
+        from footfall._otlp_grpc import GrpcCountersExporter
+
+        return GrpcCountersExporter(to)
+    from footfall._otlp_http import HttpCountersExporter
+
+    return HttpCountersExporter(to)
 
 
 def judged(result: MetricExportResult, data: MetricsData, rejected: int) -> MetricExportResult:

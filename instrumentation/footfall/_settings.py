@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from os import PathLike, pathsep
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from footfall._decision import Mode, State, decide
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
 
+    from footfall._destination import Destination
     from footfall_processors.catalog import Catalog
 
 T = TypeVar("T")
@@ -49,13 +49,36 @@ VARIABLES: Final = {
         "A secret of 32 bytes or more: attributes with `hash` are then hashed before they are sent, and"
         " hashed again by the collector",
     ),
+    "FOOTFALL_ENDPOINT": Variable(
+        "",
+        "The collector's URL, where it is not that of the host's own telemetry. No OTEL_EXPORTER_OTLP_*"
+        " variable is then used or sent: the following ones are",
+    ),
+    "FOOTFALL_PROTOCOL": Variable("grpc", "`grpc` or `http/protobuf`"),
+    "FOOTFALL_HEADERS": Variable(
+        "", "What goes with each request, such as a key: `authorization=Bearer%20ffk_...`"
+    ),
+    "FOOTFALL_CERTIFICATE": Variable(
+        "", "Path of the certificates (PEM) that the collector's is signed by; else the system's"
+    ),
+    "FOOTFALL_CLIENT_CERTIFICATE": Variable(
+        "", "Path of the certificate (PEM) that is shown to the collector (mTLS)"
+    ),
+    "FOOTFALL_CLIENT_KEY": Variable("", "Path of its key (PEM)"),
+    "FOOTFALL_TIMEOUT": Variable("10", "Seconds that one export may take, retries included"),
+    "FOOTFALL_COMPRESSION": Variable("none", "`gzip` or `none`"),
     "OTEL_EXPORTER_OTLP_ENDPOINT": Variable(
         "", "The collector's URL (default: http://localhost:4317 for grpc, :4318 for http/protobuf)"
     ),
-    "OTEL_EXPORTER_OTLP_PROTOCOL": Variable("grpc", "`grpc` or `http/protobuf`"),
-    "OTEL_EXPORTER_OTLP_TIMEOUT": Variable(
-        "10", "Seconds that one export may take, retries included"
+    "OTEL_EXPORTER_OTLP_PROTOCOL": Variable(
+        "grpc", "As FOOTFALL_PROTOCOL, like the six that follow"
     ),
+    "OTEL_EXPORTER_OTLP_HEADERS": Variable("", "As FOOTFALL_HEADERS"),
+    "OTEL_EXPORTER_OTLP_CERTIFICATE": Variable("", "As FOOTFALL_CERTIFICATE"),
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE": Variable("", "As FOOTFALL_CLIENT_CERTIFICATE"),
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY": Variable("", "As FOOTFALL_CLIENT_KEY"),
+    "OTEL_EXPORTER_OTLP_TIMEOUT": Variable("10", "As FOOTFALL_TIMEOUT"),
+    "OTEL_EXPORTER_OTLP_COMPRESSION": Variable("none", "As FOOTFALL_COMPRESSION"),
     "OTEL_METRIC_EXPORT_INTERVAL": Variable(
         "60000", "Milliseconds between two exports of the counters"
     ),
@@ -67,11 +90,14 @@ VARIABLES: Final = {
         "512", "Spans in one request, at most the queue's size"
     ),
 }
-"""Also honoured, by OpenTelemetry's own classes: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES (only
-service.version and deployment.environment.name are used) and the OTEL_EXPORTER_OTLP_* variables for
-headers, compression and certificates."""
+"""Also honoured: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES (only service.name, service.version and
+deployment.environment.name are used), and OTEL_EXPORTER_OTLP_TRACES_* and OTEL_EXPORTER_OTLP_METRICS_*."""
 
 
+_HOSTS: Final = frozenset(
+    name for name in VARIABLES if name.startswith(("OTEL_BSP", "OTEL_METRIC"))
+)
+"""What the host has set for its own telemetry, which is not for Footfall to judge."""
 NO_CATALOG: Final = "no catalog is named: configure(catalog=...) or TELEMETRY_CATALOG"
 
 
@@ -82,26 +108,28 @@ class Settings:
     Attributes:
         mode: `on`, `local` (nothing is sent) or `off`, when nothing else was looked at.
         catalog: A catalog, or the paths of its files.
-        endpoint: The collector's URL, or None for what the variables say.
-        protocol: `grpc` or `http/protobuf`.
+        traces: Where observations go; None in a mode that sends nothing.
+        metrics: Where counters go.
         sample_rate: Share of observations that are sent as spans, [0, 1].
         salt: Hashes attributes with `hash` before they are sent; empty when they are not.
         metric_interval: Milliseconds between two exports of the counters.
         span_delay: Milliseconds between two exports of spans.
         queue: How many spans may wait.
         batch: Spans in one request.
+        notes: What is said about values that are not used as they are.
     """
 
     mode: Mode = "off"
     catalog: "Catalog | Paths" = ()
-    endpoint: str | None = None
-    protocol: str = "grpc"
+    traces: "Destination | None" = None
+    metrics: "Destination | None" = None
     sample_rate: float = 1.0
     salt: bytes = b""
     metric_interval: float = 60_000.0
     span_delay: float = 5_000.0
     queue: int = 2048
     batch: int = 512
+    notes: tuple[str, ...] = ()
 
 
 class Exporters(NamedTuple):
@@ -129,7 +157,7 @@ def read(
     *,
     enabled: bool | None,
     catalog: "Catalog | Paths | None",
-    endpoint: str | None,
+    ways: Mapping[str, Any] | None,
     sample_rate: float | None,
     consent: State | None = None,
 ) -> Settings:
@@ -139,7 +167,8 @@ def read(
         environ: The environment variables.
         enabled: As in `configure()`, like the three that follow.
         catalog: A catalog or its files.
-        endpoint: The collector's URL.
+        ways: Where telemetry goes and how, by the options of `footfall._destination`; None where
+            something else sends.
         sample_rate: The share of observations that are sent as spans.
         consent: What the user said, in a program that asks.
 
@@ -147,39 +176,63 @@ def read(
         ConfigurationError: anything is wrong. While telemetry is off only what turns it on is read.
     """
     mistakes: list[str] = []
+    notes: list[str] = []
 
     def value(name: str, parse: Callable[[str], T], argument: object = None) -> T:
         text = environ.get(name, "").strip() if argument is None else str(argument)
         try:
             return parse(text or VARIABLES[name].default)
         except ValueError as error:
-            mistakes.append(f"{name} {error}")
+            if name in _HOSTS:
+                notes.append(f"{name} {error}; it is left out")
+            else:
+                mistakes.append(f"{name} {error}")
             return parse(VARIABLES[name].default)
 
     value("OTEL_SDK_DISABLED", _flag)
     value("TELEMETRY_ENABLED", _switch)
+    if enabled not in (None, True, False):
+        mistakes.append("enabled must be True or False")
     mode = decide(environ, enabled, consent)
     settings = Settings()
     if mode != "off":
-        value("OTEL_EXPORTER_OTLP_TIMEOUT", _positive)  # which the exporters read themselves
+        traces, metrics = None, None
+        if mode == "on" and ways is not None:
+            traces, metrics = _destinations(environ, ways, notes, mistakes)
         queue = value("OTEL_BSP_MAX_QUEUE_SIZE", _whole)
         settings = Settings(
             mode=mode,
             catalog=catalog_of(environ, catalog),
-            endpoint=value("OTEL_EXPORTER_OTLP_ENDPOINT", _url, endpoint) and endpoint,
-            protocol=value("OTEL_EXPORTER_OTLP_PROTOCOL", _protocol),
+            traces=traces,
+            metrics=metrics,
             sample_rate=value("TELEMETRY_SAMPLE_RATE", _share, sample_rate),
             salt=value("TELEMETRY_HASH_SALT", _salt),
             metric_interval=value("OTEL_METRIC_EXPORT_INTERVAL", _positive),
             span_delay=value("OTEL_BSP_SCHEDULE_DELAY", _positive),
             queue=queue,
             batch=min(value("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _whole), queue),
+            notes=tuple(dict.fromkeys(notes)),
         )
         if not settings.catalog:
             mistakes.append(NO_CATALOG)
     if mistakes:
         raise ConfigurationError(mistakes)
     return settings
+
+
+def _destinations(
+    environ: Mapping[str, str], ways: Mapping[str, Any], notes: list[str], mistakes: list[str]
+) -> "tuple[Destination | None, Destination | None]":
+    from footfall._destination import destination  # not before it is needed
+
+    try:
+        return (
+            destination("traces", environ, ways, notes),
+            destination("metrics", environ, ways, notes),
+        )
+    except ValueError as error:
+        mistakes.append(str(error))
+        return None, None
 
 
 def catalog_of(environ: Mapping[str, str], catalog: "Catalog | Paths | None") -> "Catalog | Paths":
@@ -231,19 +284,5 @@ def _whole(text: str) -> int:
     return int(_number(text, lambda n: n >= 1 and n == int(n), "must be a whole number above 0"))
 
 
-def _protocol(text: str) -> str:
-    if text not in ("grpc", "http/protobuf"):
-        raise ValueError("must be grpc or http/protobuf")
-    return text
-
-
 def _paths(text: str) -> Sequence[str]:
     return [path for path in text.split(pathsep) if path]
-
-
-def _url(text: str) -> str:
-    """An endpoint as both exporters understand it; it may not hold a password, which could be logged."""
-    url = urlsplit(text)
-    if text and (url.scheme not in ("http", "https") or not url.hostname or url.username):
-        raise ValueError("must be a URL without a password, such as http://localhost:4317")
-    return text

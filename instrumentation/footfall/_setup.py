@@ -1,11 +1,12 @@
 """From settings to a working client, or to everything that is wrong with them at once."""
 
+import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.version import __version__ as SDK_VERSION
 
 from footfall._counters import Counters
@@ -15,32 +16,27 @@ from footfall._log import Warnings
 from footfall._outcome import Errors
 from footfall._plan import Plan
 from footfall._recorder import Recorder
+from footfall._service import service as describe
 from footfall._settings import ConfigurationError, Exporters, Settings
 from footfall._sources import load
 from footfall_processors import names
 from footfall_processors.catalog import DROPPED, EMITTED, Catalog
 from footfall_processors.document import nearest
 from footfall_processors.errors import ERROR_TYPES
-from footfall_processors.policy import Policy
 
 if TYPE_CHECKING:
     from footfall._gate import Gate
 
-_VARIABLE: Final = {
-    names.SERVICE_NAME: "service_name (OTEL_SERVICE_NAME)",
-    names.SERVICE_VERSION: "service_version (service.version in OTEL_RESOURCE_ATTRIBUTES)",
-    names.ENVIRONMENT: "environment (deployment.environment.name in OTEL_RESOURCE_ATTRIBUTES)",
-}
-
 
 def start(
     settings: Settings,
-    service: tuple[str | None, str | None, str | None],
+    service: tuple[object, object, object],
     errors: Errors | None,
     exporters: Exporters | None,
     warnings: Warnings,
     developing: bool = False,
     gate: "Gate | None" = None,
+    tell: bool = True,
 ) -> tuple[Recorder, Delivery]:
     """Makes everything that a client needs while telemetry is on.
 
@@ -52,15 +48,21 @@ def start(
         warnings: Where warnings go.
         developing: Whether mistakes in calls are told, in whatever environment.
         gate: What looks at the user's answer before each export, in a program that asks.
+        tell: Whether to say which settings are not used as they are.
 
     Raises:
-        ConfigurationError: the catalog, the service, the errors or the exporters are wrong.
+        ConfigurationError: the catalog, the errors or the exporters are wrong.
     """
     catalog = load(settings.catalog)
-    resource, mistakes = _resource(catalog, service)
-    mistakes += _check_errors(catalog, errors or {})
-    if mistakes:
+    if mistakes := _check_errors(catalog, {} if errors is None else errors):
         raise ConfigurationError(mistakes)
+    about, notes = describe(catalog, service, os.environ)
+    if tell and (notes := [*settings.notes, *notes]):
+        lines = "".join(f"\n  {note}" for note in notes)
+        warnings.warn(
+            "settings", "footfall is on, but not all settings are used as they are:%s", lines
+        )
+    resource = _resource(about)
     plans = {
         name: Plan(name, event, catalog, settings.sample_rate, settings.salt)
         for name, event in catalog.events.items()
@@ -72,7 +74,9 @@ def start(
         again = partial(_otlp, settings) if not exporters and settings.mode == "on" else None
         ways_out = gate.exporters(ways_out, again)
     delivery = Delivery(settings, counters, resource, ways_out)
-    environment = str(resource.attributes.get(names.ENVIRONMENT, ""))
+    is_development = about.get(names.ENVIRONMENT, "").lower() in DEVELOPMENT
+    if is_development and exporters is None and settings.mode == "on":
+        _probe(settings, delivery)
     recorder = Recorder(
         catalog,
         plans,
@@ -80,30 +84,15 @@ def start(
         errors or {},
         resource,
         delivery.queue,
-        developing=developing or environment.lower() in DEVELOPMENT,
+        developing=developing or is_development,
     )
     # A test has one application of the product's; the rules for the others are no mistakes of it.
     recorder.is_telling = recorder.is_telling and not developing
     return recorder, delivery
 
 
-def _resource(catalog: Catalog, given: Sequence[str | None]) -> tuple[Resource, list[str]]:
-    """What is said about the service (three fields and a random instance), and what is wrong with it."""
-    found = OTELResourceDetector().detect().attributes
-    default = {names.SERVICE_NAME: catalog.products[0]}
-    named = {
-        name: value or found.get(name) or default.get(name)
-        for name, value in zip(_VARIABLE, given, strict=True)
-    }
-    wanted: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
-    service, _ = Policy(catalog).service(wanted)
-    kept = dict(zip(_VARIABLE, service[: len(_VARIABLE)], strict=True))
-    mistakes = [
-        f"{_VARIABLE[name]} must be letters, digits and . _ - (a name begins with a letter; at most"
-        " 63 characters, a version 32)"
-        for name in wanted
-        if kept[name] is None
-    ]
+def _resource(fields: Mapping[str, str]) -> Resource:
+    """What is said about the service (three fields and a random instance)."""
     about = {
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "opentelemetry",
@@ -111,10 +100,12 @@ def _resource(catalog: Catalog, given: Sequence[str | None]) -> tuple[Resource, 
         names.DISTRO: names.OWN_SDK,
         names.SERVICE_INSTANCE: str(uuid.uuid4()),
     }
-    return Resource(about | {n: v for n, v in kept.items() if v is not None}), mistakes
+    return Resource(about | dict(fields))
 
 
-def _check_errors(catalog: Catalog, errors: Mapping[Any, Any]) -> list[str]:
+def _check_errors(catalog: Catalog, errors: Any) -> list[str]:
+    if not isinstance(errors, Mapping):
+        return ["errors must be a mapping of exception classes to error types"]
     known = (*ERROR_TYPES, *catalog.error_types)
     mistakes = []
     for cls, name in errors.items():
@@ -138,3 +129,9 @@ def _otlp(settings: Settings) -> Exporters:
     from footfall import _otlp
 
     return _otlp.exporters(settings)
+
+
+def _probe(settings: Settings, delivery: Delivery) -> None:
+    from footfall._probe import probe
+
+    probe(settings, delivery.outage)

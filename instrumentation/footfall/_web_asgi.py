@@ -18,6 +18,7 @@ from footfall._outcome import is_one_of
 from footfall._web import GONE, TRACE, TRACE_ID, TRACEPARENT, Visit, traceparent
 from footfall._web_routes import (
     App,
+    Details,
     Message,
     Paths,
     Receive,
@@ -202,6 +203,39 @@ class Exchange(Visit):
             return message
 
 
+class Traced:
+    """OpenTelemetry's middleware around an application, for connections that nobody else traces.
+
+    Args:
+        app: The application.
+        tracer_provider: Where spans go.
+        details: Their names and attributes.
+    """
+
+    def __init__(self, app: App, tracer_provider: TracerProvider, details: Details) -> None:
+        self.app = app
+        self._traced = OpenTelemetryMiddleware(
+            self._recorded, default_span_details=details, tracer_provider=tracer_provider, **OPTIONS
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves one connection."""
+        is_traced = get_current_span().get_span_context().is_valid
+        await (self.app if is_traced else self._traced)(scope, receive, send)
+
+    async def _recorded(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The span ends with the answer, before the exception that this is made of comes through."""
+        span = get_current_span()
+
+        async def record(message: Message) -> None:
+            error = sys.exception()
+            if error is not None and message.get("status", 0) >= 500:
+                span.record_exception(error)
+            await send(message)
+
+        await self.app(scope, receive, record)
+
+
 def watch_router(app: Any) -> None:
     """Puts `Innermost` around the router of an application that is built on Starlette, once."""
     router: Any = getattr(app, "router", None)
@@ -210,7 +244,7 @@ def watch_router(app: Any) -> None:
         router.middleware_stack = Innermost(stack)
 
 
-def innermost(app: Any) -> OpenTelemetryMiddleware | None:
+def innermost(app: Any) -> Any | None:
     """OpenTelemetry's middleware among the layers of `app`, the innermost if there are several."""
     found = None
     for layer in layers(app):
@@ -219,21 +253,32 @@ def innermost(app: Any) -> OpenTelemetryMiddleware | None:
     return found
 
 
-def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | None) -> App:
+def measured(stack: App, client: "Client", routes: Routes | Paths) -> App:
+    """A stack of middlewares with ours in its place: inside OpenTelemetry's, or around them all."""
+    outer = innermost(stack)
+    if outer is None:
+        return Measured(stack, client, routes)
+    if isinstance(routes, Routes) and outer.default_span_details is routes.replaces:
+        outer.default_span_details = routes.details  # so that routes are searched once
+    if not isinstance(outer.app, Measured):
+        outer.app = Measured(outer.app, client, routes)
+    return stack
+
+
+def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | None) -> Any:
     """See `footfall.web.instrument_asgi`."""
-    outer = app if isinstance(app, OpenTelemetryMiddleware) else None
-    if outer is not None and isinstance(outer.app, Measured):
-        return outer
+    if hasattr(app, "build_middleware_stack"):
+        from footfall._web_starlette import instrument as instrument_starlette
+
+        instrument_starlette(app, client, tracer_provider, Routes(app))
+        return app
+    if any(isinstance(layer, Measured) for layer in layers(app)):
+        return app
     routes = routes_of(app)
     client.applications.add(routes)
     for layer in layers(app):
         watch_router(layer)
-    if outer is None:
-        outer = OpenTelemetryMiddleware(
-            app,
-            default_span_details=routes.details,
-            tracer_provider=tracer_provider,
-            **OPTIONS,
-        )
-    outer.app = Measured(outer.app, client, routes)
-    return outer
+    inside = measured(app, client, routes)
+    if tracer_provider is None or inside is app:
+        return inside
+    return Traced(inside, tracer_provider, routes.details)

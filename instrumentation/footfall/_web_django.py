@@ -16,12 +16,11 @@ from django.urls import (  # type: ignore[import-untyped]
     get_resolver,
     resolve,
 )
-from opentelemetry.instrumentation.django import DjangoInstrumentor
-from opentelemetry.metrics import NoOpMeterProvider
-from opentelemetry.trace import TracerProvider, get_current_span
+from opentelemetry.trace import Span, TracerProvider, get_current_span
 
 from footfall._web import Visit, trace_headers
 from footfall._web_parts import AsyncParts, Parts
+from footfall._web_tracing import Traced, Tracing
 
 if TYPE_CHECKING:
     from footfall._client import Client
@@ -30,8 +29,11 @@ GetResponse = Callable[[HttpRequest], Any]
 
 CLIENT: Final = "_FOOTFALL_CLIENT"
 """The setting that holds the client: Django makes middlewares itself, from their names."""
+TRACING: Final = "_FOOTFALL_TRACING"
+"""The setting that holds what makes spans."""
 _OPENTELEMETRY: Final = "opentelemetry.instrumentation.django."
 _ERROR: Final = "_footfall_error"
+_SPAN: Final = "_footfall_span"
 _VISIT: Final = "_footfall_visit"
 
 
@@ -49,6 +51,7 @@ class Middleware:
         self._get_response = get_response
         self._client: Client = getattr(conf.settings, CLIENT)
         self._client.applications.add(self)
+        self._tracing: Tracing = Tracing(None) if _is_traced() else getattr(conf.settings, TRACING)
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
@@ -63,27 +66,39 @@ class Middleware:
         """Answers one request; what the project raises passes through."""
         if self._is_async:
             return self._answer(request)
-        visit = self._visit(request)
+        traced, visit = self._traced(request), self._visit(request)
         try:
             response: HttpResponseBase = self._get_response(request)
         except BaseException as error:
             self._end(visit, request, None, error)
             raise
-        self._end(visit, request, response, None)
-        return response
+        else:
+            self._end(visit, request, response, None, traced)
+            return response
+        finally:
+            if traced is not None:
+                traced.end()
 
     async def _answer(self, request: HttpRequest) -> HttpResponseBase:
-        visit = self._visit(request)
+        traced, visit = self._traced(request), self._visit(request)
         try:
             response: HttpResponseBase = await self._get_response(request)
         except BaseException as error:
             self._end(visit, request, None, error)
             raise
-        self._end(visit, request, response, None)
-        return response
+        else:
+            self._end(visit, request, response, None, traced)
+            return response
+        finally:
+            if traced is not None:
+                traced.end()
 
     def process_view(self, request: HttpRequest, view: object, *_: Any) -> Any:
-        """Begins the use, so that it is the current one within the view."""
+        """Begins the use, so that it is the current one within the view.
+
+        The server's span is kept, where OpenTelemetry's middleware was put inside ours later.
+        """
+        setattr(request, _SPAN, get_current_span())
         visit: Visit | None = getattr(request, _VISIT, None)
         if visit is not None:
             try:
@@ -98,6 +113,13 @@ class Middleware:
         """Keeps what a view raised: of the response that Django makes of it, only its status is known."""
         setattr(request, _ERROR, exception)
 
+    def _traced(self, request: HttpRequest) -> Traced | None:
+        try:
+            return self._tracing.begin(request.method or "", request.headers.items())
+        except Exception as trouble:
+            self._client.trouble(trouble)
+            return None
+
     def _visit(self, request: HttpRequest) -> Visit | None:
         if self._client.recorder is None:
             return None
@@ -111,6 +133,7 @@ class Middleware:
         request: HttpRequest,
         response: HttpResponseBase | None,
         error: BaseException | None,
+        traced: Traced | None = None,
     ) -> None:
         """Counts the request, and adds the headers of D5 unless the response has them."""
         try:
@@ -124,10 +147,19 @@ class Middleware:
                 else:
                     visit.end(error)
             if response is not None:
-                for name, value in trace_headers(get_current_span()):
+                if traced is not None:
+                    match = _resolved(request)
+                    route = match and f"/{match.route}"
+                    traced.answer(request.method or "", route, response.status_code)
+                for name, value in trace_headers(_span(request)):
                     response.headers.setdefault(name, value)
         except Exception as trouble:
             self._client.trouble(trouble)
+
+
+def _span(request: HttpRequest) -> Span:
+    span = get_current_span()
+    return span if span.get_span_context().is_valid else getattr(request, _SPAN, span)
 
 
 def _route(visit: Visit, request: HttpRequest) -> None:
@@ -173,12 +205,14 @@ def instrument(client: "Client", tracer_provider: TracerProvider | None) -> None
     name = f"{Middleware.__module__}.{Middleware.__qualname__}"
     if name in conf.settings.MIDDLEWARE:
         return
-    if not any(each.startswith(_OPENTELEMETRY) for each in conf.settings.MIDDLEWARE):
-        DjangoInstrumentor().instrument(
-            tracer_provider=tracer_provider, meter_provider=NoOpMeterProvider()
-        )
     middlewares = list(conf.settings.MIDDLEWARE)
     outer = [n for n, each in enumerate(middlewares) if each.startswith(_OPENTELEMETRY)]
     middlewares.insert(outer[-1] + 1 if outer else 0, name)
     setattr(conf.settings, CLIENT, client)
+    setattr(conf.settings, TRACING, Tracing(tracer_provider))
     conf.settings.MIDDLEWARE = middlewares
+
+
+def _is_traced() -> bool:
+    """Whether OpenTelemetry's middleware is there by now, inside or outside of ours."""
+    return any(each.startswith(_OPENTELEMETRY) for each in conf.settings.MIDDLEWARE)

@@ -6,18 +6,18 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import Flask, Response, current_app, request
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
-from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider, get_current_span
 
 from footfall._web import Visit, trace_headers
 from footfall._web_parts import Parts, end_with_file
+from footfall._web_tracing import Traced, Tracing
 
 if TYPE_CHECKING:
     from footfall._client import Client
 
 _MARK: Final = "_is_instrumented_by_footfall"
 _VISIT: Final = "footfall.visit"
+_TRACED: Final = "footfall.traced"
 
 
 class Hooks:
@@ -26,11 +26,13 @@ class Hooks:
     Args:
         app: The application.
         client: What sends; it may be configured later.
+        tracing: Makes spans, where the application wants them.
     """
 
-    def __init__(self, app: Flask, client: "Client") -> None:
+    def __init__(self, app: Flask, client: "Client", tracing: Tracing) -> None:
         self._client = client
         self._app = app
+        self._tracing = tracing
         client.applications.add(self)
 
     def offered(self) -> Iterator[str]:
@@ -41,6 +43,9 @@ class Hooks:
     def before(self) -> None:
         """Begins a visit."""
         try:
+            if not getattr(current_app, "_is_instrumented_by_opentelemetry", False):
+                traced = self._tracing.begin(request.method, request.headers.items())
+                request.environ.setdefault(_TRACED, traced)
             if self._client.recorder is not None and _VISIT not in request.environ:
                 visit = request.environ[_VISIT] = Visit(self._client)
                 if request.url_rule is not None:
@@ -54,6 +59,10 @@ class Hooks:
         try:
             for name, value in trace_headers(get_current_span()):
                 response.headers.setdefault(name, value)
+            traced: Traced | None = request.environ.get(_TRACED)
+            if traced is not None:
+                route = None if request.url_rule is None else request.url_rule.rule
+                traced.answer(request.method, route, response.status_code)
             visit: Visit | None = request.environ.get(_VISIT)
             if visit is not None:
                 visit.answer(response.status_code, sys.exception())  # Flask is handling it
@@ -68,6 +77,9 @@ class Hooks:
 
     def teardown(self, error: BaseException | None) -> None:
         """Ends the visit of a request that is not answered: its exception goes on to the server."""
+        traced: Traced | None = request.environ.pop(_TRACED, None)
+        if traced is not None:
+            traced.end()
         visit: Visit | None = request.environ.get(_VISIT)
         if visit is not None and not visit.answered and error is not None:
             visit.end(error)
@@ -88,14 +100,7 @@ def instrument(app: Flask, client: "Client", tracer_provider: TracerProvider | N
     """See `footfall.web.instrument_flask`."""
     if getattr(app, _MARK, False):
         return
-    if not getattr(app, "_is_instrumented_by_opentelemetry", False):
-        FlaskInstrumentor.instrument_app(  # type: ignore[no-untyped-call]
-            app,
-            tracer_provider=tracer_provider,
-            meter_provider=NoOpMeterProvider(),
-            enable_commenter=False,
-        )
-    hooks = Hooks(app, client)
+    hooks = Hooks(app, client, Tracing(tracer_provider))
     _first(app.before_request_funcs, hooks.before)
     _first(app.after_request_funcs, hooks.after)  # Flask calls these in reverse
     _first(app.teardown_request_funcs, hooks.teardown)

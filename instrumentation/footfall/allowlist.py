@@ -31,7 +31,7 @@ class AllowlistSpanProcessor(SpanProcessor):
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Flushes the client; False when it was not done in time."""
-        return self._client.flush(timeout_millis / 1000)
+        return bool(self._client.flush(timeout_millis / 1000))
 
     def shutdown(self) -> None:
         """Flushes the client, which may have other users and is not shut down."""

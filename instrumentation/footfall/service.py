@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from footfall._client import Client, default
+from footfall._flushed import Flushed
 
 
 class TelemetryService:
@@ -63,11 +64,11 @@ class TelemetryService:
             event, action, attributes, error_type=error_type, duration_ms=duration_ms
         )
 
-    def flush(self, timeout: float = 5.0) -> bool:
-        """Sends what waits, within `timeout` seconds; True when the collector took it all."""
+    def flush(self, timeout: float = 5.0) -> Flushed:
+        """Sends what waits, within `timeout` seconds; see `footfall.flush`."""
         return self._client.flush(timeout)
 
-    async def aflush(self, timeout: float = 5.0) -> bool:  # noqa: ASYNC109  # as `flush()`
+    async def aflush(self, timeout: float = 5.0) -> Flushed:  # noqa: ASYNC109  # as `flush()`
         """`flush()` for asynchronous code: the loop goes on meanwhile."""
         return await asyncio.to_thread(self._client.flush, timeout)
 

@@ -5,9 +5,10 @@ fit a `match` rule of the catalog is one use of that event: its start, its outco
 status, its duration. Any other request is not counted at all. Neither the path, nor a header, nor
 anything else of a request is sent.
 
-OpenTelemetry's instrumentation of the framework makes the server spans, which go to the application's
-own TracerProvider if it has one, and nowhere else. Footfall does not read them: what the application
-samples or excludes is counted all the same. Every answer gets the headers `traceparent` and
+Footfall takes nobody's place: instrumentations of OpenTelemetry may be added before or after, and taken
+away, and have the spans, hooks and metrics that they have without Footfall. It makes no server span of its
+own, unless a `tracer_provider` is named, and nothing else traces the request. It reads none: what the
+application samples or excludes is counted all the same. Every answer gets the headers `traceparent` and
 `x-trace-id`, whether telemetry is on or off, unless the application has set them itself.
 
     >>> import footfall
@@ -38,14 +39,14 @@ def instrument_fastapi(
 ) -> None:
     """Measures the routes of a FastAPI application, its mounted applications and its WebSockets.
 
-    Called a second time for the same application it does nothing. If OpenTelemetry instruments the
-    application already, its settings stay as they are. It never raises: without the extra
+    Called a second time for the same application it does nothing. It never raises: without the extra
     `footfall[fastapi]`, it logs one warning and the application runs on.
 
     Args:
         app: The application, before or after it has started.
         client: What sends; None is the client behind `footfall.configure()`, which may be called later.
-        tracer_provider: Where server spans go; None is the application's global one.
+        tracer_provider: Where Footfall sends a span for each request that nobody else traces; None is
+            nowhere.
 
     Example:
         >>> import footfall
@@ -77,7 +78,8 @@ def instrument_asgi(
     Args:
         app: The application.
         client: What sends; None is the client behind `footfall.configure()`, which may be called later.
-        tracer_provider: Where server spans go; None is the application's global one.
+        tracer_provider: Where Footfall sends a span for each request that nobody else traces; None is
+            nowhere.
 
     Returns:
         The application to serve; `app` itself where it was measured already or could not be.
@@ -110,12 +112,13 @@ def instrument_django(
     """Measures the routes of a Django project.
 
     Call it once the settings can be read and before Django makes the application: in `wsgi.py` or
-    `asgi.py`, before `get_wsgi_application()`. It adds its middleware, and OpenTelemetry's unless that is
-    there, to MIDDLEWARE. It never raises; it needs the extra `footfall[django]`.
+    `asgi.py`, before `get_wsgi_application()`. It adds its middleware to MIDDLEWARE. It never raises; it
+    needs Django, which `footfall[django]` brings.
 
     Args:
         client: What sends; None is the client behind `footfall.configure()`, which may be called later.
-        tracer_provider: Where server spans go; None is the project's global one.
+        tracer_provider: Where Footfall sends a span for each request that nobody else traces; None is
+            nowhere.
 
     Example:
         >>> import footfall
@@ -144,7 +147,8 @@ def instrument_flask(
     Args:
         app: The application, before its first request.
         client: What sends; None is the client behind `footfall.configure()`, which may be called later.
-        tracer_provider: Where server spans go; None is the application's global one.
+        tracer_provider: Where Footfall sends a span for each request that nobody else traces; None is
+            nowhere.
 
     Example:
         >>> import footfall

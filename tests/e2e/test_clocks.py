@@ -42,7 +42,7 @@ async def test_a_clock_that_is_set_right(catalog, store_database, ahead, protoco
         code = PROGRAM.format(
             ahead=ahead, catalog=str(CATALOG), endpoint=f"http://{endpoint.removeprefix('http://')}"
         )
-        variables = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        variables = {"FOOTFALL_PROTOCOL": protocol}
         done = await asyncio.to_thread(run, "-c", code, **variables)
         assert done.returncode == 0, done.stderr
     with psycopg.connect(store_database) as connection:

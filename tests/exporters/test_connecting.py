@@ -276,7 +276,9 @@ def without_its_standby(server):
                 psycopg.connect(server, autocommit=True, application_name="probe") as probe,
             ):
                 while True:
-                    commit = pool.submit(probe.execute, "SELECT pg_logical_emit_message(true, 'probe', '')")
+                    commit = pool.submit(
+                        probe.execute, "SELECT pg_logical_emit_message(true, 'probe', '')"
+                    )
                     while not commit.done():
                         if ended("cancel", "probe"):
                             return

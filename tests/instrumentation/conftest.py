@@ -131,6 +131,7 @@ def received() -> Iterator[Received]:
             if isinstance(box.status, grpc.StatusCode):
                 context.abort(box.status, "no")
             requests.append(request)
+            box.headers.append({str(k): str(v) for k, v in context.invocation_metadata()})
             return box.answer
 
         return grpc.unary_unary_rpc_method_handler(handle)
@@ -204,7 +205,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         for each in logging.getLogger(f"opentelemetry.exporter.otlp.proto.{kind}").filters:
             vars(each).pop("last_log", None)
     for name in list(os.environ):
-        if name.startswith(("OTEL_", "TELEMETRY_", "DO_NOT_TRACK")):
+        if name.startswith(("OTEL_", "TELEMETRY_", "FOOTFALL_", "DO_NOT_TRACK")):
             monkeypatch.delenv(name)
 
 

@@ -25,10 +25,10 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 import footfall
 from footfall import Client, Exporters, _local, testing
-from footfall._counters import Counters
 from footfall._exporters import CountersExporter
 from footfall._inspection import Inspection
 from footfall._log import Warnings
+from footfall._outage import Outage
 from footfall.allowlist import AllowlistSpanProcessor
 from instrumentation.programs import python
 
@@ -249,7 +249,7 @@ def test_a_program_whose_clock_is_set(request, catalog, protocol, ahead):
     )
     for number, seconds in enumerate(ahead, 1):
         code += f"\n    then({number}, {seconds * SECOND})"
-    python(code, OTEL_EXPORTER_OTLP_PROTOCOL=protocol)
+    python(code, FOOTFALL_PROTOCOL=protocol)
     total = sum(range(1, len(ahead) + 1))
     model = Model().read(received)
     assert model.both("shop.order") == [total, total]
@@ -309,7 +309,7 @@ def test_only_what_was_refused_whole_is_told_by_the_next_run(
     connect, request, monkeypatch, protocol, whole
 ):
     """All is refused where a receiver's window does not reach to a clock that is ahead."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    monkeypatch.setenv("FOOTFALL_PROTOCOL", protocol)
     received = request.getfixturevalue("received" if protocol == "grpc" else "received_http")
     client = connect(received.endpoint)
     client.count("shop.order", 3)
@@ -371,8 +371,8 @@ def test_captured_telemetry_counts_exactly(clock, catalog):
 
 def test_exports_that_change_places_are_no_reset(clock, sender):
     """Two threads collect; the one that read the lower value may come second."""
-    counters = Counters({}, 1, Warnings())
-    exporter = CountersExporter(sender, counters, Resource({"service.instance.id": "a"}), list)
+    about = Resource({"service.instance.id": "a"})
+    exporter = CountersExporter(sender, about, list, Outage(Warnings()))
     reader = InMemoryMetricReader()
     values = iter([5, 3, 6])
     meter = MeterProvider([reader]).get_meter("footfall")

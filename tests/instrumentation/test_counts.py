@@ -130,12 +130,11 @@ def test_what_does_not_fit_the_queue_is_counted_and_warned_about_once(
 def test_a_warning_comes_again_after_its_interval(connect, received, monkeypatch, caplog):
     monkeypatch.setattr(_log, "INTERVAL", 0.0)
     client = connect(received.endpoint)
-    received.status = grpc.StatusCode.INVALID_ARGUMENT
-    for _ in range(2):
+    for status in (grpc.StatusCode.INVALID_ARGUMENT, None) * 2:
+        received.status = status
         client.event("shop.visit")
-        assert not client.flush()
-    received.status = None
-    lost = [r for r in caplog.records if "observations, which are lost" in r.getMessage()]
+        assert bool(client.flush()) is (status is None)
+    lost = [r for r in caplog.records if "nothing is sent to" in r.getMessage()]
     assert len(lost) == 2
 
 

@@ -98,7 +98,9 @@ def test_users_programs_pass_mypy_strict(tmp_path):
             footfall.configure("events.yaml", errors={ValueError: "invalid_preset"})
             footfall.event("shop.order", "success", provider="smz3")
             footfall.count("shop.order", 3)
-            done: bool = footfall.flush(1.0) and footfall.shutdown(1.0)
+            done: bool = bool(footfall.flush(1.0)) and footfall.shutdown(1.0)
+            if footfall.flush() is footfall.Flushed.OFF:
+                print(footfall.flush().name)
         """)
     )
     # The frameworks that footfall can measure are large, and no part of what the program uses.

@@ -103,7 +103,7 @@ def test_nothing_is_ever_raised(event, action, error, duration, value):
     for service in (footfall.TelemetryService(lenient), footfall.NoOpTelemetryService()):
         service.record(event, action, error_type=error, provider=value)
         service.record_timing(event, duration, action, error_type=error, provider=value)
-        assert service.flush() is True
+        assert service.flush() is footfall.Flushed.OFF
 
 
 def test_the_service_that_does_nothing_has_the_same_face(default_client, received):
@@ -111,8 +111,8 @@ def test_the_service_that_does_nothing_has_the_same_face(default_client, receive
     assert isinstance(service, footfall.TelemetryService)
     service.record("shop.order")
     service.record_timing("shop.order", 1)
-    assert service.flush() is True
-    assert asyncio.run(service.aflush()) is True
+    assert service.flush() is footfall.Flushed.OFF
+    assert asyncio.run(service.aflush()) is footfall.Flushed.OFF
     assert default_client.flush()
     assert received.observations() == []
     footfall.TelemetryService().record("shop.order")
