@@ -395,7 +395,7 @@ def forbidden(request, monkeypatch, catalog):
 
 def test_a_switch_that_says_no_makes_no_id_and_no_file(forbidden, home, caplog):
     consent = forbidden.consent
-    with session("shop.order", client=forbidden) as running:
+    with session("shop.order", heartbeat=0, client=forbidden) as running:
         consent.grant()
         consent.grant("local")
         forbidden.event("shop.order")
