@@ -63,6 +63,7 @@ class Consent:
         self._changed = changed
         self._enabled = enabled
         self.known: set[str] = set()
+        self._dropped: set[str] = set()
 
     def state(self) -> State:
         """What holds now; another program may have changed it since the last call."""
@@ -165,6 +166,7 @@ class Consent:
         def drop(stored: Stored) -> Stored:
             if not isinstance(stored.decision, Granted):
                 return stored
+            self._dropped.add(str(stored.decision.installation))  # should it not be saved
             return replace(stored, decision=replace(stored.decision, installation=None))
 
         self._read()  # so that the id is known
@@ -180,7 +182,7 @@ class Consent:
         """The ids that were dropped, as each attribute would carry them."""
         decision = self._read().decision
         present = {str(decision.installation)} if isinstance(decision, Granted) else set()
-        return _forgetting.forms(self._catalog, self.known - present)
+        return _forgetting.forms(self._catalog, self.known - present | self._dropped & self.known)
 
     def cleaned(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
         """Attributes without the ids that were dropped."""

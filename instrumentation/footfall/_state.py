@@ -194,9 +194,15 @@ class StateFile:
         self._warnings = Warnings()
 
     def read(self) -> Stored:
-        """What holds now: what could not be written, while the file is as it was then, or what it says."""
-        if self._held is not None and stamp(self.path) == self._held_over:
-            return self._held
+        """What holds now: what could not be written, or what the file says.
+
+        The former gives way to a file that another program has changed since, unless it is a no.
+        """
+        held = self._held
+        if held is not None and (
+            isinstance(held.decision, Revoked) or stamp(self.path) == self._held_over
+        ):
+            return held
         return (read(self.path) if self.path else None) or Stored()
 
     def change(self, edit: Callable[[Stored], Stored], *, make: bool = True) -> Stored:

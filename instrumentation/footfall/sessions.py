@@ -127,7 +127,7 @@ class Session:
             self._client.observe(self._event, action, {}, duration_ms=duration_ms)
 
     def _beat(self, over: threading.Event) -> None:
-        while not over.wait(self._heartbeat):
+        while not over.wait(self._heartbeat) and self._running():
             self.alive()
 
 

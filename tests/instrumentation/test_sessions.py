@@ -177,6 +177,19 @@ def test_a_new_consent_begins_a_new_session(catalog, received, home):
     ]
 
 
+def test_after_a_no_its_thread_ends(catalog, received, home):
+    client = Client(strict=True)
+    client.configure(catalog, received.endpoint, consent=True)
+    client.consent.grant()
+    session("plugin.session", heartbeat=0.02, client=client).start()
+    client.consent.revoke()
+    for _ in range(500):
+        if not [t for t in threading.enumerate() if t.name == "footfall-session"]:
+            return
+        time.sleep(0.01)
+    pytest.fail("it goes on")
+
+
 def actions(catalog, received, more=""):
     """The session's actions that arrive from a program which begins one, does more, and just ends."""
     python(f"""

@@ -364,6 +364,34 @@ def test_what_could_not_be_saved_gives_way_to_what_is_said_later(unwritable_once
     assert consent.state().mode == "off"
 
 
+def test_a_no_that_could_not_be_saved_holds_whatever_another_program_writes(
+    unwritable_once, allowed
+):
+    consent, other = Consent("shop", allowed), Consent("shop", allowed)
+    consent.revoke()
+    unwritable_once()
+    other.grant()
+    assert other.installation_id()
+    assert consent.state() == State("off", True, False, TODAY)
+    consent.grant()
+    assert consent.state().mode == "on"
+
+
+def test_an_id_whose_end_could_not_be_saved_is_not_sent_by_this_program(
+    unwritable_once, allowed, decision
+):
+    unwritable_once()
+    consent, other = Consent("shop", allowed), Consent("shop", allowed)
+    consent.grant()
+    old = consent.installation_id()
+    decision.with_name("shop.json.new").mkdir()  # in the way
+    consent.forget()
+    assert old in decision.read_text()
+    decision.with_name("shop.json.new").rmdir()
+    other.nudged()
+    assert consent.forgotten()["guild_id"] == {old}
+
+
 @pytest.fixture
 def unwritable_once(home):
     """Makes a home that cannot be written for now; returns what makes it writable."""
@@ -395,7 +423,7 @@ def forbidden(request, monkeypatch, catalog):
 
 def test_a_switch_that_says_no_makes_no_id_and_no_file(forbidden, home, caplog):
     consent = forbidden.consent
-    with session("shop.order", client=forbidden) as running:
+    with session("shop.order", heartbeat=0, client=forbidden) as running:
         consent.grant()
         consent.grant("local")
         forbidden.event("shop.order")

@@ -120,7 +120,7 @@ def test_a_yes_elsewhere_is_heard_at_the_next_use(asking, received, elsewhere):
 @pytest.mark.parametrize("hears", [
     lambda client: client.flush(),
     lambda client: client.consent.state(),
-    lambda client: session("shop.order", client=client).start(),
+    lambda client: session("shop.order", heartbeat=0, client=client).start(),
 ])  # fmt: skip
 def test_who_was_never_asked_hears_of_a_yes(catalog, received, elsewhere, hears):
     client = Client(strict=True)
@@ -211,7 +211,7 @@ def test_a_wider_program_that_is_answered_does_not_disturb_an_older_one(
 def test_a_session_ends_with_a_no_elsewhere_and_begins_anew_when_it_is_started(
     asking, received, elsewhere
 ):
-    running = session("shop.lamp", client=asking)
+    running = session("shop.lamp", heartbeat=0, client=asking)
     running.start()
     first = asking.surroundings["session_id"]
     elsewhere.revoke()

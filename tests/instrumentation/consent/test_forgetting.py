@@ -65,7 +65,7 @@ def forget(request, asking, elsewhere):
 
 
 def test_what_waits_and_what_comes_goes_without_it(asking, received, forget):
-    running = session("shop.session", client=asking)
+    running = session("shop.session", heartbeat=0, client=asking)
     running.start()
     old = asking.consent.installation_id()
     assert asking.flush()
@@ -91,7 +91,7 @@ def test_what_waits_and_what_comes_goes_without_it(asking, received, forget):
 
 
 def test_the_next_session_has_another(asking, received, forget):
-    running = session("shop.session", client=asking)
+    running = session("shop.session", heartbeat=0, client=asking)
     running.start()
     old = asking.consent.installation_id()
     forget()
@@ -119,7 +119,7 @@ def test_hashed_at_the_source_it_is_known_as_well(catalog, received, monkeypatch
 
 
 def test_a_second_configure_does_not_bring_it_back(asking, catalog, received, forget):
-    session("shop.session", client=asking).start()
+    session("shop.session", heartbeat=0, client=asking).start()
     asking.flush()
     sent = len(received.traces)
     old = asking.consent.installation_id()
