@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from footfall._recorder import Recorder
 
 F = TypeVar("F", bound=Callable[..., Any])
+Kinds = set[type]
 
 
 class Feature(msgspec.Struct, eq=False, gc=False):
@@ -66,8 +67,13 @@ class Feature(msgspec.Struct, eq=False, gc=False):
     def _resume(self) -> None:
         """Comes back to it, or to another."""
 
-    def _until(self, result: Any) -> Any:
-        """What the caller gets for what a decorated function returned."""
+    def _until(self, result: Any, at_once: Kinds) -> Any:
+        """What the caller gets for what a decorated function returned.
+
+        Args:
+            result: What it returned.
+            at_once: Classes of what is over when it is returned; to look at a class takes time.
+        """
         return result
 
     def __enter__(self) -> Self:
@@ -180,30 +186,9 @@ class Measured(Feature, eq=False):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self.later and error is None:
-            self._pause()
-        else:
-            self._end(error)
-
-    def _until(self, result: Any) -> Any:
-        """What the caller gets; of what ends later, the use goes on until then."""
-        kind = type(result)
-        if kind not in _AT_ONCE and (
-            kind is GeneratorType or any(hasattr(kind, n) for n in _LATER)
-        ):
-            try:
-                from footfall._later import until
-
-                return until(self, result)
-            except Exception as error:
-                self.client.trouble(error)
-        return result
-
-    def _end(self, error: BaseException | None) -> None:
-        """Sends the observation, once."""
         length = time.perf_counter_ns() - self.clock
         self._pause()
-        if not self.going:
+        if not self.going or (self.later and error is None):
             return
         self.going = False
         plan = self.plan
@@ -216,13 +201,32 @@ class Measured(Feature, eq=False):
         except Exception as trouble:
             self.client.trouble(trouble)
 
+    def _until(self, result: Any, at_once: Kinds) -> Any:
+        """What the caller gets; of what ends later, the use goes on until then."""
+        try:
+            if _ends_later(type(result)):
+                from footfall._later import until
 
-_AT_ONCE: Final = frozenset(
-    (type(None), bool, int, float, str, bytes, dict, list, tuple, set, frozenset)
-)
-"""What is over when it is returned."""
-_LATER: Final = ("__await__", "__aiter__", "add_done_callback")
-"""What a class defines whose objects may end later."""
+                return until(self, result)
+            if len(at_once) < _REMEMBERED:
+                at_once.add(type(result))
+        except Exception as error:
+            self.client.trouble(error)
+        return result
+
+    def _end(self, error: BaseException | None) -> None:
+        """Ends what went on when the decorated function had returned."""
+        self.later = False
+        self.__exit__(None, error, None)
+
+
+def _ends_later(kind: type) -> bool:
+    ways = ("__await__", "__aiter__", "add_done_callback")
+    return kind is GeneratorType or any(hasattr(kind, way) for way in ways)
+
+
+_REMEMBERED: Final = 32
+"""Classes of results that are remembered of each decorated function."""
 
 _current: ContextVar[Measured | None] = ContextVar("footfall_current", default=None)
 

@@ -130,11 +130,15 @@ def _function(client: "Client", use: Use, function: Any_) -> Any_:
 
 
 def _plain(client: "Client", use: Use, function: Any_) -> Any_:
+    at_once: set[type] = set()
+    kind_of = type
+
     def measured(*args: Any, **kwargs: Any) -> Any:
         if client.recorder is None:
             return function(*args, **kwargs)
         with use() as this:
-            return this._until(function(*args, **kwargs))
+            result = function(*args, **kwargs)
+            return result if kind_of(result) in at_once else this._until(result, at_once)
 
     return measured
 

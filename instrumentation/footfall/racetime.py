@@ -171,7 +171,7 @@ class _Use(NamedTuple):
                     result = self.function(*args, **kwargs)
                 if inspect.iscoroutine(result):
                     return self._rest(use.pop_all(), result)
-                return this._until(result)
+                return this._until(result, set())
 
         return measured
 
