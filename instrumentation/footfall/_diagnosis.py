@@ -37,6 +37,8 @@ def diagnose(to: Destination, patience: float) -> Reason | None:
     """
     try:
         return _ask(to, urlsplit(to.endpoint), patience)
+    except UnicodeError:  # no name that could be looked up
+        return _reasons.UNRESOLVED
     except OSError as error:
         return _named(error)
 
