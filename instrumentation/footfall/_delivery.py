@@ -5,6 +5,7 @@ fail to send, and keeps what they add (to logs, to the resource) out.
 """
 
 import threading
+from functools import partial
 from typing import Final
 
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
@@ -66,10 +67,10 @@ class Delivery:
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
         sent = self._courier.do(self._close, timeout)
-        if not sent and timeout > 0:
-            self._spans.tell(AT_THE_END, hurried=True)
         self._spans.shutdown()  # ends an export that still waits for the collector
         self._metrics.shutdown()
+        if not sent and timeout > 0:  # by the courier: to look up a name may take long
+            self._courier.do(partial(self._spans.tell, AT_THE_END), 2 * AT_THE_END)
         self._courier.stop()
         return sent
 

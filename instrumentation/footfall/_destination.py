@@ -148,6 +148,11 @@ def destination(
         "headers", lambda f: parse_headers(f.name, f.value, protocol, notes), dict[str, str]()
     )
     files = {name: given.first(name, _file, "")[0] for name in _FILES}
+    if bool(files["client_key"]) != bool(files["client_certificate"]):
+        files |= {"client_key": "", "client_certificate": ""}
+        notes.append(
+            "client_certificate and client_key go together; the one that is given is left out"
+        )
     timeout, _ = given.first("timeout", lambda found: _timeout(found, notes), 10.0)
     compression, _ = given.first("compression", _compression, "none")
     return Destination(

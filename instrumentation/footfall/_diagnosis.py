@@ -37,6 +37,8 @@ def diagnose(to: Destination, patience: float) -> Reason | None:
     """
     try:
         return _ask(to, urlsplit(to.endpoint), patience)
+    except UnicodeError:  # no name that could be looked up
+        return _reasons.UNRESOLVED
     except OSError as error:
         return _named(error)
 
@@ -45,6 +47,9 @@ def _ask(to: Destination, url: SplitResult, patience: float) -> Reason | None:
     wants_grpc = to.protocol == "grpc"
     request = f"OPTIONS * HTTP/1.1\r\nHost: {url.hostname}\r\nConnection: close\r\n\r\n".encode()
     answer = _answer(to, url, _HTTP2 if wants_grpc else request, patience)
+    if not answer and url.scheme == "https":
+        # TLS 1.3 refuses a client without a certificate only when it has begun to speak.
+        return _reasons.TLS._replace(detail="it closes the connection after it")
     if _is_http2(answer):
         return None if wants_grpc else _reasons.SPEAKS_GRPC
     if url.scheme == "http" and _is_of_tls(answer, url, patience):
@@ -71,7 +76,7 @@ def _answer(to: Destination, url: SplitResult, words: bytes, patience: float) ->
 
 
 def _exchange(connection: socket.socket, words: bytes) -> bytes:
-    with suppress(ConnectionError):
+    with suppress(ConnectionError, ssl.SSLError):  # the handshake was fine
         connection.sendall(words)
         return _read(connection)
     return b""

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from footfall._counters import Counters
 from footfall._log import log
-from footfall._outage import PATIENCE, Outage
+from footfall._outage import Outage
 from footfall._recorder import KeptSpan
 from footfall._runs import Runs
 from footfall_processors.catalog import Drop
@@ -159,13 +159,15 @@ class SpansExporter(SpanExporter):
             self._outage.over()
         else:
             self.failures += 1
-            self.tell()
+            if not self._stopped:
+                self._outage.failed(self._exporter)
         return result
 
-    def tell(self, patience: float = PATIENCE, *, hurried: bool = False) -> None:
-        """Says why nothing is taken, unless this is over; see `Outage.failed`."""
-        if not self._stopped and not self._abandoned:
-            self._outage.failed(self._exporter, patience, hurried=hurried)
+    def tell(self, patience: float) -> bool:
+        """Says in a hurry why nothing is taken; see `Outage.failed`."""
+        if not self._abandoned:
+            self._outage.failed(self._exporter, patience, hurried=True)
+        return True
 
     def _keep(self, spans: Sequence[ReadableSpan]) -> None:
         self._kept.append(tuple(spans))

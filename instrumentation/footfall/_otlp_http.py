@@ -54,11 +54,10 @@ class _Session(requests.Session):
         environ = os.environ  # what requests itself looks at
         bundle = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
         options["verify"] = to.certificate or bundle or True
-        shown = (to.client_certificate, to.client_key) if to.client_key else to.client_certificate
-        options["cert"] = shown or None
+        options["cert"] = (to.client_certificate, to.client_key) if to.client_key else None
         try:
             response = super().send(request, **options)
-        except requests.RequestException as error:
+        except Exception as error:  # of requests, urllib3, ssl
             self.failure = Failure("", isinstance(error, requests.Timeout))
             raise
         self._note(response)

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from footfall import _reasons
 from footfall._destination import Destination
-from footfall._log import Warnings
+from footfall._log import Warnings, log
 from footfall._reasons import Failure, Reason
 
 _UNKNOWN: Final = (
@@ -34,13 +34,19 @@ class Outage:
         self._told: str | None = None
 
     def failed(self, exporter: Any, patience: float = PATIENCE, *, hurried: bool = False) -> None:
-        """An export failed, or has not ended in time.
+        """An export failed, or has not ended in time. Never raises.
 
         Args:
             exporter: What sent.
             patience: Seconds to wait for each answer.
             hurried: Whether there was little time, so that a slow answer is no failure.
         """
+        try:
+            self._failed(exporter, patience, hurried)
+        except Exception as error:
+            log.debug("%s in the search for a reason", type(error).__name__)
+
+    def _failed(self, exporter: Any, patience: float, hurried: bool) -> None:
         to: Destination | None = getattr(exporter, "destination", None)
         if to is None:
             self._tell(_UNKNOWN)

@@ -1,6 +1,7 @@
 """A first request to the collector while developing, so that a wrong setting is told at once (A10)."""
 
 import threading
+from contextlib import suppress
 from typing import Any, Final
 
 from footfall._exporters import quietly
@@ -28,4 +29,5 @@ def probe(settings: Settings, outage: Outage) -> None:
             exporters.spans.shutdown()
             exporters.metrics.shutdown()
 
-    threading.Thread(target=run, name="footfall-probe", daemon=True).start()
+    with suppress(RuntimeError):  # an interpreter that ends, or has no such threads
+        threading.Thread(target=run, name="footfall-probe", daemon=True).start()

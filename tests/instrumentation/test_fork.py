@@ -153,7 +153,7 @@ def test_a_kept_batch_is_sent_by_the_parent_alone(catalog, received):
         os.waitpid(child, 0)
         """,
         quiet=False,
-        OTEL_EXPORTER_OTLP_TIMEOUT="0.2",
+        FOOTFALL_TIMEOUT="0.2",
     )
     ids = [span.span_id for span in received.spans()]
     assert len(ids) == len(set(ids))

@@ -156,6 +156,7 @@ def test_every_odd_value_of_the_hosts_is_in_one_warning(
         f"{OTLP}COMPRESSION": "brotli",
         f"{OTLP}CERTIFICATE": "/no/such/file",
         f"{OTLP}METRICS_CLIENT_KEY": "/no/such/file",
+        f"{OTLP}TRACES_CLIENT_CERTIFICATE": "/no/such/file",
         "OTEL_METRIC_EXPORT_INTERVAL": "soon",
         "OTEL_BSP_SCHEDULE_DELAY": "0",
         "OTEL_BSP_MAX_QUEUE_SIZE": "1.5",

@@ -272,7 +272,7 @@ def test_a_fork_adds_nothing_about_the_process(received_http, catalog):
             os._exit(0)
     """
     variables = {
-        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "FOOTFALL_PROTOCOL": "http/protobuf",
         "OTEL_METRIC_EXPORT_INTERVAL": "50",
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process,host,os",
     }

@@ -41,11 +41,12 @@ def certificates(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def grpc_tls(files):
+def grpc_tls(files, client=None):
     key, certificate = (path.read_bytes() for path in files)
     with ThreadPoolExecutor(2) as pool:
         server = grpc.server(pool)
-        credentials = grpc.ssl_server_credentials([(key, certificate)])
+        root = client and client.read_bytes()
+        credentials = grpc.ssl_server_credentials([(key, certificate)], root, root is not None)
         port = server.add_secure_port("127.0.0.1:0", credentials)
         server.start()
         yield port
@@ -61,10 +62,13 @@ class Refuses(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def http_tls(files):
+def http_tls(files, client=None):
     key, certificate = files
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
+    if client is not None:
+        context.load_verify_locations(client)
+        context.verify_mode = ssl.CERT_REQUIRED
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
     server.socket = context.wrap_socket(
         server.socket, server_side=True, do_handshake_on_connect=False
@@ -75,6 +79,19 @@ def http_tls(files):
 
 
 TLS = {GRPC: grpc_tls, HTTP: http_tls}
+
+
+@pytest.mark.parametrize("protocol", [GRPC, HTTP])
+def test_a_client_that_should_show_a_certificate(connect, certificates, caplog, protocol):
+    key, certificate = certificates["other"]
+    with TLS[protocol](certificates["right"], certificate) as port:
+        url, trusted = f"https://127.0.0.1:{port}", certificates["right"][1]
+        shown = {"client_certificate": certificate, "client_key": key}
+        words = "nothing takes OTLP there"
+        fail(connect, caplog, url, protocol, words, "path", certificate=trusted, **shown)
+        caplog.clear()
+        words, remedy = "the TLS handshake fails: ", "FOOTFALL_CLIENT_CERTIFICATE"
+        fail(connect, caplog, url, protocol, words, remedy, certificate=trusted)
 
 
 @contextlib.contextmanager

@@ -143,5 +143,5 @@ def test_a_forked_child_asks_what_the_user_says_now(catalog, received):
         os.write(go, b"x")
         os.waitpid(child, 0)
     """)
-    assert out == "True\n"
+    assert out == "off\n"
     assert events(received) == []
