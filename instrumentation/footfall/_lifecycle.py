@@ -67,6 +67,7 @@ class Lifecycle:
         self._warnings = Warnings()
         self._changing = threading.RLock()
         self._asleep = self._ends = False
+        self._parents: list[Delivery | None] = []  # never closed here: their connections are shared
         self._capturing: _settings.Exporters | None = None
         self._given = _Given()
         self._settings = _settings.Settings()
@@ -221,7 +222,8 @@ class Lifecycle:
         with self._changing:
             if self._asleep:
                 self._asleep = False
-                parents, self._delivery, self.recorder = self._delivery, None, None
+                self._parents.append(self._delivery)
+                self._delivery = self.recorder = None
                 try:
                     if self._consent is None:
                         self._start()
@@ -229,12 +231,7 @@ class Lifecycle:
                         self._apply()  # what the user says now; another process may have asked him
                 except Exception as error:
                     self._refuse(error)
-                self._bury(parents)
             return self.recorder
-
-    def _bury(self, parents: "Delivery | None") -> None:
-        if parents is not None and self._delivery is not None:
-            self._delivery.bury(parents)
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
