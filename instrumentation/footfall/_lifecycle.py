@@ -2,12 +2,11 @@
 
 import atexit
 import os
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from footfall import _fork, _settings
+from footfall import _fork, _settings, _threads
 from footfall._decision import State, decide
 from footfall._log import Warnings, log
 
@@ -65,7 +64,7 @@ class Lifecycle:
         self._delivery: Delivery | None = None
         self._strict = strict
         self._warnings = Warnings()
-        self._changing = threading.RLock()
+        self._changing = _threads.lock()
         self._asleep = self._ends = False
         self._parents: list[Delivery | None] = []  # never closed here: their connections are shared
         self._capturing: _settings.Exporters | None = None
@@ -209,7 +208,7 @@ class Lifecycle:
 
         Nothing is made until the child uses telemetry: most children never do.
         """
-        self._changing = threading.RLock()
+        self._changing = _threads.lock()
         self._warnings = Warnings()
         self._ends = False
         if self._delivery is not None:

@@ -34,7 +34,7 @@ class Later(logging.Filter):
 
     def log(self) -> None:
         """Logs what was kept; called by threads of the host's."""
-        while self.kept:
+        while self.kept and not _threads.is_apart():
             log.handle(self.kept.popleft())
 
 

@@ -44,10 +44,10 @@ def start(target: Callable[[], object], name: str) -> Callable[[], None]:
 
     if _greenlets() is not None:
         _original("start_new_thread")(run, ())
-        return _nothing
+        return nothing
     thread = threading.Thread(target=run_before_a_patch, name=name, daemon=True)
     thread.start()
-    return _nothing if _in_main_interpreter() else thread.join
+    return nothing if _in_main_interpreter() else thread.join
 
 
 def is_apart() -> bool:
@@ -138,5 +138,5 @@ def _in_main_interpreter() -> bool:
     return bool(interpreters.get_current() == interpreters.get_main())
 
 
-def _nothing() -> None:
+def nothing() -> None:
     """Waits for no thread."""

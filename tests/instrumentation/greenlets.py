@@ -1,6 +1,6 @@
 """A program of greenlets that uses Footfall; prints what it saw. Run by test_greenlets.py.
 
-Arguments: gevent or eventlet, when it is patched, the catalog, and protocol=endpoint=patience of each collector.
+Arguments: gevent or eventlet, when it is patched, the catalog, and protocol=endpoint=patience of collectors.
 """
 
 import json
