@@ -274,6 +274,8 @@ class Lifecycle:
         Raises:
             ConfigurationError: the catalog is wrong.
         """
+        if not _threads.may_start():
+            return None
         from footfall import _consent
         from footfall._sources import load
 

@@ -12,6 +12,7 @@ from os import PathLike, pathsep
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from footfall import _threads
 from footfall._decision import Mode, State, decide
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ service.version and deployment.environment.name are used) and the OTEL_EXPORTER_
 headers, compression and certificates."""
 
 
+SUB_INTERPRETER: Final = (
+    "this is a sub-interpreter, which could not end while a thread of it sends: call configure() in the main"
+    " interpreter"
+)
 NO_CATALOG: Final = "no catalog is named: configure(catalog=...) or TELEMETRY_CATALOG"
 
 
@@ -160,7 +165,9 @@ def read(
     value("TELEMETRY_ENABLED", _switch)
     mode = decide(environ, enabled, consent)
     settings = Settings()
-    if mode != "off":
+    if mode != "off" and not _threads.may_start():
+        mistakes.append(SUB_INTERPRETER)
+    elif mode != "off":
         value("OTEL_EXPORTER_OTLP_TIMEOUT", _positive)  # which the exporters read themselves
         queue = value("OTEL_BSP_MAX_QUEUE_SIZE", _whole)
         settings = Settings(

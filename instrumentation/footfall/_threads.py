@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
+from importlib import import_module
 from typing import Any, Final
 
 LONGEST: Final = threading.TIMEOUT_MAX
@@ -19,6 +20,8 @@ LONGEST: Final = threading.TIMEOUT_MAX
 PAUSE: Final = 0.05
 """Seconds, at most, between two looks of a greenlet that waits for a thread."""
 
+_ENDING_IN_ORDER: Final = frozenset({"mod_wsgi", "uwsgi"})
+"""Modules that these servers make in every interpreter."""
 _ours: ContextVar[bool] = ContextVar("footfall_thread", default=False)
 
 
@@ -27,7 +30,7 @@ def start(target: Callable[[], object], name: str) -> Callable[[], None]:
 
     Returns:
         What to call when the thread was told to end. In a sub-interpreter it waits until it has: Python
-        aborts a process of which an interpreter ends before its threads. Elsewhere nobody needs to wait.
+        aborts a process of which an interpreter ends before its threads. Elsewhere nothing waits.
     """
 
     def run() -> None:
@@ -47,7 +50,16 @@ def start(target: Callable[[], object], name: str) -> Callable[[], None]:
         return nothing
     thread = threading.Thread(target=run_before_a_patch, name=name, daemon=True)
     thread.start()
-    return nothing if _in_main_interpreter() else thread.join
+    return thread.join if _in_sub_interpreter() else nothing
+
+
+def may_start() -> bool:
+    """Whether threads end in time: those of a sub-interpreter only do where a server tells them to.
+
+    mod_wsgi and uWSGI run what is registered with `atexit` before they end an interpreter. Others abort the
+    process then, if it has a thread.
+    """
+    return not (_in_sub_interpreter() and _ENDING_IN_ORDER.isdisjoint(sys.modules))
 
 
 def is_apart() -> bool:
@@ -129,13 +141,15 @@ def _original(name: str) -> Any:
     return getattr(library.patcher.original("_thread"), name)
 
 
-def _in_main_interpreter() -> bool:
-    """Whether this is no sub-interpreter, such as mod_wsgi has one of for each application."""
+def _in_sub_interpreter() -> bool:
+    """Whether this is not the process' first interpreter; mod_wsgi has another for each application."""
+    if hasattr(_thread, "_is_main_interpreter"):  # since 3.12
+        return not _thread._is_main_interpreter()
     try:
-        interpreters: Any = __import__("_interpreters")  # 3.13 and later
-    except ImportError:
-        interpreters = __import__("_xxsubinterpreters")
-    return bool(interpreters.get_current() == interpreters.get_main())
+        interpreters: Any = import_module("_xxsubinterpreters")
+    except ImportError:  # a frozen program may be without it
+        return False
+    return bool(interpreters.get_current() != interpreters.get_main())
 
 
 def nothing() -> None:
