@@ -113,9 +113,7 @@ class Signal:
                 return False
             try:
                 library.sleep(pause)
-            except (
-                AssertionError
-            ):  # a signal handler, between the greenlets: there is none to go on
+            except (AssertionError, RuntimeError):  # in a signal handler, between two greenlets
                 library = None
             pause = min(2 * pause, PAUSE)
         return library is not None or self.wait(max(deadline - time.monotonic(), 0.0))
