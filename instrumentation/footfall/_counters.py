@@ -4,13 +4,12 @@ Counting is a dictionary's increment. OpenTelemetry reads the totals when it exp
 that is lost is made good by the next one.
 """
 
-import threading
 from collections.abc import Iterable, Mapping
 from functools import partial
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from footfall import _fork
+from footfall import _fork, _threads
 from footfall._log import Warnings
 from footfall._plan import Key, Plan
 from footfall_processors import names
@@ -22,9 +21,6 @@ _COUNT = "count"
 class Counters:
     """The numbers of one client.
 
-    The lock is reentrant: a signal handler or a finaliser of the host may call Footfall while the
-    same thread is inside it.
-
     Args:
         plans: Every declared event.
         capacity: How many spans may wait for the exporter.
@@ -33,7 +29,7 @@ class Counters:
 
     def __init__(self, plans: Mapping[str, Plan], capacity: int, warnings: Warnings) -> None:
         self.warnings = warnings
-        self._lock = threading.RLock()
+        self._lock = _threads.lock()
         _fork.watch(self)
         self._plans = plans
         self._capacity = capacity
@@ -42,7 +38,7 @@ class Counters:
 
     def forked(self) -> None:
         """In the child of a fork: another thread may have held the locks, and a block may be open."""
-        self._lock, self.warnings = threading.RLock(), Warnings()
+        self._lock, self.warnings = _threads.lock(), Warnings()
 
     def add(self, plan: Plan, key: Key, number: int = 1) -> None:
         """Counts occurrences that travel as counts."""

@@ -1,22 +1,61 @@
 """A thread that does what may block, so that nobody waits longer than he wants to."""
 
-import threading
+from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from typing import Final
 
-Job = tuple[Callable[[], bool], threading.Event, list[bool]]
+from footfall import _threads
+
+AFTER_AN_ERROR: Final = 1.0
+"""Seconds until the next round where one failed."""
+
+
+class Job:
+    """Something to do, and how it went.
+
+    Args:
+        work: Does it, and says whether it succeeded; what fails is counted where it fails.
+
+    Attributes:
+        done: Set when it is over.
+        succeeded: Whether it was done, and succeeded.
+    """
+
+    def __init__(self, work: Callable[[], bool]) -> None:
+        self.done = _threads.Signal()
+        self.succeeded = False
+        self._work = work
+
+    def run(self) -> None:
+        """Does it."""
+        with suppress(Exception):
+            self.succeeded = self._work()
+        self.done.set()
 
 
 class Courier:
-    """Runs jobs one after the other on a daemon thread that exists from the start.
+    """Runs jobs one after the other, and makes its rounds between them, on a daemon thread.
 
-    From the start, because Python 3.12 and later make no new thread while the interpreter exits,
-    which is when the last flush happens.
+    The thread is there long before it is needed, because Python 3.12 and later make no new one while the
+    interpreter exits, which is when the last flush happens.
+
+    Args:
+        rounds: Does what is due; returns in how many seconds it is to be called again.
     """
 
-    def __init__(self) -> None:
-        self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        threading.Thread(target=self._run, name="footfall", daemon=True).start()
+    def __init__(self, rounds: Callable[[], float]) -> None:
+        self._rounds = rounds
+        self._jobs: deque[Job | None] = deque()
+        self._bell = _threads.Signal()
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._ended = _threads.start(self._run, "footfall")
+
+    def call(self) -> None:
+        """Lets it make its next round now; does not wait."""
+        self._bell.set()
 
     def do(self, work: Callable[[], bool], timeout: float) -> bool:
         """Runs `work` and waits for it at most `timeout` seconds.
@@ -24,20 +63,26 @@ class Courier:
         Returns:
             Its result; False when it failed or is not done yet (it then goes on without us).
         """
-        done, result = threading.Event(), [False]
-        self._jobs.put((work, done, result))
-        return done.wait(timeout) and result[0]
+        job = Job(work)
+        self._jobs.append(job)
+        self._bell.set()
+        return job.done.wait_aside(timeout) and job.succeeded
 
     def stop(self) -> None:
-        """Ends the thread after the jobs that were given to it; does not wait."""
-        self._jobs.put(None)
+        """Ends the thread after the jobs that were given to it; only a sub-interpreter waits for that."""
+        self._jobs.append(None)
+        self._bell.set()
+        self._ended()
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            work, done, result = job
-            try:
-                result[0] = work()
-            except Exception:
-                result[0] = False  # the caller is told; what failed was counted where it failed
-            finally:
-                done.set()
+        pause = 0.0
+        while True:
+            self._bell.wait(pause)
+            while self._jobs:
+                job = self._jobs.popleft()
+                if job is None:
+                    return
+                job.run()
+            pause = AFTER_AN_ERROR
+            with suppress(Exception):
+                pause = self._rounds()

@@ -1,22 +1,23 @@
 """The way out: queue, exporters, periodic export of the counters, flush and shutdown (A6).
 
-Only OpenTelemetry's own classes send anything. What stands here watches them: it counts what they
-fail to send, and keeps what they add (to logs, to the resource) out.
+Only OpenTelemetry's own exporters send anything, on one thread. What stands here watches them: it counts what
+they fail to send, and keeps what they add (to logs, to the resource) out.
 """
 
-import threading
+import time
 from functools import partial
 from typing import Final
 
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from footfall import _threads
 from footfall._counters import Counters
 from footfall._courier import Courier
 from footfall._exporters import CountersExporter, SpansExporter
+from footfall._log import later
 from footfall._outage import Outage
+from footfall._queue import Queue, Reader
 from footfall._recorder import SCOPE
 from footfall._settings import Exporters, Settings
 
@@ -43,35 +44,37 @@ class Delivery:
         self.outage = outage = Outage(counters.warnings)
         self._spans = SpansExporter(exporters.spans, counters, settings.queue, outage)
         self._metrics = CountersExporter(exporters.metrics, resource, self._spans.retry, outage)
-        self.queue = BatchSpanProcessor(
-            self._spans,
-            max_queue_size=settings.queue,
-            schedule_delay_millis=settings.span_delay,
-            max_export_batch_size=settings.batch,
-        )
-        reader = PeriodicExportingMetricReader(self._metrics, settings.metric_interval)
+        self._reader = Reader(self._metrics)
         self._meters = MeterProvider(
-            [reader],
+            [self._reader],
             resource,
             # An exemplar would carry the ids of the host's current span.
             exemplar_filter=AlwaysOffExemplarFilter(),
             shutdown_on_exit=False,
         )
         counters.register(self._meters.get_meter(SCOPE.name))
-        self._courier = Courier()
+        self._delay = settings.span_delay / 1000
+        self._interval = settings.metric_interval / 1000
+        self._spans_due = time.monotonic() + self._delay
+        self._counters_due = time.monotonic() + self._interval
+        self._courier = Courier(self._export_what_is_due)
+        self.queue = Queue(settings.batch, self._call)
+        self._courier.start()
 
     def flush(self, timeout: float) -> bool:
         """Sends everything that waits; True when the collector took it all within `timeout` seconds."""
-        return self._courier.do(self._flush, timeout)
+        sent = self._courier.do(self._flush, timeout)
+        later.log()
+        return sent
 
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
         sent = self._courier.do(self._close, timeout)
-        self._spans.shutdown()  # ends an export that still waits for the collector
-        self._metrics.shutdown()
+        _threads.wake(self._end_exports)  # that still wait for the collector
         if not sent and timeout > 0:  # by the courier: to look up a name may take long
             self._courier.do(partial(self._spans.tell, AT_THE_END), 2 * AT_THE_END)
         self._courier.stop()
+        later.log()
         return sent
 
     def discard(self) -> None:
@@ -84,24 +87,45 @@ class Delivery:
         self._spans.abandon()
         self._metrics.abandon()
 
-    def bury(self, abandoned: "Delivery") -> None:
-        """Ends the threads that OpenTelemetry started again in this process for an abandoned delivery."""
-        # Not by the courier: a lock that another thread held at the fork is never released here.
-        threading.Thread(target=abandoned._close, name="footfall", daemon=True).start()
+    def _call(self) -> None:
+        """In a thread of the host's: there is something to export, or to log."""
+        self._courier.call()
+        later.log()
+
+    def _end_exports(self) -> None:
+        self._spans.shutdown()
+        self._metrics.shutdown()
+
+    def _export_what_is_due(self) -> float:
+        """The courier's round; returns in how many seconds the next one is due."""
+        if self.queue.is_full() or self._spans_due <= time.monotonic():
+            self._spans_due = time.monotonic() + self._delay
+            self._export_spans()
+        if self._counters_due <= time.monotonic():
+            self._counters_due = time.monotonic() + self._interval
+            self._reader.collect()
+        if later.kept:
+            self.queue.ring()
+        return max(min(self._spans_due, self._counters_due) - time.monotonic(), 0.0)
+
+    def _export_spans(self) -> None:
+        for spans in self.queue.batches():
+            self._spans.export(spans)
 
     def _flush(self) -> bool:
         """Spans first: what goes wrong with them is in the counters that follow."""
         failures = self._spans.failures + self._metrics.failures
-        self.queue.force_flush()
+        self._export_spans()
         self._spans.retry()
-        self._meters.force_flush()
+        self._reader.collect()
         return failures == self._spans.failures + self._metrics.failures
 
     def _close(self) -> bool:
         failures = self._spans.failures + self._metrics.failures
-        self.queue.force_flush()
+        self._export_spans()
         self._spans.retry()
         self._spans.give_up()
-        self.queue.shutdown()  # type: ignore[no-untyped-call]  # so in opentelemetry-sdk
+        self._reader.collect()
+        self._spans.shutdown()
         self._meters.shutdown()
         return failures == self._spans.failures + self._metrics.failures

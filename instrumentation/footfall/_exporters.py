@@ -7,6 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from opentelemetry.context import (
+    _SUPPRESS_INSTRUMENTATION_KEY,
+    attach,
+    detach,
+    set_value,
+)
 from opentelemetry.sdk.metrics import ObservableCounter
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -39,15 +45,18 @@ class _Quiet(logging.Filter):
 
     @contextmanager
     def exporting(self) -> Iterator[None]:
-        """What this thread logs inside the block is about our export."""
+        """What this thread logs inside the block is about our export, and no instrumentation traces it."""
+        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
         self._thread.exporting = True
         try:
             yield
         finally:
             self._thread.exporting = False
+            detach(token)
 
     def watch(self, exporter: object) -> None:
-        """Filters an exporter's loggers, which are named for the modules of its classes."""
+        """Filters an exporter's loggers, named for the modules of its classes, and those of its transport."""
+        logging.getLogger("urllib3.connectionpool").addFilter(self)
         for cls in type(exporter).__mro__:
             if cls.__module__.startswith("opentelemetry.exporter"):
                 logging.getLogger(cls.__module__).addFilter(self)
@@ -96,7 +105,6 @@ class SpansExporter(SpanExporter):
         self._capacity = capacity
         self._outage = outage
         self._kept: deque[Sequence[ReadableSpan]] = deque()
-        self._retrying = threading.Lock()
         self._stopped = False
         self._abandoned = False
         _quiet.watch(exporter)
@@ -122,16 +130,13 @@ class SpansExporter(SpanExporter):
 
     def retry(self) -> None:
         """Exports what was kept, oldest first, until two batches fail: one alone may be refused for ever."""
-        if not self._kept or self._abandoned:  # before the lock: after a fork nobody may release it
-            return
-        with self._retrying:  # the threads of the queue, of the counters and of `flush()`
-            failed: list[Sequence[ReadableSpan]] = []
-            while self._kept and not self._abandoned and len(failed) < 2:
-                spans = self._kept.popleft()
-                if self._send(spans) is not SpanExportResult.SUCCESS:
-                    failed.append(spans)
-            if not self._abandoned:
-                self._kept.extendleft(reversed(failed))
+        failed: list[Sequence[ReadableSpan]] = []
+        while self._kept and not self._abandoned and len(failed) < 2:
+            spans = self._kept.popleft()
+            if self._send(spans) is not SpanExportResult.SUCCESS:
+                failed.append(spans)
+        if not self._abandoned:
+            self._kept.extendleft(reversed(failed))
 
     def give_up(self) -> None:
         """Counts what is still kept as lost."""

@@ -11,8 +11,7 @@ from contextvars import ContextVar
 from types import GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-import msgspec
-
+from footfall._struct import Struct
 from footfall._wrap import wrap
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 Kinds = set[type]
 
 
-class Feature(msgspec.Struct, eq=False, gc=False):
+class Feature(Struct, eq=False, gc=False):
     """One use of a feature; this one is used while telemetry is off, and does nothing.
 
     One object measures one block. For the next block call `feature()` again; the decorator does so
@@ -130,7 +129,7 @@ class Measured(Feature, eq=False):
 
     recorder: "Recorder"
     plan: "Plan | None" = None
-    kept: dict[str, Any] = {}
+    kept: dict[str, Any] = {}  # noqa: RUF012  # a struct copies it
     error: str | None = None
     clock: int = 0
     outer: "Measured | None" = None

@@ -4,16 +4,17 @@ Before each export the file of his decision is looked at (a `stat`): another pro
 After a no nothing is sent, whoever said it; an id that was dropped is taken out of what waited.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final
 
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from footfall import _threads
 from footfall._consent import Consent
 from footfall._decision import Mode
 from footfall._exporters import _quiet as quiet
@@ -52,7 +53,7 @@ class Gate:
         self._told: list[Callable[[], None]] = []
         self._stamp: object = self  # nothing was looked at yet
         self._open = False
-        self._lock = threading.RLock()
+        self._lock = _threads.lock()
 
     def exporters(self, inner: Exporters, again: Callable[[], Exporters] | None) -> Exporters:
         """Exporters that look first.
@@ -79,17 +80,15 @@ class Gate:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Goes on looking during an export, and ends it if that may not go on."""
-        over = threading.Event()
+        over = _threads.Signal()
         with suppress(RuntimeError):  # no new thread at the interpreter's end, which is soon enough
-            threading.Thread(
-                target=self._watch, args=(over,), name="footfall-consent", daemon=True
-            ).start()
+            _threads.start(partial(self._watch, over), "footfall-consent")
         try:
             yield
         finally:
             over.set()
 
-    def _watch(self, over: threading.Event) -> None:
+    def _watch(self, over: _threads.Signal) -> None:
         while not over.wait(EVERY) and self.passes():
             pass
 

@@ -2,7 +2,6 @@
 
 import atexit
 import os
-import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -10,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
 
-from footfall import _fork, _settings
+from footfall import _fork, _settings, _threads
 from footfall._decision import State, decide
 from footfall._flushed import Flushed
 from footfall._log import Warnings, log
@@ -77,8 +76,9 @@ class Lifecycle:
         self._delivery: Delivery | None = None
         self._strict = strict
         self._warnings = Warnings()
-        self._changing = threading.RLock()
+        self._changing = _threads.lock()
         self._asleep = self._ends = self._told = False
+        self._parents: list[Delivery | None] = []  # never closed here: their connections are shared
         self.applications: WeakSet[Any] = WeakSet()
         self._unmeasured: set[tuple[str, str]] = set()
         self._capturing: _settings.Exporters | None = None
@@ -265,7 +265,7 @@ class Lifecycle:
 
         Nothing is made until the child uses telemetry: most children never do.
         """
-        self._changing = threading.RLock()
+        self._changing = _threads.lock()
         self._warnings = Warnings()
         self._ends = False
         self._gate = None  # its lock may have been held
@@ -279,7 +279,8 @@ class Lifecycle:
         with self._changing:
             if self._asleep:
                 self._asleep = False
-                parents, self._delivery, self.recorder = self._delivery, None, None
+                self._parents.append(self._delivery)
+                self._delivery = self.recorder = None
                 try:
                     if self._consent is None:
                         self._start()
@@ -290,12 +291,7 @@ class Lifecycle:
                         )
                 except Exception as error:
                     self._refuse(error)
-                self._bury(parents)
             return self.recorder if self.on else None
-
-    def _bury(self, parents: "Delivery | None") -> None:
-        if parents is not None and self._delivery is not None:
-            self._delivery.bury(parents)
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
@@ -344,7 +340,7 @@ class Lifecycle:
     def _overheard(self) -> None:
         """Has it heard by another thread: the one that exports is waited for by whoever stops it."""
         with suppress(RuntimeError):  # at the interpreter's end
-            threading.Thread(target=self.hear, name="footfall-consent", daemon=True).start()
+            _threads.start(self.hear, "footfall-consent")
 
     def _start(self) -> None:
         from footfall import _setup  # not before it is needed: it imports the OpenTelemetry SDK
@@ -388,6 +384,8 @@ class Lifecycle:
         Raises:
             ConfigurationError: the catalog is wrong.
         """
+        if not _threads.may_start():
+            return None
         from footfall import _consent
         from footfall._sources import load
 

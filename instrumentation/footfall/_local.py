@@ -289,7 +289,7 @@ def read(path: Path) -> tuple[list[Request], list[Dropped]]:
 def _open(path: Path) -> sqlite3.Connection:
     """A connection to a file that exists and whose layout is known; it commits by itself."""
     address = f"{path.absolute().as_uri()}?mode=rw"
-    database = sqlite3.connect(address, PATIENCE, uri=True, isolation_level=None)
+    database = sqlite3.connect(address, timeout=PATIENCE, uri=True, isolation_level=None)
     try:
         (version,) = database.execute("PRAGMA user_version").fetchone()
         if version > _VERSION:

@@ -3,6 +3,9 @@
 import logging
 import threading
 import time
+from collections import deque
+
+from footfall import _threads
 
 log = logging.getLogger("footfall")
 
@@ -12,11 +15,38 @@ KINDS = 256
 """Kinds that are remembered; names of events may be made up at run time, without end."""
 
 
+class Later(logging.Filter):
+    """Keeps what a thread of ours would log beside greenlets, until a thread of the host's may log it.
+
+    One that waits for a handler's lock while our thread has it might never be woken.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: deque[logging.LogRecord] = deque(maxlen=KINDS)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Lets a record pass unless it is kept."""
+        if not _threads.is_apart():
+            return True
+        self.kept.append(record)
+        return False
+
+    def log(self) -> None:
+        """Logs what was kept; called by threads of the host's."""
+        while self.kept and not _threads.is_apart():
+            log.handle(self.kept.popleft())
+
+
+later = Later()
+log.addFilter(later)
+
+
 class Warnings:
     """Warnings by kind, each at most once per INTERVAL, so that an outage does not fill a log."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a signal handler may call while it is held
+        self._lock = _threads.lock()
         self._thread = threading.local()
         self._next: dict[str, float] = {}
 

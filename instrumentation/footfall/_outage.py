@@ -1,10 +1,9 @@
 """What the host is told when a collector takes nothing: once, where, why, and what to do (A10)."""
 
-import threading
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from footfall import _reasons
+from footfall import _reasons, _threads
 from footfall._destination import Destination
 from footfall._log import Warnings, log
 from footfall._reasons import Failure, Reason
@@ -30,7 +29,7 @@ class Outage:
 
     def __init__(self, warnings: Warnings) -> None:
         self._warnings = warnings
-        self._lock = threading.Lock()
+        self._lock = _threads.lock()
         self._told: str | None = None
 
     def failed(self, exporter: Any, patience: float = PATIENCE, *, hurried: bool = False) -> None:

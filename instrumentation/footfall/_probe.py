@@ -1,9 +1,9 @@
 """A first request to the collector while developing, so that a wrong setting is told at once (A10)."""
 
-import threading
 from contextlib import suppress
 from typing import Any, Final
 
+from footfall import _threads
 from footfall._exporters import quietly
 from footfall._outage import Outage
 from footfall._settings import Settings
@@ -30,4 +30,4 @@ def probe(settings: Settings, outage: Outage) -> None:
             exporters.metrics.shutdown()
 
     with suppress(RuntimeError):  # an interpreter that ends, or has no such threads
-        threading.Thread(target=run, name="footfall-probe", daemon=True).start()
+        _threads.start(run, "footfall-probe")

@@ -11,6 +11,7 @@ from math import isfinite
 from os import PathLike, pathsep
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from footfall import _threads
 from footfall._decision import Mode, State, decide
 
 if TYPE_CHECKING:
@@ -98,6 +99,10 @@ _HOSTS: Final = frozenset(
     name for name in VARIABLES if name.startswith(("OTEL_BSP", "OTEL_METRIC"))
 )
 """What the host has set for its own telemetry, which is not for Footfall to judge."""
+SUB_INTERPRETER: Final = (
+    "this is a sub-interpreter, which could not end while a thread of it sends: call configure() in the main"
+    " interpreter"
+)
 NO_CATALOG: Final = "no catalog is named: configure(catalog=...) or TELEMETRY_CATALOG"
 
 
@@ -195,7 +200,9 @@ def read(
         mistakes.append("enabled must be True or False")
     mode = decide(environ, enabled, consent)
     settings = Settings()
-    if mode != "off":
+    if mode != "off" and not _threads.may_start():
+        mistakes.append(SUB_INTERPRETER)
+    elif mode != "off":
         traces, metrics = None, None
         if mode == "on" and ways is not None:
             traces, metrics = _destinations(environ, ways, notes, mistakes)

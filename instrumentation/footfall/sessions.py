@@ -6,12 +6,13 @@ event carries `session_id` and `installation_id` if it declares them, best with 
 
 import atexit
 import os
-import threading
 import time
 import uuid
+from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
+from footfall import _threads
 from footfall._client import Client, default
 
 START: Final = "start"
@@ -50,10 +51,10 @@ class Session:
     ) -> None:
         self.id: str | None = None
         self._event, self._given = event, session_id
-        self._heartbeat = min(heartbeat, threading.TIMEOUT_MAX)
+        self._heartbeat = heartbeat
         self._client = default if client is None else client
         self._began, self._process = 0.0, 0
-        self._over = threading.Event()
+        self._over, self._ended = _threads.Signal(), _threads.nothing
 
     def start(self) -> None:
         """Begins the session; does nothing while telemetry is off, or when it has begun.
@@ -65,7 +66,7 @@ class Session:
             if self._running() or not self._client.on:
                 return
             self._over.set()  # of a session that ended when its user took back his consent
-            self._over = threading.Event()
+            self._over = _threads.Signal()
             self.id, self._process = self._given or str(uuid.uuid4()), os.getpid()
             self._began = time.monotonic()
             installation = self._client.consent.installation_id()
@@ -73,9 +74,8 @@ class Session:
             self._say(START)
             atexit.register(self.end)
             if self._heartbeat > 0:
-                beat = threading.Thread(target=self._beat, args=(self._over,), daemon=True)
-                beat.name = "footfall-session"
-                beat.start()
+                beat = partial(self._beat, self._over)
+                self._ended = _threads.start(beat, "footfall-session")
         except Exception as error:
             self._client.trouble(error)
 
@@ -97,6 +97,7 @@ class Session:
             return
         try:
             self._over.set()
+            self._ended()
             atexit.unregister(self.end)
             self._say(END, (time.monotonic() - self._began) * 1000)
             self._client.ambient(**{SESSION: None, INSTALLATION: None})
@@ -126,7 +127,7 @@ class Session:
         if plan is not None and action in plan.actions:
             self._client.observe(self._event, action, {}, duration_ms=duration_ms)
 
-    def _beat(self, over: threading.Event) -> None:
+    def _beat(self, over: _threads.Signal) -> None:
         while not over.wait(self._heartbeat) and self._running():
             self.alive()
 

@@ -187,9 +187,11 @@ def route_event(event: str, /, action: str | None = None) -> Callable[[F], F]:
     """
 
     def decorate(handler: F) -> F:
-        from footfall._web import mark
-        from footfall_processors.matching import Match
-
+        try:
+            from footfall._web import mark
+            from footfall_processors.matching import Match
+        except ImportError:  # where telemetry cannot be on: in an isolated sub-interpreter
+            return handler
         return mark(handler, Match(event, action))
 
     return decorate

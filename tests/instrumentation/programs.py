@@ -7,6 +7,9 @@ import textwrap
 from importlib.metadata import entry_points
 from pathlib import Path
 
+FORKS = "ignore:This process:DeprecationWarning"
+"""Python 3.12 and later warn in every program that forks and has threads, of whatever library."""
+
 
 def run(
     *command: object, folder: Path | None = None, typed: str | None = None, **variables: str
@@ -20,7 +23,7 @@ def run(
         variables: Added to the environment.
     """
     return subprocess.run(
-        [sys.executable, *map(str, command)],
+        [sys.executable, "-W", FORKS, *map(str, command)],
         cwd=folder,
         env=os.environ | variables,
         input=typed,

@@ -1,6 +1,8 @@
 """A process that forks: each process sends what it saw itself, once."""
 
 import textwrap
+import threading
+import time
 
 import pytest
 
@@ -190,23 +192,35 @@ def test_a_lock_that_another_thread_held_at_the_fork_hangs_nobody(catalog, recei
     assert (1, 7) in instances(received)
 
 
-def test_a_fork_during_an_export_of_the_counters_leaves_the_child_working(catalog, received):
-    run(
-        catalog,
-        received.endpoint,
-        """
-        import threading
-        reader = footfall.default._delivery._meters._metric_readers[0]
-        with reader._export_lock:
-            child = os.fork()
-            if child == 0:
+def test_a_fork_during_an_export_leaves_the_child_working(catalog, received, tmp_path):
+    received.held, forked = True, tmp_path / "forked"
+
+    def release():
+        while not forked.exists() and not received.hold.is_set():
+            time.sleep(0.01)
+        received.hold.set()
+
+    releasing = threading.Thread(target=release)
+    releasing.start()
+    try:
+        run(
+            catalog,
+            received.endpoint,
+            f"""
+            assert not footfall.flush(0.3), "the export goes on"
+            if (child := os.fork()) == 0:
+                open({str(forked)!r}, "w").close()
                 work(7)
                 assert footfall.flush(5)
                 os._exit(0)
             assert os.waitpid(child, 0)[1] == 0
-        """,
-    )
-    assert (1, 7) in instances(received)
+            """,
+            quiet=False,  # gRPC says that it was in use
+        )
+    finally:
+        received.hold.set()
+        releasing.join()
+    assert instances(received) == [(1, 7), (1, 1000)]
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])

@@ -1,0 +1,70 @@
+"""A program of greenlets that uses Footfall; prints what it saw. Run by test_greenlets.py.
+
+Arguments: gevent or eventlet, when it is patched, the catalog, and protocol=endpoint=patience of collectors.
+"""
+
+import json
+import os
+import sys
+import time
+
+library, moment, catalog, *collectors = sys.argv[1:]
+
+
+def patch(now):
+    """Turns threads into greenlets, if it is time."""
+    if now == moment and library == "gevent":
+        from gevent import monkey
+
+        monkey.patch_all()
+    elif now == moment:
+        import eventlet
+
+        eventlet.monkey_patch()
+
+
+patch("before the import")
+import footfall  # noqa: E402
+
+patch("after the import")
+clients = [footfall.Client(strict=True) for _ in collectors]
+for client, collector in zip(clients, collectors, strict=True):
+    os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"], endpoint, _ = collector.split("=")
+    client.configure(catalog, endpoint, enabled=True)
+patch("after configure()")
+if moment == "after a use":
+    for client in clients:
+        client.event("shop.visit")
+        client.flush(0.1)
+    patch("after a use")
+if moment == "after a fork":
+    if child := os.fork():
+        os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    patch("after a fork")
+
+green = __import__(library)
+longest, going = 0.0, True
+
+
+def tick():
+    """Notes how long no greenlet ran."""
+    global longest
+    while going:
+        before = time.monotonic()
+        green.sleep(0.01)
+        longest = max(longest, time.monotonic() - before)
+
+
+for client in clients:
+    client.event("shop.visit")  # a fork starts anew with its first use
+ticking = green.spawn(tick)
+for _ in range(20):
+    for client in clients:
+        with client.feature("shop.order", provider="smz3"):
+            green.sleep(0.002)
+patience = [float(collector.split("=")[2]) for collector in collectors]
+flushed = [client.flush(timeout) for client, timeout in zip(clients, patience, strict=True)]
+stopped = [client.shutdown(timeout) for client, timeout in zip(clients, patience, strict=True)]
+going = False
+green.sleep(0.05)
+print(json.dumps({"longest": longest, "flushed": flushed, "stopped": stopped}), flush=True)

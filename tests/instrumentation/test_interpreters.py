@@ -1,0 +1,94 @@
+"""Sub-interpreters: what imports Footfall in one goes on, and so does the process when it ends."""
+
+import socket
+import textwrap
+
+import pytest
+
+from instrumentation import programs
+
+RUN = """
+    import sys
+    try:
+        import _interpreters as interpreters
+        made = interpreters.create({kind!r})
+    except ImportError:
+        import _xxsubinterpreters as interpreters
+        made = interpreters.create(isolated={kind!r} == "isolated")
+    failed = interpreters.run_string(made, {code!r})
+    assert failed is None, failed
+    if {destroyed}:
+        interpreters.destroy(made)
+    print("over", flush=True)
+"""
+USES = """
+    import footfall
+
+    footfall.configure({catalog!r}, {endpoint!r}, enabled={enabled})
+
+    @footfall.feature("shop.order")
+    def order():
+        footfall.current().set(provider="smz3")
+        return "ordered"
+
+    assert order() == "ordered"
+    with footfall.feature("shop.order", provider="smz3") as use:
+        use.fail()
+    footfall.event("shop.visit")
+    footfall.count("shop.lamp", 3, "lit")
+    with footfall.session("shop.visit"):
+        footfall.current().set(provider="smz3")
+    footfall.flush()
+"""
+AS_MOD_WSGI = """
+    import sys, types
+    sys.modules["mod_wsgi"] = types.ModuleType("mod_wsgi")
+    {uses}
+    session = footfall.session("shop.visit", heartbeat=300)
+    session.start()
+    import atexit
+    atexit._run_exitfuncs()
+"""
+
+
+def run(kind, code, destroyed=True, **variables):
+    """The standard error of a program that runs `code` in a sub-interpreter, and ends well."""
+    program = RUN.format(kind=kind, code=textwrap.dedent(code), destroyed=destroyed)
+    done = programs.run("-W", "ignore", "-c", textwrap.dedent(program), **variables)
+    assert (done.returncode, done.stdout) == (0, "over\n"), done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("destroyed", [True, False])
+@pytest.mark.parametrize("kind", ["legacy", "isolated"])
+def test_telemetry_stays_off_in_a_sub_interpreter_and_says_so(catalog, received, kind, destroyed):
+    uses = USES.format(catalog=str(catalog), endpoint=received.endpoint, enabled=True)
+    said = run(kind, uses, destroyed)
+    assert said.startswith("footfall is off")
+    assert "sub-interpreter" in said
+    assert received.bytes == b""
+
+
+def test_a_sub_interpreter_without_telemetry_is_told_nothing(catalog):
+    assert run("isolated", USES.format(catalog=str(catalog), endpoint="", enabled=None)) == ""
+
+
+def test_a_server_that_ends_its_interpreters_in_order_gets_telemetry(catalog, received):
+    uses = USES.format(catalog=str(catalog), endpoint=received.endpoint, enabled=True)
+    assert run("legacy", AS_MOD_WSGI.format(uses=uses)) == ""
+    assert [each["event"] for each in received.observations()].count("shop.order") == 2
+    assert received.count("shop.lamp") == 3
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_such_an_interpreter_ends_after_its_threads_when_no_collector_answers(catalog, protocol):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        uses = USES.format(catalog=str(catalog), endpoint=endpoint, enabled=True)
+        said = run(
+            "legacy",
+            AS_MOD_WSGI.format(uses=uses),
+            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+            OTEL_EXPORTER_OTLP_TIMEOUT="4",
+        )
+    assert "Fatal" not in said
