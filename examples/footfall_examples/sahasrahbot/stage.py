@@ -127,6 +127,7 @@ async def _telemetry(endpoint: str) -> AsyncIterator[None]:
     footfall.configure(
         catalog=CATALOG,
         endpoint=endpoint,
+        protocol="grpc",  # whatever FOOTFALL_PROTOCOL says in this shell
         service_version=version,
         environment=environment,
         errors={providers.PresetError: "invalid_preset"},
