@@ -5,6 +5,8 @@ fail to send, and keeps what they add (to logs, to the resource) out.
 """
 
 import threading
+import time
+from typing import Final
 
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
@@ -16,6 +18,11 @@ from footfall._courier import Courier
 from footfall._exporters import CountersExporter, SpansExporter
 from footfall._recorder import SCOPE
 from footfall._settings import Exporters, Settings
+
+HURRY: Final = 30.0
+"""Seconds in which a process that was told to end is expected to do so."""
+PAUSE: Final = 0.05
+"""Seconds between two looks for what came meanwhile."""
 
 
 class Delivery:
@@ -48,19 +55,47 @@ class Delivery:
             shutdown_on_exit=False,
         )
         counters.register(self._meters.get_meter(SCOPE.name))
+        # Else a process that is restarted within the interval would never say what it counted.
+        self._spans.first = self._meters.force_flush
+        self._counters = counters
         self._courier = Courier()
+        self._hurrying = self._closed = False
 
     def flush(self, timeout: float) -> bool:
         """Sends everything that waits; True when the collector took it all within `timeout` seconds."""
         return self._courier.do(self._flush, timeout)
 
+    def finish(self, timeout: float) -> bool:
+        """The same where the process may end, but what the collector has already is not sent again."""
+        return self._courier.do(self._finish, timeout)
+
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
+        self._closed = True
         sent = self._courier.do(self._close, timeout)
         self._spans.shutdown()  # ends an export that still waits for the collector
         self._metrics.shutdown()
         self._courier.stop()
         return sent
+
+    def hurry(self) -> None:
+        """From now on, for a while, sends what comes at once; does not wait."""
+        self._courier.do(self._begin_to_hurry, 0)
+
+    def _begin_to_hurry(self) -> bool:
+        if not self._hurrying:
+            self._hurrying = True
+            threading.Thread(target=self._hurry, name="footfall", daemon=True).start()
+        return True
+
+    def _hurry(self) -> None:
+        until, sent = time.monotonic() + HURRY, -1
+        while not self._closed and time.monotonic() < until:
+            if (total := self._counters.total()) != sent:
+                self.finish(1.0)
+                sent = total
+            time.sleep(PAUSE)
+        self._hurrying = False
 
     def discard(self) -> None:
         """Gives up what waits, without a word to the collector; `close()` comes next."""
@@ -80,16 +115,26 @@ class Delivery:
     def _flush(self) -> bool:
         """Spans first: what goes wrong with them is in the counters that follow."""
         failures = self._spans.failures + self._metrics.failures
+        self._spans.first = None
         self.queue.force_flush()
         self._spans.retry()
         self._meters.force_flush()
         return failures == self._spans.failures + self._metrics.failures
 
+    def _finish(self) -> bool:
+        self._metrics.news_only = True
+        try:
+            return self._flush()
+        finally:
+            self._metrics.news_only = False
+
     def _close(self) -> bool:
         failures = self._spans.failures + self._metrics.failures
+        self._spans.first = None
         self.queue.force_flush()
         self._spans.retry()
         self._spans.give_up()
         self.queue.shutdown()  # type: ignore[no-untyped-call]  # so in opentelemetry-sdk
+        self._metrics.news_only = True
         self._meters.shutdown()
         return failures == self._spans.failures + self._metrics.failures

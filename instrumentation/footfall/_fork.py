@@ -1,14 +1,22 @@
-"""What happens to clients when the process forks: gunicorn, uWSGI, multiprocessing.
+"""What happens to clients when the process forks: gunicorn, uWSGI, multiprocessing, Celery, RQ.
 
 A child has none of its parent's threads, and must send neither what waits in the parent nor the parent's
 counts: they would be stored twice. It starts anew, as another instance, when it first uses telemetry.
+
+Most children that only work end by `os._exit()`, which runs nothing: neither `atexit` functions nor, in
+Celery and RQ, anything of their own. A child that has used telemetry therefore flushes in that call.
 """
 
+import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
 from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from footfall._lifecycle import Lifecycle
+    from footfall._recorder import Recorder
 
 
 class Forked(Protocol):
@@ -37,6 +45,44 @@ class Asleep:
         return getattr(recorder, name)
 
 
+class Untold:
+    """Stands for a recorder in uWSGI's master, which forks without telling Python; each use asks where it is.
+
+    Args:
+        client: Whose recorder it is.
+        recorder: That recorder.
+    """
+
+    def __init__(self, client: "Lifecycle", recorder: "Recorder") -> None:
+        self._client = client
+        self._recorder = recorder
+        self._process = os.getpid()
+
+    def __getattr__(self, name: str) -> Any:
+        if os.getpid() != self._process:
+            if self._present() is self:
+                _in_child()
+            if (recorder := self._present()) is None:
+                raise StaysOff
+            return getattr(recorder, name)
+        if not _is_master():  # it serves by itself
+            self._client.recorder = self._recorder
+        return getattr(self._recorder, name)
+
+    def _present(self) -> object:
+        return self._client.recorder
+
+
+def told(client: "Lifecycle", recorder: "Recorder") -> "Recorder":
+    """What a client is to use as its recorder, so that it will know when its process was forked."""
+    return cast("Recorder", Untold(client, recorder)) if _is_master() else recorder
+
+
+def _is_master() -> bool:
+    uwsgi = sys.modules.get("uwsgi")
+    return uwsgi is not None and uwsgi.worker_id() == 0
+
+
 def watch(one: Forked) -> None:
     """Tells a client, or a part of it, when its process was forked."""
     _watched.add(one)
@@ -47,6 +93,22 @@ def at_end_of_worker(shutdown: Callable[[], Any]) -> None:
     process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, shutdown, exitpriority=0)
+
+
+def at_hard_exit(flush: Callable[[], Any]) -> None:
+    """Has `os._exit()` flush first, in this process and its children; `flush` ends in time."""
+    leave = os._exit
+    if hasattr(leave, "__wrapped__"):  # by the parent
+        return
+
+    @functools.wraps(leave)
+    def _exit(status: int) -> NoReturn:
+        try:
+            flush()
+        finally:
+            leave(status)
+
+    os._exit = _exit
 
 
 def _in_child() -> None:
