@@ -11,7 +11,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
 from weakref import WeakSet
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class Forked(Protocol):
 
 
 _watched: WeakSet[Forked] = WeakSet()
+_importer: Final = os.getpid()
+"""The process that imported this module: what was forked later has another id."""
 
 
 class StaysOff(Exception):  # no error
@@ -93,6 +95,11 @@ def at_end_of_worker(shutdown: Callable[[], Any]) -> None:
     process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, shutdown, exitpriority=0)
+
+
+def is_child() -> bool:
+    """Whether this process was forked from the one that imported Footfall."""
+    return os.getpid() != _importer
 
 
 def at_hard_exit(flush: Callable[[], Any]) -> None:

@@ -261,8 +261,6 @@ class Lifecycle:
     def _bury(self, parents: "Delivery | None") -> None:
         if parents is not None and self._delivery is not None:
             self._delivery.bury(parents)
-            if self._settings.exit_hooks:
-                _fork.at_hard_exit(partial(_sigterm.flush, _sigterm.TIMEOUT))
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
@@ -301,6 +299,8 @@ class Lifecycle:
             self._ends = True
         if self._settings.exit_hooks and self._capturing is None:
             _sigterm.hook(self)
+            if _fork.is_child():
+                _fork.at_hard_exit(partial(_sigterm.flush, _sigterm.TIMEOUT))
         self.recorder = _fork.told(self, recorder)
 
     def _user(self) -> "Consent | None":
