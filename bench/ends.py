@@ -1,6 +1,7 @@
 """What arrives of five uses when a process ends: every server and runner, every way to end it.
 
-`make bench BENCH=ends` prints the table of docs/guides/ends.md; `python bench/ends.py uWSGI TERM` one cell.
+`make bench BENCH=ends` prints the table of docs/guides/ends.md, and ends with status 1 where the guide says
+something else; `python bench/ends.py uWSGI TERM` prints one cell. gunicorn's gevent workers need gevent.
 """
 
 import os
@@ -10,19 +11,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from instrumentation.ends.rows import WAYS, installed, run
+from instrumentation.ends.rows import ENDS, NONE, WAYS, documented, installed, run
 from instrumentation.ends.sink import receiving
 
-ENDS = ("exit", "TERM", "INT", "limit", "reload")
+MISSING = "not installed"
 
 
 def cell(name: str, end: str) -> str:
     """What arrives; `-` where the way has no such end."""
     way = WAYS[name]
     if end not in way.ends:
-        return "-"
+        return NONE
     if not installed(way):
-        return "not installed"
+        return MISSING
     with receiving() as sink, tempfile.TemporaryDirectory() as folder:
         try:
             return run(way, end, sink, Path(folder))
@@ -36,10 +37,20 @@ def main() -> None:
     if sys.argv[2:]:
         print(cell(sys.argv[1], sys.argv[2]))
         return
+    differs, guide = [], documented()
     print(f"| what runs | {' | '.join(ENDS)} |\n|---{'|---' * len(ENDS)}|")
     for name in WAYS:
         if sys.argv[1:] in ([], [name]):
-            print(f"| {name} | {' | '.join(cell(name, end) for end in ENDS)} |", flush=True)
+            cells = [cell(name, end) for end in ENDS]
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
+            told = guide.get(name, {})
+            differs += [
+                f"{name}, {end}: the guide says {told.get(end)}"
+                for end, found in zip(ENDS, cells, strict=True)
+                if found not in (told.get(end), MISSING)
+            ]
+    print(*differs, sep="\n")
+    sys.exit(bool(differs))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,15 @@ from typing import Final
 
 from instrumentation.ends.sink import Sink, until
 
+ENDS: Final = ("exit", "TERM", "INT", "limit", "reload")
+NONE: Final = "-"
+"""In the table: the way has no such end."""
+GUIDE: Final = Path(__file__).parents[3] / "docs/guides/ends.md"
+HEEDING: Final = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 USES: Final = 5
 LIMIT: Final = USES + 1
 """Requests after which a server ends a worker: the first asks whether it is there."""
@@ -167,8 +176,8 @@ def _uwsgi(*more: str) -> Way:
         "uwsgi", "--http-socket", "127.0.0.1:PORT", "--master", "--enable-threads", "--die-on-term",
         "--pythonpath", ".", "--virtualenv", sys.prefix, "--wsgi", "served:app", *more,
     )  # fmt: skip
-    limit = ("--max-requests", str(LIMIT))
-    return Way(FLASK, command, {**_SIGNALS, "limit": limit, "reload": ("HUP",)}, "uwsgi")
+    limit = ("--max-requests", str(LIMIT), "--min-worker-lifetime", "0")
+    return Way(FLASK, command, {**_SIGNALS, "limit": limit, "reload": ("HUP",)}, "pyuwsgi")
 
 
 _CELERY: Final = (
@@ -182,7 +191,9 @@ WAYS: Final[Mapping[str, Way]] = {
     "a script": Way(SCRIPT, ends=_SIGNALS),
     "`asyncio.run()`, a bot": Way(ASYNCIO, ends=_SIGNALS),
     "uvicorn": _uvicorn(FASTAPI),
-    "uvicorn `--workers 2`": _uvicorn(FASTAPI, "--workers", "2", reload=("HUP",)),
+    "uvicorn `--workers 2`": _uvicorn(
+        FASTAPI, "--workers", "2", "--timeout-worker-healthcheck", "60", reload=("HUP",)
+    ),
     "uvicorn, not instrumented, no lifespan": _uvicorn(BARE),
     "gunicorn sync": _gunicorn(FLASK, "sync"),
     "gunicorn sync `--preload`": _gunicorn(FLASK, "sync", "--preload"),
@@ -192,7 +203,11 @@ WAYS: Final[Mapping[str, Way]] = {
     "hypercorn": Way(
         FASTAPI,
         _HYPERCORN,
-        {**_SIGNALS, "limit": ("--max-requests", str(LIMIT)), "reload": ("--reload",)},
+        {
+            **_SIGNALS,
+            "limit": ("--max-requests", str(LIMIT - 1)),  # it serves one more
+            "reload": ("--reload",),
+        },
         "hypercorn",
     ),
     "uWSGI": _uwsgi(),
@@ -238,6 +253,18 @@ def installed(way: Way) -> bool:
     return way.package is None or find_spec(way.package) is not None
 
 
+def documented() -> dict[str, dict[str, str]]:
+    """The table of the guide: what runs → how it ends → what arrives."""
+    lines = GUIDE.read_text("utf-8").partition("| what runs |")[2].splitlines()[2:]
+    found = {}
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        name, *cells = (cell.strip() for cell in line.strip("|").split("|"))
+        found[name] = dict(zip(ENDS, cells, strict=False))
+    return found
+
+
 def run(way: Way, end: str, sink: Sink, folder: Path, **variables: str) -> str:
     """Starts it, uses it, ends it.
 
@@ -272,7 +299,7 @@ def run(way: Way, end: str, sink: Sink, folder: Path, **variables: str) -> str:
         if end != "exit":
             _use(way, folder, port, environment)
         _end(process, end, folder, signals)
-        until(lambda: sink.has(USES), 10)
+        until(lambda: sink.has(USES), 30)
     finally:
         _kill(process)
     return "all" if sink.has(USES) else f"{sink.spans} spans, {sink.invokes} counted"
@@ -282,8 +309,7 @@ def _started(command: Sequence[str]) -> list[str]:
     """The whole command; a shell's background job ignores SIGINT, and so would all that it starts."""
     uwsgi = command[0] == "uwsgi"
     program = [str(Path(sys.executable).with_name("uwsgi"))] if uwsgi else [sys.executable]
-    heed = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
-    return [sys.executable, "-c", heed, *program, *(command[1:] if uwsgi else command)]
+    return [sys.executable, "-c", HEEDING, *program, *(command[1:] if uwsgi else command)]
 
 
 def _use(way: Way, folder: Path, port: int, environment: Mapping[str, str]) -> None:
@@ -294,6 +320,9 @@ def _use(way: Way, folder: Path, port: int, environment: Mapping[str, str]) -> N
         ).read_text()
         for number in range(USES):
             assert _status(f"http://127.0.0.1:{port}/orders/{number}") == 200
+        time.sleep(
+            0.3
+        )  # uWSGI runs nothing at the end of a worker that has yet to finish a request
         return
     if way.jobs is not None:
         off = {**environment, "TELEMETRY_ENABLED": "false"}
