@@ -2,16 +2,12 @@
 
 A child has none of its parent's threads, and must send neither what waits in the parent nor the parent's
 counts: they would be stored twice. It starts anew, as another instance, when it first uses telemetry.
-
-Most children that only work end by `os._exit()`, which runs nothing: neither `atexit` functions nor, in
-Celery and RQ, anything of their own. A child that has used telemetry therefore flushes in that call.
 """
 
-import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakSet
 
 if TYPE_CHECKING:
@@ -26,8 +22,6 @@ class Forked(Protocol):
 
 
 _watched: WeakSet[Forked] = WeakSet()
-_importer: Final = os.getpid()
-"""The process that imported this module: what was forked later has another id."""
 
 
 class StaysOff(Exception):  # no error
@@ -95,27 +89,6 @@ def at_end_of_worker(shutdown: Callable[[], Any]) -> None:
     process, util = (sys.modules.get(f"multiprocessing.{name}") for name in ("process", "util"))
     if process is not None and util is not None and process.parent_process() is not None:
         util.Finalize(None, shutdown, exitpriority=0)
-
-
-def is_child() -> bool:
-    """Whether this process was forked from the one that imported Footfall."""
-    return os.getpid() != _importer
-
-
-def at_hard_exit(flush: Callable[[], Any]) -> None:
-    """Has `os._exit()` flush first, in this process and its children; `flush` ends in time."""
-    leave = os._exit
-    if hasattr(leave, "__wrapped__"):  # by the parent
-        return
-
-    @functools.wraps(leave)
-    def _exit(status: int) -> NoReturn:
-        try:
-            flush()
-        finally:
-            leave(status)
-
-    os._exit = _exit
 
 
 def _in_child() -> None:

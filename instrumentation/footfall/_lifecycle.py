@@ -5,10 +5,9 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from footfall import _fork, _settings, _sigterm
+from footfall import _fork, _hard_exit, _settings, _sigterm
 from footfall._decision import State, decide
 from footfall._log import Warnings, log
 
@@ -108,8 +107,7 @@ class Lifecycle:
             exporters: What sends, instead of OTLP; for tests.
             consent: For programs on their users' machines: what the user says in `footfall.consent`
                 turns telemetry on and off; until he agrees nothing is collected or made (E1).
-            exit_hooks: False leaves SIGTERM, and `os._exit()` of forked processes, alone
-                (FOOTFALL_EXIT_HOOKS).
+            exit_hooks: False leaves SIGTERM and `os._exit()` alone (FOOTFALL_EXIT_HOOKS).
 
         Example:
             >>> import footfall
@@ -191,7 +189,8 @@ class Lifecycle:
             atexit.unregister(self.shutdown)
             self._ends = False
             stopped = self._stop(timeout)
-            _sigterm.unhook(self)  # not before: the signal may come meanwhile
+            if not _sigterm.unhook(self):  # not before: the signal may come meanwhile
+                _hard_exit.unhook()
             return stopped
         except Exception as error:
             self.trouble(error)
@@ -299,8 +298,7 @@ class Lifecycle:
             self._ends = True
         if self._settings.exit_hooks and self._capturing is None:
             _sigterm.hook(self)
-            if _fork.is_child():
-                _fork.at_hard_exit(partial(_sigterm.flush, _sigterm.TIMEOUT))
+            _hard_exit.hook()
         self.recorder = _fork.told(self, recorder)
 
     def _user(self) -> "Consent | None":

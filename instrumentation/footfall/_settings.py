@@ -40,7 +40,7 @@ VARIABLES: Final = {
     "FOOTFALL_EXIT_HOOKS": Variable(
         "true",
         "`false` leaves alone how the process ends: no handler stands before the host's for SIGTERM, and"
-        " os._exit() of forked processes sends nothing",
+        " os._exit() sends nothing",
     ),
     "OTEL_SDK_DISABLED": Variable("false", "`true` turns telemetry off, whatever else is set"),
     "DO_NOT_TRACK": Variable("0", "Anything but `0` and `false` turns telemetry off as well"),
@@ -95,7 +95,7 @@ class Settings:
         span_delay: Milliseconds between two exports of spans.
         queue: How many spans may wait.
         batch: Spans in one request.
-        exit_hooks: Whether SIGTERM, and `os._exit()` in forked processes, flush.
+        exit_hooks: Whether SIGTERM and `os._exit()` flush.
     """
 
     mode: Mode = "off"
@@ -149,7 +149,7 @@ def read(
         catalog: A catalog or its files.
         endpoint: The collector's URL.
         sample_rate: The share of observations that are sent as spans.
-        exit_hooks: Whether SIGTERM flushes.
+        exit_hooks: Whether SIGTERM and `os._exit()` flush.
         consent: What the user said, in a program that asks.
 
     Raises:

@@ -97,14 +97,19 @@ def hook(ending: Ending) -> None:
         signal.signal(signal.SIGTERM, Hook(before))
 
 
-def unhook(ending: Ending) -> None:
-    """Flushes it no more; with the last one goes the hook, unless the host has put something before it."""
+def unhook(ending: Ending) -> bool:
+    """Flushes it no more; with the last one goes the hook, unless the host has put something before it.
+
+    Returns:
+        Whether there are others.
+    """
     _endings.discard(ending)
     if not _endings:
         with suppress(ValueError):  # not the main thread
             now = signal.getsignal(signal.SIGTERM)
             if isinstance(now, Hook):
                 signal.signal(signal.SIGTERM, now.before)
+    return bool(_endings)
 
 
 def _caught() -> bool:
