@@ -23,6 +23,10 @@ from footfall._settings import Exporters, Settings
 
 AT_THE_END: Final = 0.2
 """Seconds to wait for each answer of a collector that took nothing before the end."""
+HURRY: Final = 30.0
+"""Seconds in which a process that was told to end is expected to do so."""
+PAUSE: Final = 0.05
+"""Seconds between two looks for what came meanwhile."""
 
 
 class Delivery:
@@ -53,12 +57,16 @@ class Delivery:
             shutdown_on_exit=False,
         )
         counters.register(self._meters.get_meter(SCOPE.name))
+        # Else a process that is restarted within the interval would never say what it counted.
+        self._spans.first = self._reader.collect
+        self._counters = counters
         self._delay = settings.span_delay / 1000
         self._interval = settings.metric_interval / 1000
         self._spans_due = time.monotonic() + self._delay
         self._counters_due = time.monotonic() + self._interval
         self._courier = Courier(self._export_what_is_due)
         self.queue = Queue(settings.batch, self._call)
+        self._hurrying = self._closed = False
         self._courier.start()
 
     def flush(self, timeout: float) -> bool:
@@ -67,8 +75,13 @@ class Delivery:
         later.log()
         return sent
 
+    def finish(self, timeout: float) -> bool:
+        """The same where the process may end, but what the collector has already is not sent again."""
+        return self._courier.do(self._finish, timeout)
+
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
+        self._closed = True
         sent = self._courier.do(self._close, timeout)
         _threads.wake(self._end_exports)  # that still wait for the collector
         if not sent and timeout > 0:  # by the courier: to look up a name may take long
@@ -76,6 +89,25 @@ class Delivery:
         self._courier.stop()
         later.log()
         return sent
+
+    def hurry(self) -> None:
+        """From now on, for a while, sends what comes at once; does not wait."""
+        self._courier.do(self._begin_to_hurry, 0)
+
+    def _begin_to_hurry(self) -> bool:
+        if not self._hurrying:
+            self._hurrying = True
+            _threads.start(self._hurry, "footfall")
+        return True
+
+    def _hurry(self) -> None:
+        until, sent = time.monotonic() + HURRY, -1
+        while not self._closed and time.monotonic() < until:
+            if (total := self._counters.total()) != sent:
+                self.finish(1.0)
+                sent = total
+            _threads.Signal().wait(PAUSE)
+        self._hurrying = False
 
     def discard(self) -> None:
         """Gives up what waits, without a word to the collector; `close()` comes next."""
@@ -115,16 +147,26 @@ class Delivery:
     def _flush(self) -> bool:
         """Spans first: what goes wrong with them is in the counters that follow."""
         failures = self._spans.failures + self._metrics.failures
+        self._spans.first = None
         self._export_spans()
         self._spans.retry()
         self._reader.collect()
         return failures == self._spans.failures + self._metrics.failures
 
+    def _finish(self) -> bool:
+        self._metrics.news_only = True
+        try:
+            return self._flush()
+        finally:
+            self._metrics.news_only = False
+
     def _close(self) -> bool:
         failures = self._spans.failures + self._metrics.failures
+        self._spans.first = None
         self._export_spans()
         self._spans.retry()
         self._spans.give_up()
+        self._metrics.news_only = True
         self._reader.collect()
         self._spans.shutdown()
         self._meters.shutdown()

@@ -12,6 +12,7 @@ from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 
 from footfall._destination import Destination
 from footfall._otlp import judged
+from footfall._otlp_forked import Deferred
 from footfall._reasons import Failure
 
 
@@ -84,7 +85,7 @@ def _failure(error: Any) -> Failure:
     return Failure(code.name, code is grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
-class GrpcSpansExporter(_Watched, OTLPSpanExporter):
+class GrpcSpansExporter(Deferred, _Watched, OTLPSpanExporter):
     """OpenTelemetry's, with an eye on the answers."""
 
     def __init__(self, to: Destination) -> None:
@@ -92,7 +93,7 @@ class GrpcSpansExporter(_Watched, OTLPSpanExporter):
         super().__init__(**_options(to))
 
 
-class GrpcCountersExporter(_Watched, OTLPMetricExporter):
+class GrpcCountersExporter(Deferred, _Watched, OTLPMetricExporter):
     """The same for counters."""
 
     def __init__(self, to: Destination) -> None:

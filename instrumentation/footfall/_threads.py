@@ -106,7 +106,7 @@ class Signal:
 
     def wait_aside(self, timeout: float) -> bool:
         """The same for a thread of the host: other greenlets go on meanwhile."""
-        library, deadline = _greenlets(), time.monotonic() + timeout
+        library, deadline = None if _ours.get() else _greenlets(), time.monotonic() + timeout
         pause = 0.001
         while library is not None and not self._lock.acquire(blocking=False):
             if time.monotonic() >= deadline:
