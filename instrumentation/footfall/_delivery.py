@@ -9,7 +9,6 @@ import time
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
 
-from footfall import _threads
 from footfall._counters import Counters
 from footfall._courier import Courier
 from footfall._exporters import CountersExporter, SpansExporter
@@ -60,7 +59,8 @@ class Delivery:
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
         sent = self._courier.do(self._close, timeout)
-        _threads.wake(self._end_exports)  # that still wait for the collector
+        self._spans.interrupt()  # ends an export that still waits for the collector
+        self._metrics.interrupt()
         self._courier.stop()
         later.log()
         return sent
@@ -79,10 +79,6 @@ class Delivery:
         """In a thread of the host's: there is something to export, or to log."""
         self._courier.call()
         later.log()
-
-    def _end_exports(self) -> None:
-        self._spans.shutdown()
-        self._metrics.shutdown()
 
     def _export_what_is_due(self) -> float:
         """The courier's round; returns in how many seconds the next one is due."""
