@@ -41,8 +41,8 @@ def start(target: Callable[[], object], name: str) -> Callable[[], None]:
     def run_before_a_patch() -> None:
         run()
         if (
-            _greenlets() is not None
-        ):  # `threading` no longer knows this thread, and would say so at its end
+            is_green()
+        ):  # meanwhile: `threading` no longer knows this thread, and would say so at its end
             Signal().wait(LONGEST)
 
     if _greenlets() is not None:
