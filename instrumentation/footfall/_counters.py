@@ -82,6 +82,11 @@ class Counters:
         with self._lock:
             return dict(self._drops)
 
+    def total(self) -> int:
+        """How many occurrences there were so far."""
+        with self._lock:
+            return sum(plan.emitted for plan in self._plans.values())
+
     def register(self, meter: Meter) -> None:
         """Makes one observable counter per event, and the two of Footfall itself."""
         for plan in self._plans.values():

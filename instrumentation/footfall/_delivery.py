@@ -5,6 +5,7 @@ they fail to send, and keeps what they add (to logs, to the resource) out.
 """
 
 import time
+from typing import Final
 
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
@@ -16,6 +17,11 @@ from footfall._log import later
 from footfall._queue import Queue, Reader
 from footfall._recorder import SCOPE
 from footfall._settings import Exporters, Settings
+
+HURRY: Final = 30.0
+"""Seconds in which a process that was told to end is expected to do so."""
+PAUSE: Final = 0.05
+"""Seconds between two looks for what came meanwhile."""
 
 
 class Delivery:
@@ -46,6 +52,9 @@ class Delivery:
         self._interval = settings.metric_interval / 1000
         self._spans_due = time.monotonic() + self._delay
         self._counters_due = time.monotonic() + self._interval
+        # Else a process that is restarted within the interval would never say what it counted.
+        self._spans.first = self._reader.collect
+        self._counters, self._hurry_until, self._sent = counters, 0.0, -1
         self._courier = Courier(self._export_what_is_due)
         self.queue = Queue(settings.batch, self._call)
         self._courier.start()
@@ -53,6 +62,12 @@ class Delivery:
     def flush(self, timeout: float) -> bool:
         """Sends everything that waits; True when the collector took it all within `timeout` seconds."""
         sent = self._courier.do(self._flush, timeout)
+        later.log()
+        return sent
+
+    def finish(self, timeout: float) -> bool:
+        """The same where the process may end, but what the collector has already is not sent again."""
+        sent = self._courier.do(self._finish, timeout)
         later.log()
         return sent
 
@@ -64,6 +79,11 @@ class Delivery:
         self._courier.stop()
         later.log()
         return sent
+
+    def hurry(self) -> None:
+        """From now on, for a while, sends what comes at once; does not wait."""
+        self._hurry_until, self._sent = time.monotonic() + HURRY, -1
+        self._courier.call()
 
     def discard(self) -> None:
         """Gives up what waits, without a word to the collector; `close()` comes next."""
@@ -82,6 +102,11 @@ class Delivery:
 
     def _export_what_is_due(self) -> float:
         """The courier's round; returns in how many seconds the next one is due."""
+        if time.monotonic() < self._hurry_until:
+            if (total := self._counters.total()) != self._sent:
+                self._sent = total
+                self._finish()
+            return PAUSE
         if self.queue.is_full() or self._spans_due <= time.monotonic():
             self._spans_due = time.monotonic() + self._delay
             self._export_spans()
@@ -99,16 +124,26 @@ class Delivery:
     def _flush(self) -> bool:
         """Spans first: what goes wrong with them is in the counters that follow."""
         failures = self._spans.failures + self._metrics.failures
+        self._spans.first = None
         self._export_spans()
         self._spans.retry()
         self._reader.collect()
         return failures == self._spans.failures + self._metrics.failures
 
+    def _finish(self) -> bool:
+        self._metrics.news_only = True
+        try:
+            return self._flush()
+        finally:
+            self._metrics.news_only = False
+
     def _close(self) -> bool:
         failures = self._spans.failures + self._metrics.failures
+        self._spans.first = None
         self._export_spans()
         self._spans.retry()
         self._spans.give_up()
+        self._metrics.news_only = True
         self._reader.collect()
         self._spans.shutdown()
         self._meters.shutdown()

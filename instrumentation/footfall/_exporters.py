@@ -119,10 +119,12 @@ class SpansExporter(SpanExporter):
 
     Attributes:
         failures: Exports that failed.
+        first: Called once, after the first export that succeeded; None when that is not needed.
     """
 
     def __init__(self, exporter: SpanExporter, counters: Counters, capacity: int) -> None:
         self.failures = 0
+        self.first: Callable[[], object] | None = None
         self._exporter = exporter
         self._counters = counters
         self._capacity = capacity
@@ -142,6 +144,9 @@ class SpansExporter(SpanExporter):
             return SpanExportResult.SUCCESS
         if result is SpanExportResult.SUCCESS:
             self.retry()
+            first, self.first = self.first, None
+            if first is not None:
+                first()
         elif any(isinstance(span, KeptSpan) for span in spans):
             self._keep(spans)
         else:
@@ -225,6 +230,8 @@ class CountersExporter(MetricExporter):
 
     Attributes:
         failures: Exports that failed.
+        news_only: Whether counters that a receiver has already taken as they are stay here; the periodic
+            export sends them again.
     """
 
     def __init__(
@@ -236,6 +243,7 @@ class CountersExporter(MetricExporter):
     ) -> None:
         super().__init__({ObservableCounter: AggregationTemporality.CUMULATIVE})
         self.failures = 0
+        self.news_only = False
         self._exporter = exporter
         self._counters = counters
         self._runs = Runs(resource)
@@ -252,6 +260,8 @@ class CountersExporter(MetricExporter):
         if self._abandoned:
             return MetricExportResult.SUCCESS
         ours = self._runs.rewrite(metrics_data)
+        if self.news_only and not self._runs.has_news():
+            return MetricExportResult.SUCCESS
         try:
             with _quiet.exporting():
                 result = self._exporter.export(ours, timeout_millis)

@@ -1,4 +1,4 @@
-"""What happens to clients when the process forks: gunicorn, uWSGI, multiprocessing.
+"""What happens to clients when the process forks: gunicorn, uWSGI, multiprocessing, Celery, RQ.
 
 A child has none of its parent's threads, and must send neither what waits in the parent nor the parent's
 counts: they would be stored twice. It starts anew, as another instance, when it first uses telemetry.
@@ -7,8 +7,12 @@ counts: they would be stored twice. It starts anew, as another instance, when it
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakSet
+
+if TYPE_CHECKING:
+    from footfall._lifecycle import Lifecycle
+    from footfall._recorder import Recorder
 
 
 class Forked(Protocol):
@@ -35,6 +39,44 @@ class Asleep:
         if recorder is None:
             raise StaysOff
         return getattr(recorder, name)
+
+
+class Untold:
+    """Stands for a recorder in uWSGI's master, which forks without telling Python; each use asks where it is.
+
+    Args:
+        client: Whose recorder it is.
+        recorder: That recorder.
+    """
+
+    def __init__(self, client: "Lifecycle", recorder: "Recorder") -> None:
+        self._client = client
+        self._recorder = recorder
+        self._process = os.getpid()
+
+    def __getattr__(self, name: str) -> Any:
+        if os.getpid() != self._process:
+            if self._present() is self:
+                _in_child()
+            if (recorder := self._present()) is None:
+                raise StaysOff
+            return getattr(recorder, name)
+        if not _is_master():  # it serves by itself
+            self._client.recorder = self._recorder
+        return getattr(self._recorder, name)
+
+    def _present(self) -> object:
+        return self._client.recorder
+
+
+def told(client: "Lifecycle", recorder: "Recorder") -> "Recorder":
+    """What a client is to use as its recorder, so that it will know when its process was forked."""
+    return cast("Recorder", Untold(client, recorder)) if _is_master() else recorder
+
+
+def _is_master() -> bool:
+    uwsgi = sys.modules.get("uwsgi")
+    return uwsgi is not None and uwsgi.worker_id() == 0
 
 
 def watch(one: Forked) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from footfall import _fork, _settings, _threads
+from footfall import _fork, _hard_exit, _settings, _sigterm, _threads
 from footfall._decision import State, decide
 from footfall._log import Warnings, log
 
@@ -30,6 +30,7 @@ class _Given:
     errors: "Errors | None" = None
     exporters: _settings.Exporters | None = None
     service: tuple[str | None, str | None, str | None] = (None, None, None)
+    exit_hooks: bool | None = None
 
 
 class PresentConsent:
@@ -62,6 +63,7 @@ class Lifecycle:
         self.recorder: Recorder | None = None
         self.surroundings: Mapping[str, Any] = {}
         self._delivery: Delivery | None = None
+        self._closing: Delivery | None = None
         self._strict = strict
         self._warnings = Warnings()
         self._changing = _threads.lock()
@@ -86,6 +88,7 @@ class Lifecycle:
         errors: "Errors | None" = None,
         exporters: _settings.Exporters | None = None,
         consent: bool = False,
+        exit_hooks: bool | None = None,
     ) -> None:
         """Turns telemetry on, if it is enabled; call it once, when the program starts.
 
@@ -104,6 +107,7 @@ class Lifecycle:
             exporters: What sends, instead of OTLP; for tests.
             consent: For programs on their users' machines: what the user says in `footfall.consent`
                 turns telemetry on and off; until he agrees nothing is collected or made (E1).
+            exit_hooks: False leaves SIGTERM and `os._exit()` alone (FOOTFALL_EXIT_HOOKS).
 
         Example:
             >>> import footfall
@@ -119,7 +123,7 @@ class Lifecycle:
                 self._stop()
                 self._given = _Given(
                     catalog, endpoint, enabled, sample_rate, consent, errors, exporters,
-                    (service_name, service_version, environment),
+                    (service_name, service_version, environment), exit_hooks,
                 )  # fmt: skip
                 if self._capturing is not None:
                     self._given = replace(
@@ -161,6 +165,20 @@ class Lifecycle:
             self.trouble(error)
             return False
 
+    def finish(self, timeout: float) -> bool:
+        """Sends what waits because the process may end now, within `timeout` seconds; see `flush()`."""
+        try:
+            delivery = self._closing or self._delivery
+            return delivery is None or self._asleep or delivery.finish(timeout)
+        except Exception as error:
+            self.trouble(error)
+            return False
+
+    def hurry(self) -> None:
+        """The process was told to end: for a while, what comes is sent at once."""
+        if self._delivery is not None and not self._asleep:
+            self._delivery.hurry()
+
     def shutdown(self, timeout: float = 2.0) -> bool:
         """Sends everything that waits and turns telemetry off; at exit this happens by itself.
 
@@ -170,7 +188,10 @@ class Lifecycle:
         try:
             atexit.unregister(self.shutdown)
             self._ends = False
-            return self._stop(timeout)
+            stopped = self._stop(timeout)
+            if not _sigterm.unhook(self):  # not before: the signal may come meanwhile
+                _hard_exit.unhook()
+            return stopped
         except Exception as error:
             self.trouble(error)
             return False
@@ -181,7 +202,11 @@ class Lifecycle:
             if self._asleep:
                 delivery = None  # the parent's
             self.recorder, self._asleep = None, False
-        return delivery is None or delivery.close(timeout)
+        self._closing = delivery
+        try:
+            return delivery is None or delivery.close(timeout)
+        finally:
+            self._closing = None
 
     def trouble(self, error: Exception) -> None:
         """Swallows an error of Footfall itself, naming its type but never its message."""
@@ -210,7 +235,7 @@ class Lifecycle:
         """
         self._changing = _threads.lock()
         self._warnings = Warnings()
-        self._ends = False
+        self._ends, self._closing = False, None
         if self._delivery is not None:
             self._delivery.abandon()
             self._asleep = True
@@ -241,6 +266,7 @@ class Lifecycle:
             catalog=given.catalog,
             endpoint=given.endpoint,
             sample_rate=given.sample_rate,
+            exit_hooks=given.exit_hooks,
             consent=None if self._consent is None else self._consent.state(),
         )
         if settings.mode != "off":
@@ -266,7 +292,10 @@ class Lifecycle:
             atexit.register(self.shutdown)
             _fork.at_end_of_worker(self.shutdown)
             self._ends = True
-        self.recorder = recorder
+        if self._settings.exit_hooks and self._capturing is None:
+            _sigterm.hook(self)
+            _hard_exit.hook()
+        self.recorder = _fork.told(self, recorder)
 
     def _user(self) -> "Consent | None":
         """What the user said about this program's catalog; None where it does not matter.

@@ -21,11 +21,9 @@ def exporters(settings: Settings) -> Exporters:
     endpoint = settings.endpoint
     try:
         if settings.protocol == "grpc":
-            from opentelemetry.exporter.otlp.proto.grpc import trace_exporter as grpc_spans
+            from footfall._otlp_grpc import GrpcCountersExporter, GrpcSpansExporter
 
-            from footfall._otlp_grpc import GrpcCountersExporter
-
-            return Exporters(grpc_spans.OTLPSpanExporter(endpoint), GrpcCountersExporter(endpoint))
+            return Exporters(GrpcSpansExporter(endpoint), GrpcCountersExporter(endpoint))
         from opentelemetry.exporter.otlp.proto.http import trace_exporter
 
         from footfall._otlp_http import HttpCountersExporter
@@ -35,6 +33,8 @@ def exporters(settings: Settings) -> Exporters:
             trace_exporter.OTLPSpanExporter(base and f"{base}/v1/traces"),
             HttpCountersExporter(base and f"{base}/v1/metrics"),
         )
+    except ConfigurationError:
+        raise
     except Exception as error:  # what they refuse: files, compression, headers
         raise ConfigurationError([f"OTEL_EXPORTER_OTLP_*: {error}"]) from error
 

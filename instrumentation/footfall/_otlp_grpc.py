@@ -3,12 +3,18 @@
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 
 from footfall._otlp import judged
+from footfall._otlp_forked import Deferred
 
 
-class GrpcCountersExporter(OTLPMetricExporter):
+class GrpcSpansExporter(Deferred, OTLPSpanExporter):
+    """OpenTelemetry's."""
+
+
+class GrpcCountersExporter(Deferred, OTLPMetricExporter):
     """OpenTelemetry's, with an eye on the answers."""
 
     _rejected = 0
@@ -23,8 +29,10 @@ class GrpcCountersExporter(OTLPMetricExporter):
 
     def _initialize_channel_and_stub(self) -> None:
         """Makes a connection, the first or another; there is no public place to read answers."""
-        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call]  # so in the exporter
+        super()._initialize_channel_and_stub()
         client: Any = self._client
+        if client is None:  # not yet
+            return
         send = client.Export
 
         def export(**call: Any) -> Any:

@@ -80,6 +80,10 @@ class Runs:
         ]
         return MetricsData([ResourceMetrics(self._resource, ours, self._resource.schema_url)])
 
+    def has_news(self) -> bool:
+        """Whether a receiver has yet to take something of the last export."""
+        return any(series.total > series.acknowledged for series in self._series.values())
+
     def acknowledge(self) -> None:
         """Notes that a receiver has taken the last export."""
         for series in self._series.values():

@@ -38,6 +38,11 @@ VARIABLES: Final = {
         "`true` turns telemetry on, `local` keeps everything on this machine; without it every call is a"
         " no-op, except in a program that asks its user",
     ),
+    "FOOTFALL_EXIT_HOOKS": Variable(
+        "true",
+        "`false` leaves alone how the process ends: no handler stands before the host's for SIGTERM, and"
+        " os._exit() sends nothing",
+    ),
     "OTEL_SDK_DISABLED": Variable("false", "`true` turns telemetry off, whatever else is set"),
     "DO_NOT_TRACK": Variable("0", "Anything but `0` and `false` turns telemetry off as well"),
     "TELEMETRY_CATALOG": Variable("", "Path of `events.yaml`; several are joined as in PATH"),
@@ -95,6 +100,7 @@ class Settings:
         span_delay: Milliseconds between two exports of spans.
         queue: How many spans may wait.
         batch: Spans in one request.
+        exit_hooks: Whether SIGTERM and `os._exit()` flush.
     """
 
     mode: Mode = "off"
@@ -107,6 +113,7 @@ class Settings:
     span_delay: float = 5_000.0
     queue: int = 2048
     batch: int = 512
+    exit_hooks: bool = True
 
 
 class Exporters(NamedTuple):
@@ -136,16 +143,18 @@ def read(
     catalog: "Catalog | Paths | None",
     endpoint: str | None,
     sample_rate: float | None,
+    exit_hooks: bool | None = None,
     consent: State | None = None,
 ) -> Settings:
     """The settings from arguments (None where not given) and environment variables.
 
     Args:
         environ: The environment variables.
-        enabled: As in `configure()`, like the three that follow.
+        enabled: As in `configure()`, like the four that follow.
         catalog: A catalog or its files.
         endpoint: The collector's URL.
         sample_rate: The share of observations that are sent as spans.
+        exit_hooks: Whether SIGTERM and `os._exit()` flush.
         consent: What the user said, in a program that asks.
 
     Raises:
@@ -181,6 +190,7 @@ def read(
             span_delay=value("OTEL_BSP_SCHEDULE_DELAY", _positive),
             queue=queue,
             batch=min(value("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _whole), queue),
+            exit_hooks=value("FOOTFALL_EXIT_HOOKS", _flag, exit_hooks),
         )
         if not settings.catalog:
             mistakes.append(NO_CATALOG)

@@ -14,6 +14,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider, get_current_span
 
 from footfall._web import TRACE, TRACE_ID, TRACEPARENT, Visit, traceparent
+from footfall._web_lifespan import flushing
 from footfall._web_routes import (
     App,
     Message,
@@ -63,6 +64,8 @@ class Measured:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serves one connection; what the application raises passes through."""
         if scope["type"] not in _SERVED:
+            if scope["type"] == "lifespan":
+                send = flushing(self._client, send)
             await self.app(scope, receive, send)
             return
         exchange = Exchange(self._client, scope, send)

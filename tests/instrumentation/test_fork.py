@@ -249,3 +249,105 @@ def test_workers_that_configure_themselves_flush_when_they_end(catalog, received
     done = programs.run(tmp_path / "program.py")
     assert (done.returncode, done.stderr) == (0, "")
     assert sum(spans for spans, _ in instances(received)) == 10
+
+
+CHILD = """
+    if (child := os.fork()) == 0:
+        work(7)
+        {end}
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+def test_a_child_that_ends_at_once_has_sent_what_it_saw(catalog, received):
+    out = run(catalog, received.endpoint, CHILD.format(end="os._exit(5)"))
+    assert out == "5\n"
+    assert instances(received) == [(1, 7), (1, 1000)]
+
+
+def test_so_has_one_that_is_told_to_end(catalog, received):
+    end = "os.kill(os.getpid(), 15); time.sleep(20)"
+    out = run(catalog, received.endpoint, CHILD.format(end=end))
+    assert out == "-15\n"
+    assert instances(received) == [(1, 7), (1, 1000)]
+
+
+@pytest.mark.parametrize("hooks", ["true", "false"])
+def test_another_exit_stands_in_its_place_while_telemetry_is_on(catalog, received, hooks):
+    assert (
+        programs.python(
+            f"""
+            import os
+            leave = os._exit
+            import footfall
+            footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+            print(os._exit is leave, os._exit.__name__, flush=True)
+            footfall.shutdown()
+            print(os._exit is leave, flush=True)
+            footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+            footfall.event("shop.order")
+            os._exit(0)
+            """,
+            FOOTFALL_EXIT_HOOKS=hooks,
+        )
+        == f"{hooks == 'false'} _exit\nTrue\n"
+    )
+    assert len(received.spans()) == (hooks == "true")
+
+
+def test_a_child_that_imports_it_itself_and_ends_at_once_has_sent_what_it_saw(catalog, received):
+    programs.python(
+        f"""
+        import os
+        if (child := os.fork()) == 0:
+            import footfall
+            footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+            footfall.event("shop.order")
+            os._exit(0)
+        os.waitpid(child, 0)
+        """
+    )
+    assert instances(received) == [(1, 0)]
+
+
+def test_a_child_ends_in_time_while_the_collector_hangs(catalog, received):
+    received.held = True
+    begun = time.monotonic()
+    assert run(catalog, received.endpoint, CHILD.format(end="os._exit(5)")) == "5\n"
+    assert time.monotonic() - begun < 30
+
+
+def test_a_pool_that_its_block_ends_has_sent_what_its_workers_saw(catalog, received):
+    run(
+        catalog,
+        received.endpoint,
+        """
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            pool.map(work, [1] * 20, chunksize=1)
+        """,
+    )
+    found = instances(received)
+    assert (sum(spans for spans, _ in found), sum(lamps for _, lamps in found)) == (21, 1020)
+
+
+def test_without_fork_support_of_grpc_a_child_of_a_parent_that_sent_nothing_sends(
+    catalog, received
+):
+    out = run(
+        catalog, received.endpoint, CHILD.format(end="os._exit(5)"), GRPC_ENABLE_FORK_SUPPORT="0"
+    )
+    assert out == "5\n"
+    assert (1, 7) in instances(received)
+
+
+def test_without_it_a_child_of_a_parent_that_has_sent_lives_and_says_why_it_sends_nothing(
+    catalog, received
+):
+    code = textwrap.dedent(START).format(catalog=str(catalog), endpoint=received.endpoint)
+    code += f"footfall.flush(){textwrap.dedent(CHILD.format(end='os._exit(5)'))}"
+    done = programs.run("-c", code, GRPC_ENABLE_FORK_SUPPORT="0")
+    assert (done.returncode, done.stdout) == (0, "5\n")
+    assert (
+        "GRPC_ENABLE_FORK_SUPPORT=0: remove that, or set OTEL_EXPORTER_OTLP_PROTOCOL" in done.stderr
+    )
+    assert instances(received) == [(1, 1000)]
