@@ -10,6 +10,9 @@ from footfall import _threads
 AFTER_AN_ERROR: Final = 1.0
 """Seconds until the next round where one failed."""
 
+MOMENT: Final = 0.3
+"""Seconds that greenlets wait for the thread to end."""
+
 
 class Job:
     """Something to do, and how it went.
@@ -47,7 +50,7 @@ class Courier:
     def __init__(self, rounds: Callable[[], float]) -> None:
         self._rounds = rounds
         self._jobs: deque[Job | None] = deque()
-        self._bell = _threads.Signal()
+        self._bell, self._over = _threads.Signal(), _threads.Signal()
 
     def start(self) -> None:
         """Starts the thread."""
@@ -69,10 +72,15 @@ class Courier:
         return job.done.wait_aside(timeout) and job.succeeded
 
     def stop(self) -> None:
-        """Ends the thread after the jobs that were given to it; only a sub-interpreter waits for that."""
+        """Ends the thread after the jobs that were given to it; only a sub-interpreter waits for that.
+
+        Greenlets wait a moment: a loop of theirs that runs in the thread may not outlive the interpreter.
+        """
         self._jobs.append(None)
         self._bell.set()
         self._ended()
+        if _threads.is_green():
+            self._over.wait_aside(MOMENT)
 
     def _run(self) -> None:
         pause = 0.0
@@ -81,6 +89,7 @@ class Courier:
             while self._jobs:
                 job = self._jobs.popleft()
                 if job is None:
+                    self._over.set()
                     return
                 job.run()
             pause = AFTER_AN_ERROR

@@ -11,7 +11,6 @@ from typing import Final
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
 
-from footfall import _threads
 from footfall._counters import Counters
 from footfall._courier import Courier
 from footfall._exporters import CountersExporter, SpansExporter
@@ -57,16 +56,15 @@ class Delivery:
             shutdown_on_exit=False,
         )
         counters.register(self._meters.get_meter(SCOPE.name))
-        # Else a process that is restarted within the interval would never say what it counted.
-        self._spans.first = self._reader.collect
-        self._counters = counters
         self._delay = settings.span_delay / 1000
         self._interval = settings.metric_interval / 1000
         self._spans_due = time.monotonic() + self._delay
         self._counters_due = time.monotonic() + self._interval
+        # Else a process that is restarted within the interval would never say what it counted.
+        self._spans.first = self._reader.collect
+        self._counters, self._hurry_until, self._sent = counters, 0.0, -1
         self._courier = Courier(self._export_what_is_due)
         self.queue = Queue(settings.batch, self._call)
-        self._hurrying = self._closed = False
         self._courier.start()
 
     def flush(self, timeout: float) -> bool:
@@ -77,13 +75,15 @@ class Delivery:
 
     def finish(self, timeout: float) -> bool:
         """The same where the process may end, but what the collector has already is not sent again."""
-        return self._courier.do(self._finish, timeout)
+        sent = self._courier.do(self._finish, timeout)
+        later.log()
+        return sent
 
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
-        self._closed = True
         sent = self._courier.do(self._close, timeout)
-        _threads.wake(self._end_exports)  # that still wait for the collector
+        self._spans.interrupt()  # ends an export that still waits for the collector
+        self._metrics.interrupt()
         if not sent and timeout > 0:  # by the courier: to look up a name may take long
             self._courier.do(partial(self._spans.tell, AT_THE_END), 2 * AT_THE_END)
         self._courier.stop()
@@ -92,22 +92,8 @@ class Delivery:
 
     def hurry(self) -> None:
         """From now on, for a while, sends what comes at once; does not wait."""
-        self._courier.do(self._begin_to_hurry, 0)
-
-    def _begin_to_hurry(self) -> bool:
-        if not self._hurrying:
-            self._hurrying = True
-            _threads.start(self._hurry, "footfall")
-        return True
-
-    def _hurry(self) -> None:
-        until, sent = time.monotonic() + HURRY, -1
-        while not self._closed and time.monotonic() < until:
-            if (total := self._counters.total()) != sent:
-                self.finish(1.0)
-                sent = total
-            _threads.Signal().wait(PAUSE)
-        self._hurrying = False
+        self._hurry_until, self._sent = time.monotonic() + HURRY, -1
+        self._courier.call()
 
     def discard(self) -> None:
         """Gives up what waits, without a word to the collector; `close()` comes next."""
@@ -124,12 +110,13 @@ class Delivery:
         self._courier.call()
         later.log()
 
-    def _end_exports(self) -> None:
-        self._spans.shutdown()
-        self._metrics.shutdown()
-
     def _export_what_is_due(self) -> float:
         """The courier's round; returns in how many seconds the next one is due."""
+        if time.monotonic() < self._hurry_until:
+            if (total := self._counters.total()) != self._sent:
+                self._sent = total
+                self._finish()
+            return PAUSE
         if self.queue.is_full() or self._spans_due <= time.monotonic():
             self._spans_due = time.monotonic() + self._delay
             self._export_spans()

@@ -24,6 +24,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from footfall import _threads
 from footfall._counters import Counters
 from footfall._log import log
 from footfall._outage import Outage
@@ -80,6 +81,31 @@ def quietly(exporter: object) -> Iterator[None]:
         yield
 
 
+class Waits:
+    """Where an exporter of OpenTelemetry waits before it tries again.
+
+    It does so with an event of `threading`: beside greenlets a loop of theirs would begin in our thread, and
+    a process that ends while it runs is killed by it (SIGSEGV). There is no public place for another one.
+
+    Args:
+        exporter: What sends; others than OpenTelemetry's are left as they are.
+    """
+
+    def __init__(self, exporter: Any) -> None:
+        self._event = _threads.Event()
+        places = (
+            (exporter, "_shutdown_in_progress"),
+            (getattr(exporter, "_client", None), "_shutdown_event"),
+        )
+        for owner, name in places:
+            if hasattr(owner, name):
+                setattr(owner, name, self._event)
+
+    def end(self) -> None:
+        """Lets it try no more."""
+        self._event.set()
+
+
 class SpansExporter(SpanExporter):
     """Passes spans on, and counts those that the collector did not take.
 
@@ -106,6 +132,7 @@ class SpansExporter(SpanExporter):
         self._counters = counters
         self._capacity = capacity
         self._outage = outage
+        self._waits = Waits(exporter)
         self._kept: deque[Sequence[ReadableSpan]] = deque()
         self._stopped = False
         self._abandoned = False
@@ -191,6 +218,12 @@ class SpansExporter(SpanExporter):
         """Nothing waits here."""
         return True
 
+    def interrupt(self) -> None:
+        """Ends what another thread is exporting; beside greenlets, when it is answered."""
+        self._waits.end()
+        if not _threads.is_green():
+            self.shutdown()
+
     def shutdown(self) -> None:
         """Ends what is being exported; may be called again."""
         if not self._stopped:
@@ -227,6 +260,7 @@ class CountersExporter(MetricExporter):
         self.news_only = False
         self._exporter = exporter
         self._runs = Runs(resource)
+        self._waits = Waits(exporter)
         self._exported = exported
         self._outage = outage
         self._stopped = False
@@ -274,6 +308,12 @@ class CountersExporter(MetricExporter):
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
         """Nothing waits here."""
         return True
+
+    def interrupt(self) -> None:
+        """As `SpansExporter.interrupt`."""
+        self._waits.end()
+        if not _threads.is_green():
+            self.shutdown()
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
         """Ends what is being exported; may be called again."""

@@ -41,8 +41,8 @@ def start(target: Callable[[], object], name: str) -> Callable[[], None]:
     def run_before_a_patch() -> None:
         run()
         if (
-            _greenlets() is not None
-        ):  # `threading` no longer knows this thread, and would say so at its end
+            is_green()
+        ):  # meanwhile: `threading` no longer knows this thread, and would say so at its end
             Signal().wait(LONGEST)
 
     if _greenlets() is not None:
@@ -67,15 +67,9 @@ def is_apart() -> bool:
     return _ours.get() and _greenlets() is not None
 
 
-def wake(call: Callable[[], None]) -> None:
-    """Calls what wakes a thread of ours that waits for something of Python's.
-
-    It is called at once, but where threads are greenlets: one that wakes another's thread would become that.
-    """
-    if _greenlets() is None:
-        call()
-    else:
-        start(call, "footfall")
+def is_green() -> bool:
+    """Whether threads are greenlets here: they may share no lock or event of `threading` with ours."""
+    return _greenlets() is not None
 
 
 def lock() -> AbstractContextManager[object]:
@@ -117,6 +111,26 @@ class Signal:
                 library = None
             pause = min(2 * pause, PAUSE)
         return library is not None or self.wait(max(deadline - time.monotonic(), 0.0))
+
+
+class Event:
+    """What OpenTelemetry's exporters use of `threading.Event`, between one thread and a host of greenlets."""
+
+    def __init__(self) -> None:
+        self._signal, self._is_set = Signal(), False
+
+    def set(self) -> None:
+        """Sets it, for good."""
+        self._is_set = True
+        self._signal.set()
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._is_set
+
+    def wait(self, timeout: float) -> bool:
+        """Stops this thread until it is set, or `timeout` seconds are over."""
+        return self._is_set or self._signal.wait(timeout)
 
 
 def _greenlets() -> Any:
