@@ -42,6 +42,14 @@ Slug = Annotated[
 EnumValue = Annotated[
     str, msgspec.Meta(min_length=1, max_length=64, description="1 to 64 characters")
 ]
+ServiceName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z*][A-Za-z0-9._/*-]{0,62}$(?!\n)",
+        description="1 to 63 letters, digits, `.`, `_`, `/` and `-`, beginning with a letter; a `*` for any"
+        " letters and digits",
+    ),
+]
 Rate = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -144,6 +152,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     events: dict[str, Event]
     attributes: dict[str, Attribute] = {}
     error_types: tuple[Name, ...] = ()
+    services: tuple[ServiceName, ...] = ()
+    environments: tuple[ServiceName, ...] = ()
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,12 +164,16 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         events: Event name to event.
         attributes: Attribute name to attribute.
         error_types: Normalised error types beyond A4's five.
+        services: The services that may be named, beside the products; without any, all that look harmless.
+        environments: The environments that may be named; without any, the usual ones.
     """
 
     products: tuple[str, ...]
     events: dict[str, Event]
     attributes: dict[str, Attribute]
     error_types: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
 
     def columns(self, event: Event) -> tuple[str, ...]:
         """The event's attributes that are values rather than enums, sorted (the duration is fixed)."""
