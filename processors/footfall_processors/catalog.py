@@ -88,6 +88,7 @@ class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         max: Larger numbers are lowered to it.
         max_length: Longer strings are cut to it, in characters, after redaction.
         hash: Keep only a keyed hash of the value, as a uuid.
+        reviewed: Why it may be as it is, where `footfall validate` would warn of it.
     """
 
     type: Type
@@ -97,6 +98,7 @@ class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     max: int | float | None = None
     max_length: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 280
     hash: Hash | None = None
+    reviewed: str = ""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -132,6 +134,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         owner: Who answers for it.
         expires: The last day on which it is accepted (G5).
         sample_rate: Share of observations that the SDK sends as spans; counts stay exact.
+        reviewed: Why it may be as it is, where `footfall validate` would warn of it.
     """
 
     surface: Slug
@@ -143,6 +146,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     owner: str = ""
     expires: dt.date | None = None
     sample_rate: Rate = 1.0
+    reviewed: str = ""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -94,6 +94,7 @@ def _bare(attribute: Attribute) -> Attribute:
     return msgspec.structs.replace(
         attribute,
         description="",
+        reviewed="",
         values=tuple(sorted(attribute.values)),
         max_length=attribute.max_length if cut else Attribute(type=attribute.type).max_length,
     )

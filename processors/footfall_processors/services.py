@@ -136,7 +136,7 @@ class Services:
     def _looks_personal(self, name: str) -> bool:
         """Whether a name that no list has may be a path, a host, an address, a user or a number."""
         parts = words(name)
-        if _is_machine(name, parts) or self._is_user(parts):
+        if is_machine(name, parts) or self._is_user(parts):
             return True
         if all(_is_usual(word, self._usual) for word in parts):
             return False
@@ -168,7 +168,7 @@ def _of_list(sent: str, entries: list[tuple[re.Pattern[str], bool]]) -> Kept:
     fitting = [exact for form, exact in entries if form.fullmatch(sent)]
     if not fitting:
         return None, Loss.RESOURCE_UNLISTED
-    if any(fitting) or not _is_machine(sent, words(sent)):
+    if any(fitting) or not is_machine(sent, words(sent)):
         return sent, None
     return None, Loss.RESOURCE_PERSONAL
 
@@ -195,7 +195,7 @@ def _is_usual(word: str, known: frozenset[str]) -> bool:
     return word in known or (word.isdigit() and len(word) <= 4)
 
 
-def _is_machine(name: str, parts: Sequence[str]) -> bool:
+def is_machine(name: str, parts: Sequence[str]) -> bool:
     """Whether a name is a machine's, or has an address or a long number in it."""
     return (
         redact(name) != name
