@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from footfall_processors import redact
-from footfall_processors.redaction import luhn
+from footfall_processors.numbers import luhn
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TOKEN = st.text(
@@ -121,7 +121,7 @@ EXACT = {
     "josé@example.com": "[email]",
     "taro\uff20example\uff0ecom": "[email]",
     "ali\u200bce@exam\u00adple.com": "[email]",
-    "/users/alice%40example.com/seeds": "[email]/seeds",
+    "/users/alice%40example.com/seeds": "/users/[email]/seeds",
     "from 203.0.113.77 today": "from [ip] today",
     "ip:203.0.113.77": "ip:[ip]",
     "10.0.0.1:4317 refused": "[ip]:4317 refused",
