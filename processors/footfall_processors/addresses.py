@@ -34,7 +34,8 @@ _RELEASE: Final = re.compile(
 )
 """After an `@` in names of packages and pictures: `react@18.2.0`, `icon@2x.png`."""
 IPV4: Final = re.compile(
-    r"(?<![0-9.+])(?<![0-9][ \t]\.[ \t])(?<![0-9]\.[ \t])(?P<prefix>(?<![A-Za-z0-9])(?:v|ver|version|r|rel|release|build|rc)[ .]?)?"
+    r"(?<![0-9.+])(?<![0-9][ \t]\.[ \t])(?<![0-9]\.[ \t])"
+    r"(?P<prefix>(?<![A-Za-z0-9])(?:v|ver|version|r|rel|release|build|rc)[ .]?)?"
     r"(?P<first>\d{1,3})(?:(?P<sign>\.|[ \t]?\.[ \t]?|\[\.\]|\(\.\)|[_-])\d{1,3})"
     r"(?:(?P=sign)\d{1,3}){2}(?![0-9]|[ \t]?\.[ \t]?[0-9])",
     re.ASCII,

@@ -26,6 +26,7 @@ _STAMP: Final = re.compile(
     r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])[0-5]\d[0-5]\d|\d{0,8})"
 )
 _FRACTION: Final = re.compile(r"(?:0|[1-9]\d?)\.\d{5,}")
+_DOTTED: Final = re.compile(r"\d+(?:[._-]\d+){2,}")
 _PAIRS: Final = re.compile(r"(?:\d\d\D?){4}")
 _WIDE_PAIRS: Final = re.compile(r"(?:\d\d\D{0,6}){4}")
 _UUID: Final = re.compile(
@@ -50,7 +51,7 @@ def card(match: re.Match[str]) -> str:
     digits = "".join(groups)
     spelled = len(groups) == len(digits)
     good = (spelled or all(len(group) > 1 for group in groups[:-1])) and not _is_stamp(groups)
-    return "[card]" if good and luhn(digits) else match.group()
+    return "[card]" if good and luhn(digits) and not _is_of_uuid(match) else match.group()
 
 
 def phone(match: re.Match[str]) -> str:
@@ -64,7 +65,7 @@ def phone(match: re.Match[str]) -> str:
         return text
     if _is_counted(text, groups):
         return text
-    pairs = _WIDE_PAIRS if text[0] in "+0" else _PAIRS
+    pairs = _WIDE_PAIRS if text.lstrip("([")[0] in "+0" else _PAIRS
     spelled = number == len(groups)
     return "[phone]" if spelled or max(map(len, groups)) > 2 or pairs.search(text) else text
 
@@ -89,26 +90,31 @@ def _is_within_a_word(match: re.Match[str]) -> bool:
         return True
     if after and after in _HEX_LETTERS and after != "e" and _HEX_LETTERS.issuperset(word):
         return True
-    return any(
-        found.start() <= match.start() and match.end() <= found.end()
-        for found in _UUID.finditer(match.string, max(match.start() - 36, 0), match.end() + 36)
-    )
+    return _is_of_uuid(match)
+
+
+def _is_of_uuid(match: re.Match[str]) -> bool:
+    around = _UUID.finditer(match.string, max(match.start() - 36, 0), match.end() + 36)
+    return any(u.start() <= match.start() and match.end() <= u.end() for u in around)
 
 
 def _is_counted(text: str, groups: Sequence[str]) -> bool:
     """Whether it is a version, a fraction, a time of a build, or years."""
-    if text[0] in "+0" and not _FRACTION.fullmatch(text):
+    if text.lstrip("([")[0] in "+0" and not _FRACTION.fullmatch(text):
         return False
     if all(len(group) == 4 and group[:2] in ("19", "20") for group in groups):
         return True
     if _is_stamp(groups) or _is_a_row(groups):
         return True
-    dotted = "." in text and not any(sign in text for sign in " \t()/")
-    lengths = [len(group) for group in groups[1:]]
-    is_version = (
-        dotted and len(groups) > 2 and (1 in lengths or (len(groups) > 3 and max(lengths) > 4))
-    )
-    return is_version or _FRACTION.fullmatch(text) is not None
+    return _is_version(text, groups) or _FRACTION.fullmatch(text) is not None
+
+
+def _is_version(text: str, groups: Sequence[str]) -> bool:
+    """Whether a later part has one digit (`10.0.19045`), or one of four has many (`17.12.35527.113`)."""
+    if "." not in text or not _DOTTED.fullmatch(text):
+        return False
+    lengths = [len(group) for group in groups]
+    return 1 in lengths[1:] or (len(groups) == 4 and lengths[:3] != [3, 3, 4] and max(lengths) > 4)
 
 
 def _is_stamp(groups: Sequence[str]) -> bool:
