@@ -52,19 +52,18 @@ class Sender:
         self._names = Seen()
         self._day, self._newcomers = 0, 0
 
-    def admit(self, whole: Said, plain: Said, now_us: int) -> Said | None:
-        """What is kept of a service: all of it, only what is plain, or nothing.
+    def keeps(self, whole: Said, now_us: int) -> bool:
+        """Whether all that is said of a service is kept.
 
         Args:
-            whole: All that is said of it.
-            plain: The same without its version.
+            whole: Name, version, environment and the rest.
             now_us: µs since the Unix epoch.
         """
-        if self._whole.admits(whole, COMBINATIONS, now_us):
-            return whole
-        if self._names.admits(plain, NAMES, now_us) or self._gives_way(plain, now_us):
-            return plain
-        return None
+        return self._whole.admits(whole, COMBINATIONS, now_us)
+
+    def keeps_name(self, plain: Said, now_us: int) -> bool:
+        """Whether a service is kept without its version, where there are too many versions."""
+        return self._names.admits(plain, NAMES, now_us) or self._gives_way(plain, now_us)
 
     def _gives_way(self, plain: Said, now_us: int) -> bool:
         """Whether the name that was not seen for longest makes room for this one."""

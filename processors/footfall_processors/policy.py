@@ -191,13 +191,15 @@ class Policy:
         """
         if service == _NOBODY or service.relayed_from == LOOP:
             return service, ()
-        if sender not in self._senders:
-            self._senders[sender] = Sender()
-        plain = service._replace(version=None)
-        kept = self._senders[sender].admit(service, plain, now_us)
-        if kept == service:
+        known = self._senders.get(sender)
+        if known is None:
+            known = self._senders[sender] = Sender()
+        if known.keeps(service, now_us):
             return service, ()
-        return (_NOBODY if kept is None else plain), (Loss.RESOURCE_LIMIT,)
+        plain = service._replace(version=None)
+        if not known.keeps_name(plain, now_us):
+            return _NOBODY, (Loss.RESOURCE_LIMIT,)
+        return plain, (Loss.RESOURCE_LIMIT,) * (plain != service)
 
     def _path(self, sent: Any) -> tuple[str | None, bool]:
         """The markers that a resource carries, LOOP in a circle; whether they cannot be read."""
