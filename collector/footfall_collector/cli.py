@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from footfall_collector.config import Config
     from footfall_exporters.postgres import Holder, PostgresConfig
-    from footfall_processors import DocumentError
+    from footfall_processors import DocumentError, Mistake
 
 
 T = TypeVar("T")
@@ -226,22 +227,41 @@ def _until_told_to_stop(work: "Coroutine[Any, Any, T]") -> "T":
 
 @main.command()
 @click.argument("file")
-def validate(file: str) -> None:
-    """Check a catalog (events.yaml) or a collector configuration; every mistake is listed."""
+@click.option("--strict", is_flag=True, help="Fail on warnings as well.")
+def validate(file: str, strict: bool) -> None:
+    """Check a catalog (events.yaml) or a collector configuration.
+
+    Every mistake is listed; and every warning, of what is valid and could tell who somebody is.
+    """
     from footfall_collector.config import load_config
     from footfall_processors import DocumentError, load_catalog
+    from footfall_processors.cautions import cautions
     from footfall_processors.document import load
 
     try:
         keys = set(load(file).data)
         if keys & {"receivers", "processors", "exporters", "service"}:
-            catalog, what = load_config(file).catalog, "configuration"
+            config = load_config(file)
+            catalog, what, catalogs = config.catalog, "configuration", config.catalog_files
         else:
-            catalog, what = load_catalog(file), "catalog"
+            catalog, what, catalogs = load_catalog(file), "catalog", [file]
+        warnings = cautions(catalogs)
     except DocumentError as error:
         _refuse(error)
     events = sum(1 for event in catalog.events.values() if event.surface != "footfall")
     click.echo(f"{file}: a valid {what} with {events} events")
+    _warn(warnings)
+    if strict and warnings:
+        sys.exit(WRONG_INPUT)
+
+
+def _warn(warnings: "Sequence[Mistake]") -> None:
+    """Each file once, its warnings below it."""
+    for file, of_file in groupby(warnings, key=lambda warning: warning.file):
+        listed = list(of_file)
+        click.echo(f"{file}: {len(listed)} warning{'s' * (len(listed) > 1)}")
+        for warning in listed:
+            click.echo(f"  line {warning.line}, {warning.path}: {warning.message}")
 
 
 def read_config(path: str | None, catalog: str | None = None) -> "Config":

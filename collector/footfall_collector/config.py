@@ -63,6 +63,7 @@ class Config:
     signals: tuple[str, ...] = SIGNALS
     deduplicate_spans: bool = False
     service: ServiceConfig = field(default_factory=ServiceConfig)
+    catalog_files: Sequence[str] = ()
 
 
 def load_config(
@@ -102,6 +103,7 @@ def load_config(
         subscribers={name: config for name, config in exporters.items() if name in used},
         signals=tuple(file.service.pipelines),
         deduplicate_spans=otlp.deduplicate == "spans",
+        catalog_files=files,
         service=msgspec.structs.replace(
             file.service, operator=located(file.service.operator, folder)
         ),

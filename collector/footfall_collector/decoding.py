@@ -85,19 +85,30 @@ class Decoding:
     async def traces(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `Pipeline.traces`."""
         if not self._spans:
-            return await self._pipeline(key).traces(body, sender(key), groups)
+            return await self._pipeline(key).traces(
+                body, sender(key), groups, services=_services(key)
+            )
         if self.identities is None:
             raise Unavailable("the collector has not reached its store yet", 5.0)
-        return await self._pipeline(key).traces(body, sender(key), groups, self.identities)
+        return await self._pipeline(key).traces(
+            body, sender(key), groups, self.identities, _services(key)
+        )
 
     async def metrics(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `metrics.decode`."""
         policy, now_us = self._pipeline(key).policy, time.time_ns() // 1000
-        return metrics.decode(policy, body, now_us, sender(key), groups, self.identities)
+        return metrics.decode(
+            policy, body, now_us, sender(key), groups, self.identities, _services(key)
+        )
 
     async def logs(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
         """See `Pipeline.logs`."""
-        return await self._pipeline(key).logs(body, sender(key), groups)
+        return await self._pipeline(key).logs(body, sender(key), groups, _services(key))
 
     def _pipeline(self, key: Key | None) -> Pipeline:
         return self._pipelines[key is not None and key.relay]
+
+
+def _services(key: Key | None) -> frozenset[str]:
+    """The services that a sender may send for; all without any."""
+    return key.services if key else frozenset()

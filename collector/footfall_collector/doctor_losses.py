@@ -33,7 +33,10 @@ RECEIVED: Mapping[str, str] = {
     Loss.ENUM_VALUE.value: "add the value to the catalog, or correct the sender",
     Loss.WRONG_TYPE.value: "correct the sender, or the type in the catalog",
     Loss.SALT_MISSING.value: "nothing, if rare; else look for a queue that was held up for days",
-    Loss.RESOURCE_VALUE.value: "give the service a plain name and version, the same for everybody",
+    Loss.RESOURCE_VALUE.value: "give the service a plain name, and a version such as 1.2.3",
+    Loss.RESOURCE_UNLISTED.value: "add it to the catalog's `services` or `environments`, if it is yours",
+    Loss.RESOURCE_PERSONAL.value: "see what the sender puts there (a host, a path, a user?), or list it",
+    Loss.RESOURCE_LIMIT.value: "list `services` in the catalog, and give each sender a key of its own",
 }
 SENDING: Mapping[str, str] = {
     Drop.QUEUE_FULL.value: "sample the event, or see why sending is slow",

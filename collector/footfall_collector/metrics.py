@@ -13,14 +13,14 @@ opentelemetry/proto/metrics/v1/metrics.proto.
 import datetime as dt
 import hmac
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
 from footfall_collector import otlp, sums, wire
-from footfall_collector.pipeline import digest
+from footfall_collector.pipeline import digest, is_other
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import (
     Atom,
@@ -34,7 +34,7 @@ from footfall_processors import (
     Verdict,
 )
 from footfall_processors.batch import HOUR_US
-from footfall_processors.names import SDK, SERVICE_INSTANCE
+from footfall_processors.names import SDK, SERVICE_INSTANCE, SERVICE_NAME
 
 _WHATEVER = (Loss.LOOP, Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT)
 """Reasons for which a metric is refused, whatever its points are."""
@@ -69,7 +69,9 @@ class _Found:
     Attributes:
         rests: Of deltas the fractions that are not counted yet, by sender and dimension.
         read: Metrics and data points that were looked at, and their attributes.
+        taken: Data points that were not refused.
         identified: See `Batch`.
+        misnamed: See `Batch`.
     """
 
     counts: Counter[tuple[int, Dimension]] = field(default_factory=Counter)
@@ -78,7 +80,9 @@ class _Found:
     losses: Counter[Loss] = field(default_factory=Counter)
     rests: dict[tuple[bytes, Dimension], float] = field(default_factory=dict)
     read: int = 0
+    taken: int = 0
     identified: bool = True
+    misnamed: bool = False
 
     def reading(self, number: int) -> None:
         """Raises `TooLarge` when so many more are too many."""
@@ -94,6 +98,7 @@ def decode(
     sender: bytes = b"",
     groups: wire.Groups | None = None,
     key: bytes | None = None,
+    services: Collection[str] = (),
 ) -> Batch:
     """An encoded ExportMetricsServiceRequest as a batch.
 
@@ -104,13 +109,14 @@ def decode(
         sender: As for `pipeline.digest`.
         groups: What the body says, when it is not protobuf.
         key: The store's, by which streams are named; None while it is not known.
+        services: The `service.name`s that the sender may send for; all without any.
 
     Raises:
         google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
         wire.TooLarge: it has too many parts; nothing of it is kept.
         Unavailable: it has cumulative counters, and the key is not known yet.
     """
-    return _Decoder(policy, now_us, key).batch(body, sender, groups)
+    return _Decoder(policy, now_us, key).batch(body, sender, groups, services)
 
 
 class _Decoder:
@@ -124,18 +130,24 @@ class _Decoder:
         self._verdicts: dict[tuple[Service, str, tuple[Atom, ...]], Verdict] = {}
         self._streams: dict[bytes, bytes] = {}
 
-    def batch(self, body: bytes, sender: bytes, groups: wire.Groups | None) -> Batch:
+    def batch(
+        self, body: bytes, sender: bytes, groups: wire.Groups | None, services: Collection[str]
+    ) -> Batch:
         found = self._found
         for resource, scope, metrics in wire.scopes(body) if groups is None else groups:
             attributes = otlp.resource_attributes(resource)
-            service, bad = self._policy.service(attributes)
-            found.losses[Loss.RESOURCE_VALUE] += bad
+            said, bad = self._policy.service(attributes)
+            service, lost = self._policy.admit(said, sender, self._now_us)
+            found.losses.update(bad + lost)
+            before = found.taken
             found.reading(len(metrics))
             known = bool(attributes.get(SERVICE_INSTANCE)), bool(attributes.get(SDK))
             whole = sums.joined(sorted(otlp.resource_pairs(resource)))
             who = _Sender(service, *known, whole, sums.scope_identity(scope))
             for encoded in metrics:
                 self._add_metric(who, encoded)
+            misnamed = is_other(attributes.get(SERVICE_NAME), services)
+            found.misnamed |= found.taken > before and misnamed
         fractions = sum(rest >= 10**-sums.DECIMALS for rest in found.rests.values())
         found.losses[Loss.FRACTION] += fractions
         return Batch(
@@ -146,6 +158,7 @@ class _Decoder:
             deltas=tuple(found.deltas.values()),
             losses=+found.losses,
             identified=found.identified,
+            misnamed=found.misnamed,
         )
 
     def _add_metric(self, who: _Sender, encoded: bytes) -> None:
@@ -189,6 +202,7 @@ class _Decoder:
         else:
             series = sums.joined((who.scope, kind, *sorted(attributes)))
             self._found.points.append(self._state(dimension, who, series, point, int(number)))
+        self._found.taken += 1
         return None
 
     def _add_delta(

@@ -13,7 +13,7 @@ import datetime as dt
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
@@ -26,7 +26,7 @@ from footfall_collector.attributes import Aligned, Attributes
 from footfall_collector.memo import ORIGIN, Atoms, Form, Outcome, Trait
 from footfall_collector.plans import DAY_US, Contexts, Extract, Plan, Plans
 from footfall_exporters.postgres.spans import span_ids
-from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Type
+from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Service, Type
 from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
@@ -64,6 +64,11 @@ def digest(path: str, sender: bytes, body: bytes) -> bytes:
     return hasher.digest()[:16]
 
 
+def is_other(name: object, services: Collection[str]) -> bool:
+    """Whether a service's name, as it was sent, is none of those that its sender may send for."""
+    return bool(services) and (not isinstance(name, str) or name not in services)
+
+
 @dataclass(slots=True)
 class _Found:
     """A batch under construction."""
@@ -73,6 +78,7 @@ class _Found:
     losses: Counter[Loss] = field(default_factory=Counter)
     times: list[int] = field(default_factory=list)  # the earliest and the latest of each part
     identified: bool = True
+    misnamed: bool = False
     identities: bytes | None = None
 
     def count(self, hour: int, tally: Counter[Plan]) -> None:
@@ -125,6 +131,7 @@ class Pipeline:
         sender: bytes = b"",
         groups: wire.Groups | None = None,
         identities: bytes | None = None,
+        services: Collection[str] = (),
     ) -> Batch:
         """An encoded ExportTraceServiceRequest as a batch.
 
@@ -133,22 +140,27 @@ class Pipeline:
             sender: As for `digest`.
             groups: What the body says, when it is not protobuf.
             identities: The key under which spans are named, where they are told apart one by one.
+            services: The `service.name`s that the sender may send for; all without any.
 
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
             wire.TooLarge: it has too many parts; nothing of it is kept.
         """
         columns = self._columns if identities is None else partial(self._columns, ids=True)
-        return await self._batch("traces", columns, body, sender, groups, identities)
+        return await self._batch("traces", columns, body, sender, groups, services, identities)
 
     async def logs(
-        self, body: bytes, sender: bytes = b"", groups: wire.Groups | None = None
+        self,
+        body: bytes,
+        sender: bytes = b"",
+        groups: wire.Groups | None = None,
+        services: Collection[str] = (),
     ) -> Batch:
         """An encoded ExportLogsServiceRequest as a batch, whose records are read as spans without length.
 
         Arguments and errors are those of `traces`.
         """
-        return await self._batch("logs", logs.columns, body, sender, groups)
+        return await self._batch("logs", logs.columns, body, sender, groups, services)
 
     async def _batch(
         self,
@@ -157,6 +169,7 @@ class Pipeline:
         body: bytes,
         sender: bytes,
         groups: wire.Groups | None,
+        services: Collection[str],
         identities: bytes | None = None,
     ) -> Batch:
         found = _Found(identities=identities)
@@ -164,7 +177,10 @@ class Pipeline:
         stretch = attributes = text = 0
         searched = self.contexts.searched
         for resource, _, spans in wire.groups(body) if groups is None else groups:
-            found.losses[Loss.RESOURCE_VALUE] += self.contexts.service(resource)[1]
+            said = self.contexts.said(resource)
+            service, lost = self.policy.admit(said.service, sender, now_us)
+            found.losses.update(said.losses + lost)
+            before = len(found.rows)
             # A small request is one slice; measuring each span would cost a hundredth of it.
             size = SLICE if len(body) <= SLICE_BYTES else _slice(spans)
             for start in range(0, len(spans), size):
@@ -177,11 +193,12 @@ class Pipeline:
                 attributes += read.attributes.number + len(part)  # a span takes time as well
                 if attributes > MOST_ATTRIBUTES:
                     raise wire.TooLarge(MOST_ATTRIBUTES, "attributes")
-                before = searched.characters
-                self._add(found, resource, read, now_us)
-                text += searched.characters - before
+                searched_before = searched.characters
+                self._add(found, service, read, now_us)
+                text += searched.characters - searched_before
                 if text > MOST_TEXT:
                     raise wire.TooLarge(MOST_TEXT, "characters of text")
+            found.misnamed |= len(found.rows) > before and is_other(said.name, services)
         return Batch(
             digest=digest(f"/v1/{signal}", sender, body),
             signal=signal,
@@ -191,9 +208,10 @@ class Pipeline:
             layout=self.policy.layout,
             bounds=(min(found.times), max(found.times)) if found.times else None,
             identified=found.identified,
+            misnamed=found.misnamed,
         )
 
-    def _add(self, found: _Found, resource: bytes, columns: wire.Columns, now_us: int) -> None:
+    def _add(self, found: _Found, service: Service, columns: wire.Columns, now_us: int) -> None:
         """Adds one scope's spans, hour by hour: counts are kept per hour, salts per day."""
         found.losses[Loss.MALFORMED] += columns.malformed
         if not columns.names:
@@ -207,7 +225,7 @@ class Pipeline:
         today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
         if low <= first and last <= high and first // HOUR_US == last // HOUR_US:  # nearly always
             found.times += first, last
-            self._add_hour(found, part, self.contexts.plans(resource, first, today))
+            self._add_hour(found, part, self.contexts.plans(service, first, today))
             return
         by_hour: dict[int, list[int]] = {}
         for index, moment in enumerate(part.times):
@@ -215,13 +233,13 @@ class Pipeline:
             by_hour.setdefault(hour, []).append(index)
         outside = by_hour.pop(OUTSIDE, [])
         for index in outside:
-            plans = self.contexts.plans(resource, now_us, today).form(part.form)
+            plans = self.contexts.plans(service, now_us, today).form(part.form)
             plan = plans[part.keys[index]]
             found.losses[plan.refused or Loss.OUT_OF_WINDOW] += 1
         for hour, indexes in by_hour.items():
             within = part.take(indexes)
             found.times += min(within.times), max(within.times)
-            self._add_hour(found, within, self.contexts.plans(resource, hour * HOUR_US, today))
+            self._add_hour(found, within, self.contexts.plans(service, hour * HOUR_US, today))
 
     def _part(self, columns: wire.Columns) -> "_Part":
         """The spans with their attributes classified."""

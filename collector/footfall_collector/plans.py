@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
@@ -33,7 +33,7 @@ from footfall_processors import (
     period,
 )
 from footfall_processors.hashing import Salts
-from footfall_processors.names import DURATION
+from footfall_processors.names import DURATION, SERVICE_NAME
 from footfall_processors.policy import Origin
 
 DAY_US = 86_400_000_000
@@ -203,6 +203,20 @@ NOTHING = Extract((), ())
 NO_SHAPE = Shape(Dimension("", "", "", "", "", None, None, None, None, ()), 1.0, ())
 
 
+class Said(NamedTuple):
+    """What a resource says of its service.
+
+    Attributes:
+        service: As it may be stored.
+        losses: Why something of it may not.
+        name: As it was sent; in memory only.
+    """
+
+    service: Service
+    losses: tuple[Loss, ...]
+    name: object
+
+
 class Contexts:
     """The plans in use, by service and day; salts, and so hashes, change with the day.
 
@@ -219,7 +233,7 @@ class Contexts:
         self.searched = Searched()
         self._learned = Learned()
         self._policy, self._salts = policy, salts
-        self._services: dict[bytes, tuple[Service, int]] = {}
+        self._services: dict[bytes, Said] = {}
         self._plans: dict[tuple[Service, int, dt.date], Plans] = {}
         self._values: dict[int, dict[str, Values]] = {}
 
@@ -230,20 +244,20 @@ class Contexts:
             self._forget_plans()
             self._values.clear()
 
-    def service(self, resource: bytes) -> tuple[Service, int]:
-        """The service that an encoded resource names, and how many of its values were refused."""
+    def said(self, resource: bytes) -> "Said":
+        """What an encoded resource says of its service."""
         found = self._services.get(resource)
         if found is None:
             if len(self._services) >= self.LIMIT:
                 self._services.clear()
-            found = self._policy.service(otlp.resource_attributes(resource))
+            attributes = otlp.resource_attributes(resource)
+            found = Said(*self._policy.service(attributes), attributes.get(SERVICE_NAME))
             if len(resource) <= 64 * memo.LONGEST:
                 self._services[resource] = found
         return found
 
-    def plans(self, resource: bytes, time_us: int, today: dt.date) -> Plans:
+    def plans(self, service: Service, time_us: int, today: dt.date) -> Plans:
         """The plans for a service's events of one day."""
-        service = self.service(resource)[0]
         key = (service, time_us // DAY_US, today)
         if self._learned.number >= memo.ENTRIES:
             self._forget_plans()

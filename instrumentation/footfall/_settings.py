@@ -287,10 +287,8 @@ def _salt(text: str) -> bytes:
 
     try:
         return next(iter(static_salts(text).values()), b"")
-    except SaltError:  # its message names the variable, as ours does
-        raise ValueError(
-            "must be at least 32 bytes; make one with `openssl rand -hex 32`"
-        ) from None
+    except SaltError as error:  # its message names the variable, as ours does
+        raise ValueError(str(error).partition(" ")[2].rstrip(".")) from None
 
 
 def _positive(text: str) -> float:

@@ -152,6 +152,7 @@ class Batch:
         bounds: Between which times (µs since the Unix epoch, inclusive) the rows are, when that is known.
         identified: Whether equal bytes can only be a retry: its parts have ids that nobody else draws, or say
             what a sender has counted in all.
+        misnamed: Whether it speaks for a service that its sender's key is not for; it is refused then.
     """
 
     digest: bytes
@@ -166,6 +167,7 @@ class Batch:
     origin: str = ""
     bounds: tuple[int, int] | None = field(default=None, compare=False)
     identified: bool = True
+    misnamed: bool = field(default=False, compare=False)
 
     @property
     def size(self) -> int:

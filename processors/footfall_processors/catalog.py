@@ -42,6 +42,14 @@ Slug = Annotated[
 EnumValue = Annotated[
     str, msgspec.Meta(min_length=1, max_length=64, description="1 to 64 characters")
 ]
+ServiceName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z*][A-Za-z0-9._/*-]{0,62}$(?!\n)",
+        description="1 to 63 letters, digits, `.`, `_`, `/` and `-`, beginning with a letter; a `*` for any"
+        " letters and digits",
+    ),
+]
 Rate = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -80,6 +88,7 @@ class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         max: Larger numbers are lowered to it.
         max_length: Longer strings are cut to it, in characters, after redaction.
         hash: Keep only a keyed hash of the value, as a uuid.
+        reviewed: Why it may be as it is, where `footfall validate` would warn of it.
     """
 
     type: Type
@@ -89,6 +98,7 @@ class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     max: int | float | None = None
     max_length: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 280
     hash: Hash | None = None
+    reviewed: str = ""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -124,6 +134,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         owner: Who answers for it.
         expires: The last day on which it is accepted (G5).
         sample_rate: Share of observations that the SDK sends as spans; counts stay exact.
+        reviewed: Why it may be as it is, where `footfall validate` would warn of it.
     """
 
     surface: Slug
@@ -135,6 +146,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     owner: str = ""
     expires: dt.date | None = None
     sample_rate: Rate = 1.0
+    reviewed: str = ""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -144,6 +156,8 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     events: dict[str, Event]
     attributes: dict[str, Attribute] = {}
     error_types: tuple[Name, ...] = ()
+    services: tuple[ServiceName, ...] = ()
+    environments: tuple[ServiceName, ...] = ()
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,12 +168,16 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         events: Event name to event.
         attributes: Attribute name to attribute.
         error_types: Normalised error types beyond A4's five.
+        services: The services that may be named, beside the products; without any, all that look harmless.
+        environments: The environments that may be named; without any, the usual ones.
     """
 
     products: tuple[str, ...]
     events: dict[str, Event]
     attributes: dict[str, Attribute]
     error_types: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    environments: tuple[str, ...] = ()
 
     def columns(self, event: Event) -> tuple[str, ...]:
         """The event's attributes that are values rather than enums, sorted (the duration is fixed)."""

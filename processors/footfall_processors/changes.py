@@ -133,6 +133,7 @@ def _bare(attribute: Attribute) -> Attribute:
     return msgspec.structs.replace(
         attribute,
         description=attribute.description.strip(),
+        reviewed="",
         values=tuple(sorted(attribute.values)),
         max_length=attribute.max_length if cut else Attribute(type=attribute.type).max_length,
     )

@@ -7,13 +7,23 @@ of its period can no longer be hashed, and are dropped.
 
 import datetime as dt
 import hmac
+import math
+import re
 import unicodedata
 from collections.abc import Mapping
+from itertools import pairwise
 
 from footfall_processors.catalog import Hash
 
 MINIMUM_SALT = 32
 """Bytes; a shorter TELEMETRY_HASH_SALT is refused."""
+MINIMUM_STRENGTH = 80.0
+"""Bits that a static salt has at least, as `strength` estimates them; 32 random digits have about 118."""
+_USUAL = re.compile(
+    "change[ _-]?(?:me|this|it)?|pass(?:word|phrase|wd)?|secret|example|default|placeholder|insert|replace"
+    "|your|here|todo|test(?:ing)?|salt|hash|key|telemetry|footfall|admin|root|please|dummy|sample|random"
+    "|production|staging|development|123456(?:789)?0?|qwertz?u?i?o?p?|qwerty(?:uiop)?|asdfghjkl?|[yz]xcvbnm"
+)
 STATIC_PERIOD = 0
 
 Period = tuple[Hash, int]
@@ -24,17 +34,24 @@ class SaltError(ValueError):
     """TELEMETRY_HASH_SALT must be at least 32 bytes; make one with `openssl rand -hex 32`."""
 
 
+class WeakSalt(SaltError):
+    """TELEMETRY_HASH_SALT is easy to guess; make one with `openssl rand -hex 32`."""
+
+
 def static_salts(salt: str | None) -> dict[Period, bytes]:
     """The operator's salt as the one salt of Hash.STATIC; empty when none is set.
 
     Raises:
         SaltError: it is shorter than 32 bytes.
+        WeakSalt: it is long, but repeats itself, counts up, or says what everybody writes there.
     """
     if not salt:
         return {}
     key = salt.encode("utf-8", "surrogateescape")
     if len(key) < MINIMUM_SALT:
         raise SaltError(SaltError.__doc__)
+    if strength(salt) < MINIMUM_STRENGTH:
+        raise WeakSalt(WeakSalt.__doc__)
     return {(Hash.STATIC, STATIC_PERIOD): key}
 
 
@@ -68,3 +85,17 @@ def keyed_hash(salt: bytes, name: str, value: object) -> bytes:
 
 def _text(value: object) -> str:
     return unicodedata.normalize("NFC", str(value))
+
+
+def strength(salt: str) -> float:
+    """How many bits a salt has at most, of what is no repetition, no sequence and no usual word."""
+    text = _USUAL.sub("", _unit(salt).lower())
+    steps = [ord(after) - ord(before) for before, after in pairwise(text)]
+    new = len(text) - sum(abs(step) <= 1 and step == earlier for earlier, step in pairwise(steps))
+    return new * math.log2(max(len(set(text)), 1))
+
+
+def _unit(text: str) -> str:
+    """What is repeated, where a text is a repetition of its beginning."""
+    sizes = range(1, len(text) // 2 + 1)
+    return text[: next((size for size in sizes if text.startswith(text[size:])), len(text))]

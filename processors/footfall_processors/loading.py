@@ -1,5 +1,6 @@
 """Reading catalogs from files: all mistakes at once (DESIGN, "Validation collects all mistakes")."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -74,6 +75,8 @@ def read_source(doc: Document) -> tuple[Document, Source]:
             _check_event(doc, name, event, set(events), set(attributes))
     _check_columns(doc, attributes)
     _check_rules(doc, events)
+    for kind in ("services", "environments"):
+        _check_listed(doc, kind)
     doc.refuse()
     assert source is not None  # noqa: S101  # refuse() raised otherwise
     return doc, source
@@ -212,6 +215,21 @@ def _check_error_types(doc: Document) -> None:
             doc.wrong(("error_types", number), f'"{name}" stands twice')
 
 
+def _check_listed(doc: Document, kind: str) -> None:
+    """An entry of a list stands once, and says at least how a name begins or ends."""
+    section = doc.data.get(kind)
+    listed = section if isinstance(section, list) else []
+    for number, entry in enumerate(listed):
+        if entry in listed[:number]:
+            doc.wrong((kind, number), f'"{entry}" stands twice')
+        elif isinstance(entry, str) and entry.count("*") > 1:
+            doc.wrong((kind, number), "may have one `*`")
+        elif isinstance(entry, str) and not re.search(r"[A-Za-z]", entry):
+            doc.wrong(
+                (kind, number), "would let every name pass; say how the names begin: worker-*"
+            )
+
+
 def _check_against(doc: Document, source: Source, others: list[tuple[Document, Source]]) -> None:
     """One name means one thing across products; a conflict names both files."""
     for other_doc, other in others:
@@ -255,16 +273,22 @@ def _merge(sources: list[Source]) -> Catalog:
     events: dict[str, Event] = {}
     attributes: dict[str, Attribute] = {}
     error_types: set[str] = set()
+    services: set[str] = set()
+    environments: set[str] = set()
     for source in sources:
         events |= source.events
         attributes |= source.attributes
         error_types |= set(source.error_types)
+        services |= set(source.services)
+        environments |= set(source.environments)
     return with_builtins(
         Catalog(
             products=tuple(s.product for s in sources),
             events=events,
             attributes=attributes,
             error_types=tuple(sorted(error_types)),
+            services=tuple(sorted(services)),
+            environments=tuple(sorted(environments)),
         )
     )
 

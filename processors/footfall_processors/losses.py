@@ -32,6 +32,9 @@ class Loss(StrEnum):
     WRONG_TYPE = "wrong_type"
     SALT_MISSING = "salt_missing"
     RESOURCE_VALUE = "resource_value"
+    RESOURCE_UNLISTED = "resource_unlisted"
+    RESOURCE_PERSONAL = "resource_personal"
+    RESOURCE_LIMIT = "resource_limit"
 
     __hash__ = str.__hash__  # Enum's own is a Python function, too slow for the hot path
 

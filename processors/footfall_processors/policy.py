@@ -16,23 +16,22 @@ from typing import Any, NamedTuple
 from footfall_processors import names
 from footfall_processors.batch import Dimension, Shape
 from footfall_processors.catalog import Catalog, Event, Type, column_name
+from footfall_processors.combinations import Sender
 from footfall_processors.errors import http_error, http_status, normalise
 from footfall_processors.losses import Loss
 from footfall_processors.matching import Candidates, Spans
 from footfall_processors.outcome import Said, outcome, went_wrong
-from footfall_processors.redaction import redact
+from footfall_processors.services import Services
 from footfall_processors.values import clean, hashable, is_text
 
-SERVICES = 1000
-"""Distinct (service, version, environment) kept apart; further ones lose these fields."""
+DIMENSIONS = 100_000
+"""Combinations that are remembered; senders that come and go make more in the course of time."""
 PSEUDONYM_BYTES = 16
 MOST_HOPS = 8
 """Stores and gateways that something may come through; what has come through more goes in a circle."""
 LOOP = "loop"
 """In place of the markers of what has been here before; no marker is written so."""
 _PATH = re.compile(r"[0-9a-f]{16}(,[0-9a-f]{16})*")
-_SERVICE = re.compile(r"[A-Za-z][A-Za-z0-9._/-]{0,62}")
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]{0,31}")
 
 
 class Origin(IntEnum):
@@ -89,6 +88,9 @@ class Service(NamedTuple):
     telemetry_distro: str | None = None
 
 
+_NOBODY = Service()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Verdict:
     """What becomes of a span or counter.
@@ -130,7 +132,8 @@ class Policy:
         self._atoms: dict[tuple[str, object, bool], Atom] = {}
         self._dimensions: dict[tuple[object, ...], Dimension] = {}
         self._shapes: dict[tuple[Dimension, float], Shape] = {}
-        self._services = {Service()}
+        self._services = Services(catalog)
+        self._senders: dict[bytes, Sender] = {}
         self._actions = {a for e in catalog.events.values() for a in e.actions}
         self.spans = Spans(catalog)
         self._fixed_roles = _FIXED | (_REQUEST if self.spans.requests else {})
@@ -165,27 +168,38 @@ class Policy:
             good = clean(attribute, value) is not None
         return self._atom(Role.COLUMN, key, None, valid=good)
 
-    def service(self, resource: Mapping[str, Any]) -> tuple[Service, int]:
-        """The service fields of a resource, and how many were dropped: wrong in form, or personal."""
-        environment = resource.get(names.ENVIRONMENT, resource.get(names.ENVIRONMENT_OLD))
-        found = (
-            (resource.get(names.SERVICE_NAME), _SERVICE),
-            (resource.get(names.SERVICE_VERSION), _VERSION),
-            (environment, _SERVICE),
-        )
-        kept = [value if _plain(value, form) else None for value, form in found]
-        bad = sum(v is not None for v, _ in found) - sum(v is not None for v in kept)
+    def service(self, resource: Mapping[str, Any]) -> tuple[Service, tuple[Loss, ...]]:
+        """The service fields of a resource, and why some were dropped."""
         path, unreadable = self._path(resource.get(names.ORIGIN))
         if path == LOOP:
-            return Service(relayed_from=LOOP), 0
-        name, version, environment = kept
+            return Service(relayed_from=LOOP), ()
+        about = self._services.about(resource)
         ours = resource.get(names.DISTRO) == names.OWN_SDK
-        service = Service(name, version, environment, path, names.OWN_SDK if ours else None)
-        bad += unreadable
-        if service not in self._services and len(self._services) > SERVICES:
-            return Service(), bad + 1
-        self._services.add(service)
-        return service, bad
+        distro = names.OWN_SDK if ours else None
+        service = Service(about.name, about.version, about.environment, path, distro)
+        return service, about.losses + (Loss.RESOURCE_VALUE,) * unreadable
+
+    def admit(
+        self, service: Service, sender: bytes, now_us: int
+    ) -> tuple[Service, tuple[Loss, ...]]:
+        """What is kept of a service, of which one sender may name so many; and what is lost by it.
+
+        Args:
+            service: As `service` returned it.
+            sender: What distinguishes senders; empty where they are not told apart.
+            now_us: µs since the Unix epoch.
+        """
+        if service == _NOBODY or service.relayed_from == LOOP:
+            return service, ()
+        known = self._senders.get(sender)
+        if known is None:
+            known = self._senders[sender] = Sender()
+        if known.keeps(service, now_us):
+            return service, ()
+        plain = service._replace(version=None)
+        if not known.keeps_name(plain, now_us):
+            return _NOBODY, (Loss.RESOURCE_LIMIT,)
+        return plain, (Loss.RESOURCE_LIMIT,) * (plain != service)
 
     def _path(self, sent: Any) -> tuple[str | None, bool]:
         """The markers that a resource carries, LOOP in a circle; whether they cannot be read."""
@@ -303,6 +317,9 @@ class Policy:
 
     def _shape(self, key: tuple[Any, ...], sample_rate: float, event: Event) -> Shape:
         dimension = self._dimensions.get(key)
+        if len(self._dimensions) >= DIMENSIONS:  # stores know them by what they say
+            self._dimensions.clear()
+            self._shapes.clear()
         if dimension is None:
             dimension = self._dimensions[key] = Dimension(*key)
         shape = self._shapes.get((dimension, sample_rate))
@@ -369,11 +386,6 @@ def _objection(event: Event, atom: Atom, seen: set[str]) -> Loss | None:
     if not atom.valid:
         return Loss.WRONG_TYPE if atom.role is Role.COLUMN else Loss.ENUM_VALUE
     return None
-
-
-def _plain(value: Any, form: re.Pattern[str]) -> bool:
-    """Whether a resource's value has its form and nothing personal in it."""
-    return isinstance(value, str) and bool(form.fullmatch(value)) and redact(value) == value
 
 
 def _first_sent(atoms: Sequence[Atom]) -> dict[Role, Any]:

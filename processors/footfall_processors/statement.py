@@ -1,31 +1,57 @@
 """The telemetry statement: what a catalog lets be collected, in plain words (A2, A10).
 
-It is written for the people whose use is counted, and says nothing that the catalog does not.
+It is written for the people whose use is counted, and says nothing that the catalog does not. What it
+denies is what no attribute of the catalog can hold.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from enum import Enum, auto
 from itertools import starmap
 from typing import Final
 
-from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Catalog, Event, Type
+from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Catalog, Event, Hash, Type
+from footfall_processors.cautions import is_boundless, looks_personal, names_id, names_person
+from footfall_processors.names import DURATION
 from footfall_processors.wording import described, listed
 
-NEVER: Final = (
-    "names", "discriminators", "raw ids of users, servers and channels", "sign-in ids and tokens",
-    "IP addresses", "browsers and devices (user agents)", "commands as they were typed",
-    "texts of messages", "contents of requests", "error messages", "stack traces",
-)  # fmt: skip
-"""What nobody shall store (A2)."""
+GRACE_DAYS: Final = 7
+"""So long after its period a rotating key exists: events are accepted so late (docs/housekeeping.md)."""
+
+
+class Holds(Enum):
+    """What an attribute could hold of somebody."""
+
+    TEXT = auto()  # whatever is typed
+    NUMBER = auto()  # an id, a telephone number, an address as a number
+    LISTED = auto()  # a value of the catalog's own that looks like somebody's
+
+
+_T, _N, _L = Holds.TEXT, Holds.NUMBER, Holds.LISTED
+NEVER: Final[Mapping[str, frozenset[Holds]]] = {
+    "names": frozenset((_T, _L)),
+    "discriminators": frozenset((_T, _L)),
+    "raw ids of users, servers and channels": frozenset((_T, _N, _L)),
+    "sign-in ids and tokens": frozenset((_T, _N, _L)),
+    "IP addresses": frozenset((_T, _N, _L)),
+    "browsers and devices (user agents)": frozenset((_T,)),
+    "commands as they were typed": frozenset((_T,)),
+    "texts of messages": frozenset((_T,)),
+    "contents of requests": frozenset((_T,)),
+    "error messages": frozenset((_T,)),
+    "stack traces": frozenset((_T,)),
+}
+"""What nobody shall store (A2), and what an attribute holds that could hold it all the same."""
 
 _TEXTS: Final = (
-    "E-mail and IP addresses, phone and card numbers, ids and tokens are removed from texts before"
-    " they are stored."
+    "What is typed or sent as {names} is kept as text. E-mail and IP addresses, phone and card numbers, ids"
+    " and tokens are removed from it before it is stored, where they are recognised. Names of people are not"
+    " recognised."
 )
 _CODES: Final = (
-    "A code is made of a value with a secret key: equal values have equal codes, and the value is not"
-    " stored. The key of a code that changes is destroyed after its day, week or month (UTC); the key"
-    " of a code that stays the same is kept by the operator."
+    "A code is made of a value with a secret key: equal values have equal codes, and the value is not stored."
+    " Whoever has the key can find out whether a code is that of a value they know."
 )
+_PERIODS: Final = {Hash.DAILY: "day", Hash.WEEKLY: "week", Hash.MONTHLY: "month"}
 
 
 def statement(catalog: Catalog) -> str:
@@ -39,17 +65,48 @@ def statement(catalog: Catalog) -> str:
     """
     events = {n: e for n, e in sorted(catalog.events.items()) if n not in (EMITTED, DROPPED)}
     used = sorted({name for event in events.values() for name in event.attributes})
+    carried = {name: catalog.attributes[name] for name in used}
     paragraphs = [
         f"What is counted in {listed(catalog.products)}: which features are used and how it"
-        " went, not by whom.",
+        f" went{_by_whom(carried)}.",
         "It counts:\n" + "\n".join(_event(name, event) for name, event in events.items()),
         "Noted each time: when it was, how long it took, whether it went well and otherwise which"
         " kind of error it was, and the program's name, version, environment and a random number of"
         " the running program. How much was sent and lost is counted as well.",
     ]
-    paragraphs += _carried({name: catalog.attributes[name] for name in used})
-    paragraphs.append(f"Nothing else is stored; in particular no {listed(NEVER, 'or')}.")
+    paragraphs += _carried(carried)
+    held = {kind for name, attribute in carried.items() for kind in holds(name, attribute)}
+    never = [what for what, by in NEVER.items() if by.isdisjoint(held)]
+    paragraphs.append(
+        f"Nothing else is stored; in particular no {listed(never, 'or')}."
+        if never
+        else "Nothing else is stored."
+    )
     return "\n\n".join(paragraphs)
+
+
+def holds(name: str, attribute: Attribute) -> frozenset[Holds]:
+    """What an attribute could hold of somebody; nothing of what is only kept as a code."""
+    if attribute.hash or attribute.type is Type.BOOL:
+        return frozenset()
+    if attribute.type is Type.ENUM:
+        return frozenset((_L,) if any(map(looks_personal, attribute.values)) else ())
+    if attribute.type is Type.STRING:
+        return frozenset((_T,))
+    if name == DURATION:
+        return frozenset()
+    telling = attribute.type is Type.UUID or is_boundless(attribute)
+    return frozenset((_N,) if telling or names_person(name) or names_id(name) else ())
+
+
+def _by_whom(attributes: Mapping[str, Attribute]) -> str:
+    if any(holds(name, attribute) for name, attribute in attributes.items()):
+        return ""
+    return (
+        ", not by whom other than as codes"
+        if any(a.hash for a in attributes.values())
+        else ", not by whom"
+    )
 
 
 def _event(name: str, event: Event) -> str:
@@ -68,10 +125,27 @@ def _carried(attributes: Mapping[str, Attribute]) -> Iterator[str]:
     """What events carry, and how it is kept."""
     if attributes:
         yield "Some carry more:\n" + "\n".join(starmap(_attribute, attributes.items()))
-    if any(each.type is Type.STRING and not each.hash for each in attributes.values()):
-        yield _TEXTS
+    texts = [name for name, a in attributes.items() if _T in holds(name, a)]
+    if texts:
+        yield _TEXTS.format(names=listed(texts))
+    telling = [name for name, a in attributes.items() if holds(name, a) - {_T}]
+    if telling:
+        yield f"Who or what it was could be told by {listed(telling)}, kept as sent."
     if any(each.hash for each in attributes.values()):
-        yield _CODES
+        yield " ".join((_CODES, *_keys({each.hash for each in attributes.values()})))
+
+
+def _keys(kinds: Collection[Hash | None]) -> Iterator[str]:
+    """Until when the keys of codes exist."""
+    periods = [period for kind, period in _PERIODS.items() if kind in kinds]
+    if periods:
+        yield (
+            f"The key of a code that changes is destroyed {GRACE_DAYS} days after its"
+            f" {listed(periods, 'or')} (UTC) is over; copies of the server's disk that were made before may"
+            " hold it for longer."
+        )
+    if Hash.STATIC in kinds:
+        yield "The key of a code that stays the same is kept by the operator."
 
 
 def _attribute(name: str, attribute: Attribute) -> str:

@@ -34,10 +34,10 @@ def described(attribute: Attribute) -> str:
     if attribute.hash:
         return f"{kind}, kept only as {_CODES[attribute.hash]}"
     if attribute.type is Type.STRING:
-        return f"{kind} of at most {attribute.max_length} characters"
+        return f"{kind} as it is typed or sent, of at most {attribute.max_length} characters"
     if attribute.type is Type.UUID:
         return f"{kind}, as it is"
-    return kind + _bounds(attribute)
+    return kind if attribute.type is Type.BOOL else kind + _bounds(attribute)
 
 
 def _bounds(attribute: Attribute) -> str:
@@ -46,7 +46,7 @@ def _bounds(attribute: Attribute) -> str:
         return f" from {low} to {high}"
     if low is not None:
         return f" of at least {low}"
-    return "" if high is None else f" of at most {high}"
+    return " of any size" if high is None else f" of at most {high}"
 
 
 def choice(values: Iterable[str]) -> str:

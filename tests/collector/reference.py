@@ -50,7 +50,7 @@ def evaluate(policy: Policy, salts, resources, now_us: int) -> Result:
     result = Result()
     for resource, spans in resources:
         service, refused = policy.service(resource)
-        result.losses[Loss.RESOURCE_VALUE] += refused
+        result.losses.update(refused)
         for span in spans:
             if span is None:
                 result.losses[Loss.MALFORMED] += 1

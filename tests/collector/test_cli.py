@@ -107,8 +107,15 @@ def filled(store_database, catalog):
 def test_a_valid_catalog_and_a_valid_configuration_are_called_so(invoke, tmp_path):
     config = tmp_path / "collector.yaml"
     config.write_text(f"processors: {{footfall: {{catalog: {CATALOG}}}}}")
-    assert invoke("validate", CATALOG).output == f"{CATALOG}: a valid catalog with 5 events\n"
-    assert invoke("validate", config).output == f"{config}: a valid configuration with 5 events\n"
+    for file, what in ((CATALOG, "catalog"), (config, "configuration")):
+        valid, warned, *warnings = invoke("validate", file).output.splitlines()
+        assert valid == f"{file}: a valid {what} with 5 events"
+        assert warned == f"{CATALOG}: 2 warnings"
+        assert [each.split(":")[0] for each in warnings] == [
+            "  line 14, attributes.note",
+            "  line 15, attributes.seed",
+        ]
+        assert invoke("validate", "--strict", file).exit_code == 2
 
 
 def test_mistakes_of_a_catalog_are_listed_and_the_status_is_2(invoke, tmp_path):

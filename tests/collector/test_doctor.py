@@ -36,7 +36,7 @@ from footfall_processors.catalog import Drop
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "tests" / "events.yaml"
-SALT = "5a17" * 16
+SALT = "5a17c3e09b46d28f7a10e5b3c94d6f82"
 TODAY = dt.datetime.now(dt.UTC).date()
 openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the command openssl")
 

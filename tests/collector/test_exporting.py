@@ -56,7 +56,7 @@ async def backend(tmp_path, dsn):
         config = tmp_path / "collector.yaml"
         quoted = dsn.replace("'", "''").replace("$", "$$")
         config.write_text(
-            f"processors: {{footfall: {{catalog: {CATALOG}, hash_salt: {'s' * 32}}}}}\n"
+            f"processors: {{footfall: {{catalog: {CATALOG}, hash_salt: 3f9c1a7be2d05846c1e97ab304fd2865}}}}\n"
             f"exporters: {{postgres: {{dsn: '{quoted}'}}, otlphttp/far: {{endpoint: '{server.url}'}}}}\n"
         )
 

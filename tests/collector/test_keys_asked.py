@@ -28,7 +28,7 @@ def keys_file(tmp_path):
     write_keys(
         path,
         all=(ALL, {}),
-        shop=(SHOP, {"services": ("till",)}),
+        shop=(SHOP, {"services": ("till", "walkers-laptop")}),
         slow=(SLOW, {"requests_per_minute": 2}),
         over=(OVER, {"expires": dt.date(2026, 1, 2)}),
     )
@@ -121,6 +121,14 @@ async def test_a_key_sends_for_its_services_alone(sender, query, protocol):
         assert found == outcome
         assert status is None or "desk" not in status.message
     assert counts(query) == {"shop.ping.invoke": 1}
+
+
+async def test_a_key_is_compared_with_the_name_as_it_was_sent(sender, query):
+    """Whether the name may be stored does not matter to the key."""
+    for name, outcome in {"walkers-laptop": "OK", "my-laptop": "PERMISSION_DENIED"}.items():
+        assert (await sender.send("http", of_service(name), f"Bearer {SHOP}"))[0] == outcome
+    assert counts(query) == {"shop.ping.invoke": 1}
+    assert query("SELECT service FROM reporting.usage") == [(None,)]
 
 
 @both

@@ -513,7 +513,7 @@ def test_exemplars_descriptions_and_units_are_not_looked_at(policy):
 def test_a_personal_value_in_the_resource_is_dropped_and_counted_once(policy):
     batch = Request(service__name="walker@example.org").delta(point(1), point(1)).decoded_by(policy)
     assert {d.service for _, d in batch.counts} == {None}
-    assert batch.losses == {Loss.RESOURCE_VALUE: 1}
+    assert batch.losses == {Loss.RESOURCE_PERSONAL: 1}
 
 
 def test_the_sdks_own_tally_is_taken(policy):

@@ -74,7 +74,12 @@ def settings(tmp_path, store_database):
                         }
                     }
                 },
-                "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": "s" * 32}},
+                "processors": {
+                    "footfall": {
+                        "catalog": str(CATALOG),
+                        "hash_salt": "3f9c1a7be2d05846c1e97ab304fd2865",
+                    }
+                },
                 "exporters": {"postgres": {"dsn": store_database}},
                 "service": {"operator": None},
             }

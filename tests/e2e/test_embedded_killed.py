@@ -22,7 +22,9 @@ def settings(tmp_path, postgres_directory):
     protocols = {"grpc": {"endpoint": "127.0.0.1:0"}, "http": {"endpoint": "127.0.0.1:0"}}
     written = {
         "receivers": {"otlp": {"protocols": protocols}},
-        "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": "s" * 32}},
+        "processors": {
+            "footfall": {"catalog": str(CATALOG), "hash_salt": "3f9c1a7be2d05846c1e97ab304fd2865"}
+        },
         "exporters": {"postgres": {"data_directory": str(postgres_directory / "postgres")}},
         "service": {"operator": {"endpoint": f"127.0.0.1:{free_port()}"}},
     }

@@ -102,7 +102,7 @@ async def collector(tmp_path, dsn):
     """`footfall up` as a process of its own; yields it and its addresses."""
     config = tmp_path / "collector.yaml"
     config.write_text(
-        f"processors: {{footfall: {{catalog: {CATALOG}, hash_salt: {'s' * 32}}}}}\n"
+        f"processors: {{footfall: {{catalog: {CATALOG}, hash_salt: 3f9c1a7be2d05846c1e97ab304fd2865}}}}\n"
         f"exporters: {{postgres: {{dsn: '{escaped(dsn)}'}}}}\n"
         "receivers: {otlp: {protocols: {grpc: {endpoint: '127.0.0.1:0'}, http: {endpoint: '127.0.0.1:0'}}}}\n"
         "service: {operator: null}\n"

@@ -45,7 +45,7 @@ METHODS = {
     "metrics": f"/{PACKAGE}.metrics.v1.MetricsService/Export",
     "logs": f"/{PACKAGE}.logs.v1.LogsService/Export",
 }
-SALT = "s" * 32
+SALT = "3f9c1a7be2d05846c1e97ab304fd2865"
 SALTS = {(Hash.STATIC, 0): SALT.encode()}
 QUICK = Backoff(first=0.05, longest=0.2)
 HOUR = 3600 * 10**9

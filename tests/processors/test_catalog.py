@@ -182,7 +182,7 @@ error_types: [provider_timeout, new_one, new_one, Nope]
     assert mistakes(write(text)) == [
         "events.yaml:1: product: must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter",
         'events.yaml:2: atributes: is not known here; did you mean "attributes"?'
-        " (known: product, events, attributes, error_types)",
+        " (known: product, events, attributes, error_types, services, environments)",
         "events.yaml:4: attributes.Guild: must be 1 to 51 of a-z, 0-9 and _, beginning with a letter",
         "events.yaml:5: attributes.guild_id.hash: invalid enum value 'dayly'"
         ' (one of: static, daily, weekly, monthly); did you mean "daily"?',
@@ -205,7 +205,7 @@ error_types: [provider_timeout, new_one, new_one, Nope]
         "events.yaml:19: attributes.hard.hash: only string, int and uuid can be hashed, this is bool",
         "events.yaml:20: attributes.size.max: limits are for numbers that are not hashed",
         'events.yaml:21: attributes.extra.length: is not known here; did you mean "max_length"?'
-        " (known: type, description, values, min, max, max_length, hash)",
+        " (known: type, description, values, min, max, max_length, hash, reviewed)",
         "events.yaml:23: events.Discord Generator: must be words of a-z, 0-9 and _ joined by dots,"
         " at most 128 characters",
         "events.yaml:24: events.footfall.mine: event names that begin with `footfall` are Footfall's own",

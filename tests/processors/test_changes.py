@@ -63,7 +63,7 @@ def edited(*edits, tmp_path):
          ["shop.order also tells: cancel and retry."]),
         ("weight, note]", "weight, note, gift]", ["shop.order may carry gift: yes or no."]),
         ("actions: [visit]", "actions: [visit], attributes: [note]",
-         ["shop.visit may carry note: text of at most 40 characters."]),
+         ["shop.visit may carry note: text as it is typed or sent, of at most 40 characters."]),
         (", hash: weekly", ", hash: monthly",
          ["guild_id: is now text, kept only as a code that changes every month;"
           " it was text, kept only as a code that changes every week."]),
@@ -71,14 +71,15 @@ def edited(*edits, tmp_path):
          ["guild_id: is now text, kept only as a code that stays the same;"
           " it was text, kept only as a code that changes every week."]),
         (", hash: weekly", "",
-         ["guild_id: is now text of at most 280 characters;"
+         ["guild_id: is now text as it is typed or sent, of at most 280 characters;"
           " it was text, kept only as a code that changes every week."]),
         ("{type: string, hash: weekly}", "{type: int, hash: weekly}",
          ["guild_id: is now a whole number, kept only as a code that changes every week;"
           " it was text, kept only as a code that changes every week."]),
         ("[alttpr, smz3]", "[z3r, alttpr, smz3, alba]", ["provider: may also be alba or z3r."]),
         ("{type: enum, values: [alttpr, smz3]}", "{type: string, max_length: 9}",
-         ["provider: is now text of at most 9 characters; it was one of alttpr or smz3."]),
+         ["provider: is now text as it is typed or sent, of at most 9 characters;"
+          " it was one of alttpr or smz3."]),
         ("max_length: 40", "max_length: 41", ["note: may have 41 characters; it had at most 40."]),
         (", max_length: 40", "", ["note: may have 280 characters; it had at most 40."]),
         ("max: 100}", "max: 101}", ["items: may be above 100."]),

@@ -1,20 +1,26 @@
+import base64
 import datetime as dt
 import hashlib
 import hmac
 import unicodedata
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from footfall_processors import Hash, SaltError, keyed_hash, period, static_salts
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SALT = b"0123456789abcdef0123456789abcdef"
+GOOD = "3f9c1a7be2d05846c1e97ab304fd2865"
 OTHER = b"fedcba9876543210fedcba9876543210"
 
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def us(text: str) -> int:
@@ -86,17 +92,43 @@ def test_a_short_static_salt_is_refused(salt):
     assert salt not in str(caught.value).split()
 
 
-@pytest.mark.parametrize("salt", ["x" * 32, "é" * 16, "x" * 31 + "\udcff"])
+@pytest.mark.parametrize(
+    "salt",
+    [
+        "a" * 32, "password" * 4, "x" * 31 + "\udcff", "5a17" * 16, "0123456789" * 4, "é" * 16,
+        "0123456789abcdef0123456789abcdef", "abcdefghijklmnopqrstuvwxyz0123456789",
+        "A" * 16 + "B" * 16,
+        "please-change-me-before-production", "qwertyuiopasdfghjklzxcvbnm123456",
+        "changeme changeme changeme abc",
+        "zyxwvutsrqponmlkjihgfedcba987654", "ab" * 20 + "c", "1" * 64,
+        "your-secret-telemetry-hash-salt-here",
+    ],
+)  # fmt: skip
+def test_a_long_salt_that_is_easy_to_guess_is_refused_with_the_way_to_a_good_one(salt):
+    with pytest.raises(SaltError, match="openssl rand -hex 32") as caught:
+        static_salts(salt)
+    assert salt not in str(caught.value)
+
+
+@given(st.binary(min_size=16, max_size=64), st.sampled_from([bytes.hex, b64]))
+@example(bytes(range(0, 256, 16)), bytes.hex)
+def test_random_salts_are_taken_in_any_encoding(random, encode):
+    drawn = hashlib.sha256(random).digest()  # as even as `openssl rand`, and reproducible
+    assert static_salts(encode(drawn))
+    assert static_salts(encode(drawn[:24]))
+
+
+@pytest.mark.parametrize("salt", [GOOD, "é1ñ2ü3ö4ß5ø6å7ì8ò9ù0ÿ!", GOOD[:31] + "\udcff"])
 def test_length_is_counted_in_bytes(salt):
     (key,) = static_salts(salt).values()
     assert key == salt.encode("utf-8", "surrogateescape")
-    assert len(key) == 32
+    assert len(key) >= 32
 
 
 def test_the_static_salt_serves_every_time():
-    salts = static_salts("s" * 40)
+    salts = static_salts(GOOD)
     for moment in ("1969-12-31T23:59:59Z", "1970-01-01T00:00:00Z", "2261-01-01T00:00:00Z"):
-        assert salts[period(Hash.STATIC, us(moment))] == b"s" * 40
+        assert salts[period(Hash.STATIC, us(moment))] == GOOD.encode()
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from footfall_processors import (
     Type,
 )
 from footfall_processors.catalog import with_builtins
-from footfall_processors.policy import LOOP, SERVICES
+from footfall_processors.policy import LOOP
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TODAY = dt.date(2026, 11, 22)
@@ -560,63 +560,6 @@ def test_hostile_values_do_not_grow_the_tables(policy):
     assert len(policy._shapes) <= 2
 
 
-# Who sent it.
-
-
-@pytest.mark.parametrize(
-    ("resource", "service", "bad"),
-    [
-        ({}, Service(), 0),
-        (
-            {
-                "service.name": "sahasrahbot",
-                "service.version": "1.2.3-rc.1+build.5",
-                "deployment.environment.name": "production",
-                "host.name": "alices-laptop",
-            },
-            Service("sahasrahbot", "1.2.3-rc.1+build.5", "production"),
-            0,
-        ),
-        ({"deployment.environment": "staging"}, Service(environment="staging"), 0),
-        (
-            {"deployment.environment": "staging", "deployment.environment.name": "production"},
-            Service(environment="production"),
-            0,
-        ),
-        ({"service.name": "team/shop.api-v2_x"}, Service("team/shop.api-v2_x"), 0),
-        ({"service.version": "2026-11-22"}, Service(version="2026-11-22"), 0),
-        ({"service.name": "alice@example.com"}, Service(), 1),
-        ({"service.name": "Alice's laptop"}, Service(), 1),
-        ({"service.name": "x" * 64}, Service(), 1),
-        ({"service.name": "1st"}, Service(), 1),
-        ({"service.name": "bot\n"}, Service(), 1),
-        ({"service.name": ""}, Service(), 1),
-        ({"service.name": 5}, Service(), 1),
-        ({"service.name": ["bot"]}, Service(), 1),
-        ({"service.name": "bot-123456789012345678"}, Service(), 1),
-        ({"service.name": "sk-abcdefghijklmnopqrstuvwx"}, Service(), 1),
-        ({"service.version": "203.0.113.77"}, Service(), 1),
-        ({"service.version": "123456789012345678"}, Service(), 1),
-        ({"service.version": "x" * 33}, Service(), 1),
-        ({"service.version": "1.0", "service.name": 1, "deployment.environment": 2},
-         Service(version="1.0"), 2),
-    ],
-)  # fmt: skip
-def test_a_service_is_taken_in_its_expected_form_only(policy, resource, service, bad):
-    assert policy.service(resource) == (service, bad)
-
-
-def test_services_beyond_the_cap_lose_their_name_and_are_counted(policy):
-    for number in range(SERVICES):
-        name = f"service{number}"
-        assert policy.service({"service.name": name}) == (Service(name), 0)
-    assert policy.service({"service.name": "one-more"}) == (Service(), 1)
-    assert policy.service({"service.name": "one-more", "service.version": 5}) == (Service(), 2)
-    assert policy.service({"service.name": "service0"}) == (Service("service0"), 0)
-    assert policy.service({}) == (Service(), 0)
-    assert len(policy._services) == SERVICES + 1
-
-
 def test_dimensions_are_compared_by_identity():
     fields = ("e", "s", "f", "a", "ok", None, None, None, None, ())
     assert Dimension(*fields) != Dimension(*fields)
@@ -650,7 +593,7 @@ def test_markers_are_kept_and_ones_own_is_a_loop(sent, kept, bad):
     policy = Policy(CATALOG, origin=HERE)
     resource = {} if sent is None else {"footfall.origin": sent}
     service, dropped = policy.service({"service.name": "shop", **resource})
-    assert (service.relayed_from, dropped) == (kept, bad)
+    assert (service.relayed_from, dropped) == (kept, (Loss.RESOURCE_VALUE,) * bad)
     assert service.name == (None if kept == LOOP else "shop")
     verdict = policy.judge(service, "discord.generator", False, (), dt.date(2026, 1, 1))
     assert (verdict.refused == Loss.LOOP) == (kept == LOOP)
@@ -660,9 +603,11 @@ def test_markers_are_kept_and_ones_own_is_a_loop(sent, kept, bad):
 
 def test_a_loop_is_known_when_there_are_too_many_senders_as_well():
     policy = Policy(CATALOG, origin=HERE)
-    for number in range(1100):
-        policy.service({"service.name": f"s{number}"})
-    assert policy.service({"footfall.origin": HERE})[0].relayed_from == LOOP
+    for number in range(3000):
+        policy.admit(Service(f"s{number}"), b"", 0)
+    service, _ = policy.service({"footfall.origin": HERE})
+    assert policy.admit(service, b"", 0) == (service, ())
+    assert service.relayed_from == LOOP
 
 
 @pytest.mark.parametrize(
@@ -670,4 +615,4 @@ def test_a_loop_is_known_when_there_are_too_many_senders_as_well():
 )
 def test_only_that_the_sdk_is_footfalls_is_kept_of_its_name(policy, said, kept):
     service, bad = policy.service({"telemetry.distro.name": said})
-    assert (service.telemetry_distro, bad) == (kept, 0)
+    assert (service.telemetry_distro, bad) == (kept, ())

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001  # characters that look alike are what is tested
 import base64
 import json
 import time
@@ -7,7 +8,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from footfall_processors import redact
-from footfall_processors.redaction import luhn
+from footfall_processors.numbers import luhn
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 TOKEN = st.text(
@@ -121,7 +122,7 @@ EXACT = {
     "josé@example.com": "[email]",
     "taro\uff20example\uff0ecom": "[email]",
     "ali\u200bce@exam\u00adple.com": "[email]",
-    "/users/alice%40example.com/seeds": "[email]/seeds",
+    "/users/alice%40example.com/seeds": "/users/[email]/seeds",
     "from 203.0.113.77 today": "from [ip] today",
     "ip:203.0.113.77": "ip:[ip]",
     "10.0.0.1:4317 refused": "[ip]:4317 refused",
@@ -201,6 +202,103 @@ def test_each_kind_is_replaced_by_its_name(text):
 )
 def test_ordinary_text_survives(text):
     assert redact(text) == text
+
+
+# Spellings of what is personal, one a line: nothing of six characters on end may be left.
+SPELLED = r"""
+0171 / 2345678
+030 / 123 456 78
+555 - 123 - 4567
+555_123_4567
+555\t123\t4567
+0171,234,5678
+0171:234:5678
+0171|2345678
+555~123~4567
+5 5 5 1 2 3 4 5 6 7
+０９０　１２３４　５６７８
+٠١٧١٢٣٤٥٦٧٨
+5️⃣5️⃣5️⃣1️⃣2️⃣3️⃣4️⃣5️⃣6️⃣7️⃣
+⑤⑤⑤①②③④⑤⑥⑦
+tel5551234567
+tel5551234567abc
+nr.01712345678
++33--1--99--00--64--41
+4111 - 1111 - 1111 - 1111
+4111_1111_1111_1111
+4111,1111,1111,1111
+v192.0.2.1
+host_192.0.2.1
+192 . 0 . 2 . 1
+192[.]0[.]2[.]1
+192-168-178-33
+root@host-1
+root@[192.0.2.1]
+"user one"@example.org
+user@例え.jp
+user [at] example [dot] org
+user at example dot org
+user(at)host-1
+user @ example.org
+user@\u200eexample.org
+555\u200e123\u200e4567
+user@example。org
+user﹫example.org
+user&#64;example.org
+user&amp;#64;example.org
+user&commat;example.org
+user%2540example.org
+user\\u0040example.org
+user=40example.org
+dead:beef:cafe:babe:dead:beef:cafe:babe
+ip2001:db8::1
+a45e.60c2.f1aa
+dXNlci0xQGV4YW1wbGUub3Jn
+x_dXNlci0xQGV4YW1wbGUub3Jn_y
+ZFhObGNpMHhRR1Y0WVcxd2JHVXViM0pu
+YUBiLmlv
+6131406578616d706c652e696f
+0x6131406578616D706C652E696F
+NTU1MTIzNDU2Nw==
+%61%31%40%65%78%2e%69%6f
+""".strip().split("\n")
+SPELLED = [line.replace("\\t", "\t").replace("\\u200e", "\u200e") for line in SPELLED]
+
+
+@pytest.mark.parametrize("text", SPELLED)
+@pytest.mark.parametrize("frame", ["{}", "please ask {} today", "連絡先は{}です"])
+def test_nothing_is_left_of_what_is_personal_however_it_is_spelled(text, frame):
+    kept = redact(frame.format(text))
+    assert not any(text[at : at + 6] in kept for at in range(len(text) - 5)), kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "react@18.2.0 and react@latest, icon@2x.png, 60fps@4k",
+        "10.0.19045.3803, 131.0.6778.86, 6.8.0-49-generic, 4.18.0-553.22.1.el8, v1.2.3.4",
+        "20261122103045, 20261122-103045, 2026-11-22_10-30-45, 2026_11_22",
+        "std::vector, a::b, Face::Bad, dead::beef, 12:30:45:12",
+        "1 2 3 4 5 6 7 8 9 10 11 12 13, 2019 2020 2021, 3.14159265358979, 0.123456789012",
+        "550e8400-e29b-41d4-a716-446655440000, 477c3898-9215-4995-83cd-1c4bbfcb2b14",
+        "SGVsbG8gV29ybGQ=, 48656c6c6f20576f726c64, YmFzZTY0, deadbeef, 0xdeadbeef",
+        "100%25 sure, a%20b, A &amp; B, &lt;b&gt;, \\u00e9, a=40px",
+        "look at me, meet at noon, open at home dot point",
+        "1,234,567,890 of 100,200,300,400",
+    ],
+)
+def test_what_looks_like_it_and_is_not_survives(text):
+    assert redact(text) == text
+
+
+def test_a_text_is_stored_as_it_came_unless_something_is_found():
+    for text in (
+        "①②③ ｆｕｌｌ　ｗｉｄｔｈ",
+        "🧝\u200d♀️ soft\u00adhyphen",
+        "caf\u0065\u0301 %C3%A9 &eacute;",
+    ):
+        assert redact(text) == text
+    assert redact("ｆｕｌｌ ｕ＠example.org") == "full [email]"
 
 
 WORDS = st.sampled_from(

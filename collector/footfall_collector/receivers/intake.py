@@ -99,7 +99,10 @@ class Intake:
             batch = await signal.decode(body, key, groups)
             del body, groups  # the commit can be far, and what it needs is in the batch
             seen.decoded(batch)
-            _check_services(batch, key)
+            if batch.misnamed:
+                raise refusals.denied(
+                    "this key may not send for the service that the resource names"
+                )
             before = await self._consume(batch)
             if before is not None:
                 seen.repeated(batch)
@@ -126,16 +129,6 @@ class Intake:
 def sender(key: Key | None) -> bytes:
     """What distinguishes senders in the ledger."""
     return key.id if key else b""
-
-
-def _check_services(batch: Batch, key: Key | None) -> None:
-    """Refuses a request that speaks for a service which its key may not send for."""
-    if key is None or not key.services:
-        return
-    found = {dimension.service for _, dimension in batch.counts}
-    found |= {point.dimension.service for point in batch.points}
-    if not found <= key.services:
-        raise refusals.denied("this key may not send for the service that the resource names")
 
 
 def _answer(signal: Signal, batch: Batch) -> Message:

@@ -1,0 +1,90 @@
+"""E-mail and network addresses, as people and programs write them."""
+
+import ipaddress
+import re
+from typing import Final
+
+_LOCAL: Final = r"(?:[\w.!#$%&'*+/=?^`{|}~-]{1,64}+|\"[^\"\n]{1,64}+\")"
+_LABEL: Final = r"[\w-]{1,63}"
+EMAIL: Final = re.compile(
+    rf"{_LOCAL}[ \t]{{0,2}}@[ \t]{{0,2}}(?P<domain>{_LABEL}(?:\.{_LABEL}){{1,8}})"
+)
+BARE: Final = re.compile(rf"{_LOCAL}@(?P<domain>{_LABEL}|\[[0-9A-Fa-f:.]{{2,45}}\])")
+"""An address without a dot in its domain: `root@host-1`."""
+QUOTED: Final = re.compile(
+    rf"(?:[\w.+-]|%[0-9A-Fa-f]{{2}}){{1,64}}[=%]40(?P<domain>{_LABEL}(?:\.{_LABEL}){{1,8}})"
+)
+"""As mail programs (RFC 2045, quoted-printable) and paths have it."""
+DODGING: Final = re.compile(r"[\[({<][ \t]?(?i:at|@|ät)[ \t]?[\])}>]")
+_DOT: Final = r"(?:\.|[ \t]{0,2}[\[({<][ \t]?(?i:dot|punkt|\.)[ \t]?[\])}>][ \t]{0,2})"
+DODGED: Final = re.compile(
+    rf"[\w.+-]{{1,64}}+[ \t]{{0,2}}{DODGING.pattern}[ \t]{{0,2}}{_LABEL}(?:{_DOT}{_LABEL}){{0,8}}"
+)
+"""`user [at] example [dot] org`."""
+SPEAKING: Final = re.compile(r" (?i:at) [^\s]{1,63}+ (?i:dot) ")
+SPOKEN: Final = re.compile(
+    rf"[\w.+-]{{1,64}}+ (?i:at) {_LABEL}(?: (?i:dot) {_LABEL}){{0,4}}"
+    r" (?i:dot (?:com|org|net|edu|gov|info|dev|app|example|test|[a-z]{2}))(?![A-Za-z0-9_])"
+)
+"""`user at example dot org`."""
+_RELEASE: Final = re.compile(
+    r"v?\d+(?:\.\d+)*(?:[.-](?:alpha|beta|rc|dev|post|next|canary)[.\w-]*)?|v?\d+(?:\.[\dx*]+)*"
+    r"|\d{1,4}(?:x|k|p|hz|fps|px|dpi)(?:\.\w{2,4})?|latest|next|beta|alpha|canary|stable|dev|main|master|head",
+    re.I,
+)
+"""After an `@` in names of packages and pictures: `react@18.2.0`, `icon@2x.png`."""
+IPV4: Final = re.compile(
+    r"(?<![0-9.+])(?<![0-9][ \t]\.[ \t])(?<![0-9]\.[ \t])"
+    r"(?P<prefix>(?<![A-Za-z0-9])(?:v|ver|version|r|rel|release|build|rc)[ .]?)?"
+    r"(?P<first>\d{1,3})(?:(?P<sign>\.|[ \t]?\.[ \t]?|\[\.\]|\(\.\)|[_-])\d{1,3})"
+    r"(?:(?P=sign)\d{1,3}){2}(?![0-9]|[ \t]?\.[ \t]?[0-9])",
+    re.ASCII,
+)
+IPV6: Final = re.compile(
+    r"(?<![0-9A-Fa-f])(?:[0-9A-F]{0,4}:){2,7}[0-9A-F.]{0,15}(?![0-9A-Za-z_])", re.ASCII | re.I
+)
+HARDWARE: Final = re.compile(
+    r"(?<![0-9A-Za-z])(?:(?:[0-9A-F]{2}[:. -]){5}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![0-9A-Za-z])",
+    re.ASCII | re.I,
+)
+_SMALL: Final = 99
+"""Parts of a version; an address that has only such is one of a private network, or nobody's."""
+
+
+def email(match: re.Match[str]) -> str:
+    """`[email]`, or the text as it is: a release of a package, a picture."""
+    domain = match["domain"]
+    release = _RELEASE.fullmatch(domain) is not None and not _is_address(domain)
+    return match.group() if release else "[email]"
+
+
+def ipv4(match: re.Match[str]) -> str:
+    """`[ip]`, or the text as it is: a version, a date, a list."""
+    text = match.group()
+    found = text[len(match["prefix"] or "") :]
+    parts = [int(part) for part in re.findall(r"\d+", found)]
+    if max(parts) > 255:
+        return text
+    small, dashed = max(parts) <= _SMALL, match["sign"] in ("-", "_")
+    before = match.string[max(match.start() - 2, 0) : match.start()].lower()
+    if small and (match["prefix"] or (dashed and not before.startswith("ip"))):
+        return text
+    return f"{text[: len(text) - len(found)]}[ip]"
+
+
+def ipv6(match: re.Match[str]) -> str:
+    """`[ip]` in place of the address, or the text as it is: `a::b`, a time."""
+    text = match.group()
+    for address in (text, text.rstrip(":."), text.lstrip(":"), text.strip(":.")):
+        if _is_address(address):
+            wide = len([group for group in address.split(":") if group]) > 2
+            return text.replace(address, "[ip]") if wide or re.search(r"\d", address) else text
+    return text
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,128 @@
+"""Telephone and card numbers among digits: what is somebody's, and what a version, a date or a list."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+SIGN: Final = r"[ \t./()\[\]_-]"
+"""What stands between the digits of a number, once text is folded."""
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+DATE: Final = (
+    rf"(?:{_YEAR}[./_-]{_DAY}[./_-]{_DAY}|{_DAY}[./_-]{_DAY}[./_-]{_YEAR})(?!\d|[./-]\d\d)"
+)
+PHONE: Final = re.compile(
+    rf"(?<![0-9])(?<![0-9]\.)(?:\(?(?P<date>{DATE})"
+    rf"|\+?[(\[]?\d(?:{SIGN}{{0,6}}(?!{DATE})\d)*)"  # not possessive: a group's is broken in 3.11.2
+)
+CARD: Final = re.compile(rf"(?<!\d)(?!{DATE})\d(?:{SIGN}{{0,6}}(?!{DATE})\d){{12,18}}(?!\d)")
+SPLIT: Final = re.compile(
+    r"(?<![0-9,.:])\+?\d{2,5}(?P<sign>[,:;|~*'\"\\^=&#!])\d{3,8}(?:(?P=sign)\d{1,7}){0,4}(?!\d|[,.:]\d)"
+)
+"""Digits with one odd sign between them."""
+LEAST, LEAST_ABROAD = 9, 7
+"""Digits of a telephone number, and of one that begins with `+`."""
+_STAMP: Final = re.compile(
+    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])[0-5]\d[0-5]\d|\d{0,8})"
+)
+_FRACTION: Final = re.compile(r"(?:0|[1-9]\d?)\.\d{5,}")
+_DOTTED: Final = re.compile(r"\d+(?:[._-]\d+){2,}")
+_PAIRS: Final = re.compile(r"(?:\d\d\D?){4}")
+_WIDE_PAIRS: Final = re.compile(r"(?:\d\d\D{0,6}){4}")
+_UUID: Final = re.compile(
+    r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{4,12}-){4}[0-9a-fA-F]{12}(?![0-9a-fA-F])"
+)
+_HEX_LETTERS: Final = frozenset("abcdefABCDEF")
+_WORD: Final = re.compile(r"[A-Za-z0-9]{0,24}\Z")
+
+
+def luhn(digits: str) -> bool:
+    """Whether a string of digits passes the Luhn check (ISO/IEC 7812-1)."""
+    total = 0
+    for position, digit in enumerate(reversed(digits)):
+        value = int(digit) * (1 + position % 2)
+        total += value - 9 * (value > 9)
+    return total % 10 == 0
+
+
+def card(match: re.Match[str]) -> str:
+    """`[card]`, or the text as it is."""
+    groups = re.findall(r"\d+", match.group())
+    digits = "".join(groups)
+    spelled = len(groups) == len(digits)
+    good = (spelled or all(len(group) > 1 for group in groups[:-1])) and not _is_stamp(groups)
+    return "[card]" if good and luhn(digits) and not _is_of_uuid(match) else match.group()
+
+
+def phone(match: re.Match[str]) -> str:
+    """`[phone]`, or the text as it is: of a date, a version, a list, a part of a hash."""
+    text = match.group()
+    if match["date"]:
+        return text
+    groups = re.findall(r"\d+", text)
+    number = sum(map(len, groups))
+    if number < (LEAST_ABROAD if text[0] == "+" else LEAST) or _is_within_a_word(match):
+        return text
+    if _is_counted(text, groups):
+        return text
+    pairs = _WIDE_PAIRS if text.lstrip("([")[0] in "+0" else _PAIRS
+    spelled = number == len(groups)
+    return "[phone]" if spelled or max(map(len, groups)) > 2 or pairs.search(text) else text
+
+
+def split(match: re.Match[str]) -> str:
+    """`[phone]` or `[card]` of digits with an odd sign between them, or the text as it is."""
+    text = match.group()
+    groups = re.findall(r"\d+", text)
+    digits = "".join(groups)
+    if 13 <= len(digits) <= 19 and {len(group) for group in groups[:-1]} == {4} and luhn(digits):
+        return "[card]"
+    usual = text[0] in "+0" or [len(group) for group in groups] == [3, 3, 4]
+    return "[phone]" if usual and len(digits) >= LEAST else text
+
+
+def _is_within_a_word(match: re.Match[str]) -> bool:
+    """Whether it is a part of a hash: digits before it in the same word, or no letter but A to F about it."""
+    before = _WORD.search(match.string, max(match.start() - 24, 0), match.start())
+    word = before.group() if before else ""
+    after = match.string[match.end() : match.end() + 1]
+    if any(map(str.isdigit, word)):
+        return True
+    if after and after in _HEX_LETTERS and after != "e" and _HEX_LETTERS.issuperset(word):
+        return True
+    return _is_of_uuid(match)
+
+
+def _is_of_uuid(match: re.Match[str]) -> bool:
+    around = _UUID.finditer(match.string, max(match.start() - 36, 0), match.end() + 36)
+    return any(u.start() <= match.start() and match.end() <= u.end() for u in around)
+
+
+def _is_counted(text: str, groups: Sequence[str]) -> bool:
+    """Whether it is a version, a fraction, a time of a build, or years."""
+    if text.lstrip("([")[0] in "+0" and not _FRACTION.fullmatch(text):
+        return False
+    if all(len(group) == 4 and group[:2] in ("19", "20") for group in groups):
+        return True
+    if _is_stamp(groups) or _is_a_row(groups):
+        return True
+    return _is_version(text, groups) or _FRACTION.fullmatch(text) is not None
+
+
+def _is_version(text: str, groups: Sequence[str]) -> bool:
+    """Whether a later part has one digit (`10.0.19045`), or one of four has many (`17.12.35527.113`)."""
+    if "." not in text or not _DOTTED.fullmatch(text):
+        return False
+    lengths = [len(group) for group in groups]
+    return 1 in lengths[1:] or (len(groups) == 4 and lengths[:3] != [3, 3, 4] and max(lengths) > 4)
+
+
+def _is_stamp(groups: Sequence[str]) -> bool:
+    """Whether it is a day with a time or a number: `20261122-103045`."""
+    return len(groups[0]) in (4, 8, 14) and _STAMP.fullmatch("".join(groups)) is not None
+
+
+def _is_a_row(groups: Sequence[str]) -> bool:
+    """Whether numbers go up or down by one: `1 2 3 4`."""
+    steps = {int(after) - int(before) for before, after in pairwise(groups)}
+    return len(groups) > 4 and steps in ({1}, {-1}, {0})
