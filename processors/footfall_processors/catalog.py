@@ -144,6 +144,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     events: dict[str, Event]
     attributes: dict[str, Attribute] = {}
     error_types: tuple[Name, ...] = ()
+    shared: tuple[Name, ...] = ()
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,12 +155,20 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         events: Event name to event.
         attributes: Attribute name to attribute.
         error_types: Normalised error types beyond A4's five.
+        owners: Of each event the product.
+        shared: Of each product the hashed attributes whose pseudonyms other products may have as well.
     """
 
     products: tuple[str, ...]
     events: dict[str, Event]
     attributes: dict[str, Attribute]
     error_types: tuple[str, ...] = ()
+    owners: dict[str, str] = {}
+    shared: dict[str, tuple[str, ...]] = {}
+
+    def bound(self, product: str, attribute: str) -> str:
+        """The product to which an attribute's pseudonyms are bound; empty where it shares them."""
+        return "" if attribute in self.shared.get(product, ()) else product
 
     def columns(self, event: Event) -> tuple[str, ...]:
         """The event's attributes that are values rather than enums, sorted (the duration is fixed)."""

@@ -573,14 +573,17 @@ def test_any_number_of_pseudonyms_is_relayed(catalog):
 @pytest.mark.parametrize(
     ("relay", "value", "kept"),
     [
-        (True, b"p" * 16, b"p" * 16),
-        (True, b"p" * 15, None),
-        (True, b"p" * 17, None),
+        (True, b"footfall" + b"p" * 16, b"p" * 16),
+        (True, b"p" * 16, None),
+        (True, b"user@example.org", None),
+        (True, b"p" * 24, None),
+        (True, b"footfall" + b"p" * 15, None),
+        (True, b"footfall" + b"p" * 17, None),
         (True, b"", None),
-        (False, b"p" * 16, None),
+        (False, b"footfall" + b"p" * 16, None),
     ],
 )
-async def test_a_pseudonym_is_16_bytes_from_a_relay(catalog, relay, value, kept):
+async def test_a_pseudonym_is_what_a_relay_has_marked(catalog, relay, value, kept):
     request = ExportTraceServiceRequest()
     span = request.resource_spans.add().scope_spans.add().spans.add(name="shop.order")
     span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()
