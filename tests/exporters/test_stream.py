@@ -1,7 +1,6 @@
 import asyncio
 import datetime as dt
 import hashlib
-import hmac
 import time
 import uuid
 from contextlib import asynccontextmanager
@@ -13,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 
-from conftest import new_database
+from conftest import known_by, new_database
 from footfall_exporters.background import beside
 from footfall_exporters.postgres import partitions
 from footfall_exporters.postgres import stream as stream_module
@@ -65,22 +64,6 @@ ENUMS = list(Dimension.__dataclass_fields__).index("enums")
 def plain(of):
     """A dimension as a tuple: two readings make two objects."""
     return tuple(getattr(of, name) for name in Dimension.__dataclass_fields__)
-
-
-KEY = b"k" * 32
-
-
-@pytest.fixture
-def store_database(store_database):
-    """A database whose key for requests is known."""
-    with psycopg.connect(store_database, autocommit=True) as connection:
-        connection.execute("UPDATE footfall.secrets SET secret = %s WHERE name = 'requests'", [KEY])
-    return store_database
-
-
-def known_by(digest):
-    """What the ledger knows a request by."""
-    return hmac.new(KEY, digest, "sha256").digest()[:16]
 
 
 def event_id(digest, ordinal):
