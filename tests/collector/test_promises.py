@@ -1,4 +1,4 @@
-"""Every promise of docs/privacy.md and docs/security.md names the test that holds it, and that test exists."""
+"""Every promise of docs/privacy.md and docs/security.md names the test that holds it, which exists."""
 
 import ast
 import re
