@@ -25,12 +25,12 @@ from footfall_processors import Catalog, Hash, load_catalog
 
 CATALOG = Path(__file__).with_name("events.yaml")
 REQUESTS_KEY = b"k" * 32
-"""Of `store_database`, under which its ledger knows requests."""
+"""Of `store_database` and `own_database`, under which their ledgers know requests."""
 _KNOWN_KEY = "UPDATE footfall.secrets SET secret = {} WHERE name = 'requests'"
 
 
 def known_by(digest: bytes) -> bytes:
-    """What the ledger of `store_database` knows a request by."""
+    """What the ledger of these databases knows a request by."""
     return hmac.new(REQUESTS_KEY, digest, "sha256").digest()[:16]
 
 
@@ -150,5 +150,6 @@ def own_database(own_server: EmbeddedPostgres, catalog: Catalog) -> Iterator[str
     """The connection string of a new database of that server, ready to store batches."""
     with new_database(own_server.start()) as dsn:
         prepare(dsn, Settings(catalog))
+        _execute(dsn, sql.SQL(_KNOWN_KEY).format(REQUESTS_KEY))
         yield dsn
         own_server.start()  # to drop it
