@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import hmac
 import os
 import shutil
 import signal
@@ -23,6 +24,14 @@ from footfall_exporters.postgres import partitions, prepare
 from footfall_processors import Catalog, Hash, load_catalog
 
 CATALOG = Path(__file__).with_name("events.yaml")
+REQUESTS_KEY = b"k" * 32
+"""Of `store_database` and `own_database`, under which their ledgers know requests."""
+_KNOWN_KEY = "UPDATE footfall.secrets SET secret = {} WHERE name = 'requests'"
+
+
+def known_by(digest: bytes) -> bytes:
+    """What the ledger of these databases knows a request by."""
+    return hmac.new(REQUESTS_KEY, digest, "sha256").digest()[:16]
 
 
 def pytest_configure() -> None:
@@ -109,6 +118,7 @@ def store_template(postgres_server: str, catalog: Catalog) -> Iterator[str]:
     today = dt.datetime.now(dt.UTC).date()
     with new_database(postgres_server) as dsn:
         prepare(dsn, Settings(catalog))
+        _execute(dsn, sql.SQL(_KNOWN_KEY).format(REQUESTS_KEY))
         asyncio.run(_make_partitions(dsn, [today + dt.timedelta(days=n) for n in range(-8, 3)]))
         yield conninfo_to_dict(dsn)["dbname"]
 
@@ -140,5 +150,6 @@ def own_database(own_server: EmbeddedPostgres, catalog: Catalog) -> Iterator[str
     """The connection string of a new database of that server, ready to store batches."""
     with new_database(own_server.start()) as dsn:
         prepare(dsn, Settings(catalog))
+        _execute(dsn, sql.SQL(_KNOWN_KEY).format(REQUESTS_KEY))
         yield dsn
         own_server.start()  # to drop it

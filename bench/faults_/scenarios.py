@@ -170,7 +170,7 @@ def paused(stage: Stage) -> None:
 _OPEN = (
     "SELECT pid, xact_start FROM pg_stat_activity JOIN pg_locks USING (pid)"
     " WHERE application_name = 'footfall' AND state = 'idle in transaction'"
-    " AND locktype = 'advisory' AND mode = 'ExclusiveLock' AND granted"
+    " AND relation = 'footfall.lock_turn'::regclass AND granted"
 )
 """Sessions of collectors that have their turn to store, and are not at work."""
 _BLOCKED = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'footfall' AND wait_event_type = 'Lock'"

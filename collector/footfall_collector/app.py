@@ -13,7 +13,7 @@ from footfall_collector.config import Config
 from footfall_collector.config_file import TlsConfig
 from footfall_collector.config_reading import STORE
 from footfall_collector.decoding import Decoding
-from footfall_collector.gateway import Hops
+from footfall_collector.gateway import Hops, gateway_keys
 from footfall_collector.keeping import Keeping
 from footfall_collector.keys import Keys, Operators
 from footfall_collector.operator import NotReady
@@ -27,6 +27,7 @@ from footfall_collector.telemetry import Telemetry
 from footfall_collector.tls import Tls
 from footfall_collector.watching import watch
 from footfall_exporters.contracts import Consumer, Settings
+from footfall_exporters.embedded import default_directory
 from footfall_exporters.postgres import Store
 from footfall_exporters.postgres.housekeeping import NAMES
 from footfall_processors import Hash
@@ -171,12 +172,12 @@ class _Parts:
             StartError: the catalog needs a store, or a hop cannot be opened.
         """
         config = self._config
-        self._behind = hops = Hops(config.subscribers)
+        salt = config.static_salts.get((Hash.STATIC, STATIC_PERIOD))
+        keys = gateway_keys(salt, default_directory().parent)
+        self._behind = hops = Hops(config.subscribers, keys)
         self._stack.push_async_callback(hops.close)
         await hops.use(config.catalog)
-        # The same after a restart, and in every gateway: another one would make new counters of all.
-        key = config.static_salts.get((Hash.STATIC, STATIC_PERIOD), b"")
-        self._decoding = Decoding(config.catalog, config.static_salts, hops.origin, key)
+        self._decoding = Decoding(config.catalog, config.static_salts, hops.origin, keys.identities)
         return hops.gateway
 
     async def _serve(self, intake: Intake) -> tuple[str | None, str | None]:

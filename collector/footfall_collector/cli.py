@@ -168,7 +168,7 @@ def migrate(config: str | None, catalog: str | None) -> None:
     with failing_plainly(), database(store) as dsn:
         before, after = run(dsn)
         with connect_sync(dsn, SCHEMA) as connection:
-            added = apply_catalog(connection, loaded.catalog)
+            added = apply_catalog(connection, loaded.catalog, event_time=store.event_time)
             grant_writer(connection)
     click.echo(f"schema: {before or 'empty'} -> {after}" if before != after else f"schema: {after}")
     click.echo(f"columns added: {', '.join(added) or 'none'}")

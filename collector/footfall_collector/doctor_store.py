@@ -11,6 +11,7 @@ from psycopg import Connection
 from footfall_collector import doctor_losses
 from footfall_collector.config import Config
 from footfall_collector.doctor_local import disk_check
+from footfall_collector.doctor_private import private_checks
 from footfall_collector.doctor_server import (
     away,
     schema_checks,
@@ -65,6 +66,7 @@ def _contents(connection: Connection, dsn: str, config: Config | None) -> Iterat
     yield from _sizes(connection)
     yield from _days(connection)
     yield from _disk(connection)
+    yield from private_checks(connection)
     yield from _freshness(connection, config)
     yield from _losses(connection)
     yield from _completeness(connection)

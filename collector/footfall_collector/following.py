@@ -1,12 +1,11 @@
 """Subscribers at work: each follows the store's commits from its own cursor (DESIGN, "Subscribers"; F5, G10).
 
-A task a subscriber. Of several collectors one follows: it holds a session advisory lock, which Postgres gives
-back when that collector is gone. The cursor moves when a whole commit has been taken: whatever happens
+A task a subscriber. Of several collectors one follows: it holds a lock, which Postgres gives back when that
+collector is gone. The cursor moves when a whole commit has been taken: whatever happens
 before that, the commit is sent again, as the same bytes.
 """
 
 import asyncio
-import hashlib
 import logging
 import traceback
 from collections.abc import AsyncIterator
@@ -20,7 +19,8 @@ from footfall_collector.delivery import Backoff, Delivery
 from footfall_collector.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Subscriber
-from footfall_exporters.postgres.connecting import FOLLOWING, ReadOnly, connect
+from footfall_exporters.postgres import locks
+from footfall_exporters.postgres.connecting import FOLLOWING, HOLDING, ReadOnly, connect
 from footfall_exporters.postgres.stream import Stream
 from footfall_processors import Catalog
 
@@ -123,9 +123,10 @@ class Follower:
         """Follows until cancelled, whatever becomes of Postgres or the backend."""
         while True:
             try:
-                async with await connect(self._dsn, FOLLOWING) as connection:
-                    await self._lock(connection)
-                    await self._follow(connection)
+                async with await connect(self._dsn, HOLDING) as lock:
+                    await self._lock(lock)
+                    async with locks.kept(lock), await connect(self._dsn, FOLLOWING) as connection:
+                        await self._follow(connection)
             except psycopg.Error as error:
                 log.warning("%s does not reach the store (%s)", self._name, type(error).__name__)
             except Exception as error:  # a fault of ours must not end it
@@ -135,11 +136,12 @@ class Follower:
             await asyncio.sleep(min(RECONNECT, 5 * self._poll))
 
     async def register(self, connection: AsyncConnection) -> None:
-        """Gives a new subscriber its cursor, at the end of what is stored.
+        """Gives a new subscriber its cursor, at the end of what is stored, and its lock.
 
         Raises:
             psycopg.Error: Postgres refused.
         """
+        await locks.make(connection, locks.of_subscriber(self._name))
         await connection.execute(
             "INSERT INTO footfall.subscribers (name, position)"
             " SELECT %s, position FROM footfall.commit_clock ON CONFLICT (name) DO NOTHING",
@@ -148,15 +150,13 @@ class Follower:
 
     async def _lock(self, connection: AsyncConnection) -> None:
         """Returns when no other collector feeds this subscriber."""
-        key = lock_key(self._name)
+        await self.register(connection)
         while True:
-            found = await connection.execute("SELECT pg_try_advisory_lock(%s)", [key])
-            if await found.fetchone() == (True,):
+            if await locks.taken(connection, locks.of_subscriber(self._name)):
                 return
             await asyncio.sleep(min(LOCK_POLL, 5 * self._poll))
 
     async def _follow(self, connection: AsyncConnection) -> None:
-        await self.register(connection)
         stream = await Stream.open(connection, self._catalog)
         position = await self._position(connection)
         gone = self.gone
@@ -192,9 +192,3 @@ async def _refuse_read_only(connection: AsyncConnection) -> None:
     found = await connection.execute("SHOW transaction_read_only")
     if await found.fetchone() == ("on",):
         raise ReadOnly
-
-
-def lock_key(name: str) -> int:
-    """The key of a subscriber's advisory lock: a signed 64-bit number."""
-    hashed = hashlib.sha256(b"footfall subscriber\0" + name.encode()).digest()
-    return int.from_bytes(hashed[:8], "big", signed=True)

@@ -10,15 +10,22 @@ not start.
 
 import asyncio
 import hashlib
+import hmac
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
 
 from footfall_collector.receivers.listen import StartError
 from footfall_collector.subscribing import opened
+from footfall_exporters import secret_file
 from footfall_exporters.contracts import Rejected, Subscriber, SubscriberConfig, Unavailable
 from footfall_exporters.otlp import PartlyRejected
+from footfall_exporters.postgres.digests import keyed
 from footfall_processors import Batch, Catalog, Hash
+
+KEY_FILE = "gateway.key"
 
 
 def marker(configs: Mapping[str, SubscriberConfig]) -> str:
@@ -31,16 +38,60 @@ def marker(configs: Mapping[str, SubscriberConfig]) -> str:
     return hashlib.sha256(f"footfall gateway {hops}".encode()).hexdigest()[:16]
 
 
+class GatewayKeys(NamedTuple):
+    """What a gateway has in place of a database's keys (ADR 21).
+
+    Attributes:
+        requests: Under which the ids of what it passes on derive from requests.
+        identities: Under which senders and their counters are named.
+    """
+
+    requests: bytes
+    identities: bytes
+
+
+def gateway_keys(salt: bytes | None, directory: Path) -> GatewayKeys:
+    """The same for all workers and after a restart; with a salt, which they share, for replicas too.
+
+    Args:
+        salt: TELEMETRY_HASH_SALT.
+        directory: Where a random secret is kept when there is none.
+
+    Raises:
+        StartError: there is neither.
+    """
+    path = directory / KEY_FILE
+    try:
+        if salt is None:
+            directory.mkdir(parents=True, exist_ok=True)
+        secret = salt or secret_file.read(path)
+    except OSError as error:
+        raise StartError(
+            f"a gateway needs a secret of its own, and {path} cannot be kept ({error.strerror}):"
+            " set TELEMETRY_HASH_SALT, the same for all replicas, or FOOTFALL_HOME to a directory that lasts"
+        ) from None
+    # As it was before there were two: other identities would be new counters of all.
+    identities = secret if salt else _derived(secret, b"identities")
+    return GatewayKeys(_derived(secret, b"requests"), identities)
+
+
+def _derived(secret: bytes, name: bytes) -> bytes:
+    return hmac.digest(secret, b"footfall gateway " + name, "sha256")
+
+
 class Gateway:
     """A `Consumer` that passes batches on.
 
     Args:
         subscribers: The next hops by their ids, opened; at least one.
         origin: Its marker.
+        key: Under which the ids of what it passes on derive from requests (digests.py).
     """
 
-    def __init__(self, subscribers: Mapping[str, Subscriber], origin: str = "") -> None:
-        self.subscribers, self._origin = subscribers, origin
+    def __init__(
+        self, subscribers: Mapping[str, Subscriber], origin: str = "", key: bytes = b""
+    ) -> None:
+        self.subscribers, self._origin, self._key = subscribers, origin, key
 
     async def consume(self, batch: Batch) -> None:
         """Returns when every subscriber has taken the batch.
@@ -49,7 +100,7 @@ class Gateway:
             Rejected: one of them never will, and the others have taken it.
             Unavailable: one of them cannot now; those that took it will be sent it again.
         """
-        marked = replace(batch, origin=self._origin)
+        marked = replace(batch, origin=self._origin, digest=keyed(self._key, batch.digest))
         answers = await asyncio.gather(
             *(_send(name, each, marked) for name, each in self.subscribers.items()),
             return_exceptions=True,
@@ -93,12 +144,13 @@ class Hops:
 
     Attributes:
         origin: Its marker.
+        keys: The gateway's.
         gateway: Passes on to the hops that are open now.
     """
 
-    def __init__(self, configs: Mapping[str, SubscriberConfig]) -> None:
+    def __init__(self, configs: Mapping[str, SubscriberConfig], keys: GatewayKeys) -> None:
         self._configs, self._stack, self.origin = configs, AsyncExitStack(), marker(configs)
-        self.gateway = Gateway({}, self.origin)
+        self.keys, self.gateway = keys, Gateway({}, self.origin, keys.requests)
 
     async def use(self, catalog: Catalog) -> None:
         """Opens all hops under a catalog, then closes the former; what was under way there comes again.

@@ -193,6 +193,9 @@ class Instruments:
             "footfall_housekeeping_next_run_timestamp_seconds", "When it is due.", "task", **one
         )
         self.salts = self._gauge("footfall_salts", "Salts in force.", "hash", over="livemin")
+        self.lock_held = self._gauge(
+            "footfall_lock_held_seconds", "How long somebody has kept a lock from others.", **one
+        )
 
     def _declare_process(self) -> None:
         self.build = self._gauge("footfall_build_info", "Always 1.", "version", over="livemax")

@@ -13,7 +13,7 @@ from footfall_collector.following import lags
 from footfall_collector.subscribing import Subscribers
 from footfall_collector.telemetry import Telemetry
 from footfall_exporters.background import beside
-from footfall_exporters.postgres import Store
+from footfall_exporters.postgres import Store, locks
 from footfall_exporters.postgres.connecting import READING, connect
 from footfall_exporters.postgres.housekeeping import LOOK_EVERY
 from footfall_processors import Catalog
@@ -81,6 +81,11 @@ class Keeping:
                 metrics.lag_seconds.labels(lag.name).set(lag.age)
                 metrics.parked_batches.labels(lag.name).set(lag.parked)
 
+    async def _look_at_locks(self) -> None:
+        """How long somebody has kept a lock from the others; the same in every worker."""
+        async with await connect(self._store.dsn, READING) as connection:
+            self._telemetry.metrics.lock_held.set(await locks.longest_s(connection))
+
     async def _note_refused(self) -> None:
         """Tells the store what was refused; while it is away, the numbers wait."""
         while True:
@@ -129,6 +134,7 @@ class Keeping:
                 for ran in await self._store.keep_house():
                     self._telemetry.ran(ran.task, ok=ran.ok, next_run=ran.next_run)
                 await self._look_at_lags()
+                await self._look_at_locks()
             except psycopg.Error as error:
                 log.warning("housekeeping does not reach Postgres (%s)", type(error).__name__)
             except Exception:  # a fault of ours must not end it

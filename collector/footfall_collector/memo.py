@@ -22,7 +22,8 @@ from footfall_processors import (
     hashable,
     keyed_hash,
 )
-from footfall_processors.policy import UNDECLARED, is_pseudonym
+from footfall_processors.hashing import unmarked
+from footfall_processors.policy import UNDECLARED
 from footfall_processors.values import looked_at
 
 VALUES_PER_KEY = 4096
@@ -193,7 +194,7 @@ class Searched:
 
 
 class Values(dict[bytes, Value | None]):
-    """Encoded KeyValue → the value as it is stored, for one attribute and one salt period.
+    """Encoded KeyValue → the value as it is stored, for one attribute, one product and one salt period.
 
     A relay's pseudonyms need no salt, and are kept as they are.
     """
@@ -206,10 +207,12 @@ class Values(dict[bytes, Value | None]):
         searched: Searched,
         *,
         relay: bool,
+        product: str = "",
     ) -> None:
         super().__init__()
         self._searched = searched
         self._name, self._attribute, self._salt, self._relay = name, attribute, salt, relay
+        self._product = product
         self.unsalted = attribute.hash is not None and salt is None and not relay
 
     def __missing__(self, encoded: bytes) -> Value | None:
@@ -224,8 +227,8 @@ class Values(dict[bytes, Value | None]):
         return kept
 
     def _hash(self, value: object) -> bytes | None:
-        if self._relay and isinstance(value, bytes) and is_pseudonym(value):
-            return value
+        if self._relay and (pseudonym := unmarked(value)) is not None:
+            return pseudonym
         if self._salt is None or not hashable(value):
             return None
-        return keyed_hash(self._salt, self._name, value)
+        return keyed_hash(self._salt, self._name, value, self._product)

@@ -89,14 +89,14 @@ class Plans:
         policy: Policy,
         service: Service,
         today: dt.date,
-        values: Mapping[str, Values],
+        values: Mapping[str, Mapping[str, Values]],
         atoms: Atoms,
         learned: Learned,
     ) -> None:
         self._policy, self._service, self._today = policy, service, today
         self._values, self.atoms, self.learned = values, atoms, learned
         self._forms: dict[Form, FormPlans] = {}
-        self._extracts: dict[tuple[tuple[int, ...], tuple[str, ...]], Extract] = {}
+        self._extracts: dict[tuple[tuple[int, ...], tuple[str, ...], str], Extract] = {}
 
     def form(self, form: Form) -> "FormPlans":
         """The plans of the spans that have these traits in common."""
@@ -124,22 +124,26 @@ class Plans:
         if verdict.shape is None:
             return Plan(verdict.refused, NO_SHAPE, NOTHING, None, ())
         names = verdict.shape.columns
+        product = self._policy.catalog.owners.get(verdict.shape.dimension.event, "")
+        values = self._values[product]
         # Positions count from where the span's attributes stop, backwards; 0 stands for absent.
         at = tuple(position - size if position >= 0 else 0 for position in verdict.positions)
-        unsalted = sum(at < 0 and self._values[n].unsalted for n, at in zip(names, at, strict=True))
+        unsalted = sum(at < 0 and values[n].unsalted for n, at in zip(names, at, strict=True))
         losses = verdict.losses + (((Loss.SALT_MISSING, unsalted),) if unsalted else ())
         duration = None
         if verdict.duration_at >= 0:
-            duration = self._extract((verdict.duration_at - size,), (DURATION,))
-        return Plan(None, verdict.shape, self._extract(at, names), duration, losses)
+            duration = self._extract((verdict.duration_at - size,), (DURATION,), product)
+        return Plan(None, verdict.shape, self._extract(at, names, product), duration, losses)
 
-    def _extract(self, positions: tuple[int, ...], names: tuple[str, ...]) -> "Extract":
+    def _extract(
+        self, positions: tuple[int, ...], names: tuple[str, ...], product: str
+    ) -> "Extract":
         """The same object for the same work, so that spans that share it can be handled together."""
-        known = self._extracts.get((positions, names))
+        known = self._extracts.get((positions, names, product))
         if known is None:
             self.learned.add(names)
-            known = Extract(positions, tuple(self._values[name] for name in names))
-            self._extracts[positions, names] = known
+            known = Extract(positions, tuple(self._values[product][name] for name in names))
+            self._extracts[positions, names, product] = known
         return known
 
 
@@ -235,7 +239,7 @@ class Contexts:
         self._policy, self._salts = policy, salts
         self._services: dict[bytes, Said] = {}
         self._plans: dict[tuple[Service, int, dt.date], Plans] = {}
-        self._values: dict[int, dict[str, Values]] = {}
+        self._values: dict[int, dict[str, dict[str, Values]]] = {}
 
     def use_salts(self, salts: Salts) -> None:
         """Uses other salts from now on; what was hashed with the earlier ones is forgotten."""
@@ -274,24 +278,32 @@ class Contexts:
         self._plans.clear()
         self._learned.number = 0
 
-    def _day_values(self, time_us: int) -> dict[str, Values]:
+    def _day_values(self, time_us: int) -> dict[str, dict[str, Values]]:
+        """By product and attribute; products share what is not hashed, or shared on purpose."""
         day = time_us // DAY_US
         if day not in self._values:
             if len(self._values) >= DAYS:
                 self._values.clear()
                 self._forget_plans()
-            self._values[day] = {
-                name: Values(
-                    name,
-                    attribute,
-                    self._salt(attribute, time_us),
-                    self.searched,
-                    relay=self._policy.relay,
-                )
-                for name, attribute in self._policy.catalog.attributes.items()
-                if attribute.type is not Type.ENUM
-            }
+            self._values[day] = self._new_values(time_us)
         return self._values[day]
+
+    def _new_values(self, time_us: int) -> dict[str, dict[str, Values]]:
+        catalog, made = self._policy.catalog, dict[tuple[str, str], Values]()
+        found: dict[str, dict[str, Values]] = {}
+        for product in {"", *catalog.owners.values()}:
+            found[product] = {}
+            for name, attribute in catalog.attributes.items():
+                if attribute.type is Type.ENUM:
+                    continue
+                key = name, catalog.bound(product, name) if attribute.hash else ""
+                if key not in made:
+                    salt, relay = self._salt(attribute, time_us), self._policy.relay
+                    made[key] = Values(
+                        name, attribute, salt, self.searched, relay=relay, product=key[1]
+                    )
+                found[product][name] = made[key]
+        return found
 
     def _salt(self, attribute: Attribute, time_us: int) -> bytes | None:
         return self._salts.get(period(attribute.hash, time_us)) if attribute.hash else None

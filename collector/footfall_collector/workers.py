@@ -30,9 +30,10 @@ from footfall_collector.config import Config
 from footfall_collector.receivers.listen import StartError, open_socket, split
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import Supervision
-from footfall_exporters.postgres import SchemaBusy, database, prepare
+from footfall_exporters.postgres import PostgresConfig, SchemaBusy, database, prepare
 from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.store import STARTING_S
+from footfall_processors import Catalog
 
 log = logging.getLogger("footfall.workers")
 START_S = 60.0
@@ -236,7 +237,7 @@ def orders(
         if config.postgres is not None:
             restarted = partial(shared_metrics.note_restarts, metrics)
             dsn = stack.enter_context(database(config.postgres, Supervision(lost, restarted)))
-            _prepare(dsn, config)
+            _prepare(dsn, config.catalog, config.postgres)
         yield [
             Order(
                 number=each,
@@ -251,10 +252,10 @@ def orders(
         ]
 
 
-def _prepare(dsn: str, config: Config) -> None:
+def _prepare(dsn: str, catalog: Catalog, store: PostgresConfig) -> None:
     """Prepares the database once for all workers, when it is there."""
     try:
-        prepare(dsn, Settings(config.catalog), STARTING_S)
+        prepare(dsn, Settings(catalog), STARTING_S, store.event_time)
     except (psycopg.Error, SchemaBusy) as error:
         if not waits(error):
             raise

@@ -18,6 +18,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import ScopeSpans, Span, Status
 
 from footfall_exporters.otlp_parts import MOST, SCOPE, Pairs, attributes, resource, sender, texts
 from footfall_processors import Batch, Catalog, Shape, Value, names
+from footfall_processors.hashing import marked
 
 _SCOPE = ScopeSpans(scope=InstrumentationScope(name=SCOPE)).SerializeToString()
 _TIMES = Struct("<BQBQ").pack
@@ -111,7 +112,7 @@ class _Encoded(dict[Value | None, bytes]):
 
 
 def _any(value: Value, hashed: bool) -> AnyValue:
-    """A value as it is stored; of a hashed one the 16 bytes, a plain uuid as text."""
+    """A value as it is stored; a hashed one marked as such, a plain uuid as text."""
     match value:
         case bool():
             return AnyValue(bool_value=value)
@@ -123,7 +124,7 @@ def _any(value: Value, hashed: bool) -> AnyValue:
             return AnyValue(string_value=value)
         case bytes():
             return (
-                AnyValue(bytes_value=value)
+                AnyValue(bytes_value=marked(value))
                 if hashed
                 else AnyValue(string_value=str(UUID(bytes=value)))
             )

@@ -12,15 +12,18 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 
+from footfall_exporters import spool_key
 from footfall_exporters.batch_codec import encode
 from footfall_exporters.contracts import Unavailable
 from footfall_exporters.spool_file import Damaged, SpoolFile
-from footfall_exporters.spool_rows import seal, unseal
+from footfall_exporters.spool_key import SpoolKey
+from footfall_exporters.spool_rows import is_hidden, seal, unseal
 from footfall_processors import Batch
 
 T = TypeVar("T")
@@ -37,11 +40,13 @@ class Entry(NamedTuple):
         position: In the order.
         digest: Of the batch.
         body: Encoded; None when it is not what was written.
+        name: The digest as it stands in the file, and in the body.
     """
 
     position: int
     digest: bytes
     body: bytes | None
+    name: bytes
 
 
 class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,7 +97,9 @@ class Spool:
 
     def __init__(self, config: SpoolConfig) -> None:
         self.limit = config.max_mib * 2**20
-        self._file = SpoolFile(Path(config.directory), self.limit)
+        self._directory = Path(config.directory)
+        self._file = SpoolFile(self._directory, self.limit)
+        self._key: SpoolKey | None = None
         self._thread = ThreadPoolExecutor(1, "spool")
         self._waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
         self._writing: asyncio.Task[None] | None = None
@@ -106,7 +113,8 @@ class Spool:
             Unavailable: there is no room, or the disk fails.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((batch.digest, seal(encode(batch)), done))
+        name = (await self._known_key()).hide(batch.digest)
+        self._waiting.append((name, seal(encode(replace(batch, digest=name))), done))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
         await done
@@ -117,19 +125,21 @@ class Spool:
         Raises:
             Unavailable: the disk fails.
         """
+        key = await self._known_key()
 
         def read(connection: sqlite3.Connection) -> list[Entry]:
             found: list[Entry] = []
             size, last = 0, after
             query = "SELECT id, digest, body FROM batches WHERE id > ? ORDER BY id"
-            for position, digest, sealed in connection.execute(query, [after]):
+            for position, name, body in connection.execute(query, [after]):
                 if position <= last:
                     raise Damaged("the order of its rows")
-                last = position
-                size += len(_blob(sealed))
+                last, name, sealed = position, _blob(name), _blob(body)
+                size += len(sealed)
                 if found and size > most_bytes:
                     break
-                found.append(Entry(position, _blob(digest), unseal(_blob(sealed))))
+                digest = key.show(name) if is_hidden(sealed) else name
+                found.append(Entry(position, digest, unseal(sealed), name))
             return found
 
         return await self._run(read)
@@ -205,6 +215,17 @@ class Spool:
             await self._writing
         await asyncio.get_running_loop().run_in_executor(self._thread, self._file.close)
         self._thread.shutdown()
+
+    async def _known_key(self) -> SpoolKey:
+        """The key, read once from beside the file.
+
+        Raises:
+            Unavailable: the disk fails.
+        """
+        if self._key is None:
+            directory = self._directory
+            self._key = await self._run(lambda _: spool_key.load(directory))
+        return self._key
 
     async def _write(self) -> None:
         """Writes what waits, and what comes meanwhile: a transaction for all that wait."""

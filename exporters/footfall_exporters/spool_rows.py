@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 PAGE = 4096
-_SEALED = 0xC1
-"""First byte of a row with a checksum; MessagePack never begins with it, so that former rows have none."""
+_SEALED, _HIDDEN = 0xC1, 0xC2
+"""First byte of a row with a checksum, and of one whose digest is hidden too. No batch in MessagePack begins
+with these, so that former rows have neither."""
 _SUM = 8
 _LEAF = 0x0D
 _FREE = 2
@@ -27,7 +28,7 @@ class Row(NamedTuple):
 
     Attributes:
         id: Its place in the order.
-        digest: Of the batch.
+        digest: Of the batch, as it stands there.
         sealed: The batch, with its checksum.
     """
 
@@ -38,12 +39,17 @@ class Row(NamedTuple):
 
 def seal(body: bytes) -> bytes:
     """A body with its checksum: for what disks and memory do, not against anybody's intent."""
-    return bytes((_SEALED,)) + _checksum(body) + body
+    return bytes((_HIDDEN,)) + _checksum(body) + body
+
+
+def is_hidden(sealed: bytes) -> bool:
+    """Whether a row's digest is hidden (spool_key.py); a former version's is not."""
+    return sealed[:1] == bytes((_HIDDEN,))
 
 
 def unseal(sealed: bytes) -> bytes | None:
     """The body; None when it is not what was sealed. What a former version wrote has no checksum."""
-    if not sealed or sealed[0] != _SEALED:
+    if not sealed or sealed[0] not in (_SEALED, _HIDDEN):
         return sealed
     body = sealed[1 + _SUM :]
     return body if sealed[1 : 1 + _SUM] == _checksum(body) else None

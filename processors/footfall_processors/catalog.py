@@ -158,6 +158,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     error_types: tuple[Name, ...] = ()
     services: tuple[ServiceName, ...] = ()
     environments: tuple[ServiceName, ...] = ()
+    shared: tuple[Name, ...] = ()
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +171,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         error_types: Normalised error types beyond A4's five.
         services: The services that may be named, beside the products; without any, all that look harmless.
         environments: The environments that may be named; without any, the usual ones.
+        owners: Of each event the product.
+        shared: Of each product the hashed attributes whose pseudonyms other products may have as well.
     """
 
     products: tuple[str, ...]
@@ -178,6 +181,12 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     error_types: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     environments: tuple[str, ...] = ()
+    owners: dict[str, str] = {}
+    shared: dict[str, tuple[str, ...]] = {}
+
+    def bound(self, product: str, attribute: str) -> str:
+        """The product to which an attribute's pseudonyms are bound; empty where it shares them."""
+        return "" if attribute in self.shared.get(product, ()) else product
 
     def columns(self, event: Event) -> tuple[str, ...]:
         """The event's attributes that are values rather than enums, sorted (the duration is fixed)."""

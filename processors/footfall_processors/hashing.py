@@ -73,14 +73,38 @@ def period(kind: Hash, time_us: int) -> Period:
             return kind, STATIC_PERIOD
 
 
-def keyed_hash(salt: bytes, name: str, value: object) -> bytes:
+def keyed_hash(salt: bytes, name: str, value: object, product: str = "") -> bytes:
     """The 16 bytes that are kept of a value: they go into a `uuid` column.
 
-    The attribute's name is part of the message, so that equal values under two names cannot be
-    joined. Equal numbers and texts (`42` and `"42"`) give equal hashes, whatever the sender's type.
+    The attribute's name and the product are part of the message, so that equal values under two names, or in
+    two products, cannot be joined. Equal numbers and texts (`42` and `"42"`) give equal hashes, whatever the
+    sender's type.
+
+    Args:
+        salt: The key.
+        name: Of the attribute.
+        value: str or int.
+        product: To which it is bound; empty where products share the attribute (`Catalog.bound`).
     """
-    message = f"{name}\x00{_text(value)}".encode("utf-8", "replace")
+    bound = f"\x00{product}\x00" if product else ""  # no attribute's name begins with NUL
+    message = f"{bound}{name}\x00{_text(value)}".encode("utf-8", "replace")
     return hmac.digest(salt, message, "sha256")[:16]
+
+
+MARK = b"footfall"
+"""Before a pseudonym on its way to another Footfall: 16 bytes alone may be anything."""
+
+
+def marked(pseudonym: bytes) -> bytes:
+    """A pseudonym as it is passed on."""
+    return MARK + pseudonym
+
+
+def unmarked(value: object) -> bytes | None:
+    """The pseudonym that was passed on; None for any other value."""
+    if isinstance(value, bytes) and len(value) == len(MARK) + 16 and value.startswith(MARK):
+        return value[len(MARK) :]
+    return None
 
 
 def _text(value: object) -> str:

@@ -66,6 +66,7 @@ def read_source(doc: Document) -> tuple[Document, Source]:
     source = doc.read(Source)
     _check_error_types(doc)
     attributes = _section(doc, "attributes", Name, Attribute)
+    _check_shared(doc, attributes)
     events = _section(doc, "events", EventName, Event)
     for name, attribute in attributes.items():
         if attribute is not None:
@@ -230,6 +231,19 @@ def _check_listed(doc: Document, kind: str) -> None:
             )
 
 
+def _check_shared(doc: Document, attributes: Mapping[str, Attribute | None]) -> None:
+    """Pseudonyms are all that there is to share."""
+    listed = doc.data.get("shared")
+    for number, name in enumerate(listed if isinstance(listed, list) else ()):
+        attribute = attributes.get(name) if isinstance(name, str) else None
+        if name not in attributes:
+            doc.wrong(
+                ("shared", number), f'"{name}" is no attribute{nearest(str(name), attributes)}'
+            )
+        elif attribute is not None and attribute.hash is None:
+            doc.wrong(("shared", number), f'"{name}" has no hash: there is no pseudonym to share')
+
+
 def _check_against(doc: Document, source: Source, others: list[tuple[Document, Source]]) -> None:
     """One name means one thing across products; a conflict names both files."""
     for other_doc, other in others:
@@ -289,6 +303,8 @@ def _merge(sources: list[Source]) -> Catalog:
             error_types=tuple(sorted(error_types)),
             services=tuple(sorted(services)),
             environments=tuple(sorted(environments)),
+            owners={name: s.product for s in sources for name in s.events},
+            shared={s.product: s.shared for s in sources if s.shared},
         )
     )
 

@@ -18,6 +18,7 @@ from footfall_processors.batch import Dimension, Shape
 from footfall_processors.catalog import Catalog, Event, Type, column_name
 from footfall_processors.combinations import Sender
 from footfall_processors.errors import http_error, http_status, normalise
+from footfall_processors.hashing import unmarked
 from footfall_processors.losses import Loss
 from footfall_processors.matching import Candidates, Spans
 from footfall_processors.outcome import Said, outcome, went_wrong
@@ -26,7 +27,6 @@ from footfall_processors.values import clean, hashable, is_text
 
 DIMENSIONS = 100_000
 """Combinations that are remembered; senders that come and go make more in the course of time."""
-PSEUDONYM_BYTES = 16
 MOST_HOPS = 8
 """Stores and gateways that something may come through; what has come through more goes in a circle."""
 LOOP = "loop"
@@ -118,8 +118,8 @@ class Policy:
 
     Args:
         catalog: With its built-in events.
-        relay: Whether the senders are collectors of ours, which have hashed already: 16 bytes under an
-            attribute with `hash` are its pseudonym and are kept as they are. Nobody else may send one.
+        relay: Whether the senders are collectors of ours, which have hashed already: what is marked as one
+            (`hashing.marked`) under an attribute with `hash` is its pseudonym. Nobody else may send one.
         origin: The marker of this store or gateway; what carries it has been here before.
 
     Attributes:
@@ -161,7 +161,7 @@ class Policy:
             chosen = clean(attribute, value)
             return self._atom(Role.ENUM, key, chosen, valid=chosen is not None)
         if attribute.hash:
-            good = hashable(value) or (self.relay and is_pseudonym(value))
+            good = hashable(value) or (self.relay and unmarked(value) is not None)
         elif attribute.type is Type.STRING:
             good = is_text(value)
         else:
@@ -363,11 +363,6 @@ class _Meant(NamedTuple):
     event: Event
     action: str | None = None
     success: str | None = None
-
-
-def is_pseudonym(value: Any) -> bool:
-    """Whether a value has the form of `keyed_hash`'s result."""
-    return isinstance(value, bytes) and len(value) == PSEUDONYM_BYTES
 
 
 def sampled_share(share: float) -> float:

@@ -78,7 +78,11 @@ def _add(result: Result, policy: Policy, salts, service: Service, span: Span, no
     values = []
     for name, position in zip(verdict.shape.columns, verdict.positions, strict=True):
         raw = span.attributes[position][1] if position >= 0 else None
-        values.append(_value(result, policy, salts, name, raw, time) if position >= 0 else None)
+        values.append(
+            _value(result, policy, salts, verdict.shape.dimension.event, name, raw, time)
+            if position >= 0
+            else None
+        )
     duration = round_half_up(end - start, 10**6) if end > start else None
     if verdict.duration_at >= 0:
         duration = span.attributes[verdict.duration_at][1]
@@ -95,7 +99,7 @@ def round_half_up(number: int, unit: int) -> int:
     return (2 * number + unit) // (2 * unit)
 
 
-def _value(result: Result, policy: Policy, salts, name: str, raw: Any, time_us: int):
+def _value(result: Result, policy: Policy, salts, event: str, name: str, raw: Any, time_us: int):
     attribute = policy.catalog.attributes[name]
     if not attribute.hash:
         return clean(attribute, raw)
@@ -104,7 +108,8 @@ def _value(result: Result, policy: Policy, salts, name: str, raw: Any, time_us: 
     if salt is None:
         result.losses[Loss.SALT_MISSING] += 1
         return None
-    return keyed_hash(salt, name, raw)
+    catalog = policy.catalog
+    return keyed_hash(salt, name, raw, catalog.bound(catalog.owners.get(event, ""), name))
 
 
 # Reading: by the official classes

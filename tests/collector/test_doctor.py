@@ -502,7 +502,7 @@ def test_refused_requests_of_the_last_day_are_listed_with_what_to_do(
 def test_subscribers_that_are_behind_or_forgotten_are_named(store_database, query):
     query("UPDATE footfall.commit_clock SET position = 5")
     for position, age in ((1, "6 days"), (4, "2 h"), (5, "1 min")):
-        query("INSERT INTO footfall.commits (position, committed_at, batch_ids)"
+        query("INSERT INTO footfall.commits (position, committed_at, requests)"
               " VALUES (%s, now() - %s::interval, '{}')", position, age)  # fmt: skip
     query("INSERT INTO footfall.subscribers VALUES ('json_log', 5), ('json_log/slow', 3),"
           " ('json_log/stuck', 0), ('gone', 5)")  # fmt: skip

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from conftest import CATALOG
+from conftest import CATALOG, known_by
 from exporters.http_server import OK, serving, status
 from footfall_collector import exporting
 from footfall_collector.exporting import export, moment
@@ -80,7 +80,7 @@ def event_ids(server):
 def ids(*batches):
     named = b"footfall event\0"
     return [
-        hashlib.sha256(named + batch.digest + n.to_bytes(8, "big")).digest()[:16]
+        hashlib.sha256(named + known_by(batch.digest) + n.to_bytes(8, "big")).digest()[:16]
         for batch in batches
         for n in range(batch.size)
     ]

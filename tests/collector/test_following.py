@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
+from conftest import known_by
 from footfall_collector.delivery import FAULTS, LONGEST_HINT, Backoff, Delivery
 from footfall_collector.following import Follower, following, lags
 from footfall_exporters.background import beside
@@ -57,7 +58,7 @@ class Recorder:
 
 
 def expected(*batches):
-    return [f"{b.digest.hex()}.{part}".encode() for b in batches for part in range(PARTS)]
+    return [f"{known_by(b.digest).hex()}.{part}".encode() for b in batches for part in range(PARTS)]
 
 
 def failing(*errors):
@@ -209,7 +210,7 @@ async def test_what_is_refused_for_good_is_parked_without_what_was_in_it(
     )
     assert (name, position, part, events) == ("webhook", 2, 1, 2)
     [[digest]] = query(f"SELECT digest FROM footfall.ingest_batches WHERE id = {batch_id}")
-    assert digest.bytes == sent[1].digest
+    assert digest.bytes == known_by(sent[1].digest)
     assert reason.startswith("HTTP 400 ")
     assert len(reason) <= 200
     assert secret not in reason
@@ -241,14 +242,14 @@ async def test_a_batch_that_an_exporter_cannot_put_into_words_is_parked(
     class Clumsy(Recorder):
         def requests(self, batch):
             yield b"first " + batch.digest
-            if batch.digest == sent[1].digest:
+            if batch.digest == known_by(sent[1].digest):
                 raise KeyError("secret")
 
     subscriber = Clumsy()
     async with follow(subscriber, store_database, catalog):
         await store(store_database, catalog, *sent)
         await until(lambda: cursor(query) == 3)
-    assert subscriber.taken == [b"first " + b.digest for b in sent]
+    assert subscriber.taken == [b"first " + known_by(b.digest) for b in sent]
     assert query("SELECT position, part, reason FROM footfall.parked") == [(2, 1, "KeyError")]
 
 

@@ -1,11 +1,13 @@
 import asyncio
+import hmac
 import time
 
 import msgspec
 import pytest
 
 from conftest import CATALOG
-from footfall_collector.gateway import Gateway, unsalted
+from footfall_collector.gateway import Gateway, gateway_keys, unsalted
+from footfall_collector.receivers.listen import StartError
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.otlp import PartlyRejected
 from footfall_processors import Attribute, Batch, Hash, Type, load_catalog
@@ -32,6 +34,32 @@ class Hop:
 
 async def consume(**hops):
     await Gateway(hops).consume(BATCH)
+
+
+async def test_what_is_passed_on_is_named_under_the_gateways_key():
+    hop = Hop()
+    hop.requests = lambda batch: [batch.digest]
+    hop.send = lambda request: sent.append(request) or asyncio.sleep(0)
+    sent = []
+    for key in (b"k" * 32, b"k" * 32, b"other"):
+        await Gateway({"a": hop}, key=key).consume(BATCH)
+    assert sent[0] == sent[1] == hmac.new(b"k" * 32, b"d" * 16, "sha256").digest()[:16]
+    assert sent[2] != sent[0]
+
+
+def test_a_gateways_keys_are_those_of_its_salt_else_of_a_file_that_lasts(tmp_path):
+    home = tmp_path / "home"
+    salted = gateway_keys(b"s" * 32, home)
+    assert not home.exists()
+    assert salted.identities == b"s" * 32  # counters go on after an upgrade
+    assert salted.requests not in (b"s" * 32, gateway_keys(b"t" * 32, home).requests)
+    kept = gateway_keys(None, home)
+    assert kept == gateway_keys(None, home)
+    assert (home / "gateway.key").stat().st_mode & 0o777 == 0o600
+    assert len({*kept, *gateway_keys(None, tmp_path / "another"), *salted}) == 6
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StartError, match="set TELEMETRY_HASH_SALT"):
+        gateway_keys(None, tmp_path / "file")
 
 
 async def test_a_batch_is_acknowledged_when_every_next_hop_has_all_of_it():

@@ -18,7 +18,7 @@ import yaml
 
 from collector.test_receivers import METHODS, PROTOBUF, traces
 from conftest import CATALOG
-from footfall_exporters.postgres.migrate import LOCK
+from footfall_exporters.postgres import locks
 
 FOOTFALL = [str(Path(sys.executable).with_name("footfall")), "up"]
 
@@ -274,9 +274,9 @@ async def test_it_stops_at_once_while_it_waits_for_the_schema(
     settings, store_database, query, options, number
 ):
     with psycopg.connect(store_database) as holding:
-        holding.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        holding.execute(f"BEGIN; {locks.taking(locks.SCHEMA)}")
         up = Up(settings, *options)
-        waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        waiting = "SELECT 1 FROM pg_locks WHERE relation = 'footfall.lock_schema'::regclass AND NOT granted"
         await until(lambda: query(waiting))
         begun = time.monotonic()
         up.stop(number)

@@ -54,7 +54,9 @@ both = pytest.mark.parametrize("protocol", ["grpc", "http"])
 REPORTS = {
     "usage": "SELECT * FROM reporting.usage",
     "latency": "SELECT * FROM reporting.latency",
-    "active_groups": "SELECT * FROM reporting.active_groups",
+    "active_groups": "SELECT (time AT TIME ZONE 'UTC')::date, count(DISTINCT guild_hash),"
+    " count(DISTINCT team_hash), count(DISTINCT org_hash), count(DISTINCT visitor_hash)"
+    " FROM footfall.feature_events GROUP BY 1",  # as they will be counted
     "completeness": "SELECT * FROM reporting.completeness",
     "events": "SELECT {columns} FROM reporting.events",
 }
@@ -265,7 +267,7 @@ async def test_a_second_collector_that_follows_by_otlp_has_equal_reports(
     found = reports(store_database)
     assert found == reports(second_database)
     assert {name: bool(rows) for name, rows in found.items()} == dict.fromkeys(REPORTS, True)
-    groups = {day: n for day, name, n in found["active_groups"] if name == "guild_id"}
+    groups = {day: n for day, n, *_ in found["active_groups"]}
     assert groups == guilds(body for kind, body in bodies if kind == "traces")
     # 3 services of 720 spans and 5 log records; counters 3 x 43 and, as a delta, 2 x 43.
     assert sum(row[-1] for row in found["usage"]) == 3 * 720 + 5 + 5 * 43
@@ -573,14 +575,17 @@ def test_any_number_of_pseudonyms_is_relayed(catalog):
 @pytest.mark.parametrize(
     ("relay", "value", "kept"),
     [
-        (True, b"p" * 16, b"p" * 16),
-        (True, b"p" * 15, None),
-        (True, b"p" * 17, None),
+        (True, b"footfall" + b"p" * 16, b"p" * 16),
+        (True, b"p" * 16, None),
+        (True, b"user@example.org", None),
+        (True, b"p" * 24, None),
+        (True, b"footfall" + b"p" * 15, None),
+        (True, b"footfall" + b"p" * 17, None),
         (True, b"", None),
-        (False, b"p" * 16, None),
+        (False, b"footfall" + b"p" * 16, None),
     ],
 )
-async def test_a_pseudonym_is_16_bytes_from_a_relay(catalog, relay, value, kept):
+async def test_a_pseudonym_is_what_a_relay_has_marked(catalog, relay, value, kept):
     request = ExportTraceServiceRequest()
     span = request.resource_spans.add().scope_spans.add().spans.add(name="shop.order")
     span.start_time_unix_nano = span.end_time_unix_nano = time.time_ns()

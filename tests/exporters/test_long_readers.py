@@ -29,6 +29,7 @@ from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import (
     PostgresConfig,
     SchemaBusy,
+    locks,
     migrate,
     partitions,
     prepare,
@@ -301,7 +302,7 @@ async def test_a_purge_says_who_holds_the_day_and_drops_the_others(store_databas
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_purge_that_is_interrupted_leaves_no_session_behind(store_database, query, number):
     with psycopg.connect(store_database) as holding:
-        holding.execute("SELECT pg_advisory_lock(%s)", [partitions.DROPPING])
+        holding.execute(locks.taking(locks.HOUSE))
         process = subprocess.Popen(
             [Path(sys.executable).with_name("footfall"), "purge", "--days", "9"],
             env={**os.environ, "FOOTFALL_DSN": store_database},

@@ -1,7 +1,9 @@
 """The views of `reporting`, and the reports over them."""
 
 import datetime as dt
-import uuid
+import hashlib
+import os
+from itertools import pairwise
 
 import psycopg
 import pytest
@@ -26,11 +28,12 @@ from footfall_exporters.postgres import (
     prepare,
     report,
 )
+from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_processors import Loss
 
 
 async def test_events_are_shown_by_the_names_of_the_requirements(writer, query):
-    moment = MIDNIGHT + 3 * HOUR
+    moment = MIDNIGHT + 3 * HOUR + 999_999
     known = dimension(
         "shop.survey", "failure", "error", "unexpected_error", service="shop", service_version="1.2",
         environment="test", provider="smz3", mode="zurück",
@@ -41,15 +44,65 @@ async def test_events_are_shown_by_the_names_of_the_requirements(writer, query):
     assert names == [
         "event_id", "created_at", "day_bucket", "event_name", "surface", "feature", "action", "status",
         "duration_ms", "error_type", "sample_rate", "quantity", "event", "service", "service_version",
-        "environment", "mode", "provider", "attempts", "note", "ranked", "ratio", "seed",
+        "environment", "mode", "provider", "attempts", "note", "ranked", "ratio",
     ]  # fmt: skip
+    [[secret]] = query("SELECT secret FROM footfall.secrets WHERE name = 'rows'")
     [[batch_id]] = query("SELECT id FROM footfall.ingest_batches")
+    event_id = hashlib.sha256(secret + batch_id.to_bytes(8, "big") + bytes(4)).hexdigest()[:32]
     when = dt.datetime.combine(TODAY, dt.time(3), dt.UTC)
     assert query("SELECT * FROM reporting.events") == [
-        (f"{batch_id}-0", when, TODAY, "shop.survey.failure", "web", "survey", "failure", "error", 250,
+        (event_id, when, TODAY, "shop.survey.failure", "web", "survey", "failure", "error", 250,
          "unexpected_error", 1.0, 1, "shop.survey", "shop", "1.2", "test", "zurück", "smz3", 3, "kept", True,
-         None, uuid.UUID(bytes=GUILD_B))
+         None)
     ]  # fmt: skip
+
+
+async def test_no_two_rows_of_a_request_can_be_told_to_be_of_one(writer, query):
+    for _ in range(20):
+        await writer.consume(batch(*[one_row(MIDNIGHT + 123_456)] * 5))
+    found = query("SELECT event_id, created_at FROM reporting.events")
+    ids = sorted(event_id for event_id, _ in found)
+    assert len(set(ids)) == 100
+    assert query("SELECT event_id, created_at FROM reporting.events") == found  # the same next time
+    assert {moment.microsecond for _, moment in found} == {0}
+    # Neighbours by any part of their ids are of one request no more often than by chance.
+    requests = dict(
+        query(
+            "SELECT left(encode(sha256((SELECT secret FROM footfall.secrets WHERE name = 'rows')"
+            " || int8send(batch_id) || int4send(ordinal)), 'hex'), 32), batch_id"
+            " FROM footfall.feature_events"
+        )
+    )
+    for start in (0, 8, 16, 24):
+        ordered = sorted(ids, key=lambda event_id: event_id[start:])
+        together = sum(requests[a] == requests[b] for a, b in pairwise(ordered))
+        assert together < 25
+
+
+@pytest.mark.parametrize(
+    ("unit", "kept"), [("second", 42 * 60 + 7), ("minute", 42 * 60), ("hour", 0)]
+)
+async def test_times_are_cut_to_what_the_operator_chose(
+    store_database, catalog, writer, query, unit, kept
+):
+    prepare(store_database, Settings(catalog), event_time=unit)
+    await writer.consume(batch(one_row(MIDNIGHT + (42 * 60 + 7) * 10**6 + 999_999)))
+    [[moment]] = query("SELECT created_at FROM reporting.events")
+    assert moment == dt.datetime.combine(TODAY, dt.time(), dt.UTC) + dt.timedelta(seconds=kept)
+
+
+async def test_small_numbers_of_groups_are_for_the_operator_alone(writer, query, settled):
+    for number, attribute in ((4, "guild_id"), (5, "team_id")):
+        values = [{attribute: os.urandom(16)} for _ in range(number)]
+        await writer.consume(batch(*(one_row(MIDNIGHT - DAY, **each) for each in values)))
+    await settled()
+    asked = "SELECT attribute, groups FROM reporting.active_groups ORDER BY 1"
+    assert query(asked) == [("guild_id", 4), ("team_id", 5)]
+    query("SET ROLE footfall_reader")
+    try:
+        assert query(asked) == [("guild_id", None), ("team_id", 5)]
+    finally:
+        query("RESET ROLE")
 
 
 def test_no_reporting_view_has_an_identity_column(query):
@@ -60,7 +113,7 @@ def test_no_reporting_view_has_an_identity_column(query):
     }  # fmt: skip
     hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
     assert not [name for _, name, _ in columns if name in hashed or "hash" in name]
-    assert {name for _, name, kind in columns if kind in ("uuid", "bytea")} == {"seed"}
+    assert not [name for _, name, kind in columns if kind in ("uuid", "bytea")]
 
 
 async def test_the_reader_may_read_reporting_and_nothing_else(writer, query):
@@ -135,6 +188,19 @@ async def reports(writer, store_database):
     return run
 
 
+@pytest.fixture
+def settled(store_database, catalog):
+    """Counts the groups of today and before, as is done tomorrow."""
+
+    async def run():
+        tomorrow = (MIDNIGHT + DAY + 6 * HOUR) * 1000
+        house = House(catalog, 30, 400)
+        keeper = Housekeeper(store_database, house, lambda: tomorrow, lambda: tomorrow)
+        await keeper.run_due({"groups"})
+
+    return run
+
+
 async def test_the_usage_report_counts_by_action(reports):
     assert reports("usage", 1) == [
         ("web", "order", "shop.order", "invoke", 104),
@@ -176,7 +242,9 @@ async def test_the_latency_report_gives_percentiles_of_what_has_a_duration(repor
     assert reports("latency", 2)[0][3:] == (103, 52, 98, 500)
 
 
-async def test_the_groups_report_counts_distinct_hashes_by_day(reports):
+async def test_the_groups_report_counts_distinct_hashes_of_days_that_have_settled(reports, settled):
+    assert reports("groups", 2) == []
+    await settled()
     assert reports("groups", 2) == [
         (TODAY - dt.timedelta(days=1), "guild_id", 1),
         (TODAY, "guild_id", 2),

@@ -164,7 +164,7 @@ def test_the_writer_destroys_and_changes_no_table(owner, as_role, verb):
         "UPDATE footfall.feature_counts SET dim_id = 1",
         "UPDATE footfall.feature_dims SET event = 'other'",
         "UPDATE footfall.feature_events SET quantity = 7",
-        "UPDATE footfall.commits SET batch_ids = '{}'",
+        "UPDATE footfall.commits SET requests = '{}'",
         "INSERT INTO footfall.salts VALUES ('daily', 1, '')",
         "INSERT INTO footfall.subscribers VALUES ('own', 1)",
         "SELECT setval('footfall.batch_ids', 1)",

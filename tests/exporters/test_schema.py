@@ -18,9 +18,10 @@ from footfall_exporters.postgres import (
     SchemaBusy,
     SchemaConflict,
     apply_catalog,
+    locks,
     migrate,
 )
-from footfall_exporters.postgres.migrate import HEAD, LOCK
+from footfall_exporters.postgres.migrate import HEAD
 
 
 def columns_of(query, table):
@@ -150,7 +151,7 @@ def test_a_plain_attribute_may_not_take_the_column_of_a_hashed_one(store_databas
 
 def test_a_schema_that_somebody_else_keeps_locked_is_said_plainly(store_database):
     with psycopg.connect(store_database, application_name="a script") as holding:
-        holding.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        holding.execute(f"BEGIN; {locks.taking(locks.SCHEMA)}")
         with pytest.raises(SchemaBusy, match=r"in 1\.\d s, .*try again") as raised:
             migrate(store_database, 1)
         [who] = raised.value.holders

@@ -31,7 +31,7 @@ from footfall_exporters.postgres import (
 )
 from footfall_exporters.postgres import writer as writer_module
 from footfall_exporters.postgres.dims import Dimensions
-from footfall_exporters.postgres.session import TURN
+from footfall_exporters.postgres.locks import TURN, taking
 from footfall_processors import Loss
 
 # Exactly once
@@ -80,7 +80,7 @@ async def test_positions_have_no_gap_and_name_every_batch_once_under_concurrency
             await writers[n % 3].consume(batch(one_row(), one_row(of=dimension("shop.ping"))))
 
         await asyncio.gather(*map(send, range(120)))
-    positions = query("SELECT position, batch_ids FROM footfall.commits ORDER BY position")
+    positions = query("SELECT position, requests FROM footfall.commits ORDER BY position")
     assert [position for position, _ in positions] == list(range(1, len(positions) + 1))
     assert query("SELECT position FROM footfall.commit_clock") == [(len(positions),)]
     committed = [number for _, ids in positions for number in ids]
@@ -143,14 +143,16 @@ async def others_turn(store_database):
     """A transaction of another writer, whose turn it is."""
     connecting = psycopg.AsyncConnection.connect(store_database, autocommit=True)
     async with await connecting as other:
-        await other.execute(f"BEGIN; SELECT pg_advisory_xact_lock({TURN})")
+        await other.execute(f"BEGIN; {taking(TURN)}")
         yield other
         await other.rollback()
 
 
 async def at_the_lock(query):
     """Returns when a writer waits for its turn."""
-    waiting = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    waiting = (
+        "SELECT 1 FROM pg_locks WHERE relation = 'footfall.lock_turn'::regclass AND NOT granted"
+    )
     async with asyncio.timeout(10):
         while not query(waiting):  # noqa: ASYNC110  # the database does not tell
             await asyncio.sleep(0.01)
@@ -191,7 +193,7 @@ async def test_a_group_that_waits_for_its_turn_gets_full(writer, query, others_t
     answers += await send(writer, *[batch(one_row()) for _ in range(4)])
     await others_turn.rollback()
     await asyncio.gather(*answers)
-    commits = query("SELECT cardinality(batch_ids) FROM footfall.commits ORDER BY position")
+    commits = query("SELECT cardinality(requests) FROM footfall.commits ORDER BY position")
     assert commits == [(3,), (2,)]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import PostgresConfig
+from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_processors import Batch, Dimension, Loss, Rows, Shape, load_catalog
 
 CATALOG = (
@@ -109,7 +110,7 @@ def _around(number: int) -> Iterable[Use]:
 
 
 async def store(dsn: str, data: Known) -> None:
-    """Stores it all through the exporter, in three requests."""
+    """Stores it all through the exporter, in three requests, and counts groups as is done tomorrow."""
     settings = Settings(load_catalog(CATALOG))
     columns = {
         name: settings.catalog.columns(event) for name, event in settings.catalog.events.items()
@@ -124,6 +125,9 @@ async def store(dsn: str, data: Known) -> None:
         await opened.consume(maker.batch(b"1", data.uses[:half], lost["traces"]))
         await opened.consume(maker.batch(b"2", data.uses[half:], {}))
         await opened.consume(maker.tally(b"3", data.emitted, lost["metrics"]))
+    tomorrow = _micros(_TODAY + DAY + 6 * HOUR) * 1000
+    house = House(settings.catalog, 30, 400)
+    await Housekeeper(dsn, house, lambda: tomorrow, lambda: tomorrow).run_due({"groups"})
 
 
 @dataclass

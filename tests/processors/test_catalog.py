@@ -182,7 +182,7 @@ error_types: [provider_timeout, new_one, new_one, Nope]
     assert mistakes(write(text)) == [
         "events.yaml:1: product: must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter",
         'events.yaml:2: atributes: is not known here; did you mean "attributes"?'
-        " (known: product, events, attributes, error_types, services, environments)",
+        " (known: product, events, attributes, error_types, services, environments, shared)",
         "events.yaml:4: attributes.Guild: must be 1 to 51 of a-z, 0-9 and _, beginning with a letter",
         "events.yaml:5: attributes.guild_id.hash: invalid enum value 'dayly'"
         ' (one of: static, daily, weekly, monthly); did you mean "daily"?',

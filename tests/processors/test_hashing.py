@@ -75,6 +75,16 @@ def test_equal_values_under_two_names_or_salts_cannot_be_joined():
     assert len(hashes) == 4
 
 
+def test_equal_values_in_two_products_cannot_be_joined_unless_they_share_them():
+    hashes = [keyed_hash(SALT, "guild_id", "42", product) for product in ("bot", "shop", "", "")]
+    assert len(set(hashes)) == 3
+    assert hashes[2] == hashes[3] == keyed_hash(SALT, "guild_id", "42")
+    told = hmac.new(SALT, b"\0bot\0guild_id\x0042", "sha256").digest()[:16]
+    assert hashes[0] == told
+    assert keyed_hash(SALT, "bot", "guild_id\x0042") != hashes[0]
+    assert keyed_hash(SALT, "id", "42", "a") != keyed_hash(SALT, "d", "42", "a\0i")
+
+
 def test_a_value_cannot_pretend_to_belong_to_another_name():
     assert keyed_hash(SALT, "a", "b\x00c") != keyed_hash(SALT, "ab", "\x00c")
     assert keyed_hash(SALT, "a", "bc") != keyed_hash(SALT, "ab", "c")

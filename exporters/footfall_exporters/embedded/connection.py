@@ -97,6 +97,7 @@ def ensure_database(layout: Layout) -> bool:
             found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [_DATABASE])
             if found.rowcount == 0:
                 connection.execute(f"CREATE DATABASE {_DATABASE}")
+            connection.execute("REVOKE ALL ON DATABASE postgres, template1 FROM PUBLIC")
     except psycopg.Error as error:
         raise _unusable(layout, error.diag.message_primary or str(error)) from error
     return True

@@ -136,6 +136,8 @@ PARTITIONS = Use("footfall partitions", lock="2s")
 HOUSEKEEPING = Use("footfall housekeeping", statement="600s", idle="60s")
 """A collector that is paused while it keeps house is put out by Postgres itself, and its lock with it."""
 PURGING = replace(HOUSEKEEPING, name="footfall purge")
+HOLDING = Use("footfall lock", lock="10s", idle="60s")
+"""Of whoever holds a lock beside what it does (locks.py)."""
 REFUSED = Use("footfall refused", lock="5s", statement="10s")
 FOLLOWING = Use("footfall subscriber", statement="600s")
 SCHEMA = Use("footfall migrate", lock="60s", statement=_FOREVER, in_transaction="600s")

@@ -14,6 +14,7 @@ from psycopg import AsyncConnection, errors, sql
 
 from footfall_exporters.contracts import Losses
 from footfall_exporters.postgres import counters, spans, statements
+from footfall_exporters.postgres.digests import keyed
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
 from footfall_exporters.postgres.session import Session
@@ -29,11 +30,12 @@ Found = Mapping[tuple[str, Loss], int]
 
 @dataclass(slots=True)
 class _Group:
-    """Each request once, by its id; those that came again, by their digest."""
+    """Each request once, by its id; those that came again, by what the ledger knows them by."""
 
     batches: dict[int, Batch] = field(default_factory=dict)
+    names: dict[int, bytes] = field(default_factory=dict)
     rows: dict[int, list[bytes]] = field(default_factory=dict)
-    digests: set[bytes] = field(default_factory=set)
+    digests: dict[bytes, bytes] = field(default_factory=dict)
     repeats: dict[bytes, list[Batch]] = field(default_factory=dict)
     losses: Counter[tuple[str, Loss]] = field(default_factory=Counter)
 
@@ -97,10 +99,10 @@ class GroupCommit:
             joining = late(self._can_join)
             together += joining
             await self._encode(connection, group, joining, encoder)
-            new = await statements.enter(connection, group.batches)
-            known = {b.digest: b for n, b in group.batches.items() if n not in new}
-            for digest, batch in known.items():
-                group.repeats.setdefault(digest, []).append(batch)
+            new = await statements.enter(connection, group.batches, group.names)
+            known = {group.names[n]: b for n, b in group.batches.items() if n not in new}
+            for name, batch in known.items():
+                group.repeats.setdefault(name, []).append(batch)
             before = await statements.note_repeats(connection, group.repeats)
             if new:
                 await self._leave_out_known_spans(connection, group, new, encoder)
@@ -109,7 +111,7 @@ class GroupCommit:
         if new and self.committed is not None:
             stored = [group.batches[number] for number in new]
             self.committed(time.perf_counter() - begun, stored, group.losses)
-        return {digest: losses for digest, losses in before.items() if digest in known}
+        return {known[name].digest: losses for name, losses in before.items() if name in known}
 
     async def _leave_out_known_spans(
         self, connection: AsyncConnection, group: _Group, new: Iterable[int], encoder: Encoder
@@ -125,12 +127,12 @@ class GroupCommit:
         self, connection: AsyncConnection, group: _Group, batches: Iterable[Batch], encoder: Encoder
     ) -> None:
         for batch in batches:
-            if batch.digest in group.digests:
-                group.repeats.setdefault(batch.digest, []).append(batch)
+            if name := group.digests.get(batch.digest):
+                group.repeats.setdefault(name, []).append(batch)
             else:
                 number = await self.session.next_id(connection)
-                group.digests.add(batch.digest)
-                group.batches[number] = batch
+                name = group.digests[batch.digest] = keyed(self.session.key, batch.digest)
+                group.batches[number], group.names[number] = batch, name
                 group.rows[number] = list(
                     encoder.encode(batch, number, self.session.dimensions.ids)
                 )

@@ -12,10 +12,9 @@ _HOLDERS = """
     FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
     WHERE l.granted AND l.pid <> pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND (l.relation IN (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-                        WHERE n.nspname IN ('footfall', 'reporting'))
-         OR (l.locktype = 'advisory' AND l.objsubid = 1
-             AND (l.classid::bigint << 32 | l.objid::bigint) = %s))
+    AND l.relation IN (SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                       WHERE n.nspname IN ('footfall', 'reporting')
+                       AND (c.relname = 'lock_schema' OR c.relname NOT LIKE 'lock\\_%%'))
     AND coalesce(a.xact_start < clock_timestamp() - make_interval(secs => %s), true)
     ORDER BY a.xact_start, l.pid
 """
@@ -63,16 +62,15 @@ class SchemaBusy(Exception):  # what it is
         return type(self), (self.waited_s, self.holders)
 
 
-def busy(connection: psycopg.Connection, key: int, waited_s: float) -> SchemaBusy:
+def busy(connection: psycopg.Connection, waited_s: float) -> SchemaBusy:
     """What is said when a lock could not be had.
 
     Args:
         connection: In autocommit mode.
-        key: Of the advisory lock under which the schema is changed.
         waited_s: For how long it was tried, in seconds.
 
     Raises:
         psycopg.Error: Postgres does not answer.
     """
-    found = connection.execute(_HOLDERS, [key, waited_s]).fetchall()
+    found = connection.execute(_HOLDERS, [waited_s]).fetchall()
     return SchemaBusy(waited_s, [Holder(*row) for row in found])

@@ -1,6 +1,6 @@
 """Housekeeping: what has to be done now and then, each task in its own rhythm (issue 4, part 7).
 
-Every collector looks what is due; the one that gets the advisory lock does it. Each run is noted in
+Every collector looks what is due; the one that gets the lock does it. Each run is noted in
 `footfall.housekeeping`, so that any collector knows what is due and everybody sees what was done
 (`reporting.housekeeping`, `footfall doctor`). A task that fails does not stop the others, and is tried
 again in a minute. The tasks themselves are in tasks.py.
@@ -10,14 +10,13 @@ import datetime as dt
 import logging
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable, Collection
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import AsyncConnection
 
-from footfall_exporters.postgres import salts
+from footfall_exporters.postgres import locks, salts
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.origin import marker
 from footfall_exporters.postgres.tasks import (
@@ -32,15 +31,13 @@ from footfall_exporters.postgres.tasks import (
 )
 from footfall_processors.hashing import Period
 
-__all__ = ["AGAIN", "LOCK", "LOOK_EVERY", "NAMES", "TASKS", "House", "Housekeeper", "Ran"]
+__all__ = ["AGAIN", "LOOK_EVERY", "NAMES", "TASKS", "House", "Housekeeper", "Ran"]
 
 log = logging.getLogger("footfall.housekeeping")
 LOOK_EVERY = 15.0
 """Seconds between two looks at what is due."""
 AGAIN = 60.0
 """Seconds after which a task that failed is tried again."""
-LOCK = 0x466F6F744B656570
-"""Key of the advisory lock of whoever keeps house ("FootKeep" in ASCII)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +119,10 @@ class Housekeeper:
         """
         ran: list[Ran] = []
         async with await connect(self._dsn, HOUSEKEEPING) as connection:
-            async with _alone(connection) as alone:
-                for task in await self._due(connection, forced) if alone else ():
-                    ran.append(await self._run(connection, task))
+            if await self._due(connection, forced):  # looked at again once nobody else is at it
+                async with locks.alone(self._dsn, locks.HOUSE) as alone:
+                    for task in await self._due(connection, forced) if alone else ():
+                        ran.append(await self._run(connection, task))
             now = await self._now(connection)
             self.salts = await make_salts(connection, self.house, now)
         return ran
@@ -169,20 +167,6 @@ class Housekeeper:
             row = await found.fetchone()
             database = row[0] if row else _moment(self._clock())
         return Now(database, _moment(self._clock()))
-
-
-@asynccontextmanager
-async def _alone(connection: AsyncConnection) -> AsyncIterator[bool]:
-    """Whether this is the only one that keeps house now."""
-    found = await connection.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
-    if await found.fetchone() != (True,):
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        with suppress(psycopg.Error):  # the lock goes with the connection
-            await connection.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
 
 
 async def _note(

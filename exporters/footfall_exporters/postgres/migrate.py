@@ -2,23 +2,25 @@
 
 import time
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
 import psycopg
-from psycopg import Connection, sql
+from psycopg import Connection, errors, sql
 
+from footfall_exporters.postgres import locks
 from footfall_exporters.postgres.connecting import SCHEMA, Unsuitable, connect_sync
 from footfall_exporters.postgres.holding import busy
 
-HEAD = "0007"
-LOCK = 0x466F6F7466616C6C
-"""Key of the advisory lock under which the schema is changed ("Footfall" in ASCII)."""
+HEAD = "0008"
 PATIENT_S = 60.0
 """For how long somebody who changes or reads the schema is waited for."""
 TURN_S = 2.0
 """For how long at once: whoever comes after a lock that is waited for has to wait as well."""
 SCHEMAS = ("footfall", "reporting")
+_LOCKING = replace(SCHEMA, in_transaction="0")
 
 
 class NewerSchema(Exception):  # what it is
@@ -49,18 +51,18 @@ def migrate(dsn: str, patience_s: float = PATIENT_S) -> tuple[str | None, str]:
         Unsuitable: the role lacks a right.
         psycopg.Error: Postgres refused.
     """
-    with connect_sync(dsn, SCHEMA) as connection:
-        _lock(connection, patience_s)
+    with connect_sync(dsn, SCHEMA) as connection, connect_sync(dsn, _LOCKING) as lock:
         if refused := missing_right(connection):
             raise refused
+        _make_lock(connection)
+        _lock(lock, connection, patience_s)
         before = version(connection)
         if before is not None and before > HEAD:
             raise NewerSchema(
                 f"the database has schema {before}, and this Footfall knows up to {HEAD}: update Footfall"
             )
         if before != HEAD:
-            for schema in SCHEMAS:
-                connection.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+            _make_schema(connection, "reporting")
             _upgrade_apart(dsn, connection, patience_s)
             connection.execute("COMMENT ON SCHEMA reporting IS NULL")  # its views are made anew
         return before, HEAD
@@ -94,14 +96,29 @@ def missing_right(connection: Connection) -> Unsuitable | None:
     )
 
 
-def _lock(connection: Connection, patience_s: float) -> None:
-    connection.execute(
-        "SELECT set_config('lock_timeout', %s, false)", [f"{patience_s * 1000:.0f}ms"]
-    )
+def _make_schema(connection: Connection, schema: str) -> None:
+    """Only where it is missing: what may be in it already takes no right to make it."""
+    if connection.execute("SELECT to_regnamespace(%s)", [schema]).fetchone() == (None,):
+        with suppress(errors.DuplicateSchema, errors.UniqueViolation):  # another has made it
+            connection.execute(f"CREATE SCHEMA {schema}")
+
+
+def _make_lock(connection: Connection) -> None:
+    _make_schema(connection, "footfall")
+    found = connection.execute("SELECT to_regclass(%s)", [f"footfall.{locks.SCHEMA}"]).fetchone()
+    if found == (None,):
+        with suppress(errors.DuplicateTable, errors.UniqueViolation):
+            connection.execute(locks.making(locks.SCHEMA))
+
+
+def _lock(lock: Connection, connection: Connection, patience_s: float) -> None:
+    """Takes the schema's lock, which ends with its connection."""
+    lock.execute("SELECT set_config('lock_timeout', %s, false)", [f"{patience_s * 1000:.0f}ms"])
+    lock.execute("BEGIN")
     try:
-        connection.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-    except psycopg.errors.LockNotAvailable:
-        raise busy(connection, LOCK, patience_s) from None
+        lock.execute(locks.taking(locks.SCHEMA))
+    except errors.LockNotAvailable:
+        raise busy(connection, patience_s) from None
 
 
 def _upgrade_apart(dsn: str, connection: Connection, patience_s: float) -> None:
@@ -116,7 +133,7 @@ def _upgrade_apart(dsn: str, connection: Connection, patience_s: float) -> None:
                 process.submit(_upgrade, dsn, turn_s).result()
             except psycopg.errors.LockNotAvailable:
                 if (waited := time.monotonic() - begun) > patience_s:
-                    raise busy(connection, LOCK, waited) from None
+                    raise busy(connection, waited) from None
                 time.sleep(0.5)
             else:
                 return

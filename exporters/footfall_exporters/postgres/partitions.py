@@ -18,13 +18,10 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import AsyncConnection, errors, sql
 
-from footfall_exporters.postgres import rollups
+from footfall_exporters.postgres import locks, rollups, statistics
 from footfall_exporters.postgres.holding import Holder
-from footfall_exporters.postgres.migrate import LOCK
 
 PREFIX = "feature_events_"
-DROPPING = int.from_bytes(b"FootDrop", "big")
-"""Key of the advisory lock of whoever drops days."""
 ATTACHING, IMPATIENCE, INSTANT = "3s", "1s", "200ms"
 """How long something waits for a lock: longer than who may be in its way; in the way of every writer."""
 LINGERS_S = 1.0
@@ -57,16 +54,6 @@ class Dropped:
 
     days: Sequence[dt.date]
     held: Mapping[dt.date, Sequence[Holder]]
-
-
-@asynccontextmanager
-async def _locked(connection: AsyncConnection, key: int) -> AsyncIterator[None]:
-    await connection.execute("SELECT pg_advisory_lock(%s)", [key])
-    try:
-        yield
-    finally:
-        with suppress(psycopg.Error):  # the lock goes with the connection
-            await connection.execute("SELECT pg_advisory_unlock(%s)", [key])
 
 
 @asynccontextmanager
@@ -109,10 +96,9 @@ async def ensure(connection: AsyncConnection, days: Iterable[dt.date]) -> list[d
     made = []
     for day in sorted(wanted - (await existing(connection)).keys()):
         if await _cleared(connection, day, INSTANT):
-            async with _locked(connection, LOCK):
-                with suppress(errors.DuplicateTable):  # another has made it
-                    await _make(connection, day)
-                    made.append(day)
+            with suppress(errors.DuplicateTable):  # another has made it
+                await _make(connection, day)
+                made.append(day)
     return made
 
 
@@ -131,18 +117,17 @@ async def drop(connection: AsyncConnection, first_kept: dt.date) -> Dropped:
     """Detaches, rolls up and drops the partitions before `first_kept`; writers and readers go on.
 
     A partition that an interrupted run left behind half detached, or detached, is dropped as well. What a
-    reader holds stays.
+    reader holds stays. Whoever calls it keeps house (locks.py): two at a time would be in each other's way.
     """
     gone: list[dt.date] = []
     held: dict[dt.date, Sequence[Holder]] = {}
     known: set[Transaction] = set()
-    async with _locked(connection, DROPPING):
-        left = {_day(name) for name in (*await _pending(connection), *await _loose(connection))}
-        for day in sorted(left | {d for d in await existing(connection) if d < first_kept}):
-            if await _detached(connection, day, known) and await _cleared(connection, day):
-                gone.append(day)
-            else:
-                held[day] = await holders(connection, day, known)
+    left = {_day(name) for name in (*await _pending(connection), *await _loose(connection))}
+    for day in sorted(left | {d for d in await existing(connection) if d < first_kept}):
+        if await _detached(connection, day, known) and await _cleared(connection, day):
+            gone.append(day)
+        else:
+            held[day] = await holders(connection, day, known)
     return Dropped(gone, held)
 
 
@@ -233,14 +218,21 @@ async def _make(connection: AsyncConnection, day: dt.date) -> None:
     }
     async with connection.transaction():
         for statement in (
+            locks.taking(locks.SCHEMA),
             f"SET LOCAL lock_timeout = '{ATTACHING}'",
             "CREATE TABLE {name} (LIKE footfall.feature_events INCLUDING ALL)",
+            statistics.SILENCE,  # LIKE copies no targets
             "ALTER TABLE {name} ADD CONSTRAINT bounds"
             " CHECK (time IS NOT NULL AND time >= {low} AND time < {high})",
             "ALTER TABLE footfall.feature_events ATTACH PARTITION {name} FOR VALUES FROM ({low}) TO ({high})",
             "ALTER TABLE {name} DROP CONSTRAINT bounds",
         ):
-            await connection.execute(sql.SQL(statement).format(**bounds))
+            text = (
+                statement
+                if statement is statistics.SILENCE
+                else sql.SQL(statement).format(**bounds)
+            )
+            await connection.execute(text)
 
 
 async def _pending(connection: AsyncConnection) -> list[str]:

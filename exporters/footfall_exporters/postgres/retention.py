@@ -4,9 +4,10 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import psycopg
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres import partitions, spans
+from footfall_exporters.postgres import locks, partitions, spans
 from footfall_exporters.postgres.connecting import PURGING, connect
 from footfall_exporters.postgres.holding import Holder
 
@@ -21,11 +22,11 @@ MISSED = "missed_by_retention"
 _POSITIONS = f"""
     WITH gone AS (
         DELETE FROM footfall.commits WHERE committed_at < %s
-        RETURNING position, batch_ids, count_dims, count_values
+        RETURNING position, requests, count_dims, count_values
     ), missed AS (
         SELECT sum(
             coalesce((SELECT sum(b.accepted) FROM footfall.ingest_batches b
-                      WHERE b.id = ANY(g.batch_ids) AND b.signal <> 'metrics'), 0)
+                      WHERE b.id = ANY(g.requests) AND b.signal <> 'metrics'), 0)
             + coalesce((SELECT sum(c.n) FROM unnest(g.count_dims, g.count_values) AS c (dim_id, n)
                         JOIN footfall.feature_dims d ON d.id = c.dim_id AND d.surface <> 'footfall'), 0)
         ) AS events
@@ -65,6 +66,7 @@ async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
     """Drops observations of all days but today and the `days` UTC days before it.
 
     Raises:
+        psycopg.errors.LockNotAvailable: a collector keeps house for longer than it is waited for.
         psycopg.Error: Postgres refused.
     """
     first_kept = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
@@ -72,7 +74,13 @@ async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
         rows = await partitions.expired(connection, first_kept)
         if dry_run:
             return Purged(first_kept, rows)
-        held = (await partitions.drop(connection, first_kept)).held
+        async with await connect(dsn, PURGING) as lock:
+            if not await locks.taken(lock, locks.HOUSE, waits=True):
+                raise psycopg.errors.LockNotAvailable(
+                    "a collector keeps house; try again in a minute"
+                )
+            async with locks.kept(lock):
+                held = (await partitions.drop(connection, first_kept)).held
         dropped = {day: number for day, number in rows.items() if day not in held}
         return Purged(first_kept, dropped, held)
 

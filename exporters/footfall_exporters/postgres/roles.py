@@ -12,7 +12,7 @@ The roles are made by migrations 0001 and 0003, or by an administrator where the
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres.migrate import LOCK
+from footfall_exporters.postgres import locks
 
 WRITER = "footfall_writer"
 """The role that the ingest connection takes on."""
@@ -20,6 +20,7 @@ WRITER = "footfall_writer"
 _GRANTS = (
     "USAGE ON SCHEMA footfall",
     "USAGE ON SEQUENCE footfall.batch_ids",
+    "UPDATE ON footfall.lock_turn",  # which is empty: to lock it
     # A COPY through the parent needs no right to a partition, whenever that was made.
     "INSERT ON footfall.feature_events",
     "SELECT, INSERT ON footfall.feature_dims",
@@ -54,7 +55,7 @@ def grant_writer(connection: psycopg.Connection) -> bool:
     role = sql.Identifier(WRITER)
     with connection.transaction():
         # Two that change a table's rights at the same time would fail.
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        connection.execute(locks.taking(locks.SCHEMA))
         for kind in ("TABLES", "SEQUENCES"):
             connection.execute(
                 sql.SQL("REVOKE ALL ON ALL {} IN SCHEMA footfall FROM {}").format(

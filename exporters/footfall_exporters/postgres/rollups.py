@@ -1,9 +1,12 @@
 """What outlives the observations: durations by hour, distinct groups by day (DESIGN, "Store").
 
-A rollup is made of a closed hour or day, and made anew when something came late. How many occurrences an hour
-has (`feature_counts`, written by the same transaction as the observations) tells whether something did. The
-reports read a day's rollups from when its observations are dropped: what is done here before that only
+Durations are rolled up when their hour has closed, and anew when something came late. How many occurrences an
+hour has (`feature_counts`, written by the same transaction as the observations) tells whether something did.
+The reports read a day's durations from when its observations are dropped: what is done here before that only
 spreads the work, what is done at the drop (`finish`) makes it exact.
+
+Distinct groups are counted once, when their day has settled, and shown only then (ADR 22). Would what is sent
+later move the number, then anybody who may send could ask it whether a group was there.
 """
 
 import datetime as dt
@@ -17,6 +20,8 @@ from psycopg import AsyncConnection, sql
 PARENT = "feature_events"
 WINDOW = dt.timedelta(days=8)
 """How far back late events are looked for; what is later still is found when the day is dropped."""
+SETTLED = dt.timedelta(hours=6)
+"""After its end a day waits so long for what comes late: retries, spools, devices that were offline."""
 BUDGET = 20.0
 """Seconds after which the rest is left to the next look: other tasks wait meanwhile."""
 LIMIT = 10**12
@@ -29,7 +34,8 @@ _CHANGED = """
         SELECT date_trunc(%(unit)s, hour, 'UTC') AS start, sum(count) AS counted, max(count) AS most
         FROM footfall.feature_counts WHERE hour >= %(since)s AND hour < %(until)s GROUP BY 1
     ) AS c LEFT JOIN footfall.rolled_up r ON r.rollup = %(rollup)s AND r.start = c.start
-    WHERE (r.counted IS DISTINCT FROM c.counted OR c.most >= %(limit)s)
+    WHERE CASE %(rollup)s WHEN 'groups' THEN r.start IS NULL
+               ELSE r.counted IS DISTINCT FROM c.counted OR c.most >= %(limit)s END
     AND NOT EXISTS (
         SELECT FROM footfall.dropped_days d WHERE d.day = (c.start AT TIME ZONE 'UTC')::date
     ) ORDER BY c.start
@@ -51,6 +57,18 @@ _LATENCY = """
         ) AS merged
     )
 """
+
+
+_GROUPS = """
+    INSERT INTO footfall.groups_daily (day, attribute, kind, groups)
+    SELECT %(day)s, %(attribute)s, %(kind)s, CASE WHEN
+        count(*) FILTER (WHERE made_at > %(start)s)
+        + max(CASE WHEN made_at <= %(start)s THEN 1 ELSE 0 END) > 1 THEN NULL ELSE %(number)s::bigint END
+    FROM footfall.salt_log
+    WHERE kind = %(kind)s AND period = footfall.salt_period(%(kind)s, %(day)s)
+    ON CONFLICT (day, attribute) DO NOTHING
+"""
+"""NULL where more than one salt was in force since the day began: one group would count twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +108,16 @@ async def roll_up_latency(connection: AsyncConnection, now: dt.datetime) -> Roll
 
 
 async def roll_up_groups(connection: AsyncConnection, now: dt.datetime) -> RolledUp:
-    """Brings the closed days (UTC) of the last ones up to date; see `roll_up_latency`."""
-    until = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    """Counts the groups of the last days (UTC) that have settled, each once; see `roll_up_latency`."""
+    until = (now - SETTLED).replace(hour=0, minute=0, second=0, microsecond=0)
     return await _catch_up(connection, "groups", until - WINDOW, until)
 
 
 async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
     """Rolls a day up for good, inside the transaction that drops its detached partition.
 
-    A day may come back, when something is stored for it after its drop. Durations are added then; how many
-    groups were distinct nobody can tell any more, so that their number becomes NULL.
+    A day may come back, when something is stored for it after its drop. Durations are added then; its groups
+    have been counted.
 
     Args:
         connection: In a transaction.
@@ -112,7 +130,7 @@ async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
     first = dt.datetime.combine(day, dt.time(), dt.UTC)
     known = await connection.execute("SELECT FROM footfall.dropped_days WHERE day = %s", [day])
     if known.rowcount:
-        await _add_late(connection, table, first)
+        await _add_latency(connection, table, first, first + _DAY)
         return
     for rollup in _LENGTH:
         if changed := await _changed(connection, rollup, first, first + _DAY):
@@ -189,22 +207,10 @@ async def _add_latency(
 async def _make_groups(
     connection: AsyncConnection, table: str, start: dt.datetime, end: dt.datetime
 ) -> None:
-    await connection.execute("DELETE FROM footfall.groups_daily WHERE day = %s", [start.date()])
+    known = {"day": start.date(), "start": start}
     for hashed, number in await _distinct(connection, table, start, end):
-        await connection.execute(
-            "INSERT INTO footfall.groups_daily VALUES (%s, %s, %s, %s)",
-            [start.date(), hashed.attribute, hashed.kind, number],
-        )
-
-
-async def _add_late(connection: AsyncConnection, table: str, first: dt.datetime) -> None:
-    await _add_latency(connection, table, first, first + _DAY)
-    for hashed, _ in await _distinct(connection, table, first, first + _DAY):
-        await connection.execute(
-            "INSERT INTO footfall.groups_daily VALUES (%s, %s, %s, NULL)"
-            " ON CONFLICT (day, attribute) DO UPDATE SET groups = NULL",
-            [first.date(), hashed.attribute, hashed.kind],
-        )
+        found = {"attribute": hashed.attribute, "kind": hashed.kind, "number": number}
+        await connection.execute(_GROUPS, known | found)
 
 
 async def _distinct(

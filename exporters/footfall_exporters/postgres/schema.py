@@ -6,9 +6,11 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import sql
 
+from footfall_exporters.postgres import locks
 from footfall_exporters.postgres.holding import busy
-from footfall_exporters.postgres.migrate import LOCK, PATIENT_S, TURN_S
-from footfall_exporters.postgres.views import create_views
+from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S
+from footfall_exporters.postgres.statistics import rewrite_catalog, silence
+from footfall_exporters.postgres.views import DROP_VIEWS, create_views
 from footfall_processors import Attribute, Catalog, Type, column_name
 from footfall_processors.names import DURATION
 
@@ -60,14 +62,18 @@ def _column(name: str, attribute: Attribute) -> Column:
 
 
 def apply_catalog(
-    connection: psycopg.Connection, catalog: Catalog, patience_s: float = PATIENT_S
+    connection: psycopg.Connection,
+    catalog: Catalog,
+    patience_s: float = PATIENT_S,
+    event_time: str = "second",
 ) -> list[str]:
-    """Adds the columns that are missing and makes the reporting views show them.
+    """Adds the columns that are missing, without statistics, and makes the reporting views show them.
 
     Args:
         connection: In autocommit mode.
         catalog: With its built-in attributes.
         patience_s: For how long others are waited for, in seconds.
+        event_time: See `create_views`.
 
     Returns:
         The columns that were added, as `table.column`.
@@ -83,13 +89,16 @@ def apply_catalog(
         try:
             with connection.transaction():
                 connection.execute(f"SET LOCAL lock_timeout = {turn_s * 1000:.0f}")
-                connection.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+                connection.execute(locks.taking(locks.SCHEMA))
                 added = _add(connection, wanted)
-                create_views(connection)
+                had_statistics = silence(connection, DROP_VIEWS)
+                create_views(connection, event_time)
+            if had_statistics:
+                rewrite_catalog(connection)
             return added
         except psycopg.errors.LockNotAvailable:
             if (waited := time.monotonic() - begun) + turn_s > patience_s:
-                raise busy(connection, LOCK, waited) from None
+                raise busy(connection, waited) from None
             time.sleep(0.5)  # others have their turn
 
 

@@ -8,17 +8,15 @@ import psycopg
 from psycopg import AsyncConnection
 from psycopg.errors import Diagnostic
 
-from footfall_exporters.postgres import discretion, partitions, roles
+from footfall_exporters.postgres import digests, discretion, locks, partitions, roles
 from footfall_exporters.postgres.connecting import MARK, PARTITIONS, WRITING, connect, shared
 from footfall_exporters.postgres.dims import Dimensions
 
-TURN = int.from_bytes(b"FootTurn", "big")
-"""Key of the advisory lock of whoever stores a group now."""
 _BEGIN = (
     "BEGIN ISOLATION LEVEL READ COMMITTED;"
     f" SELECT current_setting('{MARK}', true), set_config('synchronous_commit', '{{level}}', true)"
 )
-_TAKE_TURN = f", pg_advisory_xact_lock({TURN})"
+_TAKE_TURN = f"; {locks.taking(locks.TURN)}"
 ID_BLOCK = 1024
 """Ids that one value of the sequence stands for (its INCREMENT)."""
 DAY_US = 86_400 * 10**6
@@ -36,6 +34,7 @@ class Session:
 
     Attributes:
         dimensions: The ids of this database that are known.
+        key: Under which its ledger knows requests; empty before the first connection.
     """
 
     def __init__(self, dsn: str) -> None:
@@ -45,6 +44,7 @@ class Session:
         self._begin, self._mark = "", ""
         self._warned = False
         self.dimensions = Dimensions()
+        self.key = b""
 
     async def connected(self) -> AsyncConnection:
         """The connection, in autocommit mode.
@@ -136,7 +136,8 @@ class Session:
         """A connection of which the server logs nothing, with the rights of a writer only."""
         connection = await connect(self._dsn, WRITING)
         try:
-            await discretion.quiet(connection)  # which the writer may not
+            self.key = await digests.request_key(connection)  # which the writer may not
+            await discretion.quiet(connection)  # nor this
             await roles.become_writer(connection)
             found = await connection.execute(
                 "SELECT current_setting('synchronous_commit'), current_setting(%s)", [MARK]

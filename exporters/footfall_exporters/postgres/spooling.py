@@ -8,6 +8,7 @@ writer ── drain ───────┘
 import asyncio
 import hashlib
 import logging
+from dataclasses import replace
 
 import msgspec
 
@@ -138,9 +139,9 @@ class Spooling:
         if entry.body is None:
             raise msgspec.DecodeError("its checksum is wrong")
         batch = self._decoder.decode(entry.body)
-        if batch.digest != entry.digest:
+        if batch.digest != entry.name:
             raise msgspec.DecodeError("its digest is another one's")
-        return batch
+        return replace(batch, digest=entry.digest)
 
 
 class _Unreadable(Exception):  # what happened, not a fault of ours

@@ -15,9 +15,17 @@ Increment = tuple[int, int, int]
 """Hour in seconds since the Unix epoch, dimension's id, number."""
 
 
-async def enter(connection: AsyncConnection, batches: Mapping[int, Batch]) -> list[int]:
-    """Enters requests in the ledger; returns the ids of those that were not there, in order."""
-    ordered = sorted(batches.items(), key=lambda item: item[1].digest)
+async def enter(
+    connection: AsyncConnection, batches: Mapping[int, Batch], names: Mapping[int, bytes]
+) -> list[int]:
+    """Enters requests in the ledger; returns the ids of those that were not there, in order.
+
+    Args:
+        connection: In the group's transaction.
+        batches: By their ids.
+        names: What each is known by, by the same ids (digests.py).
+    """
+    ordered = sorted(batches.items(), key=lambda item: names[item[0]])
     found = await connection.execute(
         "INSERT INTO footfall.ingest_batches (id, digest, signal, accepted, losses)"
         " SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::integer[], %s::jsonb[])"
@@ -25,7 +33,7 @@ async def enter(connection: AsyncConnection, batches: Mapping[int, Batch]) -> li
         " ON CONFLICT (digest) DO NOTHING RETURNING id",
         [
             [number for number, _ in ordered],
-            [batch.digest.hex() for _, batch in ordered],
+            [names[number].hex() for number, _ in ordered],
             [batch.signal for _, batch in ordered],
             [batch.size + len(batch.points) for _, batch in ordered],
             [json.dumps(dict(batch.losses)) for _, batch in ordered],
@@ -45,7 +53,7 @@ async def note_repeats(
 
     Args:
         connection: In the group's transaction; it writes, so that its COMMIT waits for standbys.
-        repeats: The repeated requests by their digest.
+        repeats: The repeated requests by what they are known by.
     """
     if not repeats:
         return {}
@@ -111,7 +119,7 @@ async def take_position(
         " counted_to = greatest(clock_timestamp(), counted_to + interval '1 millisecond')"
         " WHERE (SELECT count(*) FROM counted) >= 0 RETURNING position, counted_from, counted_to)"
         " INSERT INTO footfall.commits"
-        " (position, counted_from, counted_to, batch_ids, first_time, last_time,"
+        " (position, counted_from, counted_to, requests, first_time, last_time,"
         " count_hours, count_dims, count_values)"
         " SELECT position, counted_from, counted_to, %s, to_timestamp(%s), to_timestamp(%s), %s, %s, %s"
         " FROM next",

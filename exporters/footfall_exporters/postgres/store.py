@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import psycopg
@@ -18,6 +18,7 @@ from footfall_exporters.contracts import Losses, Settings, Unavailable
 from footfall_exporters.embedded import EmbeddedPostgres, Supervision, default_directory
 from footfall_exporters.postgres import refused, roles, salts
 from footfall_exporters.postgres.absence import told, waits
+from footfall_exporters.postgres.confinement import confine
 from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
 from footfall_exporters.postgres.holding import SchemaBusy
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
@@ -49,6 +50,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         data_directory: Where that one keeps its data.
         retention_days: Observations older than this are dropped, a day at a time.
         rollup_retention_days: Counts and losses older than this are deleted.
+        event_time: To which unit `reporting.events` cuts the time of single observations.
         spool: Where batches wait while the database is away; without it, senders are told to come again.
     """
 
@@ -56,6 +58,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     data_directory: str | None = None
     retention_days: Annotated[int, msgspec.Meta(ge=MINIMUM_RETENTION, le=3650)] = 30
     rollup_retention_days: Annotated[int, msgspec.Meta(ge=MINIMUM_RETENTION, le=36500)] = 400
+    event_time: Literal["second", "minute", "hour"] = "second"
     spool: SpoolConfig | None = None
 
     @asynccontextmanager
@@ -104,12 +107,15 @@ def database(config: PostgresConfig, supervision: Supervision | None = None) -> 
         yield dsn
 
 
-def prepare(dsn: str, settings: Settings, patience_s: float = PATIENT_S) -> None:
+def prepare(
+    dsn: str, settings: Settings, patience_s: float = PATIENT_S, event_time: str = "second"
+) -> None:
     """Migrates the schema and adds the catalog's columns; others who hold it are waited for so long."""
     migrate(dsn, patience_s)
     with connect_sync(dsn, SCHEMA) as connection:
-        apply_catalog(connection, settings.catalog, patience_s)
+        apply_catalog(connection, settings.catalog, patience_s, event_time)
         roles.grant_writer(connection)
+        confine(connection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +188,14 @@ class Store:
             yield
 
     async def _prepare(self, patience_s: float) -> None:
-        await asyncio.to_thread(prepare, self.dsn, Settings(self._catalog), patience_s)
+        await asyncio.to_thread(self._prepare_database, self._catalog, patience_s)
         await self.maintain()
         if self.arrived is not None:
             await self.arrived()
         self.opened.set()
+
+    def _prepare_database(self, catalog: Catalog, patience_s: float) -> None:
+        prepare(self.dsn, Settings(catalog), patience_s, self._config.event_time)
 
     async def _prepare_later(self) -> None:
         said = time.monotonic()
@@ -233,7 +242,7 @@ class Store:
             SchemaConflict: it does not fit the tables that are there; the former stays in force.
             psycopg.Error: Postgres refused; the former stays in force.
         """
-        await asyncio.to_thread(prepare, self.dsn, Settings(catalog))
+        await asyncio.to_thread(self._prepare_database, catalog, PATIENT_S)
         self._catalog, self._keeper.house = catalog, self._house(catalog)
         await self.maintain()
         self.writer.group_commit.use(catalog)

@@ -135,7 +135,7 @@ class Stream:
             psycopg.Error: Postgres refused.
         """
         found = await self._connection.execute(
-            "SELECT position, batch_ids, first_time, last_time,"
+            "SELECT position, requests, first_time, last_time,"
             " coalesce(counted_from, committed_at - interval '1 millisecond'),"
             " coalesce(counted_to, committed_at), count_hours, count_dims, count_values"
             " FROM footfall.commits WHERE position > %s ORDER BY position LIMIT 1",
@@ -173,9 +173,9 @@ class Stream:
         self.gone += not whole
 
     async def _ledger(self, ids: Sequence[int]) -> dict[int, tuple[bytes, str, int]]:
-        """(digest, signal, accepted) by batch, of those that the ledger still has."""
+        """(what it is sent under, signal, accepted) by batch, of those that the ledger still has."""
         found = await self._connection.execute(
-            "SELECT id, digest, signal, accepted FROM footfall.ingest_batches"
+            "SELECT id, coalesce(sent_as, digest), signal, accepted FROM footfall.ingest_batches"
             " WHERE id = ANY(%s::bigint[])",
             [list(ids)],
         )

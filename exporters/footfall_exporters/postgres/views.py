@@ -20,9 +20,11 @@ _VERSION = "Footfall's views, version "
 
 _VIEWS: dict[str, tuple[str, str]] = {
     "events": (
-        "One row per stored observation, by the names of A1",
+        "One row per stored observation, by the names of A1; created_at is cut, event_id is the row's alone",
         """
-        SELECT e.batch_id || '-' || e.ordinal AS event_id, e.time AS created_at,
+        SELECT left(encode(sha256({row_key} || int8send(e.batch_id) || int4send(e.ordinal)), 'hex'), 32)
+                   AS event_id,
+               date_bin({step}, e.time, timestamptz 'epoch') AS created_at,
                (e.time AT TIME ZONE 'UTC')::date AS day_bucket,
                d.event || '.' || d.action AS event_name,
                d.surface, d.feature, d.action, d.status, e.duration_ms, d.error_type, e.sample_rate,
@@ -74,9 +76,13 @@ _VIEWS: dict[str, tuple[str, str]] = {
         """,
     ),
     "active_groups": (
-        "Distinct hashed values per day (UTC), from stored observations while there are any, then as they"
-        " were counted; NULL where a salt was lost within its period, or something came after the count",
-        "{groups}",
+        "Distinct hashed values per day (UTC), counted once the day has settled, so that nothing that is"
+        " sent later shows in it; NULL where a salt was lost within the day, and small numbers are for the"
+        " operator alone",
+        """
+        SELECT day, attribute, CASE WHEN groups >= {fewest} OR {operator} THEN groups END AS groups
+        FROM footfall.groups_daily
+        """,
     ),
     "losses": (
         "What was not stored or not passed on, by reason and day (UTC). Signal sdk: dropped before sending;"
@@ -147,50 +153,40 @@ _VIEWS: dict[str, tuple[str, str]] = {
 
 _SENDER = "d.service, d.service_version, d.environment, d.relayed_from, d.telemetry_distro"
 """Whom a tally is held against: all that is known of who sent something, and through whose hands."""
-_GROUPS = """
-    SELECT day, {attribute} AS attribute,
-           CASE WHEN (SELECT count(*) FROM footfall.salt_log l
-                      WHERE l.kind = {kind} AND l.period = footfall.salt_period({kind}, day)) > 1
-                THEN NULL ELSE groups END AS groups
-    FROM (
-        SELECT (time AT TIME ZONE 'UTC')::date AS day, count(DISTINCT {column}) AS groups
-        FROM footfall.feature_events WHERE {column} IS NOT NULL
-        AND (time AT TIME ZONE 'UTC')::date NOT IN (SELECT day FROM footfall.dropped_days) GROUP BY 1
-    ) AS per_day UNION ALL
-"""
-_OLD_GROUPS = """
-    SELECT g.day, g.attribute,
-           CASE WHEN (SELECT count(*) FROM footfall.salt_log l
-                      WHERE l.kind = g.kind AND l.period = footfall.salt_period(g.kind, g.day)) > 1
-                THEN NULL ELSE g.groups END AS groups
-    FROM footfall.groups_daily g JOIN footfall.dropped_days USING (day)
-"""
+_ROW_KEY = "(SELECT secret FROM footfall.secrets WHERE name = 'rows')"
+_OPERATOR = "pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = 'footfall'), 'USAGE')"
+"""Whether who asks is the owner, or may become it."""
+FEWEST = 5
+"""Distinct groups that are shown to anybody else."""
+DROP_VIEWS = "DROP VIEW IF EXISTS " + ", ".join(f"reporting.{name}" for name in _VIEWS)
 
 
-def create_views(connection: psycopg.Connection) -> None:
+def create_views(connection: psycopg.Connection, event_time: str = "second") -> None:
     """Makes the reporting views, where they have changed, and lets READER read them, where that role exists.
 
     Making one anew needs a lock that whoever reads it holds: a collector that starts must not wait for that.
+
+    Args:
+        connection: In a transaction that holds the schema's lock, as the owner.
+        event_time: To which unit the times of single observations are cut: second, minute or hour.
     """
     rows = connection.execute(
-        "SELECT attribute, table_name, column_name, hash FROM footfall.catalog_columns"
-        " ORDER BY attribute"
+        "SELECT c.table_name, c.column_name, c.hash IS NOT NULL OR a.atttypid = 'uuid'::regtype"
+        " FROM footfall.catalog_columns c JOIN pg_attribute a ON a.attname = c.column_name"
+        " AND a.attrelid = to_regclass('footfall.' || c.table_name) AND NOT a.attisdropped"
+        " ORDER BY c.attribute"
     ).fetchall()
-    dims = [c for _, table, c, _ in rows if table == "feature_dims"]
+    dims = [c for table, c, _ in rows if table == "feature_dims"]
     dims = [c for c in dims if c not in ("emitted_event", "drop_reason")]
-    values = [c for _, table, c, hashed in rows if table == "feature_events" and not hashed]
-    groups = [
-        sql.SQL(_GROUPS).format(
-            attribute=sql.Literal(name), kind=sql.Literal(hashed), column=sql.Identifier(column)
-        )
-        for name, _, column, hashed in rows
-        if hashed
-    ]
+    values = [c for table, c, identifies in rows if table == "feature_events" and not identifies]
     parts = {
         "sender": sql.SQL(_SENDER),
         "dims": _list("d", dims),
         "values": _list("e", values),
-        "groups": sql.Composed([*groups, sql.SQL(_OLD_GROUPS)]),
+        "row_key": sql.SQL(_ROW_KEY),
+        "step": sql.SQL("interval {}").format(f"1 {event_time}"),
+        "fewest": sql.Literal(FEWEST),
+        "operator": sql.SQL(_OPERATOR),
         "come_again": sql.SQL(", ").join(map(sql.Literal, COME_AGAIN)),
         "by_store": sql.Literal(BY_STORE),
     }

