@@ -19,7 +19,7 @@ class StartError(Exception):
             try:
                 open_socket(endpoint, what).close()
             except StartError as found:
-                return found
+                return cls(str(found))
         number = error.errno if error else errno.EADDRINUSE
         if number == errno.EADDRINUSE:
             return cls(
