@@ -247,7 +247,8 @@ class Spool:
             try:
                 return self._file.do(work)
             except (sqlite3.Error, OSError, Damaged) as error:
-                log.error("the spool fails: %s", _describe(error))
+                # With every request, when the disk is full: the collector's log writes one a minute.
+                log.error("the spool fails: %s", _describe(error), extra={"tick": 60.0, "most": 1})
                 raise _no_more() from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
