@@ -212,7 +212,7 @@ async def test_a_probe_without_a_key_is_told_whether_and_not_why():
         assert (answer.status_code, answer.json()) == (503, {"ready": False})
         assert (await served.get("/healthz", host="10.0.0.7")).status_code == 200
         answer = await served.get("/readyz", authorization=f"Bearer {KEY}")
-        assert [each["reason"] for each in answer.json()["reasons"]] == ["store"]
+        assert [each["reason"] for each in answer.json()["reasons"]] == [NotReady.STORE]
 
 
 async def test_every_answer_has_the_security_headers(served):

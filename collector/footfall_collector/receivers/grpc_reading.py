@@ -18,6 +18,8 @@ from footfall_collector.receivers.refusals import Refusal
 QUICK_S, SILENT_S, READ_S = 0.2, 5.0, 30.0
 """Seconds after which what has come of a request is counted; for which its connection may be silent; in
 which all of it must have come."""
+COPIES = 2
+"""Of a message there are two in memory when it is handed over: gRPC's, and ours."""
 EVERY_S = 0.1
 """Seconds between two looks at what is arriving: a timer for all, because one each costs 100 µs a request."""
 
@@ -102,9 +104,10 @@ class Reader:
         slow = [each for each in connection.arriving if now - each.since >= QUICK_S]
         received = self._received(peer)
         if received is None:
-            self._count(slow, self._largest * len(slow))
+            self._count(slow, self._largest * len(slow), self._largest)
         elif received > connection.counted and slow:
-            self._count(slow, received - connection.counted)
+            new = COPIES * (received - connection.counted)
+            self._count(slow, new, COPIES * self._largest)
             connection.counted, connection.heard = received, now
         for each in slow:
             silent = now - max(connection.heard, each.since)
@@ -119,10 +122,10 @@ class Reader:
             received = self._kernel.received(peer)
         return received
 
-    def _count(self, slow: Iterable[_Arriving], new: int) -> None:
-        """Adds what is new to the oldest requests, none of which is larger than the largest."""
+    def _count(self, slow: Iterable[_Arriving], new: int, most: int) -> None:
+        """Adds what is new to the oldest requests, to none of them more than the most."""
         for each in slow:
-            more = min(new, self._largest - each.counted)
+            more = min(new, most - each.counted)
             try:
                 each.passage.grow(more)
             except Refusal as refusal:

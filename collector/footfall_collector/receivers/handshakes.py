@@ -31,7 +31,7 @@ class Handshake(SSLProtocol):
         context: The listener's.
     """
 
-    max_size = 2**14  # bytes; a TLS record has no more (RFC 8446, section 5.1)
+    max_size = 2**13  # bytes
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, inner: Inner, context: ssl.SSLContext

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from footfall_collector.receivers import listen
 from footfall_collector.receivers.connections import Connections
 from footfall_collector.receivers.handshakes import Handshake, Inner
 from footfall_collector.receivers.listen import most_connections, open_socket
@@ -19,6 +20,9 @@ HEAD_S = 10.0
 """Seconds in which a request's head must have come, counted from its first byte or the connection."""
 AT_ONCE, QUEUED = 64, 4096
 """Connections that are accepted in one go, before any is looked at, and that wait in the kernel."""
+READ = 2**16
+"""Bytes that are read of a connection before it is the next one's turn; with asyncio's 256 KiB, many that
+send at full speed keep the others waiting."""
 TURN_AWAY_S, TURNED_AWAY = 1.0, 32
 """Seconds in which a sender for whom there is no room may read that, and how many may at a time."""
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -104,7 +108,9 @@ def _protocols(
     garbage: Callable[[], None], tls: ssl.SSLContext | None
 ) -> Callable[..., asyncio.BaseProtocol]:
     """Makes a connection's protocol; the connections of the listener share one count."""
-    connections = Connections(most_connections)
+    connections = Connections(
+        lambda: min(most_connections(), listen.MOST_TLS) if tls else most_connections()
+    )
 
     def protocol(**options: Any) -> asyncio.BaseProtocol:
         patient = Patient(connections, garbage, **options)
@@ -140,6 +146,7 @@ class Patient(H11Protocol, Inner):
     def accepted(self, transport: asyncio.BaseTransport) -> bool:
         """Counts the connection; one for which there is no room is turned away."""
         self._below = transport
+        transport.max_size = READ  # type: ignore[attr-defined]  # asyncio's, for sockets
         if self._all.enter(self):
             return True
         self._turn_away(transport)
