@@ -13,6 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 MIB = 2**20
+AGAIN_S = 1.0
+"""Seconds after which a connection that was closed is made again."""
 DAY_NS = 86_400 * 10**9
 HEAD = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/{}\r\n{}\r\n\r\n"
 Attack = Callable[[str, str, float], Awaitable[None]]
@@ -31,15 +33,17 @@ async def _connect(address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return await asyncio.open_connection(host, int(port))
 
 
-async def _again(end: float, number: int, once: Callable[[], Awaitable[None]]) -> None:
-    """So many at a time, each again and again."""
+async def _again(
+    end: float, number: int, once: Callable[[], Awaitable[None]], pause: float = 0.01
+) -> None:
+    """So many at a time, each again and again, after a pause."""
 
     async def one() -> None:
         while time.monotonic() < end:
             with suppress(OSError, EOFError, grpc.RpcError, TimeoutError):
                 async with asyncio.timeout_at(asyncio.get_running_loop().time() + 10):
                     await once()
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause)
 
     with suppress(TimeoutError):
         async with asyncio.timeout(end - time.monotonic()):
@@ -78,8 +82,8 @@ async def invalid_json(rpc: str, web: str, end: float) -> None:
 
 
 async def invalid_grpc(rpc: str, web: str, end: float) -> None:
-    """60 MiB over gRPC, two at a time."""
-    body = b"\x0a\xff\xff\xff\x7f" + bytes(60 * MIB)
+    """30 MiB over gRPC, two at a time: gRPC has each twice when it is handed over."""
+    body = b"\x0a\xff\xff\xff\x7f" + bytes(30 * MIB)
     options = [("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(rpc, options=options) as channel:
         call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EXPORT)
@@ -134,7 +138,7 @@ def _holding(number: int, *pieces: bytes, rest: bytes = b"", over_grpc: bool = F
             finally:
                 writer.close()
 
-        await _again(end, number, once)
+        await _again(end, number, once, AGAIN_S)
 
     return attack
 
@@ -187,10 +191,10 @@ ATTACKS: dict[str, Attack] = {
     "silent calls": _holding(400, _call(0, 0), over_grpc=True),
     "stalled calls": _holding(100, _call(60 * MIB, 60_000), over_grpc=True),
     "dribbling bodies": _holding(1500, CHUNKED + BYTE, rest=BYTE),
-    "stalled bodies": _holding(30, LARGE, bytes(8 * MIB), rest=b"\0"),
+    "stalled bodies": _holding(20, LARGE, bytes(8 * MIB), rest=b"\0"),
     "half a head": _holding(1500, b"POST /v1/tra", rest=b"c"),
     "cancelled streams": cancelled_streams,
-    "half-open TLS": _holding(3000),
+    "half-open TLS": _holding(1500),
 }
 TLS = {"half-open TLS"}
 """Those for which OTLP/HTTP speaks TLS."""
