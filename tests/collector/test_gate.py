@@ -552,3 +552,16 @@ async def test_a_stopping_server_tells_who_still_waits_to_come_again(monkeypatch
         answer = await post
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_stopping_server_tells_grpc_callers_to_come_again(monkeypatch):
+    """A call that core cancels is CANCELLED, as if its sender had wanted that."""
+    monkeypatch.setattr(otlp_grpc, "GRACE", 0.3)
+    store, config = Store(), GrpcConfig(endpoint="127.0.0.1:0")
+    async with contextlib.AsyncExitStack() as clients:
+        async with receiving(store, Gate(), otlp_grpc.serve, config) as address:
+            channel = await clients.enter_async_context(grpc.aio.insecure_channel(address))
+            export = channel.unary_unary(EXPORT)
+            answer = asyncio.ensure_future(refused_over_grpc(export, b""))
+            await store.until_waiting(1)
+        await answer
