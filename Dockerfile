@@ -1,5 +1,7 @@
 # The collector, with an external Postgres: nothing but Python and what `footfall[collector]` needs.
-FROM python:3.13-slim AS build
+# A digest, where you want one: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
+ARG PYTHON_IMAGE=python:3.13-slim
+FROM ${PYTHON_IMAGE} AS build
 WORKDIR /source
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 COPY processors ./processors
@@ -11,13 +13,13 @@ RUN python -m venv /opt/footfall \
     && /opt/footfall/bin/pip install --no-cache-dir --disable-pip-version-check \
         --constraint constraints.txt ".[collector]"
 
-FROM python:3.13-slim
+FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/footfall /opt/footfall
 ENV PATH=/opt/footfall/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 # A number, so that Kubernetes' runAsNonRoot can see that it is not root.
 USER 10001:10001
-EXPOSE 4317 4318
+EXPOSE 4317 4318 8888
 ENTRYPOINT ["footfall"]
 CMD ["up", "--config", "/etc/footfall/collector.yaml"]

@@ -147,6 +147,7 @@ class Collector:
         folder: Of its configuration and its log.
         exporter: `exporters.postgres` of its configuration.
         admission: `receivers.otlp.admission` of its configuration.
+        tls: `receivers.otlp.protocols.http.tls` of its configuration.
         arguments: More of the command line.
         clock: Its own; the machine's without.
     """
@@ -157,13 +158,14 @@ class Collector:
         exporter: dict[str, object],
         *,
         admission: dict[str, object] | None = None,
+        tls: dict[str, object] | None = None,
         arguments: tuple[str, ...] = (),
         clock: Clock | None = None,
     ) -> None:
         folder.mkdir(exist_ok=True)
         self.log = folder / "collector.log"
         self.grpc, self.http = free_addresses(2)
-        protocols = {"grpc": {"endpoint": self.grpc}, "http": {"endpoint": self.http}}
+        protocols = {"grpc": {"endpoint": self.grpc}, "http": {"endpoint": self.http, "tls": tls}}
         logs = {"logs": {"encoding": "json"}}
         config = {
             "receivers": {"otlp": {"protocols": protocols, "admission": admission or {}}},

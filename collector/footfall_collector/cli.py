@@ -67,6 +67,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for sc
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that share the ports.")
 def up(config: str | None, catalog: str | None, workers: int | None) -> None:
     """Run the collector until Ctrl-C, with a Postgres of its own unless a DSN is set."""
+    from footfall_collector.signals import end_at_once
+
+    end_at_once()
     from footfall_collector.config import load_config
     from footfall_collector.working import prepare_process, work
 

@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from footfall_collector import metrics
+from footfall_collector.budget import Budget
 from footfall_collector.keys import Key
 from footfall_collector.pipeline import Pipeline
 from footfall_collector.receivers.intake import Signal, sender
@@ -47,8 +48,9 @@ class Decoding:
     def use(self, catalog: Catalog, salts: Salts, origin: str) -> None:
         """Takes another catalog; requests that are being decoded are finished under theirs."""
         self._catalog, self._salts, self._origin = catalog, salts, origin
+        budget = Budget()
         self._pipelines = {
-            relay: Pipeline(Policy(catalog, relay=relay, origin=origin), salts)
+            relay: Pipeline(Policy(catalog, relay=relay, origin=origin), salts, budget=budget)
             for relay in (False, True)
         }
 

@@ -78,11 +78,7 @@ class Delivery:
             refused = False
             for part, request in enumerate(self._requests(batch)):
                 where = (self.name, commit.position, number, part)
-                reason = (
-                    await self._send(request, batch)
-                    if isinstance(request, bytes)
-                    else type(request).__name__
-                )
+                reason = await self._send(request, batch) if isinstance(request, bytes) else request
                 if reason is not None:
                     refused = True
                     await self._park(connection, where, batch, reason)
@@ -93,12 +89,12 @@ class Delivery:
             if self._telemetry is not None and not refused:
                 self._telemetry.sent(self.name, [batch])
 
-    def _requests(self, batch: Batch) -> Iterator[bytes | Exception]:
-        """The batch's requests; an error that the exporter makes of it ends them."""
+    def _requests(self, batch: Batch) -> Iterator[bytes | str]:
+        """The batch's requests; an error that the exporter makes of it ends them, and is named."""
         try:
             yield from self._subscriber.requests(batch)
         except Exception as error:  # a batch that cannot be put into words must not stop the others
-            yield error
+            yield type(error).__name__
 
     async def _send(self, request: bytes, batch: Batch) -> str | None:
         """Why a request was refused for good; None when it was taken."""

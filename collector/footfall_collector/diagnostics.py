@@ -41,6 +41,14 @@ OURS = {
 TICK = 10.0
 """Seconds in which one place in the code may write so many lines; anybody can make a server complain."""
 LINES_OF_OURS, LINES_OF_LIBRARIES = 200, 10
+SELDOM = {"tick": 60.0, "most": 1}
+"""For a line (`extra`) that says what the system lacks: anybody can use it up, and one a minute says it."""
+EXHAUSTED = {
+    errno.EMFILE: "this process has all the files open that it may have; raise `ulimit -n`",
+    errno.ENFILE: "the system has too many files open; see fs.file-max",
+    errno.ENOBUFS: "the system has no buffers left; see net.ipv4.tcp_mem",
+    errno.ENOMEM: "the system has no memory left",
+}
 log = logging.getLogger("footfall.diagnostics")
 PR_SET_DUMPABLE = 4
 """prctl(2)."""
@@ -83,7 +91,12 @@ def catch_all() -> None:
 
 def on_loop_error(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """An event loop's exception handler (`set_exception_handler`): asyncio's own quotes calls' arguments."""
-    _uncaught(context.get("exception"))
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in EXHAUSTED:
+        name, advice = errno.errorcode[error.errno], EXHAUSTED[error.errno]
+        log.error("no connection can be taken (%s): %s", name, advice, extra=SELDOM)
+    else:
+        _uncaught(error)
 
 
 def no_core_dumps() -> None:
@@ -145,8 +158,10 @@ class _Sampling(logging.Filter):
         self._ticks: dict[tuple[str, int], tuple[int, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        place, tick = (record.pathname, record.lineno), int(record.created // TICK)
-        most = LINES_OF_OURS if _is_ours(record.name) else LINES_OF_LIBRARIES
+        usual = LINES_OF_OURS if _is_ours(record.name) else LINES_OF_LIBRARIES
+        most = getattr(record, "most", usual)
+        place = record.pathname, record.lineno
+        tick = int(record.created // getattr(record, "tick", TICK))
         before, count = self._ticks.get(place, (tick, 0))
         if before != tick:
             record.dropped = max(0, count - most)

@@ -11,7 +11,7 @@ not start.
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -101,21 +101,28 @@ class Gateway:
             Unavailable: one of them cannot now; those that took it will be sent it again.
         """
         marked = replace(batch, origin=self._origin, digest=keyed(self._key, batch.digest))
-        answers = await asyncio.gather(
-            *(_send(name, each, marked) for name, each in self.subscribers.items()),
-            return_exceptions=True,
+        worst = _worst(
+            await asyncio.gather(
+                *(_send(name, each, marked) for name, each in self.subscribers.items()),
+                return_exceptions=True,
+            )
         )
-        errors = [answer for answer in answers if answer is not None]
-        foreseen = (Rejected, Unavailable)
-        # What nobody foresaw goes on to the intake, which logs it and has the sender come again.
-        for error in errors:
-            if not isinstance(error, foreseen):
-                raise error
-        away = [error for error in errors if isinstance(error, Unavailable)]
-        if away:
-            raise max(away, key=lambda error: error.retry_after)
-        if errors:
-            raise errors[0]
+        if worst is not None:
+            try:
+                raise worst
+            finally:
+                del worst  # its traceback holds this frame, and the batch
+
+
+def _worst(answers: Iterable[BaseException | None]) -> BaseException | None:
+    """The error that decides what the sender is told; None when all have taken it."""
+    errors = [answer for answer in answers if answer is not None]
+    # What nobody foresaw goes on to the intake, which logs it and has the sender come again.
+    for error in errors:
+        if not isinstance(error, Rejected | Unavailable):
+            return error
+    away = [error for error in errors if isinstance(error, Unavailable)]
+    return max(away, key=lambda error: error.retry_after) if away else next(iter(errors), None)
 
 
 async def _send(name: str, subscriber: Subscriber, batch: Batch) -> None:
@@ -125,18 +132,18 @@ async def _send(name: str, subscriber: Subscriber, batch: Batch) -> None:
         Rejected: as the first refused one was.
         Unavailable: the rest was not sent.
     """
-    refused: Rejected | None = None
+    refused: str | None = None
     for request in subscriber.requests(batch):
         try:
             await subscriber.send(request)
         except PartlyRejected:
             pass  # the next hop has it; what it left out, it has counted
         except Rejected as error:
-            refused = refused or Rejected(f"{name}: {error}")
+            refused = refused or f"{name}: {error}"
         except Unavailable as error:
             raise Unavailable(f"{name}: {error}", error.retry_after) from None
     if refused is not None:
-        raise refused
+        raise Rejected(refused)
 
 
 class Hops:

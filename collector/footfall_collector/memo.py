@@ -2,7 +2,7 @@
 
 Feature telemetry repeats itself: a handful of names, enums and services makes almost all of it. Each
 memo is a dict whose `__missing__` asks the policy, so that a known answer costs one lookup in C. All
-are bounded; a full one is emptied and fills again.
+share one budget in bytes (`budget.py`); when it is used up, they are emptied and fill again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from footfall_collector import otlp
 from footfall_collector.attributes import MARK
+from footfall_collector.budget import Budget
 from footfall_processors import (
     Atom,
     Attribute,
@@ -30,9 +31,10 @@ VALUES_PER_KEY = 4096
 """A key with more values than this is recognised by its key, and its values are not remembered."""
 UNDECLARED_VALUES = 64
 """The same for a key that nobody declared: what may be personal is not kept, even in memory."""
-ENTRIES = 65_536
 LONGEST = 256
 """Bytes; what is longer (a query, a stack trace, a message) seldom comes again and is not remembered."""
+TRAIT = 16
+"""Bytes that one of the things which a plan depends on takes in the plan's key."""
 MOST_TRAITS = 64
 """Of spans in whose plans' keys an attribute may stand for its class; longer keys would take much memory."""
 
@@ -68,9 +70,10 @@ class Atoms(dict[bytes, Atom]):
         mixed: Forms, but for their names, in which something else was found at the place of such attributes.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, budget: Budget) -> None:
         super().__init__({MARK: STOP})
-        self._policy = policy
+        self._policy, self._budget = policy, budget
+        budget.share(self._forget)
         self._seen: dict[str, int] = {}
         self._undeclared: set[bytes] = set()
         self._valid: dict[tuple[bytes, bytes], Atom] = {}
@@ -104,6 +107,7 @@ class Atoms(dict[bytes, Atom]):
         """Remembers that something unusual was found among the attributes of such spans."""
         if len(self.mixed) >= VALUES_PER_KEY:
             self.mixed.clear()
+        self._budget.take(TRAIT * len(form))
         self.mixed.add(form[1:])  # the name may be anything
 
     def __missing__(self, encoded: bytes) -> Atom:
@@ -130,11 +134,12 @@ class Atoms(dict[bytes, Atom]):
         short = len(encoded) <= LONGEST
         if not short and prefix != _prefix(key):
             return atom
-        if len(self) >= ENTRIES or len(self._seen) >= ENTRIES:
-            self._forget()
+        if key not in self._seen:
+            self._budget.take(2 * len(encoded[: len(key)]))  # by its name, and by its bytes
         seen = self._seen[key] = self._seen.get(key, 0) + 1
         most = UNDECLARED_VALUES if atom.role is Role.UNDECLARED else VALUES_PER_KEY
         if encoded in self.usual or (short and seen <= most):
+            self._budget.take(len(encoded))
             self[encoded] = atom
         elif prefix == _prefix(key):
             if atom.role is Role.UNDECLARED:
@@ -179,9 +184,15 @@ def _valid_tags(catalog: Catalog, key: str) -> tuple[bytes, ...]:
 class Statuses(dict[bytes, int]):
     """Encoded Status → its code. Messages, which are unbounded, are not remembered."""
 
+    def __init__(self, budget: Budget) -> None:
+        super().__init__()
+        self._budget = budget
+        budget.share(self.clear)
+
     def __missing__(self, encoded: bytes) -> int:
         code = otlp.status_code(encoded)
         if len(self) < VALUES_PER_KEY and len(encoded) <= LONGEST:
+            self._budget.take(len(encoded))
             self[encoded] = code
         return code
 
@@ -205,12 +216,13 @@ class Values(dict[bytes, Value | None]):
         attribute: Attribute,
         salt: bytes | None,
         searched: Searched,
+        budget: Budget,
         *,
         relay: bool,
         product: str = "",
     ) -> None:
         super().__init__()
-        self._searched = searched
+        self._searched, self._budget = searched, budget
         self._name, self._attribute, self._salt, self._relay = name, attribute, salt, relay
         self._product = product
         self.unsalted = attribute.hash is not None and salt is None and not relay
@@ -220,9 +232,8 @@ class Values(dict[bytes, Value | None]):
         kept = self._hash(value) if self._attribute.hash else clean(self._attribute, value)
         if isinstance(kept, str) and isinstance(value, str):
             self._searched.characters += looked_at(self._attribute, value)
-        if len(self) >= ENTRIES:
-            self.clear()
         if len(encoded) <= LONGEST:
+            self._budget.take(len(encoded) + (len(kept) if isinstance(kept, str | bytes) else 0))
             self[encoded] = kept
         return kept
 

@@ -10,6 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from enum import StrEnum
+from typing import Any
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST as OPENMETRICS
@@ -103,9 +104,13 @@ def application(
     async def healthz(_: Request) -> Response:
         return JSONResponse({"alive": alive()}, 200 if alive() else 503)
 
-    async def readyz(_: Request) -> Response:
-        why = [{"reason": reason, "advice": ADVICE[reason]} for reason in sorted(status())]
-        return JSONResponse({"ready": not why, "reasons": why}, 503 if why else 200)
+    async def readyz(request: Request) -> Response:
+        found = sorted(status())
+        said: dict[str, Any] = {"ready": not found}
+        if not request.scope.get(STRANGER):
+            why = [{"reason": reason, "advice": ADVICE[reason]} for reason in found]
+            said |= {"reasons": why}
+        return JSONResponse(said, 503 if found else 200)
 
     pages = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
     routes = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
@@ -120,6 +125,13 @@ async def _no_page(_: Request, error: Exception) -> Response:
     return PlainTextResponse(text, error.status_code, error.headers)
 
 
+PROBES = ("/healthz", "/readyz")
+"""Whether it lives, and is ready, is said without a key, as over gRPC: what asks (Docker, Kubernetes, load
+balancers) has none. Why it is not ready, operators are told."""
+STRANGER = "footfall.stranger"
+"""In the scope of such a request."""
+
+
 class _Guard:
     """Lets in who may, and adds the security headers to every answer."""
 
@@ -132,7 +144,10 @@ class _Guard:
                 message["headers"] = [*message["headers"], *HEADERS.items()]
             await send(message)
 
-        await (self._refusal(Headers(scope=scope)) or self._app)(scope, receive, guarded)
+        refusal = self._refusal(Headers(scope=scope))
+        if refusal is not None and self._authorised is not None and scope["path"] in PROBES:
+            scope[STRANGER], refusal = True, None
+        await (refusal or self._app)(scope, receive, guarded)
 
     def _refusal(self, headers: Headers) -> Response | None:
         if self._authorised is not None:

@@ -23,6 +23,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from footfall_collector import logs, wire
 from footfall_collector.attributes import Aligned, Attributes
+from footfall_collector.budget import Budget
 from footfall_collector.memo import ORIGIN, Atoms, Form, Outcome, Trait
 from footfall_collector.plans import DAY_US, Contexts, Extract, Plan, Plans
 from footfall_exporters.postgres.spans import span_ids
@@ -112,13 +113,18 @@ class Pipeline:
         policy: The compiled catalog.
         salts: For hashed attributes, by period.
         clock: Unix time in nanoseconds; decides on the window and on expiry.
+        budget: Of its memos; one of its own unless given.
     """
 
     def __init__(
-        self, policy: Policy, salts: Salts, clock: Callable[[], int] = time.time_ns
+        self,
+        policy: Policy,
+        salts: Salts,
+        clock: Callable[[], int] = time.time_ns,
+        budget: Budget | None = None,
     ) -> None:
         self.policy = policy
-        self.contexts = Contexts(policy, salts)
+        self.contexts = Contexts(policy, salts, budget or Budget())
         self.clock = clock
         self._columns = partial(wire.columns, kinds=bool(policy.spans))
         limits = policy.catalog.attributes.get(DURATION, Attribute(type=Type.INT))

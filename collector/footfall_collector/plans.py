@@ -9,8 +9,10 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_collector import memo, otlp
 from footfall_collector.attributes import Attributes
+from footfall_collector.budget import Budget
 from footfall_collector.memo import (
     ORIGIN,
+    TRAIT,
     Atoms,
     Form,
     Outcome,
@@ -42,6 +44,8 @@ _FAILED: dict[int, bool | None] = {
     Status.STATUS_CODE_OK: False,
     Status.STATUS_CODE_ERROR: True,
 }
+PLAN = 600
+"""Bytes that a plan, a form or what picks values takes, with what only it refers to."""
 DAYS = 16
 """Days whose hashes are remembered at once; events are accepted over eight."""
 
@@ -65,23 +69,11 @@ class Plan:
     losses: tuple[tuple[Loss, int], ...]
 
 
-@dataclass(slots=True)
-class Learned:
-    """How much is remembered, for all services together: a plan, its key of up to 16 traits, a form."""
-
-    number: int = 0
-
-    def add(self, traits: Sequence[object] = ()) -> None:
-        """Counts something that is remembered by these traits."""
-        self.number += 1 + len(traits) // 16
-
-
 class Plans:
     """Plans for the spans of one service whose times share every salt.
 
     Attributes:
         atoms: The classes of attributes.
-        learned: Counts what is remembered here too.
     """
 
     def __init__(
@@ -91,10 +83,10 @@ class Plans:
         today: dt.date,
         values: Mapping[str, Mapping[str, Values]],
         atoms: Atoms,
-        learned: Learned,
+        budget: Budget,
     ) -> None:
         self._policy, self._service, self._today = policy, service, today
-        self._values, self.atoms, self.learned = values, atoms, learned
+        self._values, self.atoms, self._budget = values, atoms, budget
         self._forms: dict[Form, FormPlans] = {}
         self._extracts: dict[tuple[tuple[int, ...], tuple[str, ...], str], Extract] = {}
 
@@ -104,9 +96,16 @@ class Plans:
         if plans is None:
             plans = FormPlans(self, form)
             if memo.is_short(form):
-                self.learned.add(form)
+                self.remember(form)
                 self._forms[form] = plans
         return plans
+
+    def remember(self, traits: Sequence[object]) -> None:
+        """Counts something that is remembered by these traits."""
+        name = traits[0] if traits else b""
+        self._budget.take(
+            PLAN + TRAIT * len(traits) + (len(name) if isinstance(name, bytes) else 0)
+        )
 
     def make(self, name: bytes, outcome: Outcome, atoms: Sequence[Atom]) -> Plan:
         """What becomes of a span with these traits."""
@@ -141,7 +140,7 @@ class Plans:
         """The same object for the same work, so that spans that share it can be handled together."""
         known = self._extracts.get((positions, names, product))
         if known is None:
-            self.learned.add(names)
+            self.remember(names)
             known = Extract(positions, tuple(self._values[product][name] for name in names))
             self._extracts[positions, names, product] = known
         return known
@@ -178,7 +177,7 @@ class FormPlans(dict[tuple[Trait, ...], Plan]):
             name, outcome, *atoms = traits
             plan = self._plans.make(name, outcome, atoms)
         if memo.is_short(differing):
-            self._plans.learned.add(differing)
+            self._plans.remember(differing)
             self[differing] = plan
         return plan
 
@@ -227,25 +226,27 @@ class Contexts:
     Args:
         policy: The compiled catalog.
         salts: Replaced as a whole by `use_salts` when salts were made or destroyed.
+        budget: What all memos of the process share.
     """
 
     LIMIT = 512
 
-    def __init__(self, policy: Policy, salts: Salts) -> None:
-        self.atoms = Atoms(policy)
-        self.statuses = Statuses()
+    def __init__(self, policy: Policy, salts: Salts, budget: Budget) -> None:
+        self._budget = budget
+        self.atoms = Atoms(policy, budget)
+        self.statuses = Statuses(budget)
         self.searched = Searched()
-        self._learned = Learned()
         self._policy, self._salts = policy, salts
         self._services: dict[bytes, Said] = {}
         self._plans: dict[tuple[Service, int, dt.date], Plans] = {}
         self._values: dict[int, dict[str, dict[str, Values]]] = {}
+        budget.share(self._forget)
 
     def use_salts(self, salts: Salts) -> None:
         """Uses other salts from now on; what was hashed with the earlier ones is forgotten."""
         if salts != self._salts:
             self._salts = salts
-            self._forget_plans()
+            self._plans.clear()
             self._values.clear()
 
     def said(self, resource: bytes) -> "Said":
@@ -257,26 +258,28 @@ class Contexts:
             attributes = otlp.resource_attributes(resource)
             found = Said(*self._policy.service(attributes), attributes.get(SERVICE_NAME))
             if len(resource) <= 64 * memo.LONGEST:
+                self._budget.take(2 * len(resource))  # what it names, too
                 self._services[resource] = found
         return found
 
     def plans(self, service: Service, time_us: int, today: dt.date) -> Plans:
         """The plans for a service's events of one day."""
         key = (service, time_us // DAY_US, today)
-        if self._learned.number >= memo.ENTRIES:
-            self._forget_plans()
         if key not in self._plans:
             if len(self._plans) >= self.LIMIT:
-                self._forget_plans()
+                self._plans.clear()
+            self._budget.take(PLAN)
             values = self._day_values(time_us)
-            self._plans[key] = Plans(
-                self._policy, service, today, values, self.atoms, self._learned
-            )
+            self._plans[key] = Plans(self._policy, service, today, values, self.atoms, self._budget)
         return self._plans[key]
 
-    def _forget_plans(self) -> None:
+    def _forget(self) -> None:
+        self._services.clear()
         self._plans.clear()
-        self._learned.number = 0
+        for day in self._values.values():
+            for product in day.values():
+                for values in product.values():  # requests under way go on with these
+                    values.clear()
 
     def _day_values(self, time_us: int) -> dict[str, dict[str, Values]]:
         """By product and attribute; products share what is not hashed, or shared on purpose."""
@@ -284,7 +287,7 @@ class Contexts:
         if day not in self._values:
             if len(self._values) >= DAYS:
                 self._values.clear()
-                self._forget_plans()
+                self._plans.clear()
             self._values[day] = self._new_values(time_us)
         return self._values[day]
 
@@ -300,7 +303,13 @@ class Contexts:
                 if key not in made:
                     salt, relay = self._salt(attribute, time_us), self._policy.relay
                     made[key] = Values(
-                        name, attribute, salt, self.searched, relay=relay, product=key[1]
+                        name,
+                        attribute,
+                        salt,
+                        self.searched,
+                        self._budget,
+                        relay=relay,
+                        product=key[1],
                     )
                 found[product][name] = made[key]
         return found

@@ -21,13 +21,13 @@ import msgspec
 
 from footfall_collector import diagnostics
 from footfall_collector.config import Config, load_config
+from footfall_collector.signals import STOPS, end_at_once
 from footfall_processors import DocumentError
 
 if TYPE_CHECKING:  # they import gRPC, which must not come before `diagnostics.configure`
     from footfall_collector.app import Running, Worker
 
 log = logging.getLogger("footfall.collector")
-_STOPS = signal.SIGINT, signal.SIGTERM
 _M_ARENA_MAX = -8  # malloc.h
 
 
@@ -73,10 +73,9 @@ async def work(
     loop.add_signal_handler(signal.SIGHUP, hang_up.set)
     if worker is not None:
         loop.add_reader(sys.stdin, stop.set)
-    for number in _STOPS:  # nothing has been accepted while it starts: it may end at once
-        signal.signal(number, signal.SIG_DFL)
+    end_at_once()
     async with running(config, worker) as collector:
-        for number in _STOPS:
+        for number in STOPS:
             loop.add_signal_handler(number, stop.set)
         # What has been made so far stays; batches come and go by the thousand objects, in no cycles.
         # Collecting as often as CPython does by default costs a fifth of the CPU time under load.

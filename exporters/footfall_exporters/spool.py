@@ -117,7 +117,10 @@ class Spool:
         self._waiting.append((name, seal(encode(replace(batch, digest=name))), done))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
-        await done
+        try:
+            await done
+        finally:
+            del done  # its error would keep this frame, and the batch, through its traceback
 
     async def first(self, most_bytes: int, after: int = 0) -> list[Entry]:
         """The oldest batches behind `after`, at least one where there is one.
@@ -231,12 +234,14 @@ class Spool:
         """Writes what waits, and what comes meanwhile: a transaction for all that wait."""
         while self._waiting:
             group, self._waiting = self._waiting, []
-            failure = await self._insert([(digest, body) for digest, body, _ in group])
+            written = await self._insert([(digest, body) for digest, body, _ in group])
             for _, _, done in group:
                 if not done.done():
-                    done.set_exception(failure) if failure else done.set_result(None)
+                    done.set_result(None) if written else done.set_exception(_no_more())
 
-    async def _insert(self, entries: Sequence[tuple[bytes, bytes]]) -> Unavailable | None:
+    async def _insert(self, entries: Sequence[tuple[bytes, bytes]]) -> bool:
+        """Writes batches; whether that was possible."""
+
         def insert(connection: sqlite3.Connection) -> None:
             with connection:
                 # One that is there already is written again where it was damaged.
@@ -248,13 +253,13 @@ class Spool:
 
         try:
             await self._run(insert)
-        except Unavailable as error:
+        except Unavailable:
             self.refuses = True
-            return error
+            return False
         self.refuses = False
         self.batches += len(entries)
         self.bytes += sum(len(body) for _, body in entries)
-        return None
+        return True
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Does something with the file, in its thread."""
@@ -263,12 +268,15 @@ class Spool:
             try:
                 return self._file.do(work)
             except (sqlite3.Error, OSError, Damaged) as error:
-                log.error("the spool fails: %s", _describe(error))
-                raise Unavailable(
-                    "the store is away and the spool takes no more", RETRY_AFTER
-                ) from None
+                # With every request, when the disk is full: the collector's log writes one a minute.
+                log.error("the spool fails: %s", _describe(error), extra={"tick": 60.0, "most": 1})
+                raise _no_more() from None
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)
+
+
+def _no_more() -> Unavailable:
+    return Unavailable("the store is away and the spool takes no more", RETRY_AFTER)
 
 
 def _blob(value: object) -> bytes:

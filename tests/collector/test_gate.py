@@ -16,7 +16,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from footfall_collector.config_file import AdmissionConfig, GrpcConfig, HttpConfig
 from footfall_collector.receivers import gate as gate_module
-from footfall_collector.receivers import grpc_reading, http_server, listen, otlp_grpc, otlp_http
+from footfall_collector.receivers import (
+    grpc_reading,
+    http_server,
+    listen,
+    otlp_grpc,
+    otlp_http,
+    received,
+)
 from footfall_collector.receivers.gate import MOST_REQUESTS, Gate
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.refusals import Refusal
@@ -174,8 +181,8 @@ def test_a_stopping_collector_lets_nobody_in():
     gate.closed = True
     with pytest.raises(Refusal, match="stopping") as refused:
         gate.open()
-    assert refused.value.http == 503
-    assert refused.value.retry_after
+    assert refused.value.answer.http == 503
+    assert refused.value.answer.retry_after
 
 
 async def test_what_a_request_held_is_given_back_when_its_sender_leaves():
@@ -318,48 +325,87 @@ async def test_thousands_of_idle_grpc_connections_do_not_keep_others_out(files):
                 assert await channel.unary_unary(EXPORT)(b"") == b""
 
 
-async def test_connections_beyond_the_most_are_closed_as_they_come_and_then_taken_again(
+async def by_grpc(address):
+    async with grpc.aio.insecure_channel(address) as channel:
+        return await channel.unary_unary(EXPORT)(b"") == b""
+
+
+async def by_http(address):
+    async with httpx.AsyncClient() as http:
+        answer = await http.post(f"http://{address}/v1/traces", content=b"", headers=PROTOBUF)
+    return answer.status_code == 200
+
+
+async def test_grpc_connections_beyond_the_most_are_closed_as_they_come_and_then_taken_again(
     monkeypatch,
 ):
     monkeypatch.setattr(listen, "MOST_CONNECTIONS", 3)
-    store = Store()
+    store, config = Store(), GrpcConfig(endpoint="127.0.0.1:0")
     store.open.set()
-
-    async def by_grpc(address):
-        async with grpc.aio.insecure_channel(address) as channel:
-            return await channel.unary_unary(EXPORT)(b"") == b""
-
-    async def by_http(address):
-        async with httpx.AsyncClient() as http:
-            answer = await http.post(f"http://{address}/v1/traces", content=b"", headers=PROTOBUF)
-        return answer.status_code == 200
-
-    for send, serve, config in (
-        (by_grpc, otlp_grpc.serve, GrpcConfig(endpoint="127.0.0.1:0")),
-        (by_http, otlp_http.serve, HttpConfig(endpoint="127.0.0.1:0")),
-    ):
-        async with receiving(store, Gate(), serve, config) as address:
-            with contextlib.ExitStack() as stack:
-                connect(stack, address, 2)
-                assert await send(address)
-                async with asyncio.timeout(10):
-                    while await _taken(send, address):
-                        connect(stack, address, 1)
-                        await asyncio.sleep(0.05)
+    async with receiving(store, Gate(), otlp_grpc.serve, config) as address:
+        with contextlib.ExitStack() as stack:
+            connect(stack, address, 2)
+            assert await by_grpc(address)
             async with asyncio.timeout(10):
-                while not await _taken(send, address):  # noqa: ASYNC110  # as above
+                while await _taken(by_grpc, address):
+                    connect(stack, address, 1)
                     await asyncio.sleep(0.05)
+        async with asyncio.timeout(10):
+            while not await _taken(by_grpc, address):  # noqa: ASYNC110  # as above
+                await asyncio.sleep(0.05)
 
 
 async def _taken(send, address):
     try:
         return await send(address)
-    except httpx.TransportError:
-        return False
     except grpc.aio.AioRpcError as error:
         if error.code() is not grpc.StatusCode.UNAVAILABLE:  # on which clients try again
             raise
         return False
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /v1/tra", ANNOUNCED], ids=["nothing", "a head", "a body"]
+)
+async def test_who_keeps_http_waiting_gives_way_to_others(monkeypatch, sent):
+    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 3)
+    store, config = Store(), HttpConfig(endpoint="127.0.0.1:0")
+    store.open.set()
+    async with receiving(store, Gate(), otlp_http.serve, config) as address:
+        with contextlib.ExitStack() as stack:
+            for _ in range(6):
+                connect(stack, address, 2, sent)
+                assert await by_http(address)
+
+
+async def test_a_body_that_gives_way_is_answered_to_be_sent_again(monkeypatch):
+    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 1)
+    store, config = Store(), HttpConfig(endpoint="127.0.0.1:0")
+    store.open.set()
+    async with receiving(store, Gate(), otlp_http.serve, config) as address:
+        first = asyncio.ensure_future(closes(address, ANNOUNCED))
+        await asyncio.sleep(0.2)
+        assert await by_http(address)
+        _, answer = await first
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: " in answer
+
+
+async def test_a_connection_for_which_there_is_no_room_is_told_when_to_come_again(monkeypatch):
+    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 2)
+    store, config = Store(), HttpConfig(endpoint="127.0.0.1:0")
+    async with receiving(store, Gate(), otlp_http.serve, config) as address:
+        busy = [asyncio.ensure_future(by_http(address)) for _ in range(2)]
+        await store.until_waiting(2)
+        async with httpx.AsyncClient() as http:
+            url, body = f"http://{address}/v1/traces", bytes(300 * KIB)
+            for _ in range(3):
+                answer = await http.post(url, content=body, headers=PROTOBUF)
+                assert answer.status_code == 503
+                assert int(answer.headers["retry-after"]) >= 1
+        store.open.set()
+        assert await asyncio.gather(*busy) == [True, True]
+        assert await by_http(address)
 
 
 def test_a_listener_takes_a_quarter_of_the_files(monkeypatch):
@@ -385,31 +431,77 @@ async def receiving(store, gate, serve, config):
         yield address
 
 
-async def test_a_grpc_request_that_arrives_slowly_counts_as_the_largest(monkeypatch):
-    """What has come of it is in gRPC's memory, which does not say how much that is."""
-    monkeypatch.setattr(grpc_reading, "QUICK_S", 0.05)
-    store, gate, send = Store(), Gate(AdmissionConfig(request_limit_mib=100)), asyncio.Event()
-    store.open.set()
+@contextlib.asynccontextmanager
+async def half_a_call(address, size, sent):
+    """A gRPC call of which so many bytes have come: HTTP/2 by hand, as no client stops in the middle."""
+    host, _, port = address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = hpack(
+        (":method", "POST"), (":scheme", "http"), (":path", EXPORT), (":authority", "x"),
+        ("content-type", "application/grpc"), ("te", "trailers"),
+    )  # fmt: skip
+    writer.write(PREFACE + frame(4) + frame(4, flags=1) + frame(1, flags=4, stream=1, content=head))
+    content = b"\0" + size.to_bytes(4, "big") + bytes(sent)
+    if sent:
+        reading = asyncio.ensure_future(reader.read(2**20))
+        await asyncio.wait_for(reading, 10)
+        for at in range(0, len(content), 16_000):
+            writer.write(frame(0, stream=1, content=content[at : at + 16_000]))
+        await writer.drain()
+    yield
+    writer.close()
+    with contextlib.suppress(ConnectionError):
+        await writer.wait_closed()
 
-    async def late():
-        await send.wait()
-        yield bytes(1000)
 
-    config = GrpcConfig(endpoint="127.0.0.1:0")
-    async with (
-        receiving(store, gate, otlp_grpc.serve, config) as address,
-        grpc.aio.insecure_channel(address) as channel,
-    ):
-        call = channel.stream_unary(EXPORT)  # on the wire the same as unary
-        first = asyncio.ensure_future(call(late()))
+def frame(kind, flags=0, stream=0, content=b""):
+    """RFC 9113, section 4.1."""
+    return (
+        len(content).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + content
+    )
+
+
+def hpack(*headers):
+    """RFC 7541, section 6.2.2: literals that are not indexed, without Huffman coding."""
+    return b"".join(
+        b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in header)
+        for header in headers
+    )
+
+
+async def test_of_a_grpc_request_that_arrives_slowly_is_counted_what_has_come():
+    gate = Gate(AdmissionConfig(request_limit_mib=128))
+    async with receiving(
+        Store(), gate, otlp_grpc.serve, GrpcConfig(endpoint="127.0.0.1:0")
+    ) as address:
+        async with half_a_call(address, 40 * MIB, sent=50_000), half_a_call(address, 0, sent=0):
+            await until(lambda: gate.bytes)
+            assert gate.requests == 2
+            assert 50_000 <= gate.bytes / grpc_reading.COPIES < 60_000
+        await until(lambda: (gate.requests, gate.bytes) == (0, 0))
+
+
+async def test_what_the_kernel_does_not_say_counts_as_the_largest(monkeypatch):
+    monkeypatch.setattr(received.Connections, "received", lambda *_: None)
+    gate = Gate()
+    async with arriving_never(gate):
         await until(lambda: gate.bytes == 64 * MIB)
-        second = asyncio.ensure_future(call(late()))
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await second
-        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-        send.set()
-        await first
-        assert (gate.requests, gate.bytes) == (0, 0)
+
+
+async def test_silent_grpc_calls_keep_nobody_out(monkeypatch):
+    store, gate = Store(), Gate(AdmissionConfig(request_limit_mib=1))
+    store.open.set()
+    monkeypatch.setattr(gate_module, "MOST_REQUESTS", 20)
+    async with contextlib.AsyncExitStack() as stack:
+        config = GrpcConfig(endpoint="127.0.0.1:0")
+        address = await stack.enter_async_context(receiving(store, gate, otlp_grpc.serve, config))
+        for _ in range(19):
+            await stack.enter_async_context(half_a_call(address, 0, sent=0))
+        await until(lambda: gate.requests == 19)
+        await asyncio.sleep(2 * grpc_reading.QUICK_S)
+        async with grpc.aio.insecure_channel(address) as channel:
+            for _ in range(5):
+                assert await channel.unary_unary(EXPORT)(bytes(500 * KIB)) == b""
 
 
 @contextlib.asynccontextmanager
@@ -428,8 +520,9 @@ async def arriving_never(gate):
         yield channel.stream_unary(EXPORT)(never(), timeout=20)
 
 
-async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(monkeypatch):
-    monkeypatch.setattr(grpc_reading, "READ_S", 0.2)
+@pytest.mark.parametrize("limit", ["SILENT_S", "READ_S"])
+async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(monkeypatch, limit):
+    monkeypatch.setattr(grpc_reading, limit, 0.2)
     gate = Gate()
     async with arriving_never(gate) as call:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -443,7 +536,7 @@ async def test_a_grpc_sender_that_leaves_in_the_middle_leaves_nothing_behind(mon
     monkeypatch.setattr(grpc_reading, "QUICK_S", 0.05)
     gate = Gate()
     async with arriving_never(gate) as call:
-        await until(lambda: gate.bytes == 64 * MIB)
+        await until(lambda: gate.requests)
         call.cancel()
         await until(lambda: (gate.requests, gate.bytes) == (0, 0))
 
@@ -459,3 +552,16 @@ async def test_a_stopping_server_tells_who_still_waits_to_come_again(monkeypatch
         answer = await post
     assert answer.status_code == 503
     assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_a_stopping_server_tells_grpc_callers_to_come_again(monkeypatch):
+    """A call that core cancels is CANCELLED, as if its sender had wanted that."""
+    monkeypatch.setattr(otlp_grpc, "GRACE", 0.3)
+    store, config = Store(), GrpcConfig(endpoint="127.0.0.1:0")
+    async with contextlib.AsyncExitStack() as clients:
+        async with receiving(store, Gate(), otlp_grpc.serve, config) as address:
+            channel = await clients.enter_async_context(grpc.aio.insecure_channel(address))
+            export = channel.unary_unary(EXPORT)
+            answer = asyncio.ensure_future(refused_over_grpc(export, b""))
+            await store.until_waiting(1)
+        await answer

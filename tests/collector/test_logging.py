@@ -1,11 +1,15 @@
 import asyncio
+import contextlib
 import contextvars
+import errno
 import gc
 import io
 import json
 import logging
 import os
 import re
+import resource
+import socket
 import subprocess
 import sys
 import time
@@ -404,6 +408,32 @@ async def test_a_task_that_fails_alone_says_nothing_that_it_had(log):
     assert len(log.lines) == 4
     assert log.text.count("builtins.ValueError") == 2
     assert log.text.count("builtins.ZeroDivisionError") == 2
+
+
+async def test_what_the_system_lacks_is_said_once_a_minute_and_says_what_to_do(log):
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(diagnostics.on_loop_error)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    address = server.sockets[0].getsockname()
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(socket.socket()) for _ in range(20)]
+        files = len(os.listdir("/proc/self/fd"))
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+        for client in clients:
+            client.connect(address)
+            await asyncio.sleep(0.01)
+        for _ in range(200):
+            loop.call_exception_handler({"exception": OSError(errno.EMFILE, SECRET)})
+    await asyncio.sleep(1.2)  # asyncio tries again after a second, and takes those that wait
+    server.close()
+    await server.wait_closed()
+    loop.set_exception_handler(None)
+    assert len(log.lines) == 1
+    assert "EMFILE" in log.text
+    assert "ulimit -n" in log.text
+    assert SECRET not in log.text
 
 
 async def test_a_grpc_handler_that_fails_says_nothing_that_it_was_sent(log):

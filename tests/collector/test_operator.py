@@ -191,18 +191,28 @@ async def test_it_does_not_start_where_others_can_reach_it_without_keys(endpoint
 
 
 @pytest.mark.parametrize("endpoint", [LOOPBACK, "0.0.0.0:0"])
-async def test_with_keys_every_request_needs_an_operators(endpoint):
+async def test_with_keys_all_but_probes_needs_an_operators(endpoint):
     async with serving(endpoint, knows_the_key) as served:
-        for path in (*PAGES, "/elsewhere"):
+        for path in ("/metrics", "/elsewhere", "/", "/readyz/", "//readyz"):
             for authorization in ("", "Bearer", f"Bearer {SECRET}", f"Basic {KEY}", KEY):
                 answer = await served.get(path, authorization=authorization)
                 assert answer.status_code == 401
                 assert answer.headers["www-authenticate"] == "Bearer"
                 assert SECRET not in answer.text
             assert (await served.get(path)).status_code == 401
-            wanted = 404 if path == "/elsewhere" else 200
+            wanted = 200 if path == "/metrics" else 404
             answer = await served.get(path, authorization=f"Bearer {KEY}", host="metrics.example")
             assert answer.status_code == wanted
+
+
+async def test_a_probe_without_a_key_is_told_whether_and_not_why():
+    async with serving(authorised=knows_the_key) as served:
+        served.reasons.add(NotReady.STORE)
+        answer = await served.get("/readyz", host="10.0.0.7")
+        assert (answer.status_code, answer.json()) == (503, {"ready": False})
+        assert (await served.get("/healthz", host="10.0.0.7")).status_code == 200
+        answer = await served.get("/readyz", authorization=f"Bearer {KEY}")
+        assert [each["reason"] for each in answer.json()["reasons"]] == [NotReady.STORE]
 
 
 async def test_every_answer_has_the_security_headers(served):

@@ -22,7 +22,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
 from collector import reference
-from footfall_collector import memo, pipeline, plans
+from footfall_collector import budget, memo, pipeline, plans
 from footfall_collector.pipeline import Pipeline
 from footfall_processors import Hash, Loss, Policy
 from footfall_processors.catalog import Rule
@@ -74,7 +74,7 @@ USUAL = {}
 SMALL = {
     "VALUES_PER_KEY": 2,
     "UNDECLARED_VALUES": 2,
-    "ENTRIES": 12,
+    "MOST": 6000,
     "DAYS": 2,
     "SLICE": 3,
     "LIMIT": 2,
@@ -83,7 +83,9 @@ SMALL = {
 
 def limit(patch, limits):
     for name, value in limits.items():
-        owner = {"SLICE": pipeline, "LIMIT": plans.Contexts, "DAYS": plans}.get(name, memo)
+        owner = {"SLICE": pipeline, "LIMIT": plans.Contexts, "DAYS": plans, "MOST": budget}.get(
+            name, memo
+        )
         patch.setattr(owner, name, value)
 
 
@@ -678,24 +680,25 @@ def test_no_memo_outgrows_its_limit(request, rules, monkeypatch):
     for body in hostile_requests():
         decode(pipe, body)
         contexts = pipe.contexts
-        assert len(contexts.atoms) <= SMALL["ENTRIES"] + 1  # the mark is always there
-        assert len(contexts.atoms._seen) <= SMALL["ENTRIES"]
-        assert len(contexts.atoms._undeclared) <= SMALL["ENTRIES"]
+        most = SMALL["MOST"] // budget.ENTRY
+        assert len(contexts.atoms) <= most + 1  # the mark is always there
+        assert len(contexts.atoms._seen) <= most
+        assert len(contexts.atoms._undeclared) <= most
         assert len(contexts.statuses) <= SMALL["VALUES_PER_KEY"]
         assert len(contexts._services) <= SMALL["LIMIT"]
         assert len(contexts._plans) <= SMALL["LIMIT"]
         assert len(contexts._values) <= SMALL["DAYS"]
         forms = [form for known in contexts._plans.values() for form in known._forms.values()]
         # Those of a slice are remembered before anything is forgotten: a form, and two plans for each span.
-        assert sum(1 + len(form) for form in forms) <= SMALL["ENTRIES"] + 1 + 2 * SMALL["SLICE"]
+        assert sum(1 + len(form) for form in forms) <= most + 1 + 2 * SMALL["SLICE"]
         assert len(contexts.atoms.mixed) <= SMALL["VALUES_PER_KEY"]
         for day in contexts._values.values():
-            assert all(len(values) <= SMALL["ENTRIES"] for values in day.values())
+            assert sum(map(len, day.values())) <= most
 
 
 def test_services_that_just_fit_are_not_forgotten(policy, monkeypatch):
     limit(monkeypatch, SMALL)
-    monkeypatch.setattr(memo, "ENTRIES", 1000)
+    monkeypatch.setattr(budget, "MOST", 10**6)
     pipe = Pipeline(policy, SALTS, lambda: NOW_US * 1000)
     services = [f"service-{n}" for n in range(SMALL["LIMIT"])]
     for service in services:
@@ -716,8 +719,8 @@ def test_spans_of_too_many_attributes_to_remember_leave_nothing_behind(policy, m
     for n in range(60):
         sent = one_span("shop.survey", *many[:n], declared[0], *many[n:], declared[1])
         decode(pipe, body_of(sent))
-        (plans_,) = pipe.contexts._plans.values()
-        assert len(plans_._extracts) <= SMALL["ENTRIES"]
+        for plans_ in pipe.contexts._plans.values():
+            assert len(plans_._extracts) <= SMALL["MOST"] // plans.PLAN
 
 
 def test_long_values_that_never_come_again_take_no_memory(policy):
@@ -745,6 +748,46 @@ def test_long_values_that_never_come_again_take_no_memory(policy):
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert grown < 2 * 2**20  # of 20 MB that were sent
+
+
+def values_of_eight_days(n):
+    """Hashed, of eight days and three periods; and as many undeclared ones, names and services."""
+    for day in range(8):
+        for name in ("guild_id", "player_id", "note", "seed"):
+            yield (
+                f"shop.order {n % 5}",
+                key_value(name, string_value=f"{n} {day}".ljust(200, "x")),
+                day,
+            )
+
+
+def test_all_memos_together_take_what_they_are_allowed(policy, monkeypatch):
+    """Whatever is sent, to both kinds of senders; more of the catalog, or of its days, takes no more."""
+    monkeypatch.setattr(budget, "MOST", 2**20)
+    shared = budget.Budget()
+    pipes = [
+        Pipeline(rules, SALTS, lambda: NOW_US * 1000, shared)
+        for rules in (policy, Policy(policy.catalog, relay=True))
+    ]
+
+    def feed(numbers):
+        for n in numbers:
+            spans = [
+                one_span(
+                    name, pair, key_value(f"k{n}", string_value="x"), end=NOW_US * 1000 - day * DAY
+                )
+                for name, pair, day in values_of_eight_days(n)
+            ]
+            decode(pipes[n % 2], body_of(*spans, service=f"service {n}"))
+
+    feed(range(5))
+    tracemalloc.start()
+    feed(range(5, 400))
+    grown, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert shared.used <= 2**20
+    assert grown < 1.5 * 2**20  # of 5 MB of values that differ
+    assert peak < 3 * 2**20
 
 
 def test_long_names_that_never_come_again_take_no_memory(policy):

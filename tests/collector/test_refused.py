@@ -168,7 +168,7 @@ def test_what_comes_again_is_what_is_answered_so():
         refusals.invalid("x"), refusals.too_large("x"), refusals.unauthenticated("x"), refusals.denied("x"),
         refusals.too_many(1), refusals.unavailable("x", 1), refusals.internal(), refusals.overloaded(),
     ]  # fmt: skip
-    for answer in answers:
+    for answer in (refusal.answer for refusal in answers):
         assert (answer.retry_after is not None) == (answer.reason in COME_AGAIN)
     assert set(COME_AGAIN) < {*Refused}
     assert BY_STORE == Refused.STORE

@@ -1,10 +1,15 @@
 """A collector that starts while Postgres is away: it serves, and stores when Postgres is there."""
 
 import asyncio
+import contextlib
+import os
 import signal
+import socket
+import subprocess
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -13,7 +18,7 @@ import yaml
 from psycopg.conninfo import make_conninfo
 
 from collector.test_receivers import PROTOBUF, configured, traces
-from collector.test_workers import Up
+from collector.test_workers import FOOTFALL, Up
 from conftest import CATALOG, new_database
 from exporters.http_server import serving
 from footfall_collector.app import running
@@ -283,3 +288,49 @@ def test_what_waiting_may_mend_and_what_not(postgres_server):
     assert is_away(psycopg.errors.ReadOnlySqlTransaction())
     assert not is_away(psycopg.errors.InsufficientPrivilege())
     assert not is_away(psycopg.ProgrammingError("missing '=' after 'x'"))
+
+
+@pytest.fixture
+def hole():
+    """A port that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        yield server
+
+
+def _alone() -> list[str]:
+    return ["unshare", "--pid", "--fork", "--kill-child", "--"]
+
+
+def _may_be_process_one() -> bool:
+    with contextlib.suppress(OSError):
+        return subprocess.run([*_alone(), "true"], capture_output=True, check=False).returncode == 0
+    return False
+
+
+@pytest.mark.skipif(
+    not _may_be_process_one(), reason="this user may make no namespace of processes"
+)
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_process_one_of_a_container_ends_while_it_starts(tmp_path, hole, number, workers):
+    """The kernel gives such a process no signal for which it has no handler."""
+    host, port = hole.getsockname()
+    path = tmp_path / "collector.yaml"
+    path.write_text(
+        yaml.safe_dump({
+            "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": "s" * 32}},
+            "exporters": {"postgres": {"dsn": f"host={host} port={port} dbname=x user=x"}},
+            "service": {"operator": None},
+        })
+    )  # fmt: skip
+    command = [*_alone(), *FOOTFALL, "--config", str(path), "--workers", workers]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as outside:
+        try:
+            connection, _ = hole.accept()  # it is in the middle of its start
+            with connection:
+                children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children").read_text()
+                os.kill(int(children), number)
+                assert outside.wait(20) == 128 + number
+        finally:
+            outside.kill()

@@ -15,6 +15,7 @@ import yaml
 from footfall_collector import cli
 from footfall_collector.config import Config, load_config
 from footfall_collector.config_environment import ENVIRONMENT as SETTINGS
+from footfall_collector.keys import Keys
 from footfall_exporters.embedded.settings import server_arguments
 from grafana.panels import DASHBOARD, REPOSITORY, dashboard
 
@@ -24,6 +25,7 @@ DOCKERFILE = (REPOSITORY / "Dockerfile").read_text().replace("\\\n", " ").splitl
 PYPROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 PROVISIONING = REPOSITORY / "grafana" / "provisioning"
 SECRETS = ("FOOTFALL_DB_PASSWORD", "GRAFANA_DB_PASSWORD", "GRAFANA_ADMIN_PASSWORD")
+IMAGES = ("POSTGRES_IMAGE", "PYTHON_IMAGE", "GRAFANA_IMAGE")
 ENVIRONMENT = dict.fromkeys(SECRETS, "secret")
 _REFERENCE = re.compile(r"\$\{(\w+)(?:(:\?|:-)([^}]*))?\}")
 
@@ -96,6 +98,7 @@ def instructions(name: str) -> list[str]:
 
 
 def collector_config() -> Config:
+    """Its configuration, whose paths in the container are those of what is mounted there."""
     return load_config(
         REPOSITORY / "docker" / "collector.yaml",
         environment=environment_of("collector"),
@@ -104,7 +107,7 @@ def collector_config() -> Config:
 
 
 def test_services_are_whole() -> None:
-    assert set(COMPOSE) == {"name", "services", "volumes"}
+    assert set(COMPOSE) == {"name", "services", "networks", "volumes"}
     assert set(SERVICES) == {"postgres", "collector", "grafana"}
     for name, service in SERVICES.items():
         assert {"image", "environment", "volumes", "healthcheck", "restart"} <= set(service), name
@@ -116,9 +119,55 @@ def test_services_are_whole() -> None:
 
 
 def test_images_are_pinned_to_a_version() -> None:
-    images = [service["image"] for service in SERVICES.values() if "build" not in service]
-    images += [argument.split()[0] for argument in instructions("FROM")]
-    assert [image for image in images if not re.fullmatch(r"[a-z/]+:\d[\w.-]*", image)] == []
+    pinned, by_digest = r"[a-z/]+:\d[\w.-]*", r"[a-z/]+:\d[\w.-]*@sha256:[0-9a-f]{64}"
+    digest = "postgres:18@sha256:" + "0" * 64
+    for given, wanted in (({}, pinned), (dict.fromkeys(IMAGES, digest), by_digest)):
+        images = [images_of(service, given) for service in SERVICES.values()]
+        assert [image for image in images if not re.fullmatch(wanted, image)] == []
+    (default,) = instructions("ARG")
+    assert default == f"PYTHON_IMAGE={images_of(SERVICES['collector'], {})}"
+    assert {argument.split()[0] for argument in instructions("FROM")} == {"${PYTHON_IMAGE}"}
+
+
+def images_of(service: Mapping[str, Any], given: Mapping[str, str]) -> str:
+    """The image that a service is, or is built from."""
+    build = service.get("build")
+    return interpolated(build["args"]["PYTHON_IMAGE"] if build else service["image"], given)
+
+
+@pytest.mark.parametrize("name", ["postgres", "collector", "grafana"])
+def test_every_service_can_do_no_more_than_it_needs(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is service["init"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert not service.keys() & {"cap_add", "privileged", "devices", "network_mode", "pid"}
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert 50 <= service["pids_limit"] <= 500
+    assert "/tmp" in service["tmpfs"]  # of the container
+
+
+def test_the_collector_may_have_the_memory_that_its_documentation_names() -> None:
+    admitted = collector_config().admission.request_limit_mib
+    assert SERVICES["collector"]["mem_limit"] == "1g"
+    assert 100 + 6 * admitted <= 1024
+    operations = (REPOSITORY / "docs" / "operations.md").read_text()
+    assert "about 100 MB a worker, and up to six times `request_limit_mib`" in operations
+
+
+def test_prometheus_reaches_the_metrics_on_a_network_of_its_own_and_needs_a_key() -> None:
+    assert COMPOSE["networks"]["metrics"] == {"name": "footfall-metrics", "internal": True}
+    members = {
+        name for name, service in SERVICES.items() if "metrics" in service.get("networks", ())
+    }
+    assert members == {"collector"}
+    operator = collector_config().service.operator
+    assert operator is not None
+    assert operator.endpoint == "0.0.0.0:8888"
+    assert 8888 not in published("collector")
+    assert mounted("collector", str(operator.keys_file)).name == "keys.yaml"
+    keys = Keys.load(REPOSITORY / "docker" / "keys.yaml")
+    assert len(keys) == 0
 
 
 def test_everything_that_is_mounted_exists() -> None:
@@ -133,7 +182,7 @@ def test_everything_that_is_mounted_exists() -> None:
 
 
 def test_the_data_lies_in_the_volume_of_the_image() -> None:
-    assert SERVICES["postgres"]["image"].startswith("postgres:18")  # 18 moved it
+    assert images_of(SERVICES["postgres"], {}).startswith("postgres:18")  # 18 moved it
     assert ("postgres", "/var/lib/postgresql") in mounts("postgres")
     assert ("grafana", "/var/lib/grafana") in mounts("grafana")
 
@@ -151,12 +200,12 @@ def test_ports_agree_with_the_collector() -> None:
     ports = {int(address.rpartition(":")[2]) for address in addresses}
     assert ports == {int(a.endpoint.rpartition(":")[2]) for a in (defaults.grpc, defaults.http)}
     assert ports == set(published("collector"))
-    assert ports == {int(port) for port in instructions("EXPOSE")[0].split()}
+    assert ports | {8888} == {int(port) for port in instructions("EXPOSE")[0].split()}
 
 
 def test_the_health_checks_ask_for_ports_that_are_served() -> None:
     checks = {name: " ".join(service["healthcheck"]["test"]) for name, service in SERVICES.items()}
-    assert "('127.0.0.1', 4318)" in checks["collector"]
+    assert "'http://127.0.0.1:8888/readyz'" in checks["collector"]
     ast.parse(SERVICES["collector"]["healthcheck"]["test"][-1])
     assert "http://127.0.0.1:3000/api/health" in checks["grafana"]
     assert "--host=127.0.0.1" in checks["postgres"]
@@ -223,7 +272,7 @@ def test_the_example_of_the_environment_names_the_defaults() -> None:
     )
     text = (REPOSITORY / "docker-compose.yml").read_text()
     defaults = {match[1]: match[3] for match in _REFERENCE.finditer(text) if match[2] == ":-"}
-    same = ("TELEMETRY_RETENTION_DAYS", "FOOTFALL_BIND", "GRAFANA_BIND")
+    same = ("TELEMETRY_RETENTION_DAYS", "FOOTFALL_BIND", "GRAFANA_BIND", *IMAGES)
     assert [example[name] for name in same] == [defaults[name] for name in same]
 
 
@@ -245,7 +294,7 @@ def test_the_server_log_is_as_silent_as_the_embedded_one(postgres_server: str) -
 
 
 def test_the_build_copies_what_exists_and_all_that_the_package_needs() -> None:
-    assert SERVICES["collector"]["build"] == "."
+    assert SERVICES["collector"]["build"]["context"] == "."
     copied = set()
     for argument in instructions("COPY"):
         *sources, _ = argument.split()

@@ -1,19 +1,32 @@
-"""Who may come in, and how much at once: decided before a request costs anything."""
+"""Who may come in, and how much at once: decided before a request costs anything.
 
+Nobody can keep the others out. A sender is a key, or a connection where there are none: a part of the room
+is for those who have less than their share of it, and when there is no room, requests that arrive slowly
+give way.
+"""
+
+import asyncio
 import time
+from collections import Counter
+from collections.abc import Awaitable, Hashable, Iterator
 from types import TracebackType
+from typing import TypeVar
 
 from footfall_collector.config_file import AdmissionConfig
 from footfall_collector.keys import Key, Keys, bearer
 from footfall_collector.rate import RateLimit
 from footfall_collector.receivers import refusals
+from footfall_collector.receivers.refusals import Answer, Refusal
 
+T = TypeVar("T")
 MOST_REQUESTS = 1024
 """Requests under way at once, however small: each costs some memory before its first byte is read."""
-
-
 FULL_S = 0.25
-"""Seconds for which the gate stays shut after a request did not fit."""
+"""Seconds for which the gate stays shut for a sender whose request did not fit."""
+SLOW_S = 1.0
+"""Seconds after which a request that is still arriving gives way, when others find no room."""
+KEPT = 1 / 16
+"""Of the limit, for senders that have less than their share of it."""
 
 
 class Gate:
@@ -28,18 +41,19 @@ class Gate:
         closed: Whether the collector is stopping: nobody else may come in.
         limit: Bytes at which requests are refused.
         bytes: Of the requests under way, decompressed.
-        full_until: Until when (monotonic, seconds) requests are refused before they cost the reading, because
-            one was refused in the middle; for a moment only, and not beyond the end of another.
         requests: How many are under way.
     """
 
     def __init__(self, admission: AdmissionConfig | None = None, keys: Keys | None = None) -> None:
         self.keys = keys
         self.limit = int((admission or AdmissionConfig()).request_limit_mib * 2**20)
-        self._rates = RateLimit()
-        self.bytes = self.requests = 0
         self.closed = False
-        self.full_until = 0.0
+        self.bytes = self.requests = 0
+        self._rates = RateLimit()
+        self._held: Counter[Hashable] = Counter()  # bytes, by sender
+        self._places: Counter[Hashable] = Counter()  # requests, by sender
+        self._arriving: dict[Passage, None] = {}  # the oldest first
+        self._shut: dict[Hashable, float] = {}  # until when, monotonic
 
     def key(self, authorization: str | None) -> Key | None:
         """The sender's key; None where none is needed.
@@ -60,57 +74,144 @@ class Gate:
             raise refusals.too_many(wait, key.name)
         return key
 
-    def open(self) -> "Passage":
+    def open(self, sender: Hashable = None) -> "Passage":
         """A place for one request, which has no bytes yet.
+
+        Args:
+            sender: Whose request it is: its key, or its connection.
 
         Raises:
             Refusal: there is none now.
         """
         if self.closed:
             raise refusals.unavailable("the collector is stopping", 1.0)
-        if (
-            time.monotonic() < self.full_until
-            or self.bytes >= self.limit
-            or self.requests >= MOST_REQUESTS
-        ):
+        now = time.monotonic()
+        if now < self._shut.get(sender, 0.0):
             raise refusals.overloaded()
-        return Passage(self)
+        if self.requests >= MOST_REQUESTS or self.bytes >= self.limit:
+            slow = next(self._slow(now), None)
+            if slow is None:
+                raise refusals.overloaded()
+            if self.requests >= MOST_REQUESTS:
+                slow.give_way(refusals.overloaded().answer)
+        return Passage(self, sender, now)
 
-    def has_room(self, more: int, beside: int) -> bool:
-        """Whether a request of `beside` bytes may have `more`; a request alone may always."""
-        return self.bytes == beside or self.bytes + more <= self.limit
+    def make_room(self, passage: "Passage", more: int) -> None:
+        """Has slow requests give way until one that is not slow itself can have `more` bytes.
+
+        Raises:
+            Refusal: that is not enough.
+        """
+        now = time.monotonic()
+        slow = self._slow(now if now - passage.since < SLOW_S else 0.0)
+        while not self._has_room(passage, more):
+            first = next(slow, None)
+            if first is None:
+                self._shut[passage.sender] = now + FULL_S
+                raise refusals.overloaded()
+            first.give_way(refusals.overloaded().answer)
+
+    def _has_room(self, passage: "Passage", more: int) -> bool:
+        """Whether a request may have so many bytes more; one alone may always."""
+        total = self.bytes + more
+        if self.bytes == passage.size or total <= self.limit * (1 - KEPT):
+            return True
+        share = self.limit / len(self._places)
+        return total <= self.limit and self._held[passage.sender] + more <= share
+
+    def _slow(self, now: float) -> Iterator["Passage"]:
+        """Requests that have been arriving for long, the oldest first."""
+        for passage in list(self._arriving):
+            if now - passage.since < SLOW_S:
+                return
+            yield passage
+
+    def _enter(self, passage: "Passage") -> None:
+        self.requests += 1
+        self._places[passage.sender] += 1
+
+    def _leave(self, passage: "Passage") -> None:
+        """Gives a request's place and its bytes back."""
+        sender = passage.sender
+        self.requests -= 1
+        self.bytes -= passage.size
+        self._held[sender] -= passage.size
+        self._places[sender] -= 1
+        if not self._places[sender]:
+            del self._places[sender], self._held[sender]
+        if passage.size:
+            self._shut.clear()
+        passage.size = 0
 
 
 class Passage:
-    """A request's place, given back at the end of the context."""
+    """A request's place, given back at the end of the context.
 
-    __slots__ = ("_gate", "_size")
+    Attributes:
+        sender: Whose it is.
+        since: When it came (monotonic, seconds).
+        size: Bytes that it is counted with.
+    """
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate, self._size = gate, 0
+    __slots__ = ("_answer", "_gate", "_task", "sender", "since", "size")
+
+    def __init__(self, gate: Gate, sender: Hashable, since: float) -> None:
+        self._gate, self.sender, self.since, self.size = gate, sender, since, 0
+        self._answer: Answer | None = None
+        self._task: asyncio.Task[object] | None = None
 
     def __enter__(self) -> "Passage":
         """Takes the place."""
-        self._gate.requests += 1
+        self._gate._enter(self)
         return self
 
-    def grow(self, size: int) -> None:
-        """Makes the request larger by so many bytes.
+    async def receive(self, arriving: Awaitable[T]) -> T:
+        """Waits for the request to arrive; meanwhile it may have to give way.
 
         Raises:
-            Refusal: there is no room for them now.
+            Refusal: it had to.
         """
-        if not self._gate.has_room(size, self._size):
-            self._gate.full_until = time.monotonic() + FULL_S
-            raise refusals.overloaded()
-        self._gate.bytes += size
-        self._size += size
+        self._task = asyncio.current_task()
+        self._gate._arriving[self] = None
+        try:
+            return await arriving
+        except asyncio.CancelledError:
+            if (
+                self._answer is None or self._task is None
+            ):  # the sender has left, or the server stops
+                raise
+            self._task.uncancel()
+            raise Refusal(self._answer) from None
+        finally:
+            self._gate._arriving.pop(self, None)
+            self._task = None
+
+    def give_way(self, answer: Answer) -> None:
+        """Ends a request that is arriving; its place is free at once."""
+        self._gate._arriving.pop(self, None)
+        if self._answer is None and self._task is not None:
+            self._answer = answer
+            self._gate._leave(self)
+            self._task.cancel()
+
+    def grow(self, size: int) -> None:
+        """Makes the request larger by so many bytes, or smaller.
+
+        Raises:
+            Refusal: there is no room for them now, or it has given way.
+        """
+        if self._answer is not None:
+            raise Refusal(self._answer)
+        gate = self._gate
+        if gate.bytes + size > gate.limit * (1 - KEPT):
+            gate.make_room(self, size)
+        gate.bytes += size
+        gate._held[self.sender] += size
+        self.size += size
 
     def __exit__(
         self, _: type[BaseException] | None, __: BaseException | None, ___: TracebackType | None
     ) -> None:
         """Gives it back."""
-        self._gate.requests -= 1
-        self._gate.bytes -= self._size
-        if self._size:
-            self._gate.full_until = 0.0
+        if self._answer is None:
+            self._gate._leave(self)

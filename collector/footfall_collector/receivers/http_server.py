@@ -1,18 +1,31 @@
 """An HTTP listener of the collector: uvicorn without its signals and logs, with limited patience."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from footfall_collector.receivers import listen
+from footfall_collector.receivers.connections import Connections
+from footfall_collector.receivers.handshakes import Handshake, Inner
 from footfall_collector.receivers.listen import most_connections, open_socket
 
 HEAD_S = 10.0
 """Seconds in which a request's head must have come, counted from its first byte or the connection."""
+AT_ONCE, QUEUED = 64, 4096
+"""Connections that are accepted in one go, before any is looked at, and that wait in the kernel."""
+READ = 2**16
+"""Bytes that are read of a connection before it is the next one's turn; with asyncio's 256 KiB, many that
+send at full speed keep the others waiting."""
+TURN_AWAY_S, TURNED_AWAY = 1.0, 32
+"""Seconds in which a sender for whom there is no room may read that, and how many may at a time."""
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 @asynccontextmanager
@@ -43,16 +56,17 @@ async def listening(
     listener = open_socket(endpoint, what, shared=shared)
     config = uvicorn.Config(
         _by_path(app),
-        http=type("Patient", (Patient,), {"garbage": staticmethod(garbage)}),
+        http=H11Protocol,  # as `_protocols` makes them
         ws="none",
         log_config=None,
         access_log=False,  # it would hold addresses, paths and queries
         server_header=False,
         lifespan="off",
         timeout_graceful_shutdown=grace,
+        backlog=AT_ONCE,
     )
     config.load()
-    config.ssl = tls
+    config.http_protocol_class = _protocols(garbage, tls)  # type: ignore[assignment]
     server = _Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     host, port = listener.getsockname()[:2]
@@ -83,42 +97,122 @@ class _Server(uvicorn.Server):
         """Signals belong to the collector as a whole."""
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to listen."""
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(QUEUED)
 
-class Patient(H11Protocol):
+
+def _protocols(
+    garbage: Callable[[], None], tls: ssl.SSLContext | None
+) -> Callable[..., asyncio.BaseProtocol]:
+    """Makes a connection's protocol; the connections of the listener share one count."""
+    connections = Connections(
+        lambda: min(most_connections(), listen.MOST_TLS) if tls else most_connections()
+    )
+
+    def protocol(**options: Any) -> asyncio.BaseProtocol:
+        patient = Patient(connections, garbage, **options)
+        return Handshake(asyncio.get_running_loop(), patient, tls) if tls else patient
+
+    return protocol
+
+
+class Patient(H11Protocol, Inner):
     """HTTP/1.1 that gives up connections which send no whole head, and those that are too many.
 
     uvicorn alone would keep a connection that has sent half a head, or nothing at all, for ever.
+
+    Args:
+        connections: All of the listener.
+        garbage: Is called for each request that is no HTTP.
+        options: uvicorn's.
     """
 
-    _late: asyncio.TimerHandle | None = None
-    garbage: Callable[[], None]
+    def __init__(
+        self, connections: Connections, garbage: Callable[[], None], **options: Any
+    ) -> None:
+        super().__init__(**options)
+        self._all, self._garbage = connections, garbage
+        self._late: asyncio.TimerHandle | None = None
+        self._below: asyncio.BaseTransport | None = None
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP."""
-        self.garbage()
+        self._garbage()
         super().send_400_response(msg)
+
+    def accepted(self, transport: asyncio.BaseTransport) -> bool:
+        """Counts the connection; one for which there is no room is turned away."""
+        self._below = transport
+        transport.max_size = READ  # type: ignore[attr-defined]  # asyncio's, for sockets
+        if self._all.enter(self):
+            return True
+        self._turn_away(transport)
+        return False
+
+    def give_way(self) -> None:
+        """Closes the connection, whose sender has kept us waiting, for another one."""
+        self._stop()
+        if self.transport is not None and self._is_arriving():
+            self.transport.write(BUSY)
+        if isinstance(self._below, asyncio.WriteTransport):
+            self._below.abort()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Starts the clock."""
-        super().connection_made(transport)
-        if len(self.connections) > most_connections():
-            transport.abort()
+        if self._below is None and not self.accepted(transport):
             return
+        super().connection_made(transport)
         self._late = self.loop.call_later(HEAD_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
         """Starts the clock at a head's first byte, and stops it at its last."""
+        if self in self._all.turned_away:
+            return
+        former = self.cycle
         super().data_received(data)
-        reading_head = self.cycle is None or self.cycle.response_complete
-        if not reading_head:
-            self._stop()
-        elif self._late is None:
-            self._late = self.loop.call_later(HEAD_S, self.transport.close)
+        if self.cycle is None or self.cycle.response_complete:
+            if self._late is None:
+                self._late = self.loop.call_later(HEAD_S, self.transport.close)
+            return
+        self._stop()
+        if not self.cycle.more_body:
+            self._all.work(self)
+        elif self.cycle is not former:
+            self._all.wait(self)
+
+    def on_response_complete(self) -> None:
+        """Waits for the next request."""
+        self._all.wait(self)
+        super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clock."""
+        self.closed()
+        if self.transport is not None:
+            super().connection_lost(exc)
+
+    def closed(self) -> None:
+        """Makes room for another."""
         self._stop()
-        super().connection_lost(exc)
+        self._all.leave(self)
+
+    def _is_arriving(self) -> bool:
+        return self.cycle is not None and self.cycle.more_body and not self.cycle.response_started
+
+    def _turn_away(self, transport: asyncio.BaseTransport) -> None:
+        """Says when to come again; closed at once, what it has sent meanwhile would reset the answer."""
+        if not isinstance(transport, asyncio.WriteTransport):
+            return
+        if transport.get_protocol() is not self or len(self._all.turned_away) >= TURNED_AWAY:
+            transport.abort()  # a handshake would cost too much
+            return
+        self._all.turned_away.add(self)
+        transport.write(BUSY)
+        transport.write_eof()
+        self._late = self.loop.call_later(TURN_AWAY_S, transport.abort)
 
     def _stop(self) -> None:
         if self._late is not None:

@@ -4,8 +4,9 @@ import errno
 import resource
 import socket
 
-MOST_CONNECTIONS = 8192
-"""At a listener; an idle one takes 7 kB over HTTP, 15 kB over gRPC."""
+MOST_CONNECTIONS, MOST_TLS = 8192, 1024
+"""At a listener; an idle one takes 7 kB over HTTP, 15 kB over gRPC. And at one of HTTP with TLS, where it
+takes up to 50 kB."""
 
 
 class StartError(Exception):
@@ -19,7 +20,7 @@ class StartError(Exception):
             try:
                 open_socket(endpoint, what).close()
             except StartError as found:
-                return found
+                return cls(str(found))
         number = error.errno if error else errno.EADDRINUSE
         if number == errno.EADDRINUSE:
             return cls(

@@ -1,5 +1,6 @@
 """OTLP/gRPC: requests arrive as bytes and stay bytes until the pipeline looks at them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -7,11 +8,11 @@ import grpc
 
 from footfall_collector.config_file import GrpcConfig
 from footfall_collector.instruments import Refused
-from footfall_collector.receivers import health
+from footfall_collector.receivers import health, refusals
 from footfall_collector.receivers.grpc_reading import Reader
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.listen import StartError, most_connections, open_socket, split
-from footfall_collector.receivers.refusals import Refusal, retry_info
+from footfall_collector.receivers.refusals import Answer, Refusal, retry_info
 from footfall_collector.telemetry import Request, Telemetry
 from footfall_collector.tls import Tls
 from footfall_collector.trace_context import HEADER, TraceContext, current
@@ -19,12 +20,15 @@ from footfall_exporters.background import beside
 
 GRACE = 5.0
 """Seconds that requests under way get when the server stops."""
+ANSWER_S = 1.0
+"""Seconds in which the rest is told to come again."""
+_Calls = set[asyncio.Task[object]]
 OPTIONS: list[tuple[str, int]] = [
     ("grpc.http2.max_frame_size", 2**20),  # 16 KiB frames cost more than their content
     ("grpc.max_concurrent_streams", 256),  # a connection's
     ("grpc.max_metadata_size", 16 * 2**10),
     ("grpc.absolute_max_metadata_size", 16 * 2**10),
-    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.keepalive_time_ms", 60_000),  # a peer that is gone without a word is noticed
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.max_connection_idle_ms", 900_000),
@@ -64,8 +68,10 @@ async def serve(
             ("grpc.max_allowed_incoming_connections", most_connections()),
         ]
     )
-    reader = Reader(largest)
-    server.add_generic_rpc_handlers(tuple(_handler(intake, signal, reader) for signal in signals))
+    reader, calls = Reader(largest), _Calls()
+    server.add_generic_rpc_handlers(
+        tuple(_handler(intake, signal, reader, calls) for signal in signals)
+    )
     state = health.add(server, [signal.service for signal in signals])
     server.add_generic_rpc_handlers((_Nowhere(intake.telemetry),))
     port = _listen(server, config.endpoint, tls, shared=shared)
@@ -76,7 +82,11 @@ async def serve(
             yield f"{split(config.endpoint)[0]}:{port}"
         finally:
             state.drain()
-            await server.stop(GRACE)
+            stopping = asyncio.create_task(server.stop(GRACE + ANSWER_S))
+            await asyncio.wait({stopping}, timeout=GRACE)
+            for call in calls:
+                call.cancel()
+            await stopping
 
 
 def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: bool) -> int:
@@ -90,20 +100,33 @@ def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: 
         raise StartError.bind(endpoint, "OTLP/gRPC") from None
 
 
-def _handler(intake: Intake, signal: Signal, reader: Reader) -> grpc.GenericRpcHandler:
+def _handler(
+    intake: Intake, signal: Signal, reader: Reader, calls: _Calls
+) -> grpc.GenericRpcHandler:
     # On the wire a stream of one is a unary request; so it is not read before it may come in. It is read
     # through the context: the iterator would be left unfinished, and keep the request until it is collected.
     async def export(_: AsyncIterator[bytes], context: _Context) -> bytes:
+        call = asyncio.current_task()
+        assert call is not None  # noqa: S101  # gRPC makes one for each
         with intake.telemetry.request(signal.name, "grpc") as seen:
+            calls.add(call)
             try:
                 return await _export(intake, signal, context, seen, reader)
             except Refusal as refusal:
-                code = _CODES[refusal.status.code]
-                seen.refused(refusal.reason, code.name, refusal.key)
-                context.set_trailing_metadata(_trailers(refusal))
-                context.set_code(code)
-                context.set_details(refusal.status.message)
-                return b""
+                answer = refusal.answer
+            except asyncio.CancelledError:
+                if context.cancelled():  # the sender has left
+                    raise
+                # A stopping server waits no longer; CANCELLED would say that the sender wanted it so.
+                answer = refusals.unavailable("the collector is stopping", 1.0).answer
+            finally:
+                calls.discard(call)
+            code = _CODES[answer.status.code]
+            seen.refused(answer.reason, code.name, answer.key)
+            context.set_trailing_metadata(_trailers(answer))
+            context.set_code(code)
+            context.set_details(answer.status.message)
+            return b""
 
     method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(export)
     return grpc.method_handlers_generic_handler(signal.service, {"Export": method})
@@ -140,7 +163,7 @@ async def _export(
     current.set(TraceContext(_text(metadata.get(HEADER))))
     key = intake.gate.key(_text(metadata.get("authorization")))
     seen.key = key.name if key else ""
-    with intake.gate.open() as passage:
+    with intake.gate.open(key.id if key else context.peer()) as passage:
         response = await intake.export(signal, await reader.read(context, passage), seen, key=key)
         return response.SerializeToString()
 
@@ -149,12 +172,12 @@ def _text(value: str | bytes | None) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _trailers(refusal: Refusal) -> tuple[tuple[str, bytes], ...]:
-    details = ("grpc-status-details-bin", refusal.status.SerializeToString())
-    if refusal.retry_after is None:
+def _trailers(answer: Answer) -> tuple[tuple[str, bytes], ...]:
+    details = ("grpc-status-details-bin", answer.status.SerializeToString())
+    if answer.retry_after is None:
         return (details,)
     # opentelemetry-python reads the hint from here, other clients from the status.
-    hint = retry_info(refusal.retry_after).SerializeToString()
+    hint = retry_info(answer.retry_after).SerializeToString()
     return details, ("google.rpc.retryinfo-bin", hint)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from io import BytesIO
 
 from google.rpc import code_pb2, status_pb2
 from starlette.applications import Starlette
@@ -28,15 +29,15 @@ from footfall_collector.receivers.cors import signal_of
 from footfall_collector.receivers.encodings import JSON, PROTOBUF, Encoding
 from footfall_collector.receivers.gate import Passage
 from footfall_collector.receivers.intake import Intake, Signal
-from footfall_collector.receivers.refusals import Refusal
+from footfall_collector.receivers.refusals import Answer, Refusal
 from footfall_collector.tls import Tls
 from footfall_collector.trace_context import HEADER, TraceContext, current
 
 GRACE = 5
 """Seconds that requests under way get when the server stops."""
-CHUNK_S, BODY_S = 10.0, 120.0
-"""Seconds in which the next piece of a body must come, and all of it."""
-UNREAD_S, UNREAD_BYTES = 2.0, 2**20
+FIRST_S, CHUNK_S, BODY_S = 5.0, 10.0, 120.0
+"""Seconds in which the first piece of a body must come, the next one, and all of it."""
+UNREAD_S, UNREAD_BYTES = 2.0, 2**26
 """How much of a body is taken, and thrown away, so that its sender reads why it is refused."""
 
 
@@ -104,7 +105,7 @@ def _wrong_place(
         status = status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=error.detail)
         headers = dict(error.headers or {})
         encoding = _encoding(request) or encodings.FALLBACK
-        return _answer(encoding, status, error.status_code, headers)
+        return _response(encoding, status, error.status_code, headers)
 
     return answer
 
@@ -115,18 +116,18 @@ def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
             encoding = _encoding(request) or encodings.FALLBACK
             try:
                 return await _export(intake, signal, request, max_bytes, seen)
-            except Refusal as found:
-                refusal = found
+            except Refusal as refusal:
+                answer = refusal.answer
             except asyncio.CancelledError:
                 # A stopping server waits no longer; uvicorn would answer 500, which loses the data.
-                refusal = refusals.unavailable("the collector is stopping", 1.0)
+                answer = refusals.unavailable("the collector is stopping", 1.0).answer
             except ClientDisconnect:
                 seen.refused(Refused.GONE, 499)
                 return Response(status_code=400)
-            seen.refused(refusal.reason, refusal.http, refusal.key)
+            seen.refused(answer.reason, answer.http, answer.key)
             with suppress(asyncio.CancelledError):
                 await _read_away(request)
-            return _answer(encoding, refusal.status, refusal.http, _headers(refusal))
+            return _response(encoding, answer.status, answer.http, _headers(answer))
 
     return Route(f"/{signal.name}", export, methods=["POST"])
 
@@ -142,9 +143,11 @@ async def _export(
         message = f"the content type must be {PROTOBUF} or {JSON}"
         raise refusals.invalid(message, 415, Refused.MEDIA_TYPE)
     json = encoding.media_type == JSON
-    with intake.gate.open() as passage:
+    # Not the address: whole offices share one.
+    with intake.gate.open(key.id if key else request.scope["client"]) as passage:
+        reading = _body(request, max_bytes, passage, json=json)
         response = await intake.export(
-            signal, await _body(request, max_bytes, passage, json=json), seen, key=key, json=json
+            signal, await passage.receive(reading), seen, key=key, json=json
         )
         return Response(encoding.write(response), media_type=encoding.media_type)
 
@@ -154,19 +157,19 @@ def _encoding(request: Request) -> Encoding | None:
     return encodings.of(request.headers.get("content-type", ""), page=page)
 
 
-def _headers(refusal: Refusal) -> dict[str, str]:
-    if refusal.reason is Refused.KEY:
+def _headers(answer: Answer) -> dict[str, str]:
+    if answer.reason is Refused.KEY:
         return {"www-authenticate": "Bearer"}
-    if refusal.reason is Refused.ENCODING:  # RFC 9110, sections 15.5.16 and 12.5.1
+    if answer.reason is Refused.ENCODING:  # RFC 9110, sections 15.5.16 and 12.5.1
         return {"accept-encoding": decompressing.ACCEPTED}
-    if refusal.reason is Refused.MEDIA_TYPE:
+    if answer.reason is Refused.MEDIA_TYPE:
         return {"accept": f"{PROTOBUF}, {JSON}"}
-    if refusal.retry_after is None:
+    if answer.retry_after is None:
         return {}
-    return {"retry-after": str(max(1, round(refusal.retry_after)))}
+    return {"retry-after": str(max(1, round(answer.retry_after)))}
 
 
-def _answer(
+def _response(
     encoding: Encoding, status: status_pb2.Status, code: int, headers: dict[str, str] | None = None
 ) -> Response:
     return Response(encoding.write(status), code, headers, encoding.media_type)
@@ -197,31 +200,30 @@ async def _decompressed(request: Request, max_bytes: int, passage: Passage) -> b
     """Read and decoded in steps, so that its size is bounded throughout."""
     names = decompressing.codings(request.headers.getlist("content-encoding"))
     decoders = [decompressing.Decompressor(name, max_bytes) for name in names]
-    parts: list[bytes] = []
-    size = 0
+    body = BytesIO()  # its value is no copy, as that of joined parts would be
     async for chunk in _chunks(request):
         for decoder in decoders:
             chunk = decoder.feed(chunk)
-        size += len(chunk)
-        if size > max_bytes:
+        if passage.size + len(chunk) > max_bytes:
             raise refusals.too_large(f"the request is larger than {max_bytes} bytes")
         passage.grow(len(chunk))
-        parts.append(chunk)
+        body.write(chunk)
     for decoder in decoders:
         decoder.finish()
-    return b"".join(parts)
+    return body.getvalue()
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
     """The body as it comes; one that comes too slowly is refused, to be sent again."""
     clock = asyncio.get_running_loop().time
-    stream, end = request.stream(), clock() + BODY_S
+    stream, end, patience = request.stream(), clock() + BODY_S, FIRST_S
     while True:
         try:
-            async with asyncio.timeout_at(min(clock() + CHUNK_S, end)):
+            async with asyncio.timeout_at(min(clock() + patience, end)):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError:
             raise refusals.unavailable("the request took too long to arrive", 1.0) from None
         yield chunk
+        patience = CHUNK_S

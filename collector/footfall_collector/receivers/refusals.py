@@ -4,6 +4,7 @@ Source: OTLP specification, "Failures"; OTLP.md, "Errors". What can be sent agai
 """
 
 import random
+from typing import NamedTuple
 
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -11,8 +12,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from footfall_collector.instruments import Refused
 
 
-class Refusal(Exception):  # an answer, not a fault
-    """A request that is not stored.
+class Answer(NamedTuple):
+    """What the sender is told; plain data, which may be kept where an exception may not.
 
     Attributes:
         status: google.rpc.Status with code, message and details.
@@ -22,17 +23,25 @@ class Refusal(Exception):  # an answer, not a fault
         key: The name of the sender's key, where the key is known and may not be used now.
     """
 
-    def __init__(
-        self,
-        status: status_pb2.Status,
-        http: int,
-        reason: Refused,
-        retry_after: float | None = None,
-        key: str = "",
-    ) -> None:
-        super().__init__(status.message)
-        self.key = key
-        self.status, self.http, self.reason, self.retry_after = status, http, reason, retry_after
+    status: status_pb2.Status
+    http: int
+    reason: Refused
+    retry_after: float | None = None
+    key: str = ""
+
+
+class Refusal(Exception):  # an answer, not a fault
+    """A request that is not stored.
+
+    It holds the request, through the frames of its traceback: whoever catches it keeps its answer alone.
+
+    Attributes:
+        answer: What the sender is told.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.status.message)
+        self.answer = answer
 
 
 def invalid(message: str, http: int = 400, reason: Refused = Refused.INVALID) -> Refusal:
@@ -40,26 +49,26 @@ def invalid(message: str, http: int = 400, reason: Refused = Refused.INVALID) ->
     status = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT, message=message)
     violation = error_details_pb2.BadRequest.FieldViolation(field="body", description=message)
     status.details.add().Pack(error_details_pb2.BadRequest(field_violations=[violation]))
-    return Refusal(status, http, reason)
+    return Refusal(Answer(status, http, reason))
 
 
 def too_large(what: str) -> Refusal:
     """RESOURCE_EXHAUSTED without a hint: only smaller requests help."""
     message = f"{what}; send smaller batches"
     status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=message)
-    return Refusal(status, 413, Refused.TOO_LARGE)
+    return Refusal(Answer(status, 413, Refused.TOO_LARGE))
 
 
 def unauthenticated(message: str, key: str = "") -> Refusal:
     """UNAUTHENTICATED: no key, or none that is known."""
     status = status_pb2.Status(code=code_pb2.UNAUTHENTICATED, message=message)
-    return Refusal(status, 401, Refused.KEY, key=key)
+    return Refusal(Answer(status, 401, Refused.KEY, key=key))
 
 
 def denied(message: str) -> Refusal:
     """PERMISSION_DENIED: the key is known and does not allow this."""
     status = status_pb2.Status(code=code_pb2.PERMISSION_DENIED, message=message)
-    return Refusal(status, 403, Refused.SERVICE)
+    return Refusal(Answer(status, 403, Refused.SERVICE))
 
 
 def too_many(seconds: float, key: str = "") -> Refusal:
@@ -67,14 +76,14 @@ def too_many(seconds: float, key: str = "") -> Refusal:
     message = "this key has sent all the requests that it may send in a minute"
     status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message=message)
     status.details.add().Pack(retry_info(seconds))
-    return Refusal(status, 429, Refused.RATE, seconds, key)
+    return Refusal(Answer(status, 429, Refused.RATE, seconds, key))
 
 
 def unavailable(message: str, seconds: float, reason: Refused = Refused.UNAVAILABLE) -> Refusal:
     """UNAVAILABLE with RetryInfo: the sender should send it again."""
     status = status_pb2.Status(code=code_pb2.UNAVAILABLE, message=message)
     status.details.add().Pack(retry_info(seconds))
-    return Refusal(status, 503, reason, seconds)
+    return Refusal(Answer(status, 503, reason, seconds))
 
 
 def internal() -> Refusal:

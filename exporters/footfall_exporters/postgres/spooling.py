@@ -8,6 +8,7 @@ writer ── drain ───────┘
 import asyncio
 import hashlib
 import logging
+from copy import copy
 from dataclasses import replace
 
 import msgspec
@@ -132,7 +133,7 @@ class Spooling:
         except Rejected:
             return found
         except Unavailable as error:
-            return error
+            return copy(error)  # without its traceback, which holds the batch
         return found
 
     def _decoded(self, entry: Entry) -> Batch:

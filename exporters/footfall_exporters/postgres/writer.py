@@ -10,6 +10,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass
 
 import psycopg
@@ -91,6 +92,8 @@ class Writer:
             with suppress(ValueError):
                 self._queue.remove(waiting)
             raise
+        finally:
+            del waiting  # its error would keep this frame, and the batch, through its traceback
 
     async def run(self) -> None:
         """Commits groups until cancelled; what still waits then is refused."""
@@ -202,11 +205,11 @@ def _rows(batch: Batch) -> int:
     return batch.size + len(batch.points)
 
 
-def _fail(group: Iterable[_Waiting], error: Exception) -> None:
-    """Tells whoever has no answer yet."""
+def _fail(group: Iterable[_Waiting], error: Rejected | Unavailable) -> None:
+    """Tells whoever has no answer yet; each gets an error of its own, which goes with its request."""
     for waiting in group:
         if not waiting.done.done():
-            waiting.done.set_exception(error)
+            waiting.done.set_exception(copy(error))
 
 
 def _describe(error: psycopg.Error | TimeoutError) -> str:

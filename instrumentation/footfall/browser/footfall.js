@@ -6,7 +6,7 @@
  */
 
 /**
- * What an event carries. Only the declared fields are sent; strings are cut at 280 characters.
+ * What an event carries. Only the declared fields are sent; strings are cleaned, and cut at 280 characters.
  * @typedef {{readonly [field: string]: string | number | boolean | null | undefined}} Props
  */
 
@@ -39,6 +39,10 @@ const IDLE = 4000; // ms that it may take to find one
 const RETRY = 5000; // ms, doubled by every failure up to RETRY_MAX
 const RETRY_MAX = 300_000;
 const WAIT_MAX = 3_600_000; // ms that a Retry-After is heeded
+// What looks like an e-mail address, a query, nine digits or more, or an IP address; the server finds the rest.
+// Without lookbehind, which Safari 16.3 could not even parse.
+const WORDS = /[^\s@]+(@|%40)\S+|[?&]\S*=\S+/g;
+const NUMBERS = /(^|[^\w.-])(\+?\(?\d([ ()./-]{0,2}\d){8,}|\d{1,3}(\.\d{1,3}){3})(?![\w-])/g;
 const NAME = /^[a-z][a-z0-9_.]{0,127}$/;
 const FIELDS = "prompt_id,version,source,variant,latency_ms,result_count,filter_hash,query_len".split(","); // D2
 
@@ -181,7 +185,7 @@ function record(event, fields, props) {
     try {
       const value = props?.[field];
       if (field == "body") continue; // an event with one is refused (D1)
-      if (typeof value == "string") sent[field] = value.slice(0, TEXT).replace(/\p{Cs}/gu, "");
+      if (typeof value == "string") sent[field] = clean(value);
       else if (typeof value == "boolean" || Number.isFinite(value)) sent[field] = value;
     } catch {} // a getter may throw
   }
@@ -191,6 +195,15 @@ function record(event, fields, props) {
   const size = /[^\0-~]/.test(json) ? new TextEncoder().encode(json).length : json.length;
   if (size > EVENT) dropped++;
   else add({ order: order++, counted: "", uses: 1, json, size: size + 1 });
+}
+
+/**
+ * A text without what looks personal, cut to its length.
+ * @param {string} text
+ */
+function clean(text) {
+  text = text.slice(0, 2 * TEXT).replace(WORDS, "[personal]").replace(NUMBERS, "$1[personal]");
+  return text.slice(0, TEXT).replace(/\p{Cs}/gu, "");
 }
 
 /** @param {typeof queue[number]} item */

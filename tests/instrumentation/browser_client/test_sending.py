@@ -1,5 +1,7 @@
 """What the browser client sends, and when: while the page is open, and when it goes away."""
 
+import re
+
 import pytest
 
 from instrumentation.browser_client.conftest import SESSION, TRACK, Open, advance, numbers
@@ -74,6 +76,43 @@ def test_only_the_declared_is_sent(shop: Open, telemetry: Telemetry) -> None:
     assert event.keys() == {"event", "ts", "session_id", "variant"}
     assert batch["dropped"] == 3
     assert telemetry.requests[1].json == {"event": "suggestion_shown", "count": 2}
+
+
+PERSONAL = [
+    "walker@example.org",
+    "walker%40example.org",
+    "root@host-1",
+    "call +49 171 2345678 today",
+    "(030) 123-456-78",
+    "4111 1111 1111 1111",
+    "192.0.2.1",
+    "/search?q=walker",
+]
+HARMLESS = [
+    "json",
+    "2026-11-28 and 3.13.0",
+    "issue #12",
+    "0d6bbde3-9f1d-4b58-9f0e-123456789012",
+    "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "why? because",
+    "12 345 678",
+]
+
+
+def test_what_looks_personal_does_not_leave_the_browser(shop: Open, telemetry: Telemetry) -> None:
+    page = shop()
+    for text in (*PERSONAL, *HARMLESS):
+        page.run("text => footfall.track('prompt_copied', {variant: text})", text)
+    page.run("footfall.flush()")
+    page.settled(0)
+    sent = [event["variant"] for event in telemetry.events]
+    cleaned, kept = sent[: len(PERSONAL)], sent[len(PERSONAL) :]
+    assert kept == HARMLESS
+    assert all("[personal]" in text for text in cleaned)
+    left = " ".join(cleaned)
+    assert not {"walker", "root", "host", "171", "123", "4111", "192"} & set(
+        re.findall(r"\w+", left)
+    )
 
 
 def test_strings_are_cut_and_events_that_are_too_large_are_counted(

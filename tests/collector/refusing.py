@@ -1,0 +1,69 @@
+"""Both listeners before a store that refuses, in a process that never collects cycles: `python refusing.py`.
+
+It prints the ports of gRPC and HTTP, and ends with its standard input.
+"""
+
+import asyncio
+import gc
+import sys
+import tempfile
+from pathlib import Path
+
+from footfall_collector.config_file import AdmissionConfig, GrpcConfig, HttpConfig
+from footfall_collector.decoding import Decoding
+from footfall_collector.receivers import grpc_reading, otlp_grpc, otlp_http
+from footfall_collector.receivers.gate import Gate
+from footfall_collector.receivers.intake import Intake
+from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_processors import Catalog, load_catalog
+
+CATALOG = """
+product: shop
+events:
+  shop.order: {surface: web, feature: order}
+"""
+MOST = 16
+"""MiB of a request."""
+
+
+async def consume(batch):
+    """Fails as the service's name says; the error comes through a future, as a writer's does."""
+    ((_, dimension), *_) = batch.counts
+    errors = {
+        "rejected": Rejected("no"),
+        "unavailable": Unavailable("later"),
+        "fault": ValueError(),
+    }
+    done = asyncio.get_running_loop().create_future()
+    done.set_exception(errors[dimension.service])
+    try:
+        await done
+    finally:
+        del done
+
+
+def catalog() -> Catalog:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "events.yaml")
+        path.write_text(CATALOG)
+        return load_catalog(path)
+
+
+async def serve(decoding: Decoding) -> None:
+    signals = decoding.signals(["traces"])
+    intake = Intake(consume, Gate(AdmissionConfig(request_limit_mib=128)))
+    grpc_config = GrpcConfig(endpoint="127.0.0.1:0", max_recv_msg_size_mib=MOST)
+    http_config = HttpConfig(endpoint="127.0.0.1:0", max_request_body_size=MOST * 2**20)
+    async with (
+        otlp_grpc.serve(grpc_config, intake, signals) as rpc,
+        otlp_http.serve(http_config, intake, signals) as web,
+    ):
+        print(*(address.rpartition(":")[2] for address in (rpc, web)), flush=True)
+        await asyncio.to_thread(sys.stdin.read)
+
+
+if __name__ == "__main__":
+    gc.disable()
+    otlp_http.CHUNK_S = otlp_http.UNREAD_S = 0.2
+    grpc_reading.SILENT_S = 0.3
+    asyncio.run(serve(Decoding(catalog(), {}, "", b"k" * 32)))
