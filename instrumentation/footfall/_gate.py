@@ -105,7 +105,16 @@ class Gate:
         return said == self.mode or (said, self.mode) == ("on", "local")
 
 
-class GatedSpans(SpanExporter):
+class _Telling:
+    """Tells of the exporter inside what `footfall._outage` asks."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in ("destination", "failure", "rejected"):
+            raise AttributeError(name)
+        return getattr(vars(self)["_inner"], name)
+
+
+class GatedSpans(_Telling, SpanExporter):
     """Exports spans if the user still agrees, without an id that he dropped."""
 
     def __init__(
@@ -171,7 +180,7 @@ class GatedSpans(SpanExporter):
         self._inner.shutdown()
 
 
-class GatedCounters(MetricExporter):
+class GatedCounters(_Telling, MetricExporter):
     """Exports counters if the user still agrees; they carry no id."""
 
     def __init__(self, gate: Gate, inner: MetricExporter) -> None:

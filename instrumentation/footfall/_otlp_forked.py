@@ -27,7 +27,7 @@ class Deferred:
             raise ConfigurationError(
                 [
                     "a process that has sent over gRPC was forked, with GRPC_ENABLE_FORK_SUPPORT=0:"
-                    " remove that, or set OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+                    " remove that, or set FOOTFALL_PROTOCOL=http/protobuf"
                 ]
             )
         super().__init__(*args, **options)

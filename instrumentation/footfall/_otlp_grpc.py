@@ -82,7 +82,9 @@ class _Watched:
 
 def _failure(error: Any) -> Failure:
     code = error.code()
-    return Failure(code.name, code is grpc.StatusCode.DEADLINE_EXCEEDED)
+    # It is cancelled by whoever ends an export that takes too long.
+    late = code in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED)
+    return Failure(code.name, late)
 
 
 class GrpcSpansExporter(Deferred, _Watched, OTLPSpanExporter):

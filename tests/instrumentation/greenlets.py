@@ -29,7 +29,7 @@ import footfall  # noqa: E402
 patch("after the import")
 clients = [footfall.Client(strict=True) for _ in collectors]
 for client, collector in zip(clients, collectors, strict=True):
-    os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"], endpoint, _ = collector.split("=")
+    os.environ["FOOTFALL_PROTOCOL"], endpoint, _ = collector.split("=")
     client.configure(catalog, endpoint, enabled=True)
 patch("after configure()")
 if moment == "after a use":

@@ -347,7 +347,5 @@ def test_without_it_a_child_of_a_parent_that_has_sent_lives_and_says_why_it_send
     code += f"footfall.flush(){textwrap.dedent(CHILD.format(end='os._exit(5)'))}"
     done = programs.run("-c", code, GRPC_ENABLE_FORK_SUPPORT="0")
     assert (done.returncode, done.stdout) == (0, "5\n")
-    assert (
-        "GRPC_ENABLE_FORK_SUPPORT=0: remove that, or set OTEL_EXPORTER_OTLP_PROTOCOL" in done.stderr
-    )
+    assert "GRPC_ENABLE_FORK_SUPPORT=0: remove that, or set FOOTFALL_PROTOCOL" in done.stderr
     assert instances(received) == [(1, 1000)]

@@ -88,7 +88,7 @@ def test_such_an_interpreter_ends_after_its_threads_when_no_collector_answers(ca
         said = run(
             "legacy",
             AS_MOD_WSGI.format(uses=uses),
-            OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
-            OTEL_EXPORTER_OTLP_TIMEOUT="4",
+            FOOTFALL_PROTOCOL=protocol,
+            FOOTFALL_TIMEOUT="4",
         )
     assert "Fatal" not in said

@@ -229,7 +229,7 @@ def test_a_request_that_is_tried_again_stops(
     asking, received_http, catalog, elsewhere, monkeypatch
 ):
     """The collector is away while the user says no, and comes back."""
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")
+    monkeypatch.setenv("FOOTFALL_PROTOCOL", "http/protobuf")
     asking.configure(catalog, received_http.endpoint, consent=True)
     received_http.status = 503
     asking.event("shop.order")
@@ -256,7 +256,7 @@ def test_a_child_that_was_forked_before_the_no_sends_nothing_after_it(catalog, r
             os.write(tell, b"x")
             os.read(ready, 1)
             footfall.event("shop.order")
-            print(footfall.flush(), footfall.consent.state().mode, flush=True)
+            print(bool(footfall.flush()), footfall.consent.state().mode, flush=True)
             footfall.event("shop.order")
             footfall.shutdown()
             os._exit(0)

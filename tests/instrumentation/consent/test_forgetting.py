@@ -138,7 +138,7 @@ def test_a_request_that_is_tried_again_does_not_bring_it_back(
 ):
     """The collector is away while the id is dropped, and comes back."""
     receiver = received if protocol == "grpc" else received_http
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)
+    monkeypatch.setenv("FOOTFALL_PROTOCOL", protocol)
     asking.configure(catalog, receiver.endpoint, consent=True)
     old = asking.consent.installation_id()
     receiver.status = __import__("grpc").StatusCode.UNAVAILABLE if protocol == "grpc" else 503
