@@ -98,10 +98,13 @@ VARIABLES: Final = {
 }
 """Also honoured: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES (only service.name, service.version and
 deployment.environment.name are used), and OTEL_EXPORTER_OTLP_TRACES_* and OTEL_EXPORTER_OTLP_METRICS_*."""
-
-
 _HOSTS: Final = frozenset(
-    name for name in VARIABLES if name.startswith(("OTEL_BSP", "OTEL_METRIC"))
+    {
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    }
 )
 """What the host has set for its own telemetry, which is not for Footfall to judge."""
 SUB_INTERPRETER: Final = (

@@ -92,7 +92,11 @@ async def kept(connection: AsyncConnection) -> AsyncIterator[None]:
             yield
             beating.cancel()
     except BaseExceptionGroup as group:  # one of the two has failed; the other was cancelled
-        raise group.exceptions[0] from None
+        error = group.exceptions[0]
+        try:
+            raise error from None
+        finally:
+            del error  # its traceback holds this frame
     with suppress(psycopg.Error):  # the lock goes with the connection
         await connection.rollback()
 
