@@ -227,8 +227,9 @@ class Target:
                     signal, given.body, seen, json=given.way == "json"
                 )
             except Refusal as refusal:
-                seen.refused(refusal.reason, refusal.http)
-                return _KINDS[refusal.status.code], _said(refusal.status)
+                answer = refusal.answer
+                seen.refused(answer.reason, answer.http)
+                return _KINDS[answer.status.code], _said(answer.status)
         return ("partial" if answer.ListFields() else "accepted"), _said(answer)
 
     async def _post(self, given: Input) -> tuple[str, str]:
@@ -252,6 +253,7 @@ class Target:
         await self._application(
             {
                 "type": "http",
+                "client": ("127.0.0.1", 1),
                 "method": "POST",
                 "path": path,
                 "raw_path": path.encode(),

@@ -415,7 +415,7 @@ def test_a_span_becomes_a_row_with_its_dimension_duration_and_hash(pipe):
     assert (dimension.surface, dimension.feature, dimension.service) == ("web", "order", "shop")
     assert dimension.enums == (("provider", "smz3"),)
     assert shape.columns == ("guild_id",)
-    expected = hmac.digest(b"today!" * 6, b"guild_id\x001234", "sha256")[:16]
+    expected = hmac.digest(b"today!" * 6, b"\x00testbed\x00guild_id\x001234", "sha256")[:16]
     assert (moment, duration, values) == (NOW_US, 83, (expected,))
     assert dict(batch.counts) == {(NOW_US - 30 * 60 * 10**6, dimension): 1}
     assert (batch.losses, batch.rejected, batch.signal) == ({}, 0, "traces")
@@ -581,7 +581,7 @@ def test_midnight_divides_the_salts_and_the_full_hour_divides_the_counts(pipe):
             one_span("shop.order", guild, end=midnight - 1),
         ),
     )
-    message = b"guild_id\x001234"
+    message = b"\x00testbed\x00guild_id\x001234"
     by_time = {moment: values for moment, _, _, values in rows_of(batch)}
     assert by_time == {
         midnight // 1000: (hmac.digest(b"today!" * 6, message, "sha256")[:16],),
@@ -597,7 +597,7 @@ def test_new_salts_are_used_at_once_and_old_hashes_forgotten(policy):
     fresh = {**SALTS, (Hash.DAILY, TODAY): b"other!" * 6}
     pipe.contexts.use_salts(fresh)
     ((*_, after),) = rows_of(decode(pipe, body))
-    assert after == (hmac.digest(b"other!" * 6, b"guild_id\x001234", "sha256")[:16],)
+    assert after == (hmac.digest(b"other!" * 6, b"\x00testbed\x00guild_id\x001234", "sha256")[:16],)
     assert after != before
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -319,7 +320,7 @@ def test_process_one_of_a_container_ends_while_it_starts(tmp_path, hole, number,
     path = tmp_path / "collector.yaml"
     path.write_text(
         yaml.safe_dump({
-            "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": "s" * 32}},
+            "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": secrets.token_hex(32)}},
             "exporters": {"postgres": {"dsn": f"host={host} port={port} dbname=x user=x"}},
             "service": {"operator": None},
         })

@@ -331,6 +331,8 @@ async def test_of_several_hosts_the_one_that_may_write_is_taken(own_server, post
             admin = stack.enter_context(psycopg.connect(dsn, autocommit=True))
             admin.execute("CREATE ROLE everywhere LOGIN PASSWORD 'x'")
             stack.callback(admin.execute, "DROP ROLE everywhere")
+            admin.execute("GRANT CONNECT ON DATABASE postgres TO everywhere")
+            stack.callback(admin.execute, "REVOKE CONNECT ON DATABASE postgres FROM everywhere")
             if dsn is servers[0]:
                 admin.execute("ALTER ROLE everywhere SET default_transaction_read_only = on")
         parts = [conninfo_to_dict(dsn) for dsn in servers]

@@ -129,7 +129,7 @@ async def test_a_row_becomes_a_span_with_everything_that_is_stored_of_it(catalog
         ("provider", "smr"),
         ("feature.sample_rate", 0.125),
         ("attempts", -7),
-        ("guild_id", GUILD),
+        ("guild_id", b"footfall" + GUILD),
         ("note", "grüße"),
         ("ranked", True),
         ("ratio", 0.25),

@@ -10,8 +10,6 @@ import unicodedata
 from re import _constants as code
 from re import _parser as parser
 
-sys.setrecursionlimit(20_000)
-
 
 class Counting:
     """One pattern's matcher.
@@ -28,7 +26,12 @@ class Counting:
 
     def match(self, text: str, start: int) -> int | None:
         """Where a match that begins at `start` ends, as `Pattern.match` has it; None without one."""
-        found = next(self._match(self._tree, 0, text, start, {}, self._case), None)
+        before = sys.getrecursionlimit()
+        sys.setrecursionlimit(20_000)
+        try:
+            found = next(self._match(self._tree, 0, text, start, {}, self._case), None)
+        finally:
+            sys.setrecursionlimit(before)
         return None if found is None else found[0]
 
     def _match(self, nodes, number, text, at, groups, case):

@@ -94,7 +94,7 @@ def edited(*edits, tmp_path):
         ("{type: float, max: 2.5}", "{type: int, max: 3}",
          ["weight: is now a whole number of at most 3; it was a number of at most 2.5."]),
         ("{type: string, max_length: 40}", "{type: enum, values: [%s]}" % ("x" * 41),
-         ["note: is now one of %s; it was text as it is typed or sent, of at most 40 characters." % ("x" * 41)]),
+         [f"note: is now one of {'x' * 41}; it was text as it is typed or sent, of at most 40 characters."]),
         ("max_length: 40", "max_length: 40, description: What was bought",
          ['note: is now described as "What was bought".']),
         ("feature: door", "feature: window", ["shop.came is now a use of window (web); it was door (web)."]),

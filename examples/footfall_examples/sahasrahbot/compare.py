@@ -39,7 +39,7 @@ class Comparison:
 
 
 def compare(tally: Tally, reports: Mapping[str, Report]) -> list[Comparison]:
-    """Uses by action, and of each surface; failures by type; and, within one day, active guilds.
+    """Uses by action, and of each surface; failures by type; and active guilds, if one day was counted.
 
     Args:
         tally: What was driven.
@@ -52,7 +52,8 @@ def compare(tally: Tally, reports: Mapping[str, Report]) -> list[Comparison]:
             "failures", tally.failures, _sums(reports["errors"], ("event", "error_type"), "count")
         ),
     ]
-    if len(reports["groups"].rows) <= 1:  # past midnight a guild may be active on both days
+    # They are counted when their day has settled; and a guild may be active on two days.
+    if len(reports["groups"].rows) == 1:
         groups = _sums(reports["groups"], ("attribute",), "active")
         comparisons.append(Comparison("guilds", {("guild_id",): len(tally.guilds)}, groups))
     return comparisons

@@ -50,7 +50,7 @@ os.userInfo = () => ({ ...user, username: secret("process-owner") });
 process.title = secret("process-title");
 process.env.OTEL_RESOURCE_ATTRIBUTES = `user.email=${secret("resource")},${secret("resource-key")}=1`;
 process.argv.push(secret("command-argument"));
-const resource = resourceFromAttributes({ "service.name": protocol }).merge(
+const resource = resourceFromAttributes({ "service.name": protocol.replace("/", "-") }).merge(
   detectResources({
     detectors: [envDetector, hostDetector, osDetector, processDetector, serviceInstanceIdDetector],
   }),

@@ -104,7 +104,9 @@ def test_the_next_session_has_another(asking, received, forget):
 
 
 def test_hashed_at_the_source_it_is_known_as_well(catalog, received, monkeypatch):
-    monkeypatch.setenv("TELEMETRY_HASH_SALT", "0123456789abcdef" * 4)
+    monkeypatch.setenv(
+        "TELEMETRY_HASH_SALT", "9f2c61d07be84a35c1e7f0a94d3b82655a7d1e90c4f3826be08b47a6d2915fc3"
+    )
     client = Client(strict=True)
     client.configure(catalog, received.endpoint, consent=True)
     client.consent.grant()
