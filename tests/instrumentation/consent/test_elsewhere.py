@@ -93,7 +93,7 @@ def test_the_periodic_exports_look_as_well(catalog, received, elsewhere, monkeyp
     client = Client(strict=True)
     client.configure(catalog, received.endpoint, consent=True)
     client.event("shop.visit")
-    assert until(received.spans)
+    assert until(lambda: received.spans() and received.metrics)  # which follow the first spans
     elsewhere.revoke()
     sent = received.bytes
     client.event("shop.order")
