@@ -51,7 +51,9 @@ def _message(title: str, **fields: Any) -> Any:
     """A message's class; a field under its original name is refused, to be read with patience."""
     own: list[Any] = []
     for name, kind in fields.items():
-        own.append((name, _plain(kind) | None, field(default=None, name=camel(name))))
+        # Raw beside None in one type would take nothing but null.
+        plain = msgspec.Raw if kind is Written else _plain(kind) | None
+        own.append((name, plain, field(default=None, name=camel(name))))
     for name in fields:
         if name != camel(name):
             own.append((f"original_{name}", None, field(default=None, name=name)))
@@ -65,7 +67,7 @@ def _plain(kind: Any) -> Any:
         return int
     if isinstance(kind, Many):
         return GenericAlias(list, (kind.of,))
-    return {Name: str, Written: msgspec.Raw}.get(kind, kind)
+    return str if kind is Name else kind
 
 
 Present = _message("Present")
