@@ -14,6 +14,7 @@ _TITLES = {
     "latency": "How long it took",
     "groups": "Active groups per day",
 }
+_LATE = {"groups": " A day's groups are counted six hours after its end."}
 _HEADERS = {"p50_ms": "p50 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms", "error_type": "error type"}
 
 
@@ -30,7 +31,9 @@ def print_report(report: Report, days: int, console: Console | None = None) -> N
     if report.rows:
         console.print(table)
     else:
-        console.print(f"{_TITLES[report.name]}, {period} (UTC): nothing yet.")
+        console.print(
+            f"{_TITLES[report.name]}, {period} (UTC): nothing yet.{_LATE.get(report.name, '')}"
+        )
 
 
 def _cell(column: str, value: Any) -> str:

@@ -197,6 +197,11 @@ def test_reports_are_printed_as_tables(invoke, filled):
     )
 
 
+def test_a_report_of_groups_says_when_they_are_counted(invoke, filled):
+    shown = " ".join(invoke("report", "groups", FOOTFALL_DSN=filled).output.split())
+    assert shown.endswith("nothing yet. A day's groups are counted six hours after its end.")
+
+
 def test_a_database_without_footfall_says_what_to_do(invoke, empty_database):
     status, said = lines(invoke("report", "usage", FOOTFALL_DSN=empty_database))
     assert status == 1

@@ -2,22 +2,23 @@
 
 import asyncio
 import ssl
+from abc import ABC, abstractmethod
 from asyncio.sslproto import SSLProtocol
 
 HANDSHAKE_S, GOODBYE_S = 5, 5
 """Seconds in which a handshake must be done, and the end of a connection."""
 
 
-class Inner(asyncio.Protocol):
+class Inner(asyncio.Protocol, ABC):
     """What is spoken within TLS."""
 
+    @abstractmethod
     def accepted(self, transport: asyncio.BaseTransport) -> bool:
         """Is asked before the handshake whether there is room for the connection."""
-        raise NotImplementedError
 
+    @abstractmethod
     def closed(self) -> None:
         """Is told when the connection has ended, whether there was a handshake or not."""
-        raise NotImplementedError
 
 
 class Handshake(SSLProtocol):
