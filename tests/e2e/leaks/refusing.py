@@ -5,13 +5,14 @@ import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import psycopg
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from collector.test_otlp_json import as_json
 from collector.test_receivers import METHODS
 from e2e.leaks.collecting import Secrets
 from e2e.leaks.planting import Place
-from e2e.leaks.requests import SIGNALS, request
+from e2e.leaks.requests import SIGNALS, heavy, request
 from e2e.leaks.sending import TYPES, WAYS, Senders, http2_call
 from footfall_collector.keys import make_token
 
@@ -241,17 +242,19 @@ class Refusals:
             codes[way, signal] = {code}
 
     @asynccontextmanager
-    async def overload(self) -> AsyncIterator[None]:
-        """Requests that never end fill both workers; at the end their senders leave in the middle."""
-        held: list[asyncio.StreamWriter] = []
-        try:
+    async def overload(self, dsn: str) -> AsyncIterator[None]:
+        """Requests that wait to be stored fill both workers, and so do some whose senders leave in the middle."""
+        async with asyncio.TaskGroup() as group, await psycopg.AsyncConnection.connect(dsn) as lock:
+            await lock.execute("LOCK TABLE footfall.ingest_batches IN EXCLUSIVE MODE")
+            leaving = [await self.unfinished("held", 700_000) for _ in range(4)]
+            tries = 0
             while not await self._full():
-                assert len(held) < TRIES
-                held.append(await self.unfinished("held", 700_000))
+                assert (tries := tries + 1) < TRIES
+                word = self._book.declare("overload / held")
+                group.create_task(self._send("held", "protobuf", "traces", heavy(word)))
                 await asyncio.sleep(0.1)
             yield
-        finally:
-            for writer in held:
+            for writer in leaving:
                 writer.transport.abort()
 
     async def unfinished(self, name: str, padding: int) -> asyncio.StreamWriter:

@@ -138,7 +138,7 @@ class Story:
         await self.look("while all is well")
         refusals = Refusals(self.senders, self.known)
         await refusals.all()
-        async with refusals.overload():
+        async with refusals.overload(self.dsn):
             await self.whole("overload", kept=False)
         await self.refused_by_the_store()
         await self.failing_statement()
