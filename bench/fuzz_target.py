@@ -181,7 +181,7 @@ class Target:
             return await pipeline.traces(body, groups=groups)
 
         async def decode_metrics(body: bytes, key: object, groups: Groups | None) -> Batch:
-            return metrics.decode(policy, body, NOW // 1000, groups=groups, key=b"k")
+            return await metrics.decode(policy, body, NOW // 1000, groups=groups, key=b"k")
 
         async def decode_logs(body: bytes, key: object, groups: Groups | None) -> Batch:
             return await pipeline.logs(body, groups=groups)

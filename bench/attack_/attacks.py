@@ -13,8 +13,6 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 MIB = 2**20
-AGAIN_S = 1.0
-"""Seconds after which a connection that was closed is made again."""
 DAY_NS = 86_400 * 10**9
 HEAD = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/{}\r\n{}\r\n\r\n"
 Attack = Callable[[str, str, float], Awaitable[None]]
@@ -86,17 +84,43 @@ async def invalid_json(rpc: str, web: str, end: float) -> None:
     await _posts("json", gzip.compress(body, 9), "gzip")(rpc, web, end)
 
 
-async def invalid_grpc(rpc: str, web: str, end: float) -> None:
-    """20 MiB over gRPC, two at a time: gRPC has each three times when it hands it over."""
-    body = b"\x0a\xff\xff\xff\x7f" + bytes(20 * MIB)
+async def dense_json(rpc: str, web: str, end: float) -> None:
+    """A megabyte of spans that are empty objects, of which each takes forty times its size in memory."""
+    body = b'{"resourceSpans":[{"scopeSpans":[{"spans":[' + b"{}," * (MIB // 3) + b"{}]}]}]}"
+    await _posts("json", gzip.compress(body, 9), "gzip")(rpc, web, end)
+
+
+async def dense_protobuf(rpc: str, web: str, end: float) -> None:
+    """A million spans of two bytes."""
+    spans = b"\x12\x00" * 1_000_000
+    for tag in b"\x12\x0a":
+        spans = bytes([tag]) + _varint(len(spans)) + spans
+    await _posts("x-protobuf", gzip.compress(spans, 9), "gzip")(rpc, web, end)
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 127:
+        encoded.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*encoded, number])
+
+
+def _calls(size: int) -> Attack:
+    """So many bytes over gRPC that are no OTLP, two at a time: gRPC has each three times at the end."""
+    body = b"\x0a\xff\xff\xff\x7f" + bytes(size - 5)
     options = [("grpc.max_send_message_length", -1)]
-    async with grpc.aio.insecure_channel(rpc, options=options) as channel:
-        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EXPORT)
 
-        async def once() -> None:
-            await call(body, timeout=10)
+    async def attack(rpc: str, web: str, end: float) -> None:
+        async with grpc.aio.insecure_channel(rpc, options=options) as channel:
+            call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(EXPORT)
 
-        await _again(end, 2, once)
+            async def once() -> None:
+                await call(body, timeout=10)
+
+            await _again(end, 2, once)
+
+    return attack
 
 
 def _values(day: int) -> bytes:
@@ -143,7 +167,7 @@ def _holding(number: int, *pieces: bytes, rest: bytes = b"", over_grpc: bool = F
             finally:
                 writer.close()
 
-        await _again(end, number, once, AGAIN_S)
+        await _again(end, number, once)
 
     return attack
 
@@ -192,15 +216,18 @@ ATTACKS: dict[str, Attack] = {
     "none": nothing,
     "invalid protobuf": invalid_protobuf,
     "invalid JSON": invalid_json,
-    "invalid gRPC": invalid_grpc,
+    "dense JSON": dense_json,
+    "dense protobuf": dense_protobuf,
+    "invalid gRPC": _calls(32 * MIB),
+    "too large gRPC": _calls(60 * MIB),
     "many values": many_values,
     "silent calls": _holding(400, _call(0, 0), over_grpc=True),
-    "stalled calls": _holding(100, _call(60 * MIB, 60_000), over_grpc=True),
+    "stalled calls": _holding(100, _call(30 * MIB, 60_000), over_grpc=True),
     "dribbling bodies": _holding(1500, CHUNKED + BYTE, rest=BYTE),
-    "stalled bodies": _holding(20, LARGE, bytes(8 * MIB), rest=b"\0"),
+    "stalled bodies": _holding(30, LARGE, bytes(8 * MIB), rest=b"\0"),
     "half a head": _holding(1500, b"POST /v1/tra", rest=b"c"),
     "cancelled streams": cancelled_streams,
-    "half-open TLS": _holding(1500),
+    "half-open TLS": _holding(3000),
 }
 TLS = {"half-open TLS"}
 """Those for which OTLP/HTTP speaks TLS."""

@@ -14,7 +14,7 @@ from footfall_collector.budget import Budget
 from footfall_collector.keys import Key
 from footfall_collector.pipeline import Pipeline
 from footfall_collector.receivers.intake import Signal, sender
-from footfall_collector.wire import Groups
+from footfall_collector.wire import Groups, Take
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Batch, Catalog, Policy
 from footfall_processors.hashing import Salts
@@ -84,28 +84,29 @@ class Decoding:
         ]
         return [signal for signal in known if signal.name in names]
 
-    async def traces(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
+    async def traces(
+        self, body: bytes, key: Key | None, groups: Groups | None, take: Take
+    ) -> Batch:
         """See `Pipeline.traces`."""
-        if not self._spans:
-            return await self._pipeline(key).traces(
-                body, sender(key), groups, services=_services(key)
-            )
-        if self.identities is None:
+        identities = self.identities if self._spans else None
+        if self._spans and identities is None:
             raise Unavailable("the collector has not reached its store yet", 5.0)
         return await self._pipeline(key).traces(
-            body, sender(key), groups, self.identities, _services(key)
+            body, sender(key), groups, identities, _services(key), take
         )
 
-    async def metrics(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
-        """See `metrics.decode`."""
+    async def metrics(
+        self, body: bytes, key: Key | None, groups: Groups | None, _take: Take
+    ) -> Batch:
+        """See `metrics.decode`; it reads so little at a time that this is not counted."""
         policy, now_us = self._pipeline(key).policy, time.time_ns() // 1000
-        return metrics.decode(
+        return await metrics.decode(
             policy, body, now_us, sender(key), groups, self.identities, _services(key)
         )
 
-    async def logs(self, body: bytes, key: Key | None, groups: Groups | None) -> Batch:
+    async def logs(self, body: bytes, key: Key | None, groups: Groups | None, take: Take) -> Batch:
         """See `Pipeline.logs`."""
-        return await self._pipeline(key).logs(body, sender(key), groups, _services(key))
+        return await self._pipeline(key).logs(body, sender(key), groups, _services(key), take)
 
     def _pipeline(self, key: Key | None) -> Pipeline:
         return self._pipelines[key is not None and key.relay]

@@ -21,6 +21,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
 from footfall_collector import otlp, sums, wire
 from footfall_collector.pipeline import digest, is_other
+from footfall_collector.turns import Work
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import (
     Atom,
@@ -39,8 +40,10 @@ from footfall_processors.names import SDK, SERVICE_INSTANCE, SERVICE_NAME
 _WHATEVER = (Loss.LOOP, Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT)
 """Reasons for which a metric is refused, whatever its points are."""
 NO_VALUE = DataPointFlags.DATA_POINT_FLAGS_NO_RECORDED_VALUE_MASK
+SLICE = 500
+"""Data points read at a stretch; between slices the event loop runs (about 10 ms)."""
 MOST_READ = 100_000
-"""Metrics, points of declared ones and their attributes in a request: about a second, all at a stretch."""
+"""Metrics, points of declared ones and their attributes in a request: about a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ class _Found:
             raise wire.TooLarge(MOST_READ, "metrics, data points and attributes of such")
 
 
-def decode(
+async def decode(
     policy: Policy,
     body: bytes,
     now_us: int,
@@ -116,13 +119,15 @@ def decode(
         wire.TooLarge: it has too many parts; nothing of it is kept.
         Unavailable: it has cumulative counters, and the key is not known yet.
     """
-    return _Decoder(policy, now_us, key).batch(body, sender, groups, services)
+    with Work() as work:
+        return await _Decoder(policy, now_us, key, work).batch(body, sender, groups, services)
 
 
 class _Decoder:
     """Decodes one request; what it remembers ends with it."""
 
-    def __init__(self, policy: Policy, now_us: int, key: bytes | None) -> None:
+    def __init__(self, policy: Policy, now_us: int, key: bytes | None, work: Work) -> None:
+        self._work = work
         self._policy, self._now_us, self._key = policy, now_us, key
         self._today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
         self._found = _Found()
@@ -130,7 +135,7 @@ class _Decoder:
         self._verdicts: dict[tuple[Service, str, tuple[Atom, ...]], Verdict] = {}
         self._streams: dict[bytes, bytes] = {}
 
-    def batch(
+    async def batch(
         self, body: bytes, sender: bytes, groups: wire.Groups | None, services: Collection[str]
     ) -> Batch:
         found = self._found
@@ -145,7 +150,7 @@ class _Decoder:
             whole = sums.joined(sorted(otlp.resource_pairs(resource)))
             who = _Sender(service, *known, whole, sums.scope_identity(scope))
             for encoded in metrics:
-                self._add_metric(who, encoded)
+                await self._add_metric(who, encoded)
             misnamed = is_other(attributes.get(SERVICE_NAME), services)
             found.misnamed |= found.taken > before and misnamed
         fractions = sum(rest >= 10**-sums.DECIMALS for rest in found.rests.values())
@@ -161,7 +166,7 @@ class _Decoder:
             misnamed=found.misnamed,
         )
 
-    def _add_metric(self, who: _Sender, encoded: bytes) -> None:
+    async def _add_metric(self, who: _Sender, encoded: bytes) -> None:
         losses = self._found.losses
         metric = sums.metric(encoded)
         if metric is None:
@@ -175,7 +180,9 @@ class _Decoder:
             return
         self._found.reading(len(points))
         kind = sums.joined((metric.name, metric.unit))
-        for each in points:
+        for number, each in enumerate(points):
+            if number % SLICE == SLICE - 1:
+                await self._work.pause()
             refused = self._add(who, metric, name, kind, sums.point(each))
             if refused is not None:
                 losses[refused] += 1

@@ -8,7 +8,6 @@ what the spans have in common is decided once and remembered. What is decided is
 over the official classes that calls the two directly.
 """
 
-import asyncio
 import datetime as dt
 import hashlib
 import time
@@ -26,6 +25,7 @@ from footfall_collector.attributes import Aligned, Attributes
 from footfall_collector.budget import Budget
 from footfall_collector.memo import ORIGIN, Atoms, Form, Outcome, Trait
 from footfall_collector.plans import DAY_US, Contexts, Extract, Plan, Plans
+from footfall_collector.turns import Work
 from footfall_exporters.postgres.spans import span_ids
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Service, Type
 from footfall_processors.batch import HOUR_US
@@ -35,6 +35,10 @@ from footfall_processors.policy import Origin
 
 SLICE, SLICE_BYTES = 2000, 2**18
 """Spans, and bytes of them, handled at a stretch; between slices the event loop runs (about 5 ms)."""
+SMALLEST = 100
+"""Spans in a slice, however long they take."""
+SPAN = 80
+"""Bytes that an encoded span takes beside its length."""
 MOST_TEXT = 2**21
 """Characters of a request that are searched for personal data: some 10 s when it is made to be slow."""
 MOST_ATTRIBUTES = 4_000_000
@@ -138,6 +142,7 @@ class Pipeline:
         groups: wire.Groups | None = None,
         identities: bytes | None = None,
         services: Collection[str] = (),
+        take: wire.Take = wire.take_nothing,
     ) -> Batch:
         """An encoded ExportTraceServiceRequest as a batch.
 
@@ -147,13 +152,16 @@ class Pipeline:
             groups: What the body says, when it is not protobuf.
             identities: The key under which spans are named, where they are told apart one by one.
             services: The `service.name`s that the sender may send for; all without any.
+            take: Is told how many bytes a long request has in memory beside its body; may raise.
 
         Raises:
             google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
             wire.TooLarge: it has too many parts; nothing of it is kept.
         """
         columns = self._columns if identities is None else partial(self._columns, ids=True)
-        return await self._batch("traces", columns, body, sender, groups, services, identities)
+        return await self._batch(
+            "traces", columns, body, sender, groups, services, take, identities
+        )
 
     async def logs(
         self,
@@ -161,12 +169,13 @@ class Pipeline:
         sender: bytes = b"",
         groups: wire.Groups | None = None,
         services: Collection[str] = (),
+        take: wire.Take = wire.take_nothing,
     ) -> Batch:
         """An encoded ExportLogsServiceRequest as a batch, whose records are read as spans without length.
 
         Arguments and errors are those of `traces`.
         """
-        return await self._batch("logs", logs.columns, body, sender, groups, services)
+        return await self._batch("logs", logs.columns, body, sender, groups, services, take)
 
     async def _batch(
         self,
@@ -176,35 +185,12 @@ class Pipeline:
         sender: bytes,
         groups: wire.Groups | None,
         services: Collection[str],
+        take: wire.Take,
         identities: bytes | None = None,
     ) -> Batch:
         found = _Found(identities=identities)
-        now_us = self.clock() // 1000
-        stretch = attributes = text = 0
-        searched = self.contexts.searched
-        for resource, _, spans in wire.groups(body) if groups is None else groups:
-            said = self.contexts.said(resource)
-            service, lost = self.policy.admit(said.service, sender, now_us)
-            found.losses.update(said.losses + lost)
-            before = len(found.rows)
-            # A small request is one slice; measuring each span would cost a hundredth of it.
-            size = SLICE if len(body) <= SLICE_BYTES else _slice(spans)
-            for start in range(0, len(spans), size):
-                if stretch >= size:
-                    stretch = 0
-                    await asyncio.sleep(0)
-                part = spans[start : start + size]
-                stretch += len(part)
-                read = columns(part)
-                attributes += read.attributes.number + len(part)  # a span takes time as well
-                if attributes > MOST_ATTRIBUTES:
-                    raise wire.TooLarge(MOST_ATTRIBUTES, "attributes")
-                searched_before = searched.characters
-                self._add(found, service, read, now_us)
-                text += searched.characters - searched_before
-                if text > MOST_TEXT:
-                    raise wire.TooLarge(MOST_TEXT, "characters of text")
-            found.misnamed |= len(found.rows) > before and is_other(said.name, services)
+        with Work() as work:
+            await self._add_all(found, work, columns, body, sender, groups, services, take)
         return Batch(
             digest=digest(f"/v1/{signal}", sender, body),
             signal=signal,
@@ -216,6 +202,50 @@ class Pipeline:
             identified=found.identified,
             misnamed=found.misnamed,
         )
+
+    async def _add_all(
+        self,
+        found: _Found,
+        work: Work,
+        columns: Callable[[Sequence[bytes]], wire.Columns],
+        body: bytes,
+        sender: bytes,
+        groups: wire.Groups | None,
+        services: Collection[str],
+        take: wire.Take,
+    ) -> None:
+        """Adds a request's spans, slice by slice."""
+        now_us = self.clock() // 1000
+        stretch = attributes = text = 0
+        searched = self.contexts.searched
+        for resource, _, spans in wire.groups(body) if groups is None else groups:
+            said = self.contexts.said(resource)
+            service, lost = self.policy.admit(said.service, sender, now_us)
+            found.losses.update(said.losses + lost)
+            before = len(found.rows)
+            # A small request is one slice; measuring each span would cost a hundredth of it.
+            size = SLICE if len(body) <= SLICE_BYTES else _slice(spans)
+            if len(spans) > SLICE:
+                take(SPAN * len(spans))
+            start = 0
+            while start < len(spans):
+                if stretch >= size:
+                    stretch = 0
+                    if await work.pause():
+                        size = max(size // 2, SMALLEST)
+                part = spans[start : start + size]
+                start += size
+                stretch += len(part)
+                read = columns(part)
+                attributes += read.attributes.number + len(part)  # a span takes time as well
+                if attributes > MOST_ATTRIBUTES:
+                    raise wire.TooLarge(MOST_ATTRIBUTES, "attributes")
+                searched_before = searched.characters
+                self._add(found, service, read, now_us)
+                text += searched.characters - searched_before
+                if text > MOST_TEXT:
+                    raise wire.TooLarge(MOST_TEXT, "characters of text")
+            found.misnamed |= len(found.rows) > before and is_other(said.name, services)
 
     def _add(self, found: _Found, service: Service, columns: wire.Columns, now_us: int) -> None:
         """Adds one scope's spans, hour by hour: counts are kept per hour, salts per day."""

@@ -20,7 +20,7 @@ would fill the memory before they are parsed.
 Source: opentelemetry/proto/trace/v1/trace.proto, field numbers as there.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,12 +72,20 @@ _SCHEMA["Identified"] = [
 ]
 MOST_GROUPS = 20_000
 """Resources and scopes in a request."""
-MOST_ITEMS = 1_000_000
+MOST_ITEMS = 250_000
 """Spans, log records or data points in a request."""
 MOST_ATTRIBUTES = 256_000
 """Of spans or records read at a stretch (`pipeline.SLICE`): 128 of each, which is OpenTelemetry's limit."""
-MOST_TAGS = 5_000_000
+MOST_TAGS = 1_000_000
 """Repeated fields of one number that the parser is given at once; they take it 120 bytes each, at most."""
+Take = Callable[[int], None]
+"""Is told how many bytes a request takes in memory beside its body; may raise."""
+
+
+def take_nothing(_: int) -> None:
+    """Where nobody counts."""
+
+
 _BETWEEN = b"\x4a\x10" + MARK  # field 9, `attributes`, of length 16
 
 

@@ -5,6 +5,7 @@ Sources: RFC 9110 (sections 8.3, 8.4, 10.1.1), RFC 9112 (section 7.1), RFC 1950 
 
 import asyncio
 import gzip
+import random
 import struct
 import zlib
 
@@ -15,7 +16,7 @@ from collector.test_otlp_json import as_json
 from collector.test_receivers import configured, connected, counts, status_of, traces
 from footfall_collector.config_file import HttpConfig
 from footfall_collector.receivers import decompressing
-from footfall_collector.receivers.decompressing import Decompressor, zstd
+from footfall_collector.receivers.decompressing import PIECE, Decompressor, zstd
 from footfall_collector.receivers.refusals import Refusal
 
 KIB = 1024
@@ -147,9 +148,9 @@ async def test_a_bomb_is_too_large(http):
 
 def test_the_number_of_members_is_bounded(monkeypatch):
     monkeypatch.setattr(decompressing, "MOST_MEMBERS", 3)
-    Decompressor("gzip", KIB).feed(gzip.compress(b"x") * 3)
+    assert b"".join(Decompressor("gzip", KIB).feed(gzip.compress(b"x") * 3)) == b"xxx"
     with pytest.raises(Refusal, match="something follows the gzip body"):
-        Decompressor("gzip", KIB).feed(gzip.compress(b"x") * 4)
+        list(Decompressor("gzip", KIB).feed(gzip.compress(b"x") * 4))
 
 
 def test_a_zstd_window_is_bounded():
@@ -161,7 +162,26 @@ def test_a_zstd_window_is_bounded():
     packer = zstd.ZstdCompressor(options=options)
     body = packer.compress(bytes(2**24)) + packer.flush()
     with pytest.raises(Refusal, match="not valid zstd"):
-        Decompressor("zstd", 2**26).feed(body)
+        list(Decompressor("zstd", 2**26).feed(body))
+
+
+@pytest.mark.parametrize(
+    "packed", [gzip.compress, zlib.compress, zstd.compress], ids=["gzip", "deflate", "zstd"]
+)
+@pytest.mark.parametrize("size", [0, 1, PIECE - 1, PIECE, PIECE + 1, 5 * PIECE])
+@pytest.mark.parametrize("chunk", [1 << 10, 1 << 30])
+def test_what_64_kb_stand_for_is_decoded_in_pieces(packed, size, chunk):
+    text = random.Random(size).randbytes(1000) * (size // 1000 + 1)
+    text, coding = (
+        text[:size],
+        {gzip.compress: "gzip", zlib.compress: "deflate"}.get(packed, "zstd"),
+    )
+    decoder, body = Decompressor(coding, 2**26), packed(text)
+    parts = [body[at : at + chunk] for at in range(0, len(body), chunk)]
+    pieces = [piece for part in parts for piece in decoder.feed(part)]
+    decoder.finish()
+    assert b"".join(pieces) == text
+    assert max(map(len, pieces)) <= PIECE
 
 
 # Content-Type

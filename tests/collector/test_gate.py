@@ -23,6 +23,7 @@ from footfall_collector.receivers import (
     otlp_grpc,
     otlp_http,
     received,
+    refusals,
 )
 from footfall_collector.receivers.gate import MOST_REQUESTS, Gate
 from footfall_collector.receivers.intake import Intake, Signal
@@ -66,7 +67,7 @@ class Store:
 async def serving(limit_mib, store):
     """Both protocols before `store`; yields the gate, a gRPC call and an HTTP client."""
 
-    async def decode(body, key, groups):
+    async def decode(body, key, groups, take):
         return Batch(digest=body[:16].ljust(16), signal="traces")
 
     gate = Gate(AdmissionConfig(request_limit_mib=limit_mib))
@@ -174,6 +175,64 @@ def test_the_door_is_shut_for_a_moment_only_however_long_another_takes(monkeypat
         clock[0] += 1
         with gate.open() as small:
             small.grow(10)
+
+
+async def test_who_finds_no_room_is_told_so_after_a_pause(monkeypatch):
+    """Over both protocols; a malformed request is answered at once."""
+    monkeypatch.setattr(gate_module, "PAUSE_S", 1.0)
+    gate = Gate(AdmissionConfig(request_limit_mib=1))
+    config = HttpConfig(endpoint="127.0.0.1:0"), GrpcConfig(endpoint="127.0.0.1:0")
+    loop = asyncio.get_running_loop()
+    with gate.open("other") as full:
+        async with (
+            receiving(Store(), gate, otlp_http.serve, config[0]) as web,
+            receiving(Store(), gate, otlp_grpc.serve, config[1]) as rpc,
+            httpx.AsyncClient() as http,
+            grpc.aio.insecure_channel(rpc) as channel,
+        ):
+            url = f"http://{web}/v1/traces"
+            begun = loop.time()
+            assert (await http.post(url, content=b"", headers={})).status_code == 415
+            assert loop.time() - begun < 1.0
+            full.grow(2 * MIB)
+            begun = loop.time()
+            answer = asyncio.ensure_future(http.post(url, content=b"", headers=PROTOBUF))
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await channel.unary_unary(EXPORT)(b"x")
+            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+            assert (await answer).status_code == 503
+            assert loop.time() - begun >= 1.0
+
+
+async def test_no_more_are_kept_waiting_for_an_answer_than_have_places(monkeypatch):
+    monkeypatch.setattr(gate_module, "MOST_REQUESTS", 3)
+    monkeypatch.setattr(gate_module, "PAUSE_S", 60)
+    gate, busy = Gate(), refusals.overloaded().answer
+    pausing = [asyncio.ensure_future(gate.pause(busy)) for _ in range(5)]
+    done, waiting = await asyncio.wait(pausing, timeout=0.2)
+    assert (len(done), len(waiting)) == (2, 3)
+    for each in waiting:
+        each.cancel()
+    await asyncio.wait(waiting)
+    again = asyncio.ensure_future(gate.pause(busy))
+    assert await asyncio.wait([again], timeout=0.1) == (set(), {again})
+    again.cancel()
+
+
+async def test_for_lack_of_a_place_who_has_been_arriving_for_a_quarter_of_a_second_gives_way(
+    monkeypatch,
+):
+    monkeypatch.setattr(gate_module, "MOST_REQUESTS", 1)
+    gate = Gate()
+    with gate.open("slow") as slow:
+        arriving = asyncio.ensure_future(slow.receive(asyncio.Event().wait()))
+        await asyncio.sleep(0)
+        with pytest.raises(Refusal):
+            gate.open("another")
+        await asyncio.sleep(0.3)
+        with gate.open("another"), pytest.raises(Refusal):
+            await arriving
+        assert gate.requests == 0
 
 
 def test_a_stopping_collector_lets_nobody_in():
@@ -423,7 +482,7 @@ def test_a_listener_takes_a_quarter_of_the_files(monkeypatch):
 async def receiving(store, gate, serve, config):
     """One listener before `store`; yields its address."""
 
-    async def decode(body, key, groups):
+    async def decode(body, key, groups, take):
         return Batch(digest=body[:16].ljust(16), signal="traces")
 
     signals = [Signal("traces", SERVICE, ExportTraceServiceResponse, decode)]
@@ -474,7 +533,7 @@ async def test_of_a_grpc_request_that_arrives_slowly_is_counted_what_has_come():
     async with receiving(
         Store(), gate, otlp_grpc.serve, GrpcConfig(endpoint="127.0.0.1:0")
     ) as address:
-        async with half_a_call(address, 40 * MIB, sent=50_000), half_a_call(address, 0, sent=0):
+        async with half_a_call(address, 30 * MIB, sent=50_000), half_a_call(address, 0, sent=0):
             await until(lambda: gate.bytes)
             assert gate.requests == 2
             assert 50_000 <= gate.bytes / grpc_reading.COPIES < 60_000
@@ -485,7 +544,7 @@ async def test_what_the_kernel_does_not_say_counts_as_the_largest(monkeypatch):
     monkeypatch.setattr(received.Connections, "received", lambda *_: None)
     gate = Gate()
     async with arriving_never(gate):
-        await until(lambda: gate.bytes == 64 * MIB)
+        await until(lambda: gate.bytes == 32 * MIB)
 
 
 async def test_silent_grpc_calls_keep_nobody_out(monkeypatch):

@@ -32,7 +32,7 @@ def decode(policy):
 
     def decode(signal, body):
         if signal == "metrics":
-            return metrics.decode(policy, body, NOW_NS // 1000, key=b"k" * 32)
+            return asyncio.run(metrics.decode(policy, body, NOW_NS // 1000, key=b"k" * 32))
         return asyncio.run(getattr(pipe, signal)(body))
 
     return decode

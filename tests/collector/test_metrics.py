@@ -1,3 +1,4 @@
+import asyncio
 import datetime as dt
 import math
 
@@ -71,7 +72,7 @@ class Request:
 
 
 def decode(policy, body, key=KEY):
-    return metrics.decode(policy, body, NOW_US, key=key)
+    return asyncio.run(metrics.decode(policy, body, NOW_US, key=key))
 
 
 def counts(batch):

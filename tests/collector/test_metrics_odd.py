@@ -18,7 +18,7 @@ def policy(catalog):
 
 def decoded(policy, request, odd=b"", mark=b"XXXX"):
     body = request.message.SerializeToString()
-    return metrics.decode(policy, body.replace(mark, odd) if odd else body, NOW_US)
+    return asyncio.run(metrics.decode(policy, body.replace(mark, odd) if odd else body, NOW_US))
 
 
 def total(batch):
@@ -93,7 +93,7 @@ def in_json(policy, *attributes, where="point"):
         sent["asInt"] = 40 + number
     body = json.dumps({"resourceMetrics": groups}).encode()
     said = asyncio.run(otlp_json.groups("metrics", body))
-    return metrics.decode(policy, body, NOW_US, groups=said, key=KEY).points
+    return asyncio.run(metrics.decode(policy, body, NOW_US, groups=said, key=KEY)).points
 
 
 ODD = {

@@ -151,8 +151,8 @@ def test_metrics_in_any_form_mean_what_they_mean_in_protobuf(catalog, numbers, t
     request.other("gauge", *points).other("histogram").other("exponential_histogram")
     body = request.message.SerializeToString()
     said = groups("metrics", written("metrics", body, seed))
-    expected = metrics.decode(policy, body, NOW_US, key=KEY)
-    assert metrics.decode(policy, body, NOW_US, groups=said, key=KEY) == expected
+    expected = asyncio.run(metrics.decode(policy, body, NOW_US, key=KEY))
+    assert asyncio.run(metrics.decode(policy, body, NOW_US, groups=said, key=KEY)) == expected
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -303,7 +303,9 @@ def test_a_resource_that_cannot_be_read_has_no_attributes(pipe, resource):  # no
 
 def counted(catalog, document):
     body = json.dumps(document).encode()
-    batch = metrics.decode(Policy(catalog), body, NOW_US, groups=groups("metrics", body), key=KEY)
+    batch = asyncio.run(
+        metrics.decode(Policy(catalog), body, NOW_US, groups=groups("metrics", body), key=KEY)
+    )
     return sum(batch.counts.values()), dict(batch.losses)
 
 
@@ -397,7 +399,7 @@ def test_points_of_an_earlier_form_are_counted_as_lost_in_protobuf(catalog, numb
     body = b"\x0a\x09shop.ping" + bytes([number << 3 | 2, len(points)]) + points
     for field in (b"\x12", b"\x12", b"\x0a"):
         body = field + bytes([len(body)]) + body
-    batch = metrics.decode(Policy(catalog), body, NOW_US, key=KEY)
+    batch = asyncio.run(metrics.decode(Policy(catalog), body, NOW_US, key=KEY))
     assert dict(batch.losses) == {Loss.DEPRECATED_ENCODING: 3}
 
 
@@ -477,14 +479,32 @@ def test_a_request_that_is_read_with_patience_has_the_same_limits(monkeypatch, l
         read("traces", {"resourceSpans": build(8)} | odd)
 
 
-@pytest.mark.parametrize(
-    ("limit", "what"), [("MOST_VALUES", [0] * 9), ("MOST_SURROGATES", "\ud800" * 9)]
-)
-def test_what_would_take_long_to_be_read_with_patience_is_refused(monkeypatch, limit, what):
-    monkeypatch.setattr(patient, limit, 8)
-    document = {"x": what, "y": "\ud800"}
+def test_what_would_take_long_to_be_read_with_patience_is_refused(monkeypatch):
+    monkeypatch.setattr(patient, "MOST_SURROGATES", 8)
+    document = {"x": "\ud800" * 9, "y": "\ud800"}
     with pytest.raises(wire.TooLarge, match="more than 8 "):
         read("traces", document | {"z": 1})
+
+
+@pytest.mark.parametrize("odd", [{}, {"x": "\ud800"}], ids=["usual", "odd"])
+def test_what_would_take_much_memory_is_refused(monkeypatch, odd):
+    monkeypatch.setattr(otlp_json, "SLICE", 2)
+    monkeypatch.setattr(otlp_json, "MOST", 2000)
+    items = {"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 8}]}]}
+    read("traces", items | odd)
+    items["resourceSpans"][0]["scopeSpans"][0]["spans"] *= 2
+    with pytest.raises(wire.TooLarge, match="more than 2,000 bytes"):
+        read("traces", items | odd)
+
+
+@pytest.mark.parametrize("weighed", [0, 2**20], ids=["large", "many"])
+def test_what_it_takes_in_memory_is_counted_before_others_have_their_turn(monkeypatch, weighed):
+    """A span of `{}` and a comma; the objects around them are three, and one has no comma."""
+    monkeypatch.setattr(otlp_json, "WEIGHED", weighed)
+    body = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [{}] * 3000}]}]}).encode()
+    taken = []
+    asyncio.run(otlp_json.groups("traces", body, taken.append))
+    assert taken == [3003 * 100 + 2999 * 72]
 
 
 def test_what_an_odd_span_may_have_is_bounded(monkeypatch):

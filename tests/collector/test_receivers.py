@@ -470,7 +470,7 @@ async def test_while_postgres_is_stopped_senders_are_told_to_retry_and_then_stor
 async def serving(consume, **options):
     """OTLP/HTTP before a store that behaves as the test wants."""
 
-    async def decode(body, key, groups):
+    async def decode(body, key, groups, take):
         return Batch(digest=body[:16].ljust(16), signal="traces")
 
     signal = Signal("traces", "none", ExportTraceServiceResponse, decode)

@@ -26,7 +26,9 @@ async def decode(pipe, signal, service, event="shop.ping", sender=b"", services=
     if signal == "metrics":
         for build in (Request(service__name=service).delta, Request(service__name=service).sum):
             body = build(point(1), name=event).message.SerializeToString()
-            batch = metrics.decode(pipe.policy, body, METRICS_NOW_US, sender, None, KEY, services)
+            batch = await metrics.decode(
+                pipe.policy, body, METRICS_NOW_US, sender, None, KEY, services
+            )
             yield batch
     elif signal == "traces":
         yield await pipe.traces(

@@ -197,7 +197,7 @@ def arrived(catalog, requests):
     found = Counter()
     policy = Policy(catalog, relay=True)
     for body in (body for _, bodies in requests for body in bodies):
-        batch = metrics.decode(policy, body, time.time_ns() // 1000)
+        batch = asyncio.run(metrics.decode(policy, body, time.time_ns() // 1000))
         assert batch.losses == {}
         for (hour, d), number in batch.counts.items():
             *rest, path, distro = plain(d)
@@ -233,7 +233,7 @@ def test_while_the_clock_is_behind_exemplars_say_the_hour(store_database, catalo
         return await followed(store_database, catalog, 0)
 
     [_, (_, [body])] = asyncio.run(run())
-    batch = metrics.decode(Policy(catalog), body, time.time_ns() // 1000)
+    batch = asyncio.run(metrics.decode(Policy(catalog), body, time.time_ns() // 1000))
     assert ([*batch.counts.values()], batch.losses) == ([7], {})
 
 
@@ -346,7 +346,7 @@ def test_a_gateway_passes_deltas_on_as_they_came(exports, catalog):
             [
                 *metric_requests(
                     dataclasses.replace(
-                        metrics.decode(policy, body, time.time_ns() // 1000, key=b"k"),
+                        asyncio.run(metrics.decode(policy, body, time.time_ns() // 1000, key=b"k")),
                         origin="a" * 16,
                     )
                 )
@@ -356,7 +356,7 @@ def test_a_gateway_passes_deltas_on_as_they_came(exports, catalog):
         assert passed == again
         for request in passed:
             totals.take(request)
-            batch = metrics.decode(policy, request, time.time_ns() // 1000, key=b"k")
+            batch = asyncio.run(metrics.decode(policy, request, time.time_ns() // 1000, key=b"k"))
             for (hour, _), number in batch.counts.items():
                 arrived[hour] += number
     assert totals.dropped == 0

@@ -536,7 +536,8 @@ def decoded(policy, batch, catalog):
 
     found = asyncio.run(decode())
     return found, [
-        metrics.decode(policy, request, now_us, key=b"k") for request in metric_requests(batch)
+        asyncio.run(metrics.decode(policy, request, now_us, key=b"k"))
+        for request in metric_requests(batch)
     ]
 
 

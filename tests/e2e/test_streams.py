@@ -110,7 +110,7 @@ async def store(dsn, catalog, policy, bodies, chance):
         for at in range(0, len(bodies), together):
             await asyncio.gather(
                 *(
-                    writer.consume(metrics.decode(policy, b, time.time_ns() // 1000, key=KEY))
+                    writer.consume(await metrics.decode(policy, b, time.time_ns() // 1000, key=KEY))
                     for b in bodies[at : at + together]
                 )
             )

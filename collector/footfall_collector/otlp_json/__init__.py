@@ -10,30 +10,33 @@ A request is read at once by msgspec; one in which something is unusual or wrong
 Source: OTLP specification, "JSON Protobuf Encoding"; protobuf, "ProtoJSON Format".
 """
 
-import asyncio
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from footfall_collector import wire
 from footfall_collector.otlp_json import encode, messages, patient
+from footfall_collector.turns import Work
 
 SLICE = 2000
 """Spans, records or metrics encoded at a stretch; between slices the event loop runs."""
-MOST_OBJECTS = 1_000_000
-"""In one request, about 50,000 spans. An object of two bytes takes 300 in memory, so that the size alone
-bounds too little."""
+OBJECT, VALUE, MOST = 100, 72, 96 * 2**20
+"""Bytes that an object takes in memory, and beside that every value of several; and what those of a request
+may take: about 35,000 spans. An object is written in two bytes, so that the size alone bounds too little."""
+WEIGHED = 2**20
+"""Bytes of a body that is weighed before it is read; of others only those that give up their turn are."""
 _BOM = b"\xef\xbb\xbf"
 """May be ignored (RFC 8259, section 8.1)."""
 _DECODERS = {signal: messages.decoder(signal) for signal in messages.PARTS}
 
 
-async def groups(signal: str, body: bytes) -> wire.Groups:
+async def groups(signal: str, body: bytes, take: wire.Take = wire.take_nothing) -> wire.Groups:
     """What a request in JSON says, as `wire.groups`, of metrics `wire.scopes`, gives it for protobuf.
 
     Args:
         signal: `traces`, `metrics` or `logs`.
         body: Decompressed.
+        take: Is told how many bytes it will have in memory, where that is much or for long; may raise.
 
     Raises:
         google.protobuf.message.DecodeError: it is not one; nothing of it is kept.
@@ -42,28 +45,51 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
     body = body.removeprefix(_BOM)
     if not body.strip():  # as an empty request in protobuf
         return []
+    weighed = len(body) > WEIGHED
+    if weighed:
+        take(_weight(body))
     try:
         found = _DECODERS[signal].decode(body).groups or ()
     except (ValueError, RecursionError):
+        if not weighed:
+            take(_weight(body))
         return await _patiently(signal, body)
+    if not weighed and sum(len(s.items or ()) for g in found for s in g.scopes or ()) > SLICE:
+        take(_weight(body))
     wire.check_numbers(
         len(found),
         (len(group.scopes or ()) for group in found),
         (len(scope.items or ()) for group in found for scope in group.scopes or ()),
     )
     encoder = encode.ENCODERS[signal]()
-    return [
-        part
-        for group in found
-        for part in wire.parted(
-            signal,
-            encode.resource(group.resource),
-            [
-                (encode.scope(getattr(scope, "scope", None)), await _items(scope, encoder))
-                for scope in group.scopes or ()
-            ],
-        )
-    ]
+    with Work() as work:
+        return [
+            part
+            for group in found
+            for part in wire.parted(
+                signal,
+                encode.resource(group.resource),
+                [
+                    (
+                        encode.scope(getattr(scope, "scope", None)),
+                        await _items(scope, encoder, work),
+                    )
+                    for scope in group.scopes or ()
+                ],
+            )
+        ]
+
+
+def _weight(body: bytes) -> int:
+    """Bytes that a body takes once it is read.
+
+    Raises:
+        wire.TooLarge: too many.
+    """
+    found = OBJECT * body.count(b"{") + VALUE * body.count(b",")
+    if found > MOST:
+        raise wire.TooLarge(MOST, "bytes of JSON objects and values")
+    return found
 
 
 async def _patiently(signal: str, body: bytes) -> wire.Groups:
@@ -73,10 +99,10 @@ async def _patiently(signal: str, body: bytes) -> wire.Groups:
         raise DecodeError("not OTLP/JSON") from None
 
 
-async def _items(scope: Any, encoder: encode.Encoder) -> list[bytes]:
+async def _items(scope: Any, encoder: encode.Encoder, work: Work) -> list[bytes]:
     """All that a scope has."""
     items: list[bytes] = []
     for start in range(0, len(scope.items or ()), SLICE):
         items += map(encoder, scope.items[start : start + SLICE])
-        await asyncio.sleep(0)
+        await work.pause()
     return items

@@ -222,10 +222,10 @@ def _value(value: Any, apart: bool) -> bytes:
     )
 
 
-def _id(head: bytes, found: Any) -> bytes:
+def _id(head: bytes, found: str | None) -> bytes:
     """A field with an id; nothing when it is not as long as its head says, or not in hex."""
     try:
-        encoded = bytes.fromhex(bytes(found)[1:-1].decode()) if found is not None else b""
+        encoded = bytes.fromhex(found or "")
     except ValueError:
         return b""
     return head + encoded if len(encoded) == head[1] else b""

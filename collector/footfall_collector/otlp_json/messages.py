@@ -27,8 +27,12 @@ class Name(str):
     """The type of a text that stands for what it names, whatever letters of it cannot be read."""
 
 
+class Id(str):
+    """The type of an id in hex; an odd one costs nothing."""
+
+
 class Written:
-    """The type of what is left as it is written: an id in hex, or a span's kind; an odd one costs nothing."""
+    """The type of what is left as it is written, a span's kind; an odd one costs nothing."""
 
 
 class Many(NamedTuple):
@@ -67,7 +71,7 @@ def _plain(kind: Any) -> Any:
         return int
     if isinstance(kind, Many):
         return GenericAlias(list, (kind.of,))
-    return str if kind is Name else kind
+    return str if kind in (Name, Id) else kind
 
 
 Present = _message("Present")
@@ -88,8 +92,8 @@ Scope = _message("Scope", name=Name, version=Name, attributes=Many(KeyValue))
 Status = _message("Status", code=_Status.StatusCode)
 Span = _message(
     "Span",
-    trace_id=Written,
-    span_id=Written,
+    trace_id=Id,
+    span_id=Id,
     kind=Written,
     name=Name,
     start_time_unix_nano=int,
@@ -103,7 +107,7 @@ LogRecord = _message(
     observed_time_unix_nano=int,
     severity_number=SeverityNumber,
     event_name=Name,
-    span_id=Written,
+    span_id=Id,
     attributes=Many(KeyValue),
 )
 Point = _message(

@@ -9,7 +9,6 @@ that is read becomes `encode.BROKEN`, as bytes that are no protobuf are.
 Source: protobuf, "ProtoJSON Format"; RFC 8259, sections 8.2 (lone surrogates) and 6 (numbers).
 """
 
-import asyncio
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -28,6 +27,7 @@ from footfall_collector.otlp_json.messages import (
     FIELDS,
     PARTS,
     AnyValue,
+    Id,
     KeyValue,
     Many,
     Name,
@@ -38,11 +38,10 @@ from footfall_collector.otlp_json.messages import (
     Written,
     names,
 )
+from footfall_collector.turns import Work
 
 SLICE_BYTES = 2**15
 """Of spans, records or metrics that are read at a stretch; between slices the event loop runs (10 ms)."""
-MOST_VALUES = 5_000_000
-"""Values in a request that is read so; a list's elements take a hundred bytes each."""
 MOST_SURROGATES = 500_000
 """Escapes of surrogates in such a request; to look at each takes a microsecond."""
 _NULL, _WRONG = Raw(b"null"), Raw(b"0")
@@ -64,8 +63,6 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
         ValueError, RecursionError: it is no JSON object, or its parts are no list.
         wire.TooLarge: it has too many parts.
     """
-    if body.count(b",") > MOST_VALUES:
-        raise wire.TooLarge(MOST_VALUES, "values")
     group_field, scope_field, item_field, item = PARTS[signal]
     scope_names = names(scope_field) + names(EARLIER[scope_field])
     item_names = names(item_field) + names(EARLIER.get(item_field, ""))
@@ -81,21 +78,24 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
         (len(items) for _, scopes in parts for _, items in scopes),
     )
     encoder = encode.ENCODERS[signal]()
-    return [
-        part
-        for resource, scopes in parts
-        for part in wire.parted(
-            signal,
-            encode.resource(_optional(Resource, resource)),
-            [
-                (encode.scope(_optional(Scope, said)), await _items(item, items, encoder))
-                for said, items in scopes
-            ],
-        )
-    ]
+    with Work() as work:
+        return [
+            part
+            for resource, scopes in parts
+            for part in wire.parted(
+                signal,
+                encode.resource(_optional(Resource, resource)),
+                [
+                    (encode.scope(_optional(Scope, said)), await _items(item, items, encoder, work))
+                    for said, items in scopes
+                ],
+            )
+        ]
 
 
-async def _items(kind: Any, items: Sequence[Raw], encoder: encode.Encoder) -> list[bytes]:
+async def _items(
+    kind: Any, items: Sequence[Raw], encoder: encode.Encoder, work: Work
+) -> list[bytes]:
     """Encoded spans, log records or metrics."""
     encoded: list[bytes] = []
     read = 0
@@ -104,7 +104,7 @@ async def _items(kind: Any, items: Sequence[Raw], encoder: encode.Encoder) -> li
         read += len(memoryview(each)) + SLICE_BYTES // 100  # the smallest takes time as well
         if read > SLICE_BYTES:
             read = 0
-            await asyncio.sleep(0)
+            await work.pause()
     return encoded
 
 
@@ -254,6 +254,14 @@ def _name(raw: Raw) -> str:
     return text
 
 
+def _id(raw: Raw) -> str:
+    """A text; none where something else stands."""
+    try:
+        return _text(raw)
+    except ValueError:
+        return ""
+
+
 def _digits(raw: Raw) -> str:
     """A number, or a text, as it is written.
 
@@ -310,6 +318,7 @@ def _truth(raw: Raw) -> bool:
 _SCALARS: dict[Any, Callable[[Raw], Any]] = {
     str: _text,
     Name: _name,
+    Id: _id,
     Written: lambda raw: raw,
     int: _integer,
     FIELDS[FIELDS[KeyValue]["value"]]["int_value"]: _int64,

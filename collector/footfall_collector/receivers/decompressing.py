@@ -6,7 +6,7 @@ the zlib header that it should have, zstd may have several frames, with windows 
 
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from footfall_collector.instruments import Refused
@@ -21,13 +21,15 @@ MOST_CODINGS = 3
 """Of one body, one upon the other."""
 MOST_MEMBERS = 10_000
 """Of one body: gzip members or zstd frames, which may be empty."""
+PIECE = 2**18
+"""Bytes that are decoded at a stretch: 64 kB can stand for 64 MB, which take a tenth of a second."""
 SLACK = 2**16
 """Bytes that a coded body may have beyond what it may be when it is decoded."""
 _WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}
 
 
 class _Decoder(Protocol):
-    """As zlib's and zstd's; one for each member or frame."""
+    """As zstd's; one for each member or frame."""
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes: ...
     @property
@@ -36,11 +38,29 @@ class _Decoder(Protocol):
     def unused_data(self) -> bytes: ...
 
 
+class _Inflate:
+    """zlib's, which leaves it to its caller to keep what it has not come to yet."""
+
+    def __init__(self, wbits: int) -> None:
+        self._zlib = zlib.decompressobj(wbits)
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+
 class _Deflate:
     """zlib's format, or without its header, as some senders have it."""
 
     def __init__(self) -> None:
-        self._head, self._inflate = b"", zlib.decompressobj()
+        self._head, self._inflate = b"", _Inflate(15)
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         if len(self._head) < 2:
@@ -49,7 +69,7 @@ class _Deflate:
                 return b""
             # RFC 1950, section 2.2: the method, and a check of the first two bytes.
             if self._head[0] & 15 != 8 or int.from_bytes(self._head[:2], "big") % 31:
-                self._inflate = zlib.decompressobj(wbits=-15)
+                self._inflate = _Inflate(-15)
             data = self._head
         return self._inflate.decompress(data, max_length)
 
@@ -63,7 +83,7 @@ class _Deflate:
 
 
 _MAKE: dict[str, Callable[[], _Decoder]] = {
-    "gzip": lambda: zlib.decompressobj(wbits=31),
+    "gzip": lambda: _Inflate(31),
     "deflate": _Deflate,
     "zstd": lambda: zstd.ZstdDecompressor(options=_WINDOW),
 }
@@ -102,8 +122,8 @@ class Decompressor:
         self._size = self._coded = self._members = 0
         self._decoder: _Decoder | None = None
 
-    def feed(self, data: bytes) -> bytes:
-        """What a piece of the coded body stands for.
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What a piece of the coded body stands for, in pieces of at most `PIECE` bytes.
 
         Raises:
             Refusal: it is wrong, or too much.
@@ -111,19 +131,26 @@ class Decompressor:
         self._coded += len(data)
         if self._coded > self._most + SLACK:
             raise refusals.too_large(f"the request is larger than {self._most} bytes")
-        parts: list[bytes] = []
         while data := self._without_padding(data):
             if self._decoder is None or self._decoder.eof:
                 self._decoder = self._next()
+            for piece in self._pieces(self._decoder, data):
+                self._size += len(piece)
+                if self._size > self._most:
+                    raise refusals.too_large(f"the request is larger than {self._most} bytes")
+                yield piece
+            data = self._decoder.unused_data
+
+    def _pieces(self, decoder: _Decoder, data: bytes) -> Iterator[bytes]:
+        """All of one member's or frame's that can be had by now."""
+        piece = None
+        while piece is None or (len(piece) == PIECE and not decoder.eof):
             try:
-                parts.append(self._decoder.decompress(data, self._most + 1 - self._size))
+                piece = decoder.decompress(data, PIECE)
             except (zlib.error, zstd.ZstdError):
                 raise refusals.invalid(f"the body is not valid {self._coding}") from None
-            self._size += len(parts[-1])
-            if self._size > self._most:
-                raise refusals.too_large(f"the request is larger than {self._most} bytes")
-            data = self._decoder.unused_data
-        return b"".join(parts)
+            data = b""
+            yield piece
 
     def finish(self) -> None:
         """Is called when the coded body has come.

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from footfall_collector.config_file import AdmissionConfig
+from footfall_collector.instruments import Refused
 from footfall_collector.keys import Key, Keys, bearer
 from footfall_collector.rate import RateLimit
 from footfall_collector.receivers import refusals
@@ -23,8 +24,12 @@ MOST_REQUESTS = 1024
 """Requests under way at once, however small: each costs some memory before its first byte is read."""
 FULL_S = 0.25
 """Seconds for which the gate stays shut for a sender whose request did not fit."""
-SLOW_S = 1.0
-"""Seconds after which a request that is still arriving gives way, when others find no room."""
+SLOW_S, PLACE_S = 1.0, 0.05
+"""Seconds after which a request that is still arriving gives way, when others find no room; and when they
+find no place."""
+PAUSE_S = 1.0
+"""Seconds after which a sender for whom there was no room is told so. Those who come again at once, however
+many, are slowed by it; nobody else has to wait."""
 KEPT = 1 / 16
 """Of the limit, for senders that have less than their share of it."""
 
@@ -48,7 +53,7 @@ class Gate:
         self.keys = keys
         self.limit = int((admission or AdmissionConfig()).request_limit_mib * 2**20)
         self.closed = False
-        self.bytes = self.requests = 0
+        self.bytes = self.requests = self._pausing = 0
         self._rates = RateLimit()
         self._held: Counter[Hashable] = Counter()  # bytes, by sender
         self._places: Counter[Hashable] = Counter()  # requests, by sender
@@ -89,12 +94,23 @@ class Gate:
         if now < self._shut.get(sender, 0.0):
             raise refusals.overloaded()
         if self.requests >= MOST_REQUESTS or self.bytes >= self.limit:
-            slow = next(self._slow(now), None)
+            no_place = self.requests >= MOST_REQUESTS
+            slow = next(self._slow(now, PLACE_S if no_place else SLOW_S), None)
             if slow is None:
                 raise refusals.overloaded()
-            if self.requests >= MOST_REQUESTS:
+            if no_place:
                 slow.give_way(refusals.overloaded().answer)
         return Passage(self, sender, now)
+
+    async def pause(self, answer: Answer) -> None:
+        """Waits before this is answered, when it is that there is no room; not for more than have places."""
+        if answer.reason is not Refused.ADMISSION or self._pausing >= MOST_REQUESTS:
+            return
+        self._pausing += 1
+        try:
+            await asyncio.sleep(PAUSE_S)
+        finally:
+            self._pausing -= 1
 
     def make_room(self, passage: "Passage", more: int) -> None:
         """Has slow requests give way until one that is not slow itself can have `more` bytes.
@@ -103,7 +119,7 @@ class Gate:
             Refusal: that is not enough.
         """
         now = time.monotonic()
-        slow = self._slow(now if now - passage.since < SLOW_S else 0.0)
+        slow = self._slow(now if now - passage.since < SLOW_S else 0.0, SLOW_S)
         while not self._has_room(passage, more):
             first = next(slow, None)
             if first is None:
@@ -119,10 +135,10 @@ class Gate:
         share = self.limit / len(self._places)
         return total <= self.limit and self._held[passage.sender] + more <= share
 
-    def _slow(self, now: float) -> Iterator["Passage"]:
-        """Requests that have been arriving for long, the oldest first."""
+    def _slow(self, now: float, seconds: float) -> Iterator["Passage"]:
+        """Requests that have been arriving for so long, the oldest first."""
         for passage in list(self._arriving):
-            if now - passage.since < SLOW_S:
+            if now - passage.since < seconds:
                 return
             yield passage
 

@@ -14,7 +14,7 @@ from footfall_collector.receivers import refusals
 from footfall_collector.receivers.gate import Gate
 from footfall_collector.receivers.refusals import Refusal
 from footfall_collector.telemetry import Request, Telemetry
-from footfall_collector.wire import Groups, TooLarge
+from footfall_collector.wire import Groups, Take, TooLarge, take_nothing
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_processors import REJECTED, Batch, Loss
 
@@ -40,13 +40,14 @@ class Signal:
         name: `traces`, `metrics` or `logs`.
         service: The gRPC service's full name.
         response: Makes the response message.
-        decode: A request, its sender's key, and what the request says when it is not protobuf → a batch.
+        decode: A request, its sender's key, what the request says when it is not protobuf, and what counts
+            the memory that it takes → a batch.
     """
 
     name: str
     service: str
     response: Callable[[], Message]
-    decode: Callable[[bytes, Key | None, Groups | None], Awaitable[Batch]]
+    decode: Callable[[bytes, Key | None, Groups | None, Take], Awaitable[Batch]]
 
 
 class Intake:
@@ -80,6 +81,7 @@ class Intake:
         *,
         key: Key | None = None,
         json: bool = False,
+        take: Take = take_nothing,
     ) -> Message:
         """The Export*ServiceResponse, once everything accepted is durable.
 
@@ -89,14 +91,15 @@ class Intake:
             seen: Counts it.
             key: The sender's.
             json: Whether the body is OTLP/JSON; protobuf otherwise.
+            take: Counts what a long one has in memory beside its body.
 
         Raises:
             Refusal: nothing of the request is stored. An unforeseen error is answered as retryable:
                 the sender would drop its data on anything else.
         """
         try:
-            groups = await otlp_json.groups(signal.name, body) if json else None
-            batch = await signal.decode(body, key, groups)
+            groups = await otlp_json.groups(signal.name, body, take) if json else None
+            batch = await signal.decode(body, key, groups, take)
             del body, groups  # the commit can be far, and what it needs is in the batch
             seen.decoded(batch)
             if batch.misnamed:

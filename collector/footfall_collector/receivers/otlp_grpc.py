@@ -123,6 +123,7 @@ def _handler(
                 calls.discard(call)
             code = _CODES[answer.status.code]
             seen.refused(answer.reason, code.name, answer.key)
+            await intake.gate.pause(answer)
             context.set_trailing_metadata(_trailers(answer))
             context.set_code(code)
             context.set_details(answer.status.message)
@@ -164,7 +165,9 @@ async def _export(
     key = intake.gate.key(_text(metadata.get("authorization")))
     seen.key = key.name if key else ""
     with intake.gate.open(key.id if key else context.peer()) as passage:
-        response = await intake.export(signal, await reader.read(context, passage), seen, key=key)
+        response = await intake.export(
+            signal, await reader.read(context, passage), seen, key=key, take=passage.grow
+        )
         return response.SerializeToString()
 
 

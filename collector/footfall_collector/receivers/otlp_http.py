@@ -1,7 +1,7 @@
 """OTLP/HTTP with protobuf and JSON bodies (OTLP specification, "OTLP/HTTP")."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from io import BytesIO
 
@@ -16,7 +16,6 @@ from starlette.types import ASGIApp
 from footfall_collector import telemetry
 from footfall_collector.config_file import HttpConfig
 from footfall_collector.instruments import Refused
-from footfall_collector.otlp_json import MOST_OBJECTS
 from footfall_collector.receivers import (
     browser,
     cors,
@@ -32,6 +31,7 @@ from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.refusals import Answer, Refusal
 from footfall_collector.tls import Tls
 from footfall_collector.trace_context import HEADER, TraceContext, current
+from footfall_collector.turns import Work
 
 GRACE = 5
 """Seconds that requests under way get when the server stops."""
@@ -126,6 +126,7 @@ def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
                 return Response(status_code=400)
             seen.refused(answer.reason, answer.http, answer.key)
             with suppress(asyncio.CancelledError):
+                await intake.gate.pause(answer)
                 await _read_away(request)
             return _response(encoding, answer.status, answer.http, _headers(answer))
 
@@ -145,10 +146,8 @@ async def _export(
     json = encoding.media_type == JSON
     # Not the address: whole offices share one.
     with intake.gate.open(key.id if key else request.scope["client"]) as passage:
-        reading = _body(request, max_bytes, passage, json=json)
-        response = await intake.export(
-            signal, await passage.receive(reading), seen, key=key, json=json
-        )
+        body = await passage.receive(_body(request, max_bytes, passage))
+        response = await intake.export(signal, body, seen, key=key, json=json, take=passage.grow)
         return Response(encoding.write(response), media_type=encoding.media_type)
 
 
@@ -188,29 +187,32 @@ async def _read_away(request: Request) -> None:
         return
 
 
-async def _body(request: Request, max_bytes: int, passage: Passage, *, json: bool) -> bytes:
-    """The decompressed body; JSON that would become too many objects is refused."""
-    body = await _decompressed(request, max_bytes, passage)
-    if json and len(body) > MOST_OBJECTS and body.count(b"{") > MOST_OBJECTS:
-        raise refusals.too_large(f"the request has more than {MOST_OBJECTS} objects")
-    return body
-
-
-async def _decompressed(request: Request, max_bytes: int, passage: Passage) -> bytes:
-    """Read and decoded in steps, so that its size is bounded throughout."""
+async def _body(request: Request, max_bytes: int, passage: Passage) -> bytes:
+    """Read and decompressed in steps: its size is bounded throughout, and others have their turn."""
     names = decompressing.codings(request.headers.getlist("content-encoding"))
     decoders = [decompressing.Decompressor(name, max_bytes) for name in names]
     body = BytesIO()  # its value is no copy, as that of joined parts would be
-    async for chunk in _chunks(request):
-        for decoder in decoders:
-            chunk = decoder.feed(chunk)
-        if passage.size + len(chunk) > max_bytes:
-            raise refusals.too_large(f"the request is larger than {max_bytes} bytes")
-        passage.grow(len(chunk))
-        body.write(chunk)
+    with Work() as work:
+        async for chunk in _chunks(request):
+            for piece in _decoded(chunk, decoders):
+                if passage.size + len(piece) > max_bytes:
+                    raise refusals.too_large(f"the request is larger than {max_bytes} bytes")
+                passage.grow(len(piece))
+                body.write(piece)
+                if len(piece) == decompressing.PIECE:
+                    await work.pause()
     for decoder in decoders:
         decoder.finish()
     return body.getvalue()
+
+
+def _decoded(data: bytes, decoders: Sequence[decompressing.Decompressor]) -> Iterator[bytes]:
+    """What a piece of the body stands for, all codings taken off."""
+    if not decoders:
+        yield data
+        return
+    for piece in decoders[0].feed(data):
+        yield from _decoded(piece, decoders[1:])
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:

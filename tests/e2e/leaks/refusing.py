@@ -243,7 +243,7 @@ class Refusals:
 
     @asynccontextmanager
     async def overload(self, dsn: str) -> AsyncIterator[None]:
-        """Requests that wait to be stored fill both workers, and so do some whose senders leave in the middle."""
+        """Requests that wait to be stored fill both workers; others' senders leave in the middle."""
         async with asyncio.TaskGroup() as group, await psycopg.AsyncConnection.connect(dsn) as lock:
             await lock.execute("LOCK TABLE footfall.ingest_batches IN EXCLUSIVE MODE")
             leaving = [await self.unfinished("held", 700_000) for _ in range(4)]
