@@ -30,7 +30,7 @@ from footfall_collector.receivers import otlp_http
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.refusals import Refusal
 from footfall_collector.telemetry import Telemetry
-from footfall_collector.wire import Groups
+from footfall_collector.wire import Groups, Take
 from footfall_processors import Batch, Hash, Policy, Rows, load_catalog
 
 CATALOG = Path(__file__).parents[1] / "tests" / "events.yaml"
@@ -177,14 +177,18 @@ class Target:
         policy = Policy(load_catalog(self._path))
         pipeline = Pipeline(policy, salts, lambda: NOW)
 
-        async def decode_traces(body: bytes, key: object, groups: Groups | None) -> Batch:
-            return await pipeline.traces(body, groups=groups)
+        async def decode_traces(
+            body: bytes, key: object, groups: Groups | None, take: Take
+        ) -> Batch:
+            return await pipeline.traces(body, groups=groups, take=take)
 
-        async def decode_metrics(body: bytes, key: object, groups: Groups | None) -> Batch:
+        async def decode_metrics(
+            body: bytes, key: object, groups: Groups | None, take: Take
+        ) -> Batch:
             return await metrics.decode(policy, body, NOW // 1000, groups=groups, key=b"k")
 
-        async def decode_logs(body: bytes, key: object, groups: Groups | None) -> Batch:
-            return await pipeline.logs(body, groups=groups)
+        async def decode_logs(body: bytes, key: object, groups: Groups | None, take: Take) -> Batch:
+            return await pipeline.logs(body, groups=groups, take=take)
 
         decoders = {"traces": decode_traces, "metrics": decode_metrics, "logs": decode_logs}
         self._signals = {s: Signal(s, "", RESPONSES[s], decoders[s]) for s in SIGNALS}
