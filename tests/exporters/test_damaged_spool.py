@@ -8,8 +8,9 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from exporters.test_spool import batch, plain, put_until_refused, shown
@@ -48,6 +49,19 @@ async def filled(directory, sizes=SIZES):
     return (Path(directory) / "spool.sqlite").read_bytes()
 
 
+def decoded(entry):
+    """The batch of an entry; None for one that is damaged, which whoever stores it sees in the same way.
+
+    A row whose first byte is gone has no checksum any more, as those of a former version; it is no batch.
+    """
+    if entry.body is None:
+        return None
+    try:
+        return replace(Decoder().decode(entry.body), digest=entry.digest)
+    except msgspec.DecodeError:
+        return None
+
+
 async def read_back(directory):
     """Batches by their numbers, and how many are said to be damaged."""
     async with SpoolConfig(directory=str(directory)).open() as spool:
@@ -56,11 +70,7 @@ async def read_back(directory):
         assert 999 in [
             int.from_bytes(e.digest, "big") for e in await spool.first(ALL) if e.body is not None
         ]
-    whole = [
-        replace(Decoder().decode(entry.body), digest=entry.digest)
-        for entry in entries
-        if entry.body is not None
-    ]
+    whole = [found for found in map(decoded, entries) if found is not None]
     return {int.from_bytes(b.digest, "big"): plain(b) for b in whole}, len(entries) - len(whole)
 
 
@@ -83,9 +93,16 @@ def sqlite_yields(path):
     }
 
 
+class Image(bytes):
+    """A file's bytes that are not shown: Hypothesis gives up a failure whose arguments take pages."""
+
+    def __repr__(self):
+        return f"<{len(self)} bytes>"
+
+
 @pytest.fixture(scope="module")
 def image(tmp_path_factory):
-    return asyncio.run(filled(tmp_path_factory.mktemp("spool")))
+    return Image(asyncio.run(filled(tmp_path_factory.mktemp("spool"))))
 
 
 def placed(directory, data):
@@ -114,32 +131,35 @@ def judge(directory, data):
     return found
 
 
+HEADER = st.integers(0, 130)
+"""A place of SQLite's header or of the first page's."""
+PLACE = st.integers(0, 2**20)
+"""Taken modulo what the file has: strategies that know nothing of it are the same in every run."""
+
+
 @settings(max_examples=120, deadline=None)
-@given(st.data())
-def test_one_wrong_byte_stores_nothing_wrong_and_loses_nothing_that_can_be_read(image, data):
-    place = data.draw(st.one_of(st.integers(0, 130), st.integers(0, len(image) - 1)))
-    byte = data.draw(st.integers(0, 255))
+@given(place=st.one_of(HEADER, PLACE), byte=st.integers(0, 255))
+def test_one_wrong_byte_stores_nothing_wrong_and_loses_nothing_that_can_be_read(image, place, byte):
+    place %= len(image)
     with tempfile.TemporaryDirectory() as directory:
         found = judge(directory, image[:place] + bytes((byte,)) + image[place + 1 :])
     assert len(found.keys() & EXPECTED.keys()) >= len(SIZES) - MOST_ON_A_PAGE
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data())
-def test_an_overwritten_page_costs_what_was_on_it(image, data):
-    number = data.draw(st.integers(0, len(image) // PAGE - 1))
-    filling = data.draw(st.sampled_from([b"\0", b"\xff", b"\x0d", b"\x02", b"x"]))
-    begin = number * PAGE
+@given(number=PLACE, filling=st.sampled_from([b"\0", b"\xff", b"\x0d", b"\x02", b"x"]))
+def test_an_overwritten_page_costs_what_was_on_it(image, number, filling):
+    begin = number % (len(image) // PAGE) * PAGE
     with tempfile.TemporaryDirectory() as directory:
         judge(directory, image[:begin] + filling * PAGE + image[begin + PAGE :])
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_a_file_that_was_cut_off_costs_what_is_missing(image, data):
-    length = data.draw(st.integers(1, len(image) - 1))
+@given(length=PLACE)
+@example(length=57_535)  # a row's head is there, its body is not
+def test_a_file_that_was_cut_off_costs_what_is_missing(image, length):
     with tempfile.TemporaryDirectory() as directory:
-        judge(directory, image[:length])
+        judge(directory, image[: 1 + length % (len(image) - 1)])
 
 
 @pytest.mark.parametrize("number", [0, 2])
