@@ -33,17 +33,13 @@ from footfall_exporters.postgres.housekeeping import NAMES, House, Housekeeper
 from footfall_exporters.postgres.migrate import HEAD
 from footfall_processors import Loss, load_catalog
 from footfall_processors.catalog import Drop
+from ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "tests" / "events.yaml"
 SALT = "5a17c3e09b46d28f7a10e5b3c94d6f82"
 TODAY = dt.datetime.now(dt.UTC).date()
 openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the command openssl")
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

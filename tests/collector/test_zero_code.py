@@ -19,6 +19,7 @@ import pytest
 from collector.test_receivers import configured, dump
 from footfall_collector.app import running
 from footfall_processors import load_catalog
+from ports import free_port
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/zero-code.md"
 GOLANG = Path(__file__).with_name("golang")
@@ -34,12 +35,6 @@ def blocks(language):
 def catalog(tmp_path):
     (tmp_path / "events.yaml").write_text(blocks("yaml")[0])
     return load_catalog(tmp_path / "events.yaml")
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.asynccontextmanager

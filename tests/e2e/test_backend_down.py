@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 from collections import Counter
 
 import grpc
@@ -13,11 +12,7 @@ from exporters.http_server import serving, status
 from footfall_collector import delivery
 from footfall_collector.app import running
 from footfall_exporters.posthog import PostHogConfig
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+from ports import free_port
 
 
 async def caught_up(dsn):

@@ -13,8 +13,8 @@ import yaml
 from collector.test_receivers import PROTOBUF, traces
 from collector.test_workers import Up
 from conftest import CATALOG
-from e2e.test_backend_down import free_port
 from footfall_exporters.embedded import EmbeddedPostgres
+from ports import free_port
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import time
 
 import grpc
@@ -23,6 +22,7 @@ from footfall_collector.gateway import marker
 from footfall_exporters.otlp import OtlpConfig
 from footfall_exporters.postgres import PostgresConfig, origin
 from footfall_processors import Hash
+from ports import free_port
 
 PACKAGE = "opentelemetry.proto.collector"
 METHODS = {
@@ -41,9 +41,7 @@ def databases(postgres_server, store_template):
 
 
 def free_ports(number):
-    with contextlib.ExitStack() as stack:
-        held = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(number)]
-        return [each.getsockname()[1] for each in held]
+    return [free_port() for _ in range(number)]
 
 
 def following(catalog, dsn, port, *to):

@@ -7,7 +7,6 @@ import datetime as dt
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -38,6 +37,7 @@ from footfall_exporters.otlp_encode import trace_requests
 from footfall_exporters.otlp_sums import metric_requests
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Batch, Dimension, Hash, Point, Policy, Rows, Shape, clean
+from ports import free_port
 
 PACKAGE = "opentelemetry.proto.collector"
 METHODS = {
@@ -328,20 +328,22 @@ async def test_a_collector_that_was_away_has_everything_once_when_it_is_back(
         followed(protocol, f"127.0.0.1:{port}", store_database, catalog, headers) as follower,
     ):
         await send(first.grpc, *bodies[:2])  # it is not there yet
-        await asyncio.sleep(0.3)
+        await retried(follower)
         async with running(config):
             await caught_up(store_database)
         await send(first.grpc, *bodies[2:])  # it is gone again
-        await asyncio.sleep(0.3)
+        await retried(follower)
         async with running(config):
             await caught_up(store_database)
-    assert follower.delivery.retries > 0
     assert reports(store_database) == reports(second_database)
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+async def retried(follower):
+    """Returns when it has tried once more in vain."""
+    before = follower.delivery.retries
+    async with asyncio.timeout(30):
+        while follower.delivery.retries == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 class Thief:

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 
 from conftest import make_directory
+from ports import free_port
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")
@@ -114,11 +114,6 @@ def pooler(server: Cluster, mode: str) -> Iterator[str]:
         process.kill()
         process.wait()
         shutil.rmtree(directory)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def until_it_answers(conninfo: str) -> None:

@@ -5,7 +5,6 @@ import datetime as dt
 import os
 import re
 import secrets
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from e2e.leaks.planting import Book, Planted
 from exporters.http_server import OK, Request, Server, status
 from footfall_collector.keys import KeyEntry, digest, make_token
 from footfall_collector.keys_write import changing
+from ports import free_port
 
 METRICS = Path("/dev/shm")
 NOBODYS_GROUP = 65534
@@ -83,7 +83,7 @@ def environment(known: Secrets) -> dict[str, str]:
 
 def configure(home: Path, dsn: str, backend: str, known: Secrets) -> tuple[Path, str]:
     """Writes the configuration and the keys; also returns host:port of the operator's listener."""
-    operator = f"127.0.0.1:{_free_port()}"
+    operator = f"127.0.0.1:{free_port()}"
     today = {"created": _TODAY}
     with changing(home / "keys.yaml") as entries:
         entries["all"] = KeyEntry(hash=_hash(known.key), **today)
@@ -239,11 +239,6 @@ class Evidence:
 
 def _hash(token: str) -> str:
     return f"sha256:{digest(token).hex()}"
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 _TODAY = dt.date(2026, 1, 1)

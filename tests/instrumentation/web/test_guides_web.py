@@ -2,7 +2,6 @@
 
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+
+from ports import free_port
 
 GUIDES = Path(__file__).parents[3] / "docs/guides"
 SERVE = {
@@ -24,11 +25,6 @@ SERVE = {
 def blocks(name, language):
     text = (GUIDES / f"{name}.md").read_text("utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 @pytest.mark.parametrize("framework", SERVE)
