@@ -6,7 +6,6 @@ every minute here, so that what arrives was sent because of the end.
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from instrumentation.ends.sink import Sink, until
+from ports import free_port
 
 ENDS: Final = ("exit", "TERM", "INT", "limit", "reload")
 NONE: Final = "-"
@@ -265,8 +265,10 @@ def documented() -> dict[str, dict[str, str]]:
     return found
 
 
-def run(way: Way, end: str, sink: Sink, folder: Path, **variables: str) -> str:
-    """Starts it, uses it, ends it.
+def run(
+    way: Way, end: str, sink: Sink, folder: Path, patience: float = 30, **variables: str
+) -> str:
+    """Starts it, uses it, ends it, and waits so many seconds for all of it to arrive.
 
     Returns:
         `all`, or how many spans and counted uses arrived.
@@ -274,7 +276,7 @@ def run(way: Way, end: str, sink: Sink, folder: Path, **variables: str) -> str:
     (folder / "served.py").write_text(way.code)
     (folder / "events.yaml").write_text(CATALOG)
     (folder / "queue").mkdir()
-    port = _free_port()
+    port = free_port()
     environment = os.environ | {
         "TELEMETRY_ENABLED": "true",
         "OTEL_EXPORTER_OTLP_ENDPOINT": sink.address,
@@ -299,7 +301,7 @@ def run(way: Way, end: str, sink: Sink, folder: Path, **variables: str) -> str:
         if end != "exit":
             _use(way, folder, port, environment)
         _end(process, end, folder, signals)
-        until(lambda: sink.has(USES), 30)
+        until(lambda: sink.has(USES), patience)
     finally:
         _kill(process)
     return "all" if sink.has(USES) else f"{sink.spans} spans, {sink.invokes} counted"
@@ -363,12 +365,6 @@ def _below(pid: int) -> list[int]:
     except OSError:
         return []
     return [*children, *(below for child in children for below in _below(child))]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _status(url: str) -> int:

@@ -40,5 +40,6 @@ def test_the_documented_arrives(tmp_path, name, end):
 def test_the_table_tells_what_does_not_arrive(tmp_path):
     """So that a sink which counts anything would be noticed."""
     with receiving() as sink:
-        found = rows.run(rows.WAYS["a script"], "TERM", sink, tmp_path, FOOTFALL_EXIT_HOOKS="false")
+        way = rows.WAYS["a script"]
+        found = rows.run(way, "TERM", sink, tmp_path, patience=1, FOOTFALL_EXIT_HOOKS="false")
     assert found == "0 spans, 0 counted"
