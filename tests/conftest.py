@@ -9,6 +9,7 @@ import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -32,6 +33,17 @@ _KNOWN_KEY = "UPDATE footfall.secrets SET secret = {} WHERE name = 'requests'"
 def known_by(digest: bytes) -> bytes:
     """What the ledger of these databases knows a request by."""
     return hmac.new(REQUESTS_KEY, digest, "sha256").digest()[:16]
+
+
+LONGEST = {"test_debian_postgres.py", "test_demo.py", "test_leaks.py"}
+"""Begun first: a test of half a minute that comes last has all other workers wait for it."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if {"own_server", "postgres_directory"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker("own_server")
+    items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def pytest_configure() -> None:
@@ -69,15 +81,22 @@ def postgres_server() -> Iterator[str]:
 
 
 @contextmanager
-def new_database(server: str, template: str = "template1") -> Iterator[str]:
-    """The connection string of a new database, dropped afterwards."""
+def new_database(
+    server: str, template: str = "template1", dropping: Executor | None = None
+) -> Iterator[str]:
+    """The connection string of a new database, dropped afterwards, or by somebody who does that."""
     name = f"footfall_test_{uuid.uuid4().hex}"
     names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
-    _execute(server, sql.SQL("CREATE DATABASE {name} TEMPLATE {template}").format(**names))
+    create = "CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"  # nobody needs its WAL
+    _execute(server, sql.SQL(create).format(**names))
     try:
         yield make_conninfo(server, dbname=name)
     finally:
-        _execute(server, sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names))
+        drop = sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names)
+        if dropping:
+            dropping.submit(_execute, server, drop)
+        else:
+            _execute(server, drop)
 
 
 def _execute(server: str, statement: sql.Composed) -> None:
@@ -85,10 +104,17 @@ def _execute(server: str, statement: sql.Composed) -> None:
         connection.execute(statement)
 
 
+@pytest.fixture(scope="session")
+def dropping(postgres_server: str) -> Iterator[Executor]:
+    """Drops databases: Postgres waits for their sessions to end, the next test does not."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool
+
+
 @pytest.fixture
-def empty_database(postgres_server: str) -> Iterator[str]:
+def empty_database(postgres_server: str, dropping: Executor) -> Iterator[str]:
     """The connection string of a new, empty database, dropped afterwards."""
-    with new_database(postgres_server) as dsn:
+    with new_database(postgres_server, dropping=dropping) as dsn:
         yield dsn
 
 
@@ -129,9 +155,9 @@ async def _make_partitions(dsn: str, days: list[dt.date]) -> None:
 
 
 @pytest.fixture
-def store_database(postgres_server: str, store_template: str) -> Iterator[str]:
+def store_database(postgres_server: str, store_template: str, dropping: Executor) -> Iterator[str]:
     """The connection string of a new database ready to store batches, dropped afterwards."""
-    with new_database(postgres_server, store_template) as dsn:
+    with new_database(postgres_server, store_template, dropping) as dsn:
         yield dsn
 
 
@@ -145,11 +171,20 @@ def own_server() -> Iterator[EmbeddedPostgres]:
     shutil.rmtree(directory)
 
 
+@pytest.fixture(scope="session")
+def own_template(own_server: EmbeddedPostgres, catalog: Catalog) -> str:
+    """The name of a database of that server, with the schema and no row; it ends with the server."""
+    server, name = own_server.start(), "footfall_test_template"
+    _execute(server, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    dsn = make_conninfo(server, dbname=name)
+    prepare(dsn, Settings(catalog))
+    _execute(dsn, sql.SQL(_KNOWN_KEY).format(REQUESTS_KEY))
+    return name
+
+
 @pytest.fixture
-def own_database(own_server: EmbeddedPostgres, catalog: Catalog) -> Iterator[str]:
+def own_database(own_server: EmbeddedPostgres, own_template: str) -> Iterator[str]:
     """The connection string of a new database of that server, ready to store batches."""
-    with new_database(own_server.start()) as dsn:
-        prepare(dsn, Settings(catalog))
-        _execute(dsn, sql.SQL(_KNOWN_KEY).format(REQUESTS_KEY))
+    with new_database(own_server.start(), own_template) as dsn:
         yield dsn
         own_server.start()  # to drop it
