@@ -310,7 +310,7 @@ HEAD = (
 )
 async def test_a_connection_that_never_sends_a_whole_head_is_closed(web, pieces):
     seconds, _ = await closes(web, *pieces, every=0.05)
-    assert seconds < 4
+    assert seconds < 15
 
 
 @pytest.mark.parametrize("every", [0.0, 0.1], ids=["stops", "drips"])

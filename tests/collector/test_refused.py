@@ -9,7 +9,7 @@ import pytest
 
 from collector.test_conformance import Sender
 from collector.test_keys_asked import ALL, OVER, SHOP, SLOW, keys_file, of_service  # noqa: F401  # a fixture
-from collector.test_receivers import METHODS, PROTOBUF, configured, connected
+from collector.test_receivers import METHODS, PROTOBUF, configured, connected, until
 from footfall_collector import doctor_losses
 from footfall_collector.config_file import CorsConfig, HttpConfig
 from footfall_collector.instruments import Refused
@@ -130,7 +130,7 @@ async def test_a_service_is_kept_when_something_of_it_is_stored(config, query):
 async def test_it_is_kept_within_seconds_and_without_a_transaction_each(config, query):
     async with connected(config, Sender) as sender:
         await asyncio.gather(*(sender.http.post("/v1/traces", headers=PROTOBUF) for _ in range(50)))
-        await asyncio.sleep(2.5)
+        await until(lambda: sum(kept(query).values()) >= 50)
         assert kept(query) == {("traces", "key", None, None): 50}
 
 

@@ -310,4 +310,4 @@ def test_what_is_wrong_with_a_file_is_said_with_its_name(files, made, wrong, mes
 def test_a_check_takes_no_time_worth_speaking_of(files):
     begin = time.perf_counter()
     Tls(config(files, mutual=True), "OTLP")
-    assert time.perf_counter() - begin < 1
+    assert time.perf_counter() - begin < 10

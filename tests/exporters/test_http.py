@@ -213,7 +213,7 @@ async def test_an_answer_that_trickles_ends_at_the_timeout():
         began = time.monotonic()
         with pytest.raises(Unavailable, match="did not answer in time"):
             await post(server, timeout=0.3)
-    assert 0.2 < time.monotonic() - began < 2
+    assert 0.2 < time.monotonic() - began < 15  # 1000 bytes would take 20 s
 
 
 async def test_no_answer_at_all_ends_at_the_timeout():
@@ -254,9 +254,9 @@ async def test_a_backend_that_is_not_there_is_tried_again():
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         config = HttpConfig(endpoint=f"http://127.0.0.1:{free.getsockname()[1]}")
-    async with sender(config) as to:
-        with pytest.raises(Unavailable, match="cannot be reached"):
-            await to.post(b"", "text/plain")
+        async with sender(config) as to:
+            with pytest.raises(Unavailable, match="cannot be reached"):
+                await to.post(b"", "text/plain")
 
 
 async def test_cookies_are_not_kept():

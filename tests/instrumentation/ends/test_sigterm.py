@@ -7,6 +7,7 @@ import time
 import pytest
 
 from instrumentation import programs
+from instrumentation.ends.sink import until
 
 PROGRAM = """
 import asyncio, faulthandler, os, signal, sys, threading, time
@@ -106,7 +107,7 @@ def test_what_a_server_still_does_before_it_ends_is_sent(ended, received):
         time.sleep(0.1)
         signal.raise_signal(signal.SIGTERM)
         footfall.event("shop.visit")
-        time.sleep(1)
+        time.sleep(3)
         os._exit(5)
     """
     assert ended(received.endpoint, "signal.signal(signal.SIGTERM, lambda *_: None)", after) == (
@@ -207,20 +208,17 @@ def test_a_collector_that_hangs_keeps_nobody(ended, received):
 
 
 def test_counters_go_out_with_the_first_spans(catalog, received):
-    done = programs.run(
-        "-c",
-        textwrap.dedent(
-            f"""
-            import os, signal, time, footfall
-            footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
-            with footfall.feature("shop.order"):
-                pass
-            time.sleep(2)
-            os.kill(os.getpid(), signal.SIGKILL)
-            """
-        ),
-        OTEL_BSP_SCHEDULE_DELAY="50",
-    )
-    assert (done.returncode, done.stderr) == (-signal.SIGKILL, "")
+    code = f"""
+        import sys, footfall
+        footfall.configure({str(catalog)!r}, {received.endpoint!r}, enabled=True)
+        with footfall.feature("shop.order"):
+            pass
+        sys.stdin.read()
+    """
+    with programs.started(code, OTEL_BSP_SCHEDULE_DELAY="50") as process:
+        assert until(received.spans)
+        assert until(lambda: received.count("shop.order", feature_action="invoke"))
+        process.kill()
+        assert process.communicate() == ("", "")
     assert len(received.spans()) == 1
     assert received.count("shop.order", feature_action="invoke") == 1
