@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from conftest import make_directory
 from footfall_examples import sahasrahbot
 from footfall_examples.sahasrahbot import plan, planted
 from footfall_examples.sahasrahbot.steps import Act, Chat, Press, Request, Slash, Text
@@ -80,8 +80,7 @@ def _footfall(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def done() -> Iterator[Done]:
-    home = Path(tempfile.mkdtemp(prefix="footfall-demo-"))
-    home.chmod(0o711)  # for the user who runs Postgres when root runs the tests
+    home = make_directory()
     run = _footfall(home, "demo", "--once")
     yield Done(home, run.returncode, run.stdout + run.stderr)
     shutil.rmtree(home)

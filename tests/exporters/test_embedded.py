@@ -6,7 +6,6 @@ import signal
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import pytest
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from conftest import make_directory
 from footfall_exporters import embedded
 from footfall_exporters.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_directory
 from footfall_exporters.postgres.connecting import READING, WRITING, connect_sync
@@ -114,10 +114,9 @@ def directory(postgres_directory: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def stopped() -> Iterator[Path]:
     """A cluster that was made, served once and stopped."""
-    parent = Path(tempfile.mkdtemp(prefix="footfall-test-"))
-    parent.chmod(0o711)
+    parent = make_directory()
     with EmbeddedPostgres(parent / "postgres") as conninfo:
         execute(conninfo, "CREATE TABLE kept AS SELECT 42 AS answer")
     yield parent / "postgres"

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from conftest import make_directory
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import prepare
@@ -28,8 +28,7 @@ READER = {"user": "grafana", "password": PASSWORDS["GRAFANA_DB_PASSWORD"]}
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """A cluster as the image makes it: the superuser `postgres`, the database `footfall`, no role of ours."""
-    directory = Path(tempfile.mkdtemp(prefix="footfall-test-"))
-    directory.chmod(0o711)
+    directory = make_directory()
     with EmbeddedPostgres(directory, {"fsync": "off"}) as embedded:
         with psycopg.connect(embedded, autocommit=True) as connection:
             for name in ("postgres", "second"):
