@@ -15,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from alone import alone_in
 from collector.test_receivers import Secrets, configured, dump
 from footfall_collector.app import running
 
@@ -32,10 +33,18 @@ def node():
     """The path of Node.js, with the program's packages installed beside it, in a folder that git ignores."""
     if shutil.which("npm") is None:
         pytest.skip("needs npm (Node.js 20.6 or newer)")
-    command = ["npm", "install", "--loglevel=error", "--prefer-offline"]
-    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    with alone_in(HERE):
+        if not is_installed(HERE):
+            command = ["npm", "install", "--loglevel=error", "--prefer-offline"]
+            done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
     return shutil.which("node")
+
+
+def is_installed(folder):
+    """Whether npm has been here since what it is to install has changed."""
+    done, asked = folder / "node_modules/.package-lock.json", folder / "package.json"
+    return done.exists() and done.stat().st_mtime > asked.stat().st_mtime
 
 
 class Wire:

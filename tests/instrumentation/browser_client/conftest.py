@@ -7,11 +7,13 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from alone import alone_in
 from instrumentation.browser_client.server import Telemetry, telemetry_server
 
 FLAGS = [
@@ -29,13 +31,14 @@ FLAGS = [
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of Chromium; root gets it from Debian's archive when it is not there."""
-    if shutil.which("chromium") is None:
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            pytest.skip("needs Chromium: apt-get install chromium")
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-        install = ["install", "--yes", "--no-install-recommends", "chromium"]
-        for arguments in (["update"], install):
-            subprocess.run(["apt-get", "-qq", *arguments], env=environment, check=True)
+    with alone_in(Path(__file__).parent):
+        if shutil.which("chromium") is None:
+            if os.geteuid() != 0 or shutil.which("apt-get") is None:
+                pytest.skip("needs Chromium: apt-get install chromium")
+            environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+            install = ["install", "--yes", "--no-install-recommends", "chromium"]
+            for arguments in (["update"], install):
+                subprocess.run(["apt-get", "-qq", *arguments], env=environment, check=True)
     path = shutil.which("chromium")
     assert path is not None
     return path
