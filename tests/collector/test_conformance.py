@@ -18,6 +18,7 @@ from typing import NamedTuple
 import grpc
 import psycopg
 import pytest
+import pytest_asyncio
 from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
@@ -37,6 +38,7 @@ from collector.test_receivers import (
     traces,
     trailer,
 )
+from conftest import new_database
 from footfall_collector.config_file import CorsConfig, GrpcConfig, HttpConfig
 
 JSON = {"content-type": "application/json"}
@@ -112,6 +114,16 @@ async def sender(catalog, store_database):
     async with connected(configured(catalog, store_database), Sender) as sender:
         yield sender
 
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def answering(catalog, postgres_server, store_template):
+    """A sender to one collector, for all tests that ask for nothing but its answers."""
+    with new_database(postgres_server, store_template) as dsn:
+        async with connected(configured(catalog, dsn), Sender) as sender:
+            yield sender
+
+
+answers = pytest.mark.asyncio(loop_scope="module")
 
 WAYS = ["grpc", "protobuf", "json"]
 ways = pytest.mark.parametrize("way", WAYS)
@@ -227,11 +239,12 @@ async def test_json_that_would_swell_in_memory_is_too_large(sender, query):
 
 
 @http_ways
-async def test_the_content_type_may_have_parameters_and_is_that_of_the_answer(sender, way):
+@answers
+async def test_the_content_type_may_have_parameters_and_is_that_of_the_answer(answering, way):
     for parameter in ("", "; charset=utf-8", ";charset=UTF-8", " ; a=b; c=d", ";"):
         kind = (JSON if way == "json" else PROTOBUF)["content-type"].title() + parameter
         content = b"{}" if way == "json" else b""
-        answer = await sender.post(way, "logs", content, **{"content-type": kind})
+        answer = await answering.post(way, "logs", content, **{"content-type": kind})
         assert answer.code == "ok"
 
 
@@ -239,16 +252,18 @@ async def test_the_content_type_may_have_parameters_and_is_that_of_the_answer(se
 
 
 @ways
-async def test_full_success_leaves_partial_success_unset(sender, way):
+@answers
+async def test_full_success_leaves_partial_success_unset(answering, way):
     for signal in REQUESTS:
-        answer = await sender.send(way, signal, one_ping(signal))
+        answer = await answering.send(way, signal, one_ping(signal))
         assert not answer.response.HasField("partial_success")
 
 
 @ways
-async def test_an_empty_request_is_a_success(sender, way):
+@answers
+async def test_an_empty_request_is_a_success(answering, way):
     for signal in REQUESTS:
-        assert await sender.send(way, signal, b"") == Answer("ok", RESPONSES[signal]())
+        assert await answering.send(way, signal, b"") == Answer("ok", RESPONSES[signal]())
 
 
 @ways
@@ -271,13 +286,14 @@ async def test_what_is_refused_is_counted_in_a_partial_success_and_the_rest_is_s
     assert counts(query) == {"shop.ping.invoke": 3}
 
 
-async def test_a_json_answer_is_proto_json(sender):
+@answers
+async def test_a_json_answer_is_proto_json(answering):
     body = as_json("logs", logs("shop.gone"))
-    answer = await sender.http.post("/v1/logs", content=body, headers=JSON)
+    answer = await answering.http.post("/v1/logs", content=body, headers=JSON)
     partial = answer.json()["partialSuccess"]
     assert partial.pop("errorMessage").startswith("expired_event")
     assert partial == {"rejectedLogRecords": "1"}  # 64 bits travel as text
-    empty = await sender.http.post("/v1/logs", content=b"{}", headers=JSON)
+    empty = await answering.http.post("/v1/logs", content=b"{}", headers=JSON)
     assert empty.json() == {}
 
 
@@ -285,9 +301,10 @@ async def test_a_json_answer_is_proto_json(sender):
 
 
 @ways
-async def test_bad_data_is_a_bad_request_with_its_detail_and_no_retry_hint(sender, way):
+@answers
+async def test_bad_data_is_a_bad_request_with_its_detail_and_no_retry_hint(answering, way):
     garbage = b'\xff{"resourceSpans": "walker"'
-    send = sender.send if way == "grpc" else sender.post
+    send = answering.send if way == "grpc" else answering.post
     for signal in REQUESTS:
         answer = await send(way, signal, garbage)
         assert answer.code == _bad(way)
@@ -318,7 +335,8 @@ async def test_while_the_store_is_away_every_sender_is_told_when_to_retry(
 
 
 @http_ways
-async def test_every_refusal_is_a_status_in_the_encoding_of_the_request(sender, way):
+@answers
+async def test_every_refusal_is_a_status_in_the_encoding_of_the_request(answering, way):
     for method, path, extra, code, meaning in (
         ("POST", "/v1/profiles", {}, 404, code_pb2.UNIMPLEMENTED),
         ("POST", "/v1/traces/", {}, 404, code_pb2.UNIMPLEMENTED),
@@ -328,16 +346,17 @@ async def test_every_refusal_is_a_status_in_the_encoding_of_the_request(sender, 
         ("POST", "/v1/traces", {"content-encoding": "gzip"}, 400, code_pb2.INVALID_ARGUMENT),
     ):
         headers = (JSON if way == "json" else PROTOBUF) | extra
-        response = await sender.http.request(method, path, content=b"no gzip", headers=headers)
+        response = await answering.http.request(method, path, content=b"no gzip", headers=headers)
         answer = read(response, way, None)
         assert (answer.code, answer.status.code) == (code, meaning)
         assert answer.status.message
 
 
-async def test_a_content_type_of_neither_encoding_is_unsupported(sender):
+@answers
+async def test_a_content_type_of_neither_encoding_is_unsupported(answering):
     for kind in ("text/plain", "application/grpc", "application/jsonp", ""):
         headers = {"content-type": kind}
-        response = await sender.http.post("/v1/traces", content=b"{}", headers=headers)
+        response = await answering.http.post("/v1/traces", content=b"{}", headers=headers)
         assert read(response, "protobuf", None).code == 415
         assert response.headers["accept"] == "application/x-protobuf, application/json"
 
@@ -559,10 +578,11 @@ async def test_a_page_of_another_origin_may_not(open_to_pages):
         assert "access-control-allow-credentials" not in asked.headers
 
 
-async def test_no_page_may_send_unless_the_operator_says_so(sender):
+@answers
+async def test_no_page_may_send_unless_the_operator_says_so(answering):
     headers = ASKED | {"origin": "https://shop.example"}
-    asked = await sender.http.options("/v1/traces", headers=headers)
-    sent = await sender.http.post("/v1/traces", content=b"{}", headers=JSON | headers)
+    asked = await answering.http.options("/v1/traces", headers=headers)
+    sent = await answering.http.post("/v1/traces", content=b"{}", headers=JSON | headers)
     assert asked.status_code == 405
     assert "access-control-allow-origin" not in {*asked.headers, *sent.headers}
 

@@ -15,6 +15,7 @@ import grpc
 import httpx
 import psycopg
 import pytest
+import pytest_asyncio
 from google.protobuf import json_format
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
@@ -31,6 +32,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 from psycopg import sql
 
+from conftest import new_database
 from footfall_collector import keeping
 from footfall_collector.app import running
 from footfall_collector.config import Config
@@ -113,6 +115,16 @@ async def client(catalog, store_database):
         yield client
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def answering(catalog, postgres_server, store_template):
+    """A client of one collector, for all tests that ask for nothing but its answers."""
+    with new_database(postgres_server, store_template) as dsn:
+        async with connected(configured(catalog, dsn)) as client:
+            yield client
+
+
+answers = pytest.mark.asyncio(loop_scope="module")
+
 both = pytest.mark.parametrize("protocol", ["grpc", "http"])
 signals = pytest.mark.parametrize("signal", ["traces", "metrics", "logs"])
 
@@ -178,8 +190,9 @@ async def test_traces_and_metrics_are_stored_and_counted(client, query, protocol
 
 @both
 @signals
-async def test_an_empty_request_is_a_success(client, protocol, signal):
-    assert await client.send(protocol, signal, b"") == RESPONSES[signal]()
+@answers
+async def test_an_empty_request_is_a_success(answering, protocol, signal):
+    assert await answering.send(protocol, signal, b"") == RESPONSES[signal]()
 
 
 @signals
@@ -354,29 +367,33 @@ CONTENT_TYPES = "the content type must be application/x-protobuf or application/
     ],
     ids=["text", "no content type", "brotli", "not gzip"],
 )
-async def test_a_body_that_cannot_be_read_is_refused_plainly(client, headers, code, message):
-    response = await client.http.post("/v1/traces", content=b"not gzip at all", headers=headers)
+@answers
+async def test_a_body_that_cannot_be_read_is_refused_plainly(answering, headers, code, message):
+    response = await answering.http.post("/v1/traces", content=b"not gzip at all", headers=headers)
     assert response.status_code == code
     assert status_of(response).message == message
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_another_method_is_not_allowed(client, method):
-    response = await client.http.request(method, "/v1/traces", headers=PROTOBUF)
+@answers
+async def test_another_method_is_not_allowed(answering, method):
+    response = await answering.http.request(method, "/v1/traces", headers=PROTOBUF)
     assert response.status_code == 405
     assert response.headers["allow"] == "POST"
     assert status_of(response).code == code_pb2.UNIMPLEMENTED
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/profiles", "/v1/traces/", "/walker@example.org"])
-async def test_another_path_is_not_found(client, path):
-    response = await client.http.post(path, content=b"", headers=PROTOBUF)
+@answers
+async def test_another_path_is_not_found(answering, path):
+    response = await answering.http.post(path, content=b"", headers=PROTOBUF)
     assert response.status_code == 404
     assert "walker" not in str(status_of(response))
 
 
-async def test_a_service_that_is_not_offered_is_unimplemented(client):
-    call = client.channel.unary_unary(f"/{PACKAGE}.profiles.v1.ProfilesService/Export")
+@answers
+async def test_a_service_that_is_not_offered_is_unimplemented(answering):
+    call = answering.channel.unary_unary(f"/{PACKAGE}.profiles.v1.ProfilesService/Export")
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await call(b"")
     assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
