@@ -297,8 +297,9 @@ def request(tape):
 
 
 REQUESTS = st.binary(min_size=150, max_size=400).map(request)
+# The same ones every time; bench/fuzz.py draws others, without end.
 thorough = settings(
-    max_examples=500, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -796,13 +797,13 @@ def test_long_names_that_never_come_again_take_no_memory(policy):
     pair = key_value("provider", string_value="smz3")
     decode(pipe, body_of(one_span("GET /", pair)))
     tracemalloc.start()
-    for n in range(500):
+    for n in range(250):
         decode(pipe, body_of(one_span(f"SELECT {n} ".ljust(8192, "x"))))
         sent = [one_span(f"SELECT {n} {i} ".ljust(4096, "x"), pair) for i in range(2)]
         decode(pipe, body_of(*sent))
     grown, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert grown < 2**20  # of 8 MB that were sent
+    assert grown < 2**20  # of 4 MB that were sent
 
 
 def test_attributes_that_stand_for_their_classes_are_the_declared_ones_only(policy):

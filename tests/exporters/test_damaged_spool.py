@@ -137,7 +137,7 @@ PLACE = st.integers(0, 2**20)
 """Taken modulo what the file has: strategies that know nothing of it are the same in every run."""
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(place=st.one_of(HEADER, PLACE), byte=st.integers(0, 255))
 def test_one_wrong_byte_stores_nothing_wrong_and_loses_nothing_that_can_be_read(image, place, byte):
     place %= len(image)
@@ -146,7 +146,7 @@ def test_one_wrong_byte_stores_nothing_wrong_and_loses_nothing_that_can_be_read(
     assert len(found.keys() & EXPECTED.keys()) >= len(SIZES) - MOST_ON_A_PAGE
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(number=PLACE, filling=st.sampled_from([b"\0", b"\xff", b"\x0d", b"\x02", b"x"]))
 def test_an_overwritten_page_costs_what_was_on_it(image, number, filling):
     begin = number % (len(image) // PAGE) * PAGE
@@ -154,7 +154,7 @@ def test_an_overwritten_page_costs_what_was_on_it(image, number, filling):
         judge(directory, image[:begin] + filling * PAGE + image[begin + PAGE :])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(length=PLACE)
 @example(length=57_535)  # a row's head is there, its body is not
 def test_a_file_that_was_cut_off_costs_what_is_missing(image, length):
