@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import psycopg
 import pytest
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -45,6 +46,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if {"own_server", "postgres_directory"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("own_server")
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+# How long an example takes, or drawing it, says how busy a machine is.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 def pytest_configure() -> None:
