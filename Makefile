@@ -19,7 +19,7 @@ test check: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
-# In under two minutes: lint, and the tests that need neither Postgres nor a browser.
+# Lint, and tests that need neither Postgres nor a browser.
 check: lint
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet $(QUICK)
 
