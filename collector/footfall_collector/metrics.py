@@ -119,7 +119,7 @@ async def decode(
         wire.TooLarge: it has too many parts; nothing of it is kept.
         Unavailable: it has cumulative counters, and the key is not known yet.
     """
-    with Work() as work:
+    async with Work() as work:
         return await _Decoder(policy, now_us, key, work).batch(body, sender, groups, services)
 
 

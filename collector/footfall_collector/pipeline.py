@@ -189,7 +189,7 @@ class Pipeline:
         identities: bytes | None = None,
     ) -> Batch:
         found = _Found(identities=identities)
-        with Work() as work:
+        async with Work() as work:
             await self._add_all(found, work, columns, body, sender, groups, services, take)
         return Batch(
             digest=digest(f"/v1/{signal}", sender, body),

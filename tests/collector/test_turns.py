@@ -33,28 +33,42 @@ async def test_those_that_take_long_have_half_of_the_time_together(number):
 
     async def work():
         nonlocal worked
-        with Work() as own:
+        async with Work() as own:
             for _ in range(16 // number + 4):
                 begun = time.perf_counter()
-                busy(turns.LONG_S / 4)
+                busy(turns.STRETCH_S * 0.8)
                 worked += time.perf_counter() - begun
                 await own.pause()
 
     begun = time.perf_counter()
     await asyncio.gather(*(work() for _ in range(number)))
     # Until it has taken long, a request works without rest.
-    free = number * turns.LONG_S * 1.5
+    free = number * turns.LONG_S * 1.4
     assert worked - free < 0.6 * (time.perf_counter() - begun - free)
 
 
 async def test_short_work_does_not_rest_and_large_slices_are_told():
-    with Work() as own:
+    async with Work() as own:
         assert not await own.pause()
         busy(2 * turns.SLICE_S)
         assert await own.pause()
         begun = time.perf_counter()
         await own.pause()
         assert time.perf_counter() - begun < turns.LONG_S
+
+
+async def test_what_takes_long_rests_at_its_end_even_when_it_is_refused():
+    begun = time.perf_counter()
+
+    async def refused():
+        async with Work():
+            busy(2 * turns.STRETCH_S)
+            raise ValueError("refused")
+
+    with pytest.raises(ValueError, match="refused"):
+        await refused()
+    assert time.perf_counter() - begun >= 4 * turns.STRETCH_S
+    assert not turns._long
 
 
 async def turns_of_others(awaitable):

@@ -45,6 +45,11 @@ async def groups(signal: str, body: bytes, take: wire.Take = wire.take_nothing) 
     body = body.removeprefix(_BOM)
     if not body.strip():  # as an empty request in protobuf
         return []
+    async with Work() as work:
+        return await _groups(signal, body, take, work)
+
+
+async def _groups(signal: str, body: bytes, take: wire.Take, work: Work) -> wire.Groups:
     weighed = len(body) > WEIGHED
     if weighed:
         take(_weight(body))
@@ -53,7 +58,7 @@ async def groups(signal: str, body: bytes, take: wire.Take = wire.take_nothing) 
     except (ValueError, RecursionError):
         if not weighed:
             take(_weight(body))
-        return await _patiently(signal, body)
+        return await _patiently(signal, body, work)
     if not weighed and sum(len(s.items or ()) for g in found for s in g.scopes or ()) > SLICE:
         take(_weight(body))
     wire.check_numbers(
@@ -62,22 +67,18 @@ async def groups(signal: str, body: bytes, take: wire.Take = wire.take_nothing) 
         (len(scope.items or ()) for group in found for scope in group.scopes or ()),
     )
     encoder = encode.ENCODERS[signal]()
-    with Work() as work:
-        return [
-            part
-            for group in found
-            for part in wire.parted(
-                signal,
-                encode.resource(group.resource),
-                [
-                    (
-                        encode.scope(getattr(scope, "scope", None)),
-                        await _items(scope, encoder, work),
-                    )
-                    for scope in group.scopes or ()
-                ],
-            )
-        ]
+    return [
+        part
+        for group in found
+        for part in wire.parted(
+            signal,
+            encode.resource(group.resource),
+            [
+                (encode.scope(getattr(scope, "scope", None)), await _items(scope, encoder, work))
+                for scope in group.scopes or ()
+            ],
+        )
+    ]
 
 
 def _weight(body: bytes) -> int:
@@ -92,9 +93,9 @@ def _weight(body: bytes) -> int:
     return found
 
 
-async def _patiently(signal: str, body: bytes) -> wire.Groups:
+async def _patiently(signal: str, body: bytes, work: Work) -> wire.Groups:
     try:
-        return await patient.groups(signal, body)
+        return await patient.groups(signal, body, work)
     except (ValueError, RecursionError):  # their texts quote what was sent
         raise DecodeError("not OTLP/JSON") from None
 

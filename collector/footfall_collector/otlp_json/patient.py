@@ -56,7 +56,7 @@ _ESCAPES = re.compile(
 _list = msgspec.json.Decoder(list[Raw]).decode
 
 
-async def groups(signal: str, body: bytes) -> wire.Groups:
+async def groups(signal: str, body: bytes, work: Work) -> wire.Groups:
     """As `otlp_json.groups`.
 
     Raises:
@@ -78,19 +78,18 @@ async def groups(signal: str, body: bytes) -> wire.Groups:
         (len(items) for _, scopes in parts for _, items in scopes),
     )
     encoder = encode.ENCODERS[signal]()
-    with Work() as work:
-        return [
-            part
-            for resource, scopes in parts
-            for part in wire.parted(
-                signal,
-                encode.resource(_optional(Resource, resource)),
-                [
-                    (encode.scope(_optional(Scope, said)), await _items(item, items, encoder, work))
-                    for said, items in scopes
-                ],
-            )
-        ]
+    return [
+        part
+        for resource, scopes in parts
+        for part in wire.parted(
+            signal,
+            encode.resource(_optional(Resource, resource)),
+            [
+                (encode.scope(_optional(Scope, said)), await _items(item, items, encoder, work))
+                for said, items in scopes
+            ],
+        )
+    ]
 
 
 async def _items(

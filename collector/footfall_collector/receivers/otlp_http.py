@@ -192,7 +192,7 @@ async def _body(request: Request, max_bytes: int, passage: Passage) -> bytes:
     names = decompressing.codings(request.headers.getlist("content-encoding"))
     decoders = [decompressing.Decompressor(name, max_bytes) for name in names]
     body = BytesIO()  # its value is no copy, as that of joined parts would be
-    with Work() as work:
+    async with Work() as work:
         async for chunk in _chunks(request):
             for piece in _decoded(chunk, decoders):
                 if passage.size + len(piece) > max_bytes:
