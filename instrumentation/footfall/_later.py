@@ -12,7 +12,8 @@ The caller gets what the function returned, or one of the same kind:
 | iterated by `async for`                       | `async with`, or iterated, or |                          |
 |                                               | is gone, whichever is first   |                          |
 
-An object whose class cannot be changed, as those of extensions, ends its use when it is returned.
+An object whose class cannot be changed, as those of extensions, ends its use when it is returned; so does one
+that is returned again while it has a use.
 """
 
 import asyncio

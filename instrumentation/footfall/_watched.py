@@ -1,7 +1,8 @@
 """Objects that are awaited or iterated in their own way, watched until that ends (A3).
 
 Python looks for `__await__` and its like in the class alone, and whoever made the object may look for any
-attribute of it. So the object stays, and is given a class derived from its own until its use has ended.
+attribute of it. So the object stays, and is given a class derived from its own until its use has ended. It
+says of itself that it is of its own class, so that copies, pickles and what it makes of `self.__class__` are.
 """
 
 from abc import ABCMeta
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from footfall._feature import Measured
 
 Until = Callable[["Measured", Any], Any]
+
+_MARK: Final = "_watched_by_footfall"
+_set_class: Final = vars(object)["__class__"].__set__
 
 
 class _Watch:
@@ -30,13 +34,17 @@ class _Watch:
         self._use = use
         self._base = base
         self.until = until
-        about = {"__slots__": (), "__module__": base.__module__, "__qualname__": base.__qualname__}
+        about: dict[str, Any] = {
+            name: getattr(base, name) for name in ("__module__", "__qualname__")
+        }
+        about |= {"__slots__": (), _MARK: True, "__class__": property(lambda _: base)}
         ways = {name: way(self, getattr(base, name)) for name, way in _WAYS if hasattr(base, name)}
         about["__del__"] = _gone(self, getattr(base, "__del__", None))
         self.cls: Any = type(base)(base.__name__, (base,), {**about, **ways})
 
     def resume(self) -> None:
-        self._use._resume()
+        if self._use.later:  # an object that the first has made of its class may outlast the use
+            self._use._resume()
 
     def pause(self) -> None:
         self._use._pause()
@@ -47,7 +55,15 @@ class _Watch:
 
     def release(self, watched: Any) -> None:
         if type(watched) is self.cls:
-            watched.__class__ = self._base
+            _set_class(watched, self._base)
+
+    def reduce(self, watched: Any, protocol: int) -> Any:
+        """What `copy` and `pickle` ask for: of the object's own class."""
+        _set_class(watched, self._base)
+        try:
+            return watched.__reduce_ex__(protocol)
+        finally:
+            _set_class(watched, self.cls)
 
     def hand_over(self, watched: Any, iterator: Any) -> Any:
         """The iterator, which the use now ends with; the object may be iterated again, unmeasured."""
@@ -67,7 +83,7 @@ def watch(use: "Measured", result: Any, until: Until) -> bool:
         until: What is done with an iterator of it.
     """
     base = type(result)
-    if not _takes_subclasses(base):
+    if _MARK in vars(base) or not _takes_subclasses(base):  # watched already: the host has but one
         return False
     try:
         object.__setattr__(result, "__class__", _Watch(use, base, until).cls)
@@ -163,6 +179,13 @@ def _step(watch: _Watch, original: Any) -> Any:
     return step
 
 
+def _reduce(watch: _Watch, original: Any) -> Any:
+    def __reduce_ex__(self: Any, protocol: int) -> Any:
+        return watch.reduce(self, protocol)
+
+    return __reduce_ex__
+
+
 def _gone(watch: _Watch, original: Any) -> Any:
     def __del__(self: Any) -> None:
         watch.end(self, None)
@@ -180,4 +203,5 @@ _WAYS: Final = (
     ("__aexit__", _aexit),
     ("send", _step),
     ("throw", _step),
+    ("__reduce_ex__", _reduce),
 )

@@ -2,9 +2,11 @@
 
 import asyncio
 import concurrent.futures
+import copy
 import functools
 import gc
 import inspect
+import pickle
 import types
 import warnings
 from abc import ABC, abstractmethod
@@ -398,6 +400,79 @@ def test_the_class_of_an_object_answers_as_before(client, received):
     assert isinstance(Abstract(), Base)
     assert isinstance(result, Abstract)
     assert observed(client, received) == [SUCCESS | {"provider": "smz3"}]
+
+
+class Orders:
+    """As the queries of an ORM, which are awaited and make others of their kind."""
+
+    def __init__(self, number=1):
+        self.number = number
+
+    def __eq__(self, other):
+        return other.__class__ is self.__class__ and other.number == self.number
+
+    __hash__ = None
+
+    def __await__(self):
+        yield from asyncio.sleep(LENGTH).__await__()
+        return self.number
+
+    def limit(self, number):
+        return self.__class__(number)
+
+
+def test_copies_and_relatives_of_an_object_are_of_its_own_class(client, received):
+    result = client.feature("shop.order")(lambda: Orders(3))()
+    others = [
+        copy.copy(result),
+        copy.deepcopy(result),
+        *(pickle.loads(pickle.dumps(result, protocol)) for protocol in range(6)),
+    ]
+    for other in others:
+        assert type(other) is Orders
+        assert other == result
+    assert result == others[0]
+    assert type(result.limit(2)) is Orders
+    assert asyncio.run(as_coroutine(others[0])) == 3
+    assert observed(client, received) == []
+    assert asyncio.run(as_coroutine(result)) == 3
+    assert observed(client, received) == [SUCCESS]
+    assert type(result) is Orders
+
+
+def test_an_object_that_is_returned_again_and_again_is_measured_once_at_a_time(client, received):
+    """As the one connection of an application, which nobody may ever await."""
+
+    class Stream:
+        """Iterated as often as wanted."""
+
+        number = 0
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            self.number += 1
+            if self.number % 3 == 0:
+                raise StopAsyncIteration
+            return self.number
+
+    stream = Stream()
+    measured = client.feature("shop.order")(lambda: stream)
+    for _ in range(50):
+        assert measured() is stream
+    assert len(type(stream).__mro__) == 3
+    for number in (1, 4):
+        assert asyncio.run(as_list(stream)) == [number, number + 1]
+    assert type(stream) is Stream
+    assert observed(client, received) == [SUCCESS] * 50
+    measured()
+    assert asyncio.run(as_list(stream)) == [7, 8]
+    assert len(observed(client, received)) == 51
+
+
+async def as_list(items):
+    return [item async for item in items]
 
 
 async def as_coroutine(awaitable):
