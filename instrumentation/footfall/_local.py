@@ -120,7 +120,10 @@ class LocalStore:
             try:
                 self._write(row)
             except sqlite3.DatabaseError as error:
-                self._begin_anew_if_corrupt(error)
+                if self._path is None or not _corrupt(error):
+                    raise
+                remove_database(self._path)
+                self._made = False
                 self._write(row)
         except (sqlite3.Error, OSError) as error:
             log.debug("%s in the local store", type(error).__name__)
@@ -138,12 +141,6 @@ class LocalStore:
             _log_ahead(database)
             database.executescript(_TABLES)
         self._made = True
-
-    def _begin_anew_if_corrupt(self, error: sqlite3.DatabaseError) -> None:
-        if self._path is None or not _corrupt(error):
-            raise error
-        remove_database(self._path)
-        self._made = False
 
     def _write(self, row: tuple[Any, ...]) -> None:
         if not self._made:

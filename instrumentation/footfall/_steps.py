@@ -15,6 +15,8 @@ def steps(use: "Feature", inner: Generator[Any, Any, Any]) -> Generator[Any, Any
             item = step(value)
         except StopIteration as end:
             return end.value
+        finally:
+            del value  # an exception that comes out again would hold this frame, and this frame it
         use._pause()
         try:
             step, value = inner.send, (yield item)
@@ -52,16 +54,18 @@ class AsyncSteps:
     async def advance(self) -> bool:
         """Lets `inner` work until its next item; False at its end."""
         thrown, self._thrown = self._thrown, None
-        if isinstance(thrown, GeneratorExit):
-            await self._inner.aclose()
-            raise thrown
         try:
+            if isinstance(thrown, GeneratorExit):
+                await self._inner.aclose()
+                raise thrown
             if thrown is None:
                 self.item = await self._inner.asend(self.sent)
             else:
                 self.item = await self._inner.athrow(thrown)
         except StopAsyncIteration:
             return False
+        finally:
+            del thrown
         return True
 
     def __enter__(self) -> None:

@@ -1,8 +1,11 @@
 """Functions of every kind, tasks and generators as uses of a feature."""
 
 import asyncio
+import contextlib
 import contextvars
+import gc
 import inspect
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -149,6 +152,55 @@ def test_a_consumer_that_stops_early_makes_no_failure(client, received):
     asyncio.run(consume())
     assert closed == ["sync", "async"]
     assert observed(client, received) == [SUCCESS] * 2
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_what_is_thrown_into_a_generator_is_freed_at_once(client, received, kind):
+    """Through its traceback an exception holds all that its frames hold; a cycle of them is freed late."""
+
+    class Large: ...
+
+    held: list[weakref.ref[Large]] = []
+
+    @client.feature("shop.order")
+    def generator() -> Iterator[int]:
+        yield 1
+
+    @client.feature("shop.order")
+    async def agenerator() -> AsyncIterator[int]:
+        yield 1
+
+    def fail() -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        raise KeyError
+
+    async def consume() -> None:
+        items = agenerator()
+        await anext(items)
+        with contextlib.suppress(KeyError):
+            try:
+                fail()
+            except KeyError as error:
+                await items.athrow(error)
+
+    def consume_now() -> None:
+        items = generator()
+        next(items)
+        with contextlib.suppress(KeyError):
+            try:
+                fail()
+            except KeyError as error:
+                items.throw(error)
+
+    gc.collect()
+    gc.disable()
+    try:
+        consume_now() if kind == "sync" else asyncio.run(consume())
+        assert held[0]() is None
+    finally:
+        gc.enable()
+    assert observed(client, received) == [failure("error", "unexpected_error")]
 
 
 async def test_blocks_of_concurrent_tasks_are_measured_apart(client, received):
