@@ -2,6 +2,7 @@
 
 import logging
 import os
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,12 +18,35 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
+from requests.adapters import HTTPAdapter
 
+from footfall import _threads
 from footfall._destination import Destination
 from footfall._otlp import judged
 from footfall._reasons import Failure
 
 _USER_AGENT: Final = f"OTel-OTLP-Exporter-Python/{__version__}"
+
+
+class _Adapter(HTTPAdapter):
+    """Makes connections; beside greenlets by the `ssl` that is there when they are made.
+
+    urllib3 keeps the one that it has found at its import. If gevent or eventlet have patched that since, each
+    setting of it calls itself without end.
+    """
+
+    _context: ssl.SSLContext | None = None
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> Any:
+        """Where a request goes, and how a connection for it is made."""
+        host, options = super().build_connection_pool_key_attributes(request, verify, cert)
+        if host["scheme"] == "https" and _threads.is_green():
+            if self._context is None:
+                self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            options["ssl_context"] = self._context
+        return host, options
 
 
 class _Session(requests.Session):
@@ -38,6 +62,7 @@ class _Session(requests.Session):
 
     def __init__(self, to: Destination) -> None:
         super().__init__()
+        self.mount("https://", _Adapter())
         self._to = to
         self.failure: Failure | None = None
         self.rejected = 0
@@ -53,6 +78,7 @@ class _Session(requests.Session):
             request.headers["content-encoding"] = "gzip"
         environ = os.environ  # what requests itself looks at
         bundle = environ.get("REQUESTS_CA_BUNDLE") or environ.get("CURL_CA_BUNDLE")
+        options["allow_redirects"] = False  # the key is not for whoever is named in an answer
         options["verify"] = to.certificate or bundle or True
         options["cert"] = (to.client_certificate, to.client_key) if to.client_key else None
         try:
@@ -61,17 +87,28 @@ class _Session(requests.Session):
             self.failure = Failure("", isinstance(error, requests.Timeout))
             raise
         self._note(response)
+        if response.ok and self.failure is not None:
+            raise requests.RequestException  # OpenTelemetry would take it for a success
         return response
 
     def _note(self, response: requests.Response) -> None:
-        self.failure = None if response.ok else Failure(str(response.status_code))
+        self.failure = _failure(response)
         try:
             answer = ExportMetricsServiceResponse.FromString(
-                response.content if response.ok else b""
+                b"" if self.failure else response.content
             )
             self.rejected = answer.partial_success.rejected_data_points
         except DecodeError:  # whatever it is, OpenTelemetry takes it for a success
             self.rejected = 0
+
+
+def _failure(response: requests.Response) -> Failure | None:
+    """Why what was sent has not arrived; a page for people comes from whoever answers everybody with one."""
+    kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+    status = response.status_code
+    if 200 <= status < 300:
+        return Failure(kind) if kind == "text/html" else None
+    return Failure(str(status))
 
 
 def _session(to: Destination) -> _Session | None:

@@ -7,7 +7,8 @@ class Failure(NamedTuple):
     """How a request failed.
 
     Attributes:
-        status: The answer's HTTP status or gRPC status; empty where there was no answer.
+        status: The answer's HTTP status or gRPC status, or what it is instead of OTLP's; empty where there
+            was no answer.
         late: Whether time ran out.
     """
 
@@ -40,6 +41,10 @@ _FORBIDDEN: Final = Reason(
 _PATH: Final = Reason(
     "nothing takes OTLP there ({status})",
     "is it the collector's endpoint, without a path, and its port for {protocol}?",
+)
+_MOVED: Final = Reason(
+    "it answers that it is elsewhere ({status}), and a key is sent to no other address",
+    "name that address in the endpoint; often it is the same with https://",
 )
 _LARGE: Final = Reason(
     "the requests are too large ({status})",
@@ -98,7 +103,9 @@ CLOSED: Final = Reason(
 _BY_STATUS: Final = {
     "401": _KEY, "UNAUTHENTICATED": _KEY,
     "403": _FORBIDDEN, "PERMISSION_DENIED": _FORBIDDEN,
+    "301": _MOVED, "302": _MOVED, "303": _MOVED, "307": _MOVED, "308": _MOVED,
     "404": _PATH, "405": _PATH, "415": _PATH, "UNIMPLEMENTED": _PATH,
+    "text/html": _PATH,
     "413": _LARGE, "RESOURCE_EXHAUSTED": _LARGE,
     "UNAVAILABLE": _BUSY, "429": _BUSY, "502": _BUSY, "503": _BUSY, "504": _BUSY,
 }  # fmt: skip

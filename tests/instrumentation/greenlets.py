@@ -1,5 +1,7 @@
 """A program of greenlets that uses Footfall; prints what it saw. Run by test_greenlets.py.
 
+It has imported `requests` before all else, and so its `ssl`, as most programs have.
+
 Arguments: gevent or eventlet, when it is patched, the catalog, and protocol=endpoint=patience of collectors.
 """
 
@@ -7,6 +9,8 @@ import json
 import os
 import sys
 import time
+
+import requests  # noqa: F401
 
 library, moment, catalog, *collectors = sys.argv[1:]
 

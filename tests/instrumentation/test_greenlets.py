@@ -2,12 +2,14 @@
 
 import json
 import socket
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from footfall._threads import Event
-from instrumentation import programs
+from instrumentation import programs, tls
+from instrumentation.servers import serving
 
 PROGRAM = Path(__file__).with_name("greenlets.py")
 MOMENTS = [
@@ -57,6 +59,49 @@ def test_no_greenlet_waits_for_a_collector(
     for each in (received, received_http):
         assert each.count("shop.order", feature_action="invoke") == 20
         assert [span["event"] for span in each.observations()].count("shop.order") == 20
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return tls.make(tmp_path_factory.mktemp("certificate"), "here", "IP:127.0.0.1")
+
+
+class Takes(BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.sizes.append(len(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args): ...
+
+
+@pytest.mark.parametrize(
+    ("library", "moment", "trusted"),
+    [
+        *(("gevent", moment, True) for moment in MOMENTS[::2]),
+        *(("eventlet", MOMENTS[1], trusted) for trusted in (True, False)),
+        ("gevent", MOMENTS[1], False),
+    ],
+)
+def test_tls_works_over_http_whenever_it_is_patched(
+    catalog, certificate, tmp_path, library, moment, trusted
+):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Takes)
+    server.sizes = []
+    tls.secure(server, certificate)
+    other = tls.make(tmp_path, "other", "IP:127.0.0.1")
+    with serving(server) as url:
+        done = programs.run(
+            "-W", "ignore", PROGRAM, library, moment, catalog,
+            f"http/protobuf={url.replace('http:', 'https:')}={5 if trusted else 0.7}",
+            FOOTFALL_CERTIFICATE=str((certificate if trusted else other).certificate),
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["flushed"] == [trusted]
+    assert bool(server.sizes) == trusted
+    assert ("its TLS certificate is not trusted" in done.stderr) != trusted
+    assert "Traceback" not in done.stderr
 
 
 ENDS = """

@@ -3,8 +3,6 @@
 import contextlib
 import logging
 import socket
-import ssl
-import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +12,7 @@ import grpc
 import pytest
 
 from footfall import Flushed
+from instrumentation import tls
 from instrumentation.servers import serving
 
 GRPC, HTTP = "grpc", "http/protobuf"
@@ -24,19 +23,9 @@ def certificates(tmp_path_factory):
     """Signed by themselves, by the name that they are for."""
     folder = tmp_path_factory.mktemp("certificates")
 
-    def make(name, alternative):
-        key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-             "-nodes", "-days", "2", "-keyout", key, "-out", certificate, "-subj", f"/CN={name}",
-             "-addext", f"subjectAltName={alternative}"],
-            check=True, capture_output=True,
-        )  # fmt: skip
-        return key, certificate
-
     return {
-        "right": make("right", "IP:127.0.0.1"),
-        "other": make("other", "DNS:other.example.org"),
+        "right": tls.make(folder, "right", "IP:127.0.0.1"),
+        "other": tls.make(folder, "other", "DNS:other.example.org"),
     }
 
 
@@ -63,17 +52,8 @@ class Refuses(BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def http_tls(files, client=None):
-    key, certificate = files
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    if client is not None:
-        context.load_verify_locations(client)
-        context.verify_mode = ssl.CERT_REQUIRED
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refuses)
-    server.socket = context.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )
-    server.handle_error = lambda *_: None
+    tls.secure(server, files, client)
     with serving(server) as url:
         yield int(url.rpartition(":")[2])
 
@@ -210,6 +190,38 @@ def test_answers_that_refuse(connect, received, received_http, caplog, status, w
     protocol, server = (HTTP, received_http) if isinstance(status, int) else (GRPC, received)
     server.status = status
     fail(connect, caplog, server.endpoint, protocol, words, remedy)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_an_answer_that_names_another_address_is_not_followed(
+    connect, received_http, caplog, status
+):
+    class Moved(Refuses):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Location", received_http.endpoint + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Moved)) as url:
+        key = {"headers": {"x-key": "secret"}}
+        fail(connect, caplog, url, HTTP, f"elsewhere ({status})", "https://", **key)
+    assert received_http.headers == received_http.traces == received_http.metrics == []
+
+
+def test_a_page_for_people_is_no_answer_of_a_collector(connect, caplog):
+    class Page(Refuses):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html; charset=utf-8")
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Page)) as url:
+        fail(connect, caplog, url, HTTP, "nothing takes OTLP there (text/html)", "path")
 
 
 def test_each_reason_is_told_once_and_another_is_told(connect, received, caplog):
