@@ -13,6 +13,7 @@ Source: OpenTelemetry specification, "OpenTelemetry Protocol Exporter", "Configu
 """
 
 import ipaddress
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from footfall._headers import parse_headers
+from footfall._quotes import bare
 
 T = TypeVar("T")
 Signal = Literal["traces", "metrics"]
@@ -38,6 +40,7 @@ _DEFAULTS: Final = {"grpc": "http://localhost:4317", "http/protobuf": "http://lo
 _PROTOCOLS: Final[dict[str, Protocol]] = {"grpc": "grpc", "http/protobuf": "http/protobuf"}
 _NO_URL: Final = "must be a URL without a password, such as http://localhost:4317"
 _SCHEMES: Final = {"http": "http", "https": "https", "grpc": "http", "grpcs": "https"}
+_SLASHES: Final = re.compile(r"^(https?|grpcs?):/+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,22 +180,24 @@ def _endpoint(url: SplitResult, protocol: Protocol, signal: Signal, source: str)
 def _url(found: _Found, environ: Mapping[str, str], notes: list[str]) -> SplitResult:
     if not isinstance(found.value, str):
         raise ValueError(_NO_URL)
-    text = "".join(_bare(found.value).split())
+    text = _SLASHES.sub(r"\1://", "".join(bare(found.value).split()))
+    text = text.removeprefix("dns:///")  # gRPC's own way to name a host
     if "://" not in text:
         text = f"{_scheme(text, environ)}://{text}"
         notes.append(f"{found.name} has no scheme; it is read as {text.partition(':')[0]}://")
     try:
         url = urlsplit(text)
         known = url.scheme in _SCHEMES and bool(url.hostname) and url.port != 0
+        known = known and not url.netloc.endswith(":")
     except ValueError:
         known = False
     if not known or (found.own and "@" in url.netloc):
         raise ValueError(_NO_URL)
     host = url.netloc.rpartition("@")[2]
-    bare = url._replace(scheme=_SCHEMES[url.scheme], netloc=host, query="", fragment="")
+    plain = url._replace(scheme=_SCHEMES[url.scheme], netloc=host, query="", fragment="")
     if (host, "") != (url.netloc, url.query):
         notes.append(f"{found.name} holds a user or a query, which is not sent")
-    return bare
+    return plain
 
 
 def _scheme(text: str, environ: Mapping[str, str]) -> str:
@@ -207,17 +212,9 @@ def _scheme(text: str, environ: Mapping[str, str]) -> str:
     return "http" if near else "https"
 
 
-def _bare(text: str) -> str:
-    """Without the quotes that some tools leave around a value."""
-    text = text.strip()
-    return (
-        text[1:-1].strip() if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-    )
-
-
 def _protocol(found: _Found, notes: list[str]) -> Protocol:
     text = str(found.value).strip()
-    plain = _bare(text).lower()
+    plain = bare(text).lower()
     if plain in ("http/json", "http", "http/proto"):
         plain = "http/protobuf"
     if plain not in _PROTOCOLS:
@@ -229,7 +226,7 @@ def _protocol(found: _Found, notes: list[str]) -> Protocol:
 
 def _file(found: _Found) -> str:
     try:
-        path = Path(_bare(str(found.value)))
+        path = Path(bare(str(found.value)))
         readable = b"-----BEGIN " in path.read_bytes()
     except (OSError, ValueError):
         readable = False
@@ -240,7 +237,7 @@ def _file(found: _Found) -> str:
 
 def _timeout(found: _Found, notes: list[str]) -> float:
     try:
-        seconds = float(_bare(str(found.value)))
+        seconds = float(bare(str(found.value)))
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
@@ -254,7 +251,7 @@ def _timeout(found: _Found, notes: list[str]) -> float:
 
 
 def _compression(found: _Found) -> str:
-    text = _bare(str(found.value)).lower()
+    text = bare(str(found.value)).lower()
     if text not in ("gzip", "none"):
         raise ValueError("must be gzip or none")
     return text

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
+from footfall._quotes import bare
+
 _NAMES: Final = {
     "grpc": re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)"),  # gRPC over HTTP2, "Custom-Metadata"
     "http/protobuf": re.compile(r"[0-9a-z!#$%&'*+.^_`|~-]+"),  # RFC 9110, 5.6.2
@@ -48,10 +50,9 @@ def parse_headers(name: str, given: Any, protocol: str, notes: list[str]) -> dic
 
 def _listed(text: str) -> Iterable[tuple[str, str]]:
     """The parts of a list, as the W3C's baggage has it; what it leaves unencoded is taken as it is."""
-    text = text.strip().strip("\"'")
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        key, _, value = part.partition("=")
-        yield unquote(key), unquote(value)
+    for part in filter(None, (part.strip() for part in bare(text).split(","))):
+        key, _, value = bare(part).partition("=")
+        yield unquote(key), unquote(bare(value))
 
 
 def _is_good(key: object, value: object, protocol: str) -> bool:

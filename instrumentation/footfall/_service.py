@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote
 
+from footfall._quotes import bare
 from footfall_processors import names
 from footfall_processors.catalog import Catalog
 from footfall_processors.policy import Policy
@@ -66,7 +67,7 @@ def _form(policy: Policy, key: str, value: object) -> str | None:
         return None
     if _is_good(policy, key, value):
         return value
-    text = unicodedata.normalize("NFKD", value.strip().strip("\"'")).strip()
+    text = unicodedata.normalize("NFKD", bare(value))
     if key == names.SERVICE_VERSION and _HASH.fullmatch(text):
         text = text[:_SHORT]
     elif redact(text) != text:

@@ -140,6 +140,16 @@ def test_an_argument_wins_over_footfalls_variable_and_this_over_the_generic_one(
     assert seen == [{"generic"}, {"ours"}, {"argument"}]
 
 
+@pytest.mark.parametrize(
+    "text", ["x-a=1,x-d=d e", '"x-a=1,x-d=d e"', "x-a='1',x-d=\"d e\"", '"x-a=1","x-d=d%20e"']
+)
+def test_quotes_around_headers_are_no_part_of_them(client, catalog, received, text):
+    client.configure(catalog, received.endpoint, enabled=True, headers=text)
+    use(client)
+    for headers in received.headers:
+        assert (headers["x-a"], headers["x-d"]) == ("1", "d e")
+
+
 @pytest.mark.parametrize("name", ["FOOTFALL_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "headers"])
 @pytest.mark.parametrize(
     "bad",
@@ -187,6 +197,9 @@ def test_what_would_send_elsewhere_is_a_mistake(client, catalog, received, monke
         {"endpoint": "carrier://pigeon7"},
         {"endpoint": 7},
         {"endpoint": "http://localhost:99999"},
+        {"endpoint": "unix:/run/7@collector"},
+        {"endpoint": "http://localhost:"},
+        {"endpoint": "::1:4317"},
         {"certificate": "/no/such/file"},
         {"client_key": "/no/such/file", "client_certificate": __file__},
     ):

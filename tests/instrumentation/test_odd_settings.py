@@ -108,6 +108,9 @@ ENDPOINTS = {
     "a user": ("http://user:pw7@127.0.0.1:{port}", True),
     "a query": ("http://127.0.0.1:{port}?key=pw7", True),
     "grpc as scheme": ("grpc://127.0.0.1:{port}", False),
+    "a slash too few": ("http:/127.0.0.1:{port}", False),
+    "a slash too many": ("http:///127.0.0.1:{port}", False),
+    "a name of gRPC's": ("dns:///127.0.0.1:{port}", True),
 }
 
 
