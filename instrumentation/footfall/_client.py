@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from footfall._configure import Configured
 from footfall._feature import Feature, Measured
-from footfall._lifecycle import Lifecycle
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from footfall_processors.matching import Match
 
 
-class Client(Lifecycle):
+class Client(Configured):
     """One sender of telemetry, off until `configure()` turns it on.
 
     Most programs use the one behind `footfall.configure()`, `footfall.feature()` and so on. A test or a

@@ -1,18 +1,9 @@
 """Exporters that watch exporters: they count failures, and let nothing undeclared through."""
 
-import logging
-import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from opentelemetry.context import (
-    _SUPPRESS_INSTRUMENTATION_KEY,
-    attach,
-    detach,
-    set_value,
-)
 from opentelemetry.sdk.metrics import ObservableCounter
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -28,57 +19,10 @@ from footfall import _threads
 from footfall._counters import Counters
 from footfall._log import log
 from footfall._outage import Outage
+from footfall._quiet import quiet
 from footfall._recorder import KeptSpan
 from footfall._runs import Runs
 from footfall_processors.catalog import Drop
-
-
-class _Quiet(logging.Filter):
-    """Turns what OpenTelemetry's exporters log about our exports into `footfall`'s DEBUG.
-
-    They log an error for every batch while a collector is away. What they log about exports of the
-    host's own is not touched.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._thread = threading.local()
-
-    @contextmanager
-    def exporting(self) -> Iterator[None]:
-        """What this thread logs inside the block is about our export, and no instrumentation traces it."""
-        token = attach(set_value(_SUPPRESS_INSTRUMENTATION_KEY, True))
-        self._thread.exporting = True
-        try:
-            yield
-        finally:
-            self._thread.exporting = False
-            detach(token)
-
-    def watch(self, exporter: object) -> None:
-        """Filters an exporter's loggers, named for the modules of its classes, and those of its transport."""
-        logging.getLogger("urllib3.connectionpool").addFilter(self)
-        for cls in type(exporter).__mro__:
-            if cls.__module__.startswith("opentelemetry.exporter"):
-                logging.getLogger(cls.__module__).addFilter(self)
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Lets a record pass unless it is about our export."""
-        if not getattr(self._thread, "exporting", False):
-            return True
-        log.debug("%s", record.getMessage())
-        return False
-
-
-_quiet = _Quiet()
-
-
-@contextmanager
-def quietly(exporter: object) -> Iterator[None]:
-    """What `exporter` logs inside the block goes to `footfall`'s DEBUG."""
-    _quiet.watch(exporter)
-    with _quiet.exporting():
-        yield
 
 
 class Waits:
@@ -136,7 +80,7 @@ class SpansExporter(SpanExporter):
         self._kept: deque[Sequence[ReadableSpan]] = deque()
         self._stopped = False
         self._abandoned = False
-        _quiet.watch(exporter)
+        quiet.watch(exporter)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports spans that have just left the queue."""
@@ -187,7 +131,7 @@ class SpansExporter(SpanExporter):
 
     def _send(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         try:
-            with _quiet.exporting():
+            with quiet.exporting():
                 result = self._exporter.export(spans)
         except Exception as error:
             log.debug("%s in the exporter of spans", type(error).__name__)
@@ -265,7 +209,7 @@ class CountersExporter(MetricExporter):
         self._outage = outage
         self._stopped = False
         self._abandoned = False
-        _quiet.watch(exporter)
+        quiet.watch(exporter)
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
@@ -277,7 +221,7 @@ class CountersExporter(MetricExporter):
         if self.news_only and not self._runs.has_news():
             return MetricExportResult.SUCCESS
         try:
-            with _quiet.exporting():
+            with quiet.exporting():
                 result = self._exporter.export(ours, timeout_millis)
         except Exception as error:
             log.debug("%s in the exporter of counters", type(error).__name__)

@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from footfall import _threads
 from footfall._consent import Consent
 from footfall._decision import Mode
-from footfall._exporters import _quiet as quiet
 from footfall._forgetting import Forms, carries, without
+from footfall._quiet import quiet
 from footfall._settings import Exporters
 
 EVERY: Final = 0.5

@@ -1,22 +1,18 @@
-"""A client's life: configured, started, captured, forked, agreed to, shut down (A5, A6, E1)."""
+"""A client's life: started, captured, forked, flushed, shut down (A5, A6)."""
 
 import atexit
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from os import PathLike
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from weakref import WeakSet
 
 from footfall import _fork, _hard_exit, _settings, _sigterm, _threads
-from footfall._decision import State, decide
+from footfall._decision import State
 from footfall._flushed import Flushed
 from footfall._log import Warnings, log
-from footfall._tolerant import tolerant
 
 if TYPE_CHECKING:
-    from footfall._consent import Consent
     from footfall._delivery import Delivery
     from footfall._gate import Gate
     from footfall._outcome import Errors
@@ -29,7 +25,7 @@ _UNMEASURED: Final = 64
 
 
 @dataclass(frozen=True)
-class _Given:
+class Given:
     """The arguments of `configure()`."""
 
     catalog: "Catalog | _settings.Paths | None" = None
@@ -43,20 +39,6 @@ class _Given:
     exit_hooks: bool | None = None
 
 
-class PresentConsent:
-    """The `Consent` of a client, whichever it has: `configure()` makes another one.
-
-    Before `configure(consent=True)`, or when the catalog is wrong, nothing is read, and what is granted
-    has no effect and is not kept.
-    """
-
-    def __init__(self, present: "Callable[[], Consent]") -> None:
-        self._present = present
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._present(), name)
-
-
 class Lifecycle:
     """What turns a client on and off.
 
@@ -67,7 +49,6 @@ class Lifecycle:
         recorder: What works while telemetry is on; None while it is off. (In a child of a fork, and after
             a no in another program, something that looks at its first use whether it is on.)
         surroundings: What every event carries that declares it; see `Client.ambient`.
-        consent: What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
         applications: The web applications that are measured; each says which routes it has.
     """
 
@@ -84,111 +65,8 @@ class Lifecycle:
         self.applications: WeakSet[Any] = WeakSet()
         self._unmeasured: set[tuple[str, str]] = set()
         self._capturing: _settings.Exporters | None = None
-        self._given = _Given()
+        self._given = Given()
         self._settings = _settings.Settings()
-        self._consent: Consent | None = None
-        self._gate: Gate | None = None
-        self._heard: object = None
-        self._hears = True
-        self.consent = cast("Consent", PresentConsent(self.present_consent))
-
-    def _misfit(self, text: str) -> None:
-        """`configure()` was called with arguments that it does not have."""
-        self._stop()
-        self._refuse(_settings.ConfigurationError([text]))
-
-    @tolerant(_misfit)
-    def configure(
-        self,
-        catalog: "Catalog | _settings.Paths | None" = None,
-        endpoint: str | None = None,
-        *,
-        headers: Mapping[str, str] | str | None = None,
-        protocol: str | None = None,
-        certificate: str | PathLike[str] | None = None,
-        client_certificate: str | PathLike[str] | None = None,
-        client_key: str | PathLike[str] | None = None,
-        timeout: float | None = None,
-        compression: str | None = None,
-        enabled: bool | None = None,
-        service_name: str | None = None,
-        service_version: str | None = None,
-        environment: str | None = None,
-        sample_rate: float | None = None,
-        errors: "Errors | None" = None,
-        exporters: _settings.Exporters | None = None,
-        consent: bool = False,
-        exit_hooks: bool | None = None,
-    ) -> None:
-        """Turns telemetry on, if it is enabled; call it once, when the program starts.
-
-        It never raises. When anything is wrong, one warning on the logger `footfall` lists all of
-        it and telemetry stays off. Called again it flushes and replaces what was configured before.
-        To an endpoint that is given here or in FOOTFALL_ENDPOINT nothing is sent that the host's
-        OTEL_EXPORTER_OTLP_* variables say: they are for its own telemetry.
-
-        Args:
-            catalog: `events.yaml`, or several such files, or a loaded catalog (TELEMETRY_CATALOG).
-            endpoint: The collector's URL (FOOTFALL_ENDPOINT, OTEL_EXPORTER_OTLP_ENDPOINT).
-            headers: What goes with each request, such as a key: `{"authorization": "Bearer ..."}`
-                (FOOTFALL_HEADERS).
-            protocol: `grpc`, the default, or `http/protobuf` (FOOTFALL_PROTOCOL).
-            certificate: Path of the certificates (PEM) that the collector's is signed by; the system's
-                when not given (FOOTFALL_CERTIFICATE).
-            client_certificate: Path of the certificate (PEM) to show (FOOTFALL_CLIENT_CERTIFICATE).
-            client_key: Path of its key (PEM; FOOTFALL_CLIENT_KEY).
-            timeout: Seconds that one export may take, retries included; 10 (FOOTFALL_TIMEOUT).
-            compression: `gzip`, or `none`, the default (FOOTFALL_COMPRESSION).
-            enabled: Whether to send anything. TELEMETRY_ENABLED=false wins over True.
-            service_name: OTEL_SERVICE_NAME; the catalog's product when neither is given.
-            service_version: `service.version` in OTEL_RESOURCE_ATTRIBUTES.
-            environment: `deployment.environment.name` in OTEL_RESOURCE_ATTRIBUTES.
-            sample_rate: Share of observations sent as spans, [0, 1] (TELEMETRY_SAMPLE_RATE).
-            errors: The application's exception classes and their error types (A4).
-            exporters: What sends, instead of OTLP; for tests.
-            consent: For programs on their users' machines: what the user says in `footfall.consent`
-                turns telemetry on and off; until he agrees nothing is collected or made (E1).
-            exit_hooks: False leaves SIGTERM and `os._exit()` alone (FOOTFALL_EXIT_HOOKS).
-
-        Example:
-            >>> import footfall
-            >>> class PresetError(Exception): ...
-            >>> footfall.configure(
-            ...     catalog="events.yaml",
-            ...     endpoint="http://localhost:4317",
-            ...     errors={PresetError: "invalid_preset"},
-            ... )
-        """
-        ways = {
-            "endpoint": endpoint, "headers": headers, "protocol": protocol,
-            "certificate": certificate, "client_certificate": client_certificate,
-            "client_key": client_key, "timeout": timeout, "compression": compression,
-        }  # fmt: skip
-        try:
-            with self._changing:
-                self._stop()
-                self._hears, self._told = True, False
-                self._given = _Given(
-                    catalog, ways, enabled, sample_rate, consent, errors, exporters,
-                    (service_name, service_version, environment), exit_hooks,
-                )  # fmt: skip
-                if self._capturing is not None:
-                    self._given = replace(
-                        self._given, enabled=True, consent=False, exporters=self._capturing
-                    )
-                self._consent = self._user() if self._given.consent else None
-                self._apply()
-        except Exception as error:
-            self._refuse(error)
-
-    def present_consent(self) -> "Consent":
-        """The consent that holds now; see `footfall.consent`."""
-        self.hear()
-        if self._consent is None:
-            from footfall._unasked import Unasked
-
-            return Unasked(self._warnings, quiet=self._capturing is not None)
-        return self._consent
 
     def surround(self, attributes: Mapping[str, Any]) -> None:
         """Replaces what every event carries; never changed in place, as other threads read it."""
@@ -244,7 +122,7 @@ class Lifecycle:
         """
         try:
             atexit.unregister(self.shutdown)
-            self._ends = self._hears = False
+            self._ends = False
             stopped = self._stop(timeout)
             if not _sigterm.unhook(self):  # not before: the signal may come meanwhile
                 _hard_exit.unhook()
@@ -270,7 +148,7 @@ class Lifecycle:
         if isinstance(error, _fork.StaysOff):
             return
         if self._strict:
-            raise error
+            self._raise(error)
         self._warnings.warn(
             "internal", "footfall: %s in a call, which was ignored", type(error).__name__
         )
@@ -293,7 +171,6 @@ class Lifecycle:
         self._changing = _threads.lock()
         self._warnings = Warnings()
         self._ends, self._closing = False, None
-        self._gate = None  # its lock may have been held
         if self._delivery is not None:
             self._delivery.abandon()
             self._asleep = True
@@ -307,21 +184,29 @@ class Lifecycle:
                 self._parents.append(self._delivery)
                 self._delivery = self.recorder = None
                 try:
-                    if self._consent is None:
-                        self._start()
-                    else:
-                        self._apply()  # what the user says now; another process may have asked him
-                        self.recorder = self.recorder or cast(
-                            "Recorder", _fork.Asleep(self._listen)
-                        )
+                    self._start_again()
                 except Exception as error:
                     self._refuse(error)
             return self.recorder if self.on else None
 
+    def hear(self) -> None:
+        """Acts on what the user has said in another program since; here nobody asks one."""
+
+    def _said(self) -> State | None:
+        """What the user says; None where nobody asks him."""
+        return None
+
+    def _new_gate(self) -> "Gate | None":
+        """What looks at the user's answer before each export."""
+        return None
+
+    def _start_again(self) -> None:
+        """Starts in a process that was forked."""
+        self._start()
+
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
-        given, consent = self._given, self._consent
-        self._heard = None if consent is None else consent.stamp()
+        given = self._given
         settings = _settings.read(
             os.environ,
             enabled=given.enabled,
@@ -329,50 +214,21 @@ class Lifecycle:
             ways=given.ways if given.exporters is None else None,
             sample_rate=given.sample_rate,
             exit_hooks=given.exit_hooks,
-            consent=None if consent is None else consent.state(),
+            consent=self._said(),
         )
         if settings.mode != "off":
             self._settings = settings
             self._start()
-
-    def hear(self) -> None:
-        """Acts on what the user has said in another program since; costs a `stat`.
-
-        Where that ends telemetry, whatever stands for the recorder looks at each use whether he agrees
-        again: nothing is exported by then, before which one could look.
-        """
-        if not self._has_news():
-            return
-        with self._changing:
-            if self._has_news():  # another thread may have heard it meanwhile
-                before = self.recorder
-                self._decided()
-                if before is not None and not self.on:
-                    self.recorder = cast("Recorder", _fork.Asleep(self._listen))
-
-    def _has_news(self) -> bool:
-        consent = self._consent
-        return consent is not None and self._hears and consent.stamp() != self._heard
 
     @property
     def on(self) -> bool:
         """Whether telemetry is on."""
         return self._delivery is not None
 
-    def _listen(self) -> "Recorder | None":
-        self.hear()
-        return self.recorder if self.on else None
-
-    def _overheard(self) -> None:
-        """Has it heard by another thread: the one that exports is waited for by whoever stops it."""
-        with suppress(RuntimeError):  # at the interpreter's end
-            _threads.start(self.hear, "footfall-consent")
-
     def _start(self) -> None:
         from footfall import _setup  # not before it is needed: it imports the OpenTelemetry SDK
 
         given = self._given
-        self._gate = self._gate_of(self._consent)
         recorder, self._delivery = _setup.start(
             self._settings,
             given.service,
@@ -380,7 +236,7 @@ class Lifecycle:
             given.exporters,
             self._warnings,
             self._capturing is not None,
-            self._gate,
+            self._new_gate(),
             not self._told and self._capturing is None,
         )
         self._told = True
@@ -398,68 +254,6 @@ class Lifecycle:
             _hard_exit.hook()
         self.recorder = _fork.told(self, recorder)
 
-    def _gate_of(self, consent: "Consent | None") -> "Gate | None":
-        if consent is None:
-            return None
-        from footfall._gate import Gate
-
-        enabled = self._given.enabled
-        said = lambda: decide(os.environ, enabled, consent.state())  # noqa: E731
-        return Gate(consent, self._settings.mode, said, self._overheard)
-
-    def _user(self) -> "Consent | None":
-        """What the user said about this program's catalog; None where it does not matter.
-
-        Raises:
-            ConfigurationError: the catalog is wrong.
-        """
-        if not _threads.may_start():
-            return None
-        from footfall import _consent
-        from footfall._sources import load
-
-        try:
-            catalog = load(_settings.catalog_of(os.environ, self._given.catalog))
-        except _settings.ConfigurationError:
-            if decide(os.environ, self._given.enabled, State("on", decided=True)) == "off":
-                return None  # in silence, as in every program that is turned off
-            raise
-        self._given = replace(self._given, catalog=catalog)
-        user = _consent.Consent(
-            catalog.products[0], catalog, changed=self._decided, enabled=self._given.enabled
-        )
-        if self._consent is not None:
-            user.known |= self._consent.known  # a session that goes on may still carry one of them
-        return user
-
-    def _decided(self) -> None:
-        """The user has just agreed, no longer agrees, or dropped his id; here or in another program."""
-        try:
-            with self._changing:
-                consent = self._consent
-                self._heard = None if consent is None else consent.stamp()
-                state = State() if consent is None else consent.state()
-                mode = decide(os.environ, self._given.enabled, state)
-                if mode == "off":
-                    self._discard()
-                elif not self.on or mode != self._settings.mode:
-                    # What waits was not agreed to be sent, when he now wants it kept here.
-                    self._stop(0 if mode == "local" else 2.0)
-                    self._apply()
-                elif self._gate is not None:
-                    self._gate.passes()
-                if consent is not None:
-                    self.surround(consent.cleaned(self.surroundings))
-        except Exception as error:
-            self._refuse(error)
-
-    def _discard(self) -> None:
-        """Stops without sending what still waits, and forgets the session."""
-        self.surround({})
-        if self._delivery is not None:
-            self._delivery.discard()
-        self._stop(0)
-
     def _refuse(self, error: Exception) -> None:
         """Says why telemetry stays off."""
         if isinstance(error, _settings.ConfigurationError):
@@ -468,4 +262,11 @@ class Lifecycle:
             return
         log.warning("footfall is off, nothing is sent: %s in configure()", type(error).__name__)
         if self._strict:
+            self._raise(error)
+
+    @staticmethod
+    def _raise(error: Exception) -> NoReturn:
+        try:
             raise error
+        finally:
+            del error

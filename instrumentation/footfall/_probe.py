@@ -4,8 +4,8 @@ from contextlib import suppress
 from typing import Any, Final
 
 from footfall import _threads
-from footfall._exporters import quietly
 from footfall._outage import Outage
+from footfall._quiet import quietly
 from footfall._settings import Settings
 
 TIMEOUT: Final = 0.7

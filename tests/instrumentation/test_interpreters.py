@@ -1,10 +1,13 @@
 """Sub-interpreters: what imports Footfall in one goes on, and so does the process when it ends."""
 
+import inspect
 import socket
 import textwrap
 
 import pytest
 
+from footfall._absent import Absent
+from footfall._consent import Consent
 from instrumentation import programs
 
 RUN = """
@@ -40,6 +43,24 @@ USES = """
         footfall.current().set(provider="smz3")
     footfall.flush()
 """
+ASKS = """
+    import logging, footfall
+
+    footfall.configure({catalog!r}, {endpoint!r}, enabled=True, consent=True)
+    consent = footfall.consent
+    for number in range(2):
+        consent.grant()
+        consent.nudged()
+        consent.never_again()
+        consent.forget()
+        consent.revoke()
+    assert consent.state().mode == "off"
+    assert not consent.state().decided
+    assert consent.changes() == [] and consent.store is None
+    assert consent.installation_id() is None
+    assert consent.nudge_due(30, blocked=True) is False
+    footfall.event("shop.visit")
+"""
 AS_MOD_WSGI = """
     import sys, types
     sys.modules["mod_wsgi"] = types.ModuleType("mod_wsgi")
@@ -67,6 +88,26 @@ def test_telemetry_stays_off_in_a_sub_interpreter_and_says_so(catalog, received,
     assert said.startswith("footfall is off")
     assert "sub-interpreter" in said
     assert received.bytes == b""
+
+
+@pytest.mark.parametrize("kind", ["legacy", "isolated"])
+def test_nobody_is_asked_in_a_sub_interpreter(catalog, received, tmp_path, kind):
+    code = ASKS.format(catalog=str(catalog), endpoint=received.endpoint)
+    said = run(kind, code, HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path / "settings"))
+    assert said.count("ask in the main interpreter") == 1
+    assert not (tmp_path / "settings").exists()
+    assert received.bytes == b""
+
+
+def test_what_stands_for_consent_there_has_all_that_one_has():
+    public = {name for name in vars(Consent) if not name.startswith("_")}
+    kept_for_footfall = {"stamp", "forgotten", "cleaned", "clean_store"}
+    assert {name for name in dir(Absent) if not name.startswith("_")} == (
+        public - kept_for_footfall | {"store"}
+    )
+    for name in public - kept_for_footfall:
+        ours, theirs = (inspect.signature(getattr(each, name)) for each in (Absent, Consent))
+        assert list(ours.parameters.values()) == list(theirs.parameters.values())
 
 
 def test_a_sub_interpreter_without_telemetry_is_told_nothing(catalog):
