@@ -3,6 +3,7 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from footfall import _threads
 from footfall._client import Client, default
 from footfall._log import log
 
@@ -36,6 +37,8 @@ def instrument_discord(
         >>> footfall.instrument_discord(bot, statement_command=True)
     """
     client = client or default
+    if not _threads.may_start():  # nor can telemetry be on
+        return
     if find_spec("discord") is None:
         log.warning(
             "footfall: discord.py is not installed, so the bot is not measured;"

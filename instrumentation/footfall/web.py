@@ -20,6 +20,7 @@ application samples or excludes is counted all the same. Every answer gets the h
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from footfall import _threads
 from footfall._client import Client, default
 from footfall._log import log
 
@@ -187,21 +188,22 @@ def route_event(event: str, /, action: str | None = None) -> Callable[[F], F]:
     """
 
     def decorate(handler: F) -> F:
-        try:
-            from footfall._web import mark
-            from footfall_processors.matching import Match
-        except ImportError:  # where telemetry cannot be on: in an isolated sub-interpreter
+        if not _threads.may_start():
             return handler
+        from footfall._web import mark
+        from footfall_processors.matching import Match
+
         return mark(handler, Match(event, action))
 
     return decorate
 
 
 def _guarded(extra: str, run: Callable[[Client], None], client: Client | None) -> None:
-    """Runs what may need an extra that is not installed."""
+    """Runs what may need an extra that is not installed; nothing where telemetry cannot be on."""
     used = default if client is None else client
     try:
-        run(used)
+        if _threads.may_start():
+            run(used)
     except ImportError:
         log.warning("footfall: the routes are not measured; run pip install 'footfall[%s]'", extra)
     except Exception as error:

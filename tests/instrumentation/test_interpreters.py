@@ -43,6 +43,18 @@ USES = """
         footfall.current().set(provider="smz3")
     footfall.flush()
 """
+INSTRUMENTS = """
+    import footfall
+
+    footfall.instrument_fastapi(object())
+    assert footfall.instrument_asgi(print) is print
+    footfall.instrument_flask(object())
+    footfall.instrument_django()
+    footfall.instrument_discord(object())
+    assert footfall.instrument_racetime(dict) is dict
+    assert footfall.route_event("shop.order")(print) is print
+    footfall.NoOpTelemetryService().record
+"""
 ASKS = """
     import logging, footfall
 
@@ -108,6 +120,11 @@ def test_what_stands_for_consent_there_has_all_that_one_has():
     for name in public - kept_for_footfall:
         ours, theirs = (inspect.signature(getattr(each, name)) for each in (Absent, Consent))
         assert list(ours.parameters.values()) == list(theirs.parameters.values())
+
+
+@pytest.mark.parametrize("kind", ["legacy", "isolated"])
+def test_nothing_is_instrumented_in_a_sub_interpreter(kind):
+    assert run(kind, INSTRUMENTS) == ""
 
 
 def test_a_sub_interpreter_without_telemetry_is_told_nothing(catalog):
