@@ -1,7 +1,7 @@
 """What arrives of five uses when a process ends: every server and runner, every way to end it.
 
 `make bench BENCH=ends` prints the table of docs/guides/ends.md, and ends with status 1 where the guide says
-something else; it takes about seven minutes. `python bench/ends.py uWSGI hypercorn TERM` prints some lines or
+something else; it takes about four minutes. `python bench/ends.py uWSGI hypercorn TERM` prints some lines or
 columns of it. gunicorn's gevent workers need gevent.
 """
 

@@ -6,8 +6,8 @@ The caller gets what the function returned, or one of the same kind:
 |-----------------------------------------------|-------------------------------|--------------------------|
 | a coroutine                                   | it was awaited                | a coroutine              |
 | a generator, also an asynchronous one         | its last item                 | a generator of that kind |
-| a future or task of asyncio, or a future of   | it is done                    | itself                   |
-| `concurrent.futures`                          |                               |                          |
+| a future or task of asyncio, a future of      | it is done                    | itself                   |
+| `concurrent.futures`, gRPC and their like     |                               |                          |
 | another object to be awaited, or to be        | it was awaited, or left by    | itself                   |
 | iterated by `async for`                       | `async with`, or iterated, or |                          |
 |                                               | is gone, whichever is first   |                          |
@@ -40,7 +40,7 @@ def until(use: "Measured", result: Any) -> Any:
         made.__name__, made.__qualname__ = result.__name__, result.__qualname__
         use.later = True
         return made
-    if isinstance(result, FUTURES):
+    if isinstance(result, FUTURES) or _calls_back(type(result)):
         use.later = True
         _until_done(use, result)
     else:
@@ -116,10 +116,20 @@ _KINDS: Final[dict[type, Callable[[Rest, Any], Any]]] = {
 }
 
 
+def _calls_back(kind: type) -> bool:
+    """Whether it is a future of another library: what is awaited as well is watched while it is."""
+    return hasattr(kind, "add_done_callback") and not hasattr(kind, "__await__")
+
+
 def _until_done(use: "Measured", future: Any) -> None:
     def settle(done: Any) -> None:
-        # `exception()` would count as asking for it, and asyncio would not tell of it any more.
-        use._end(asyncio.CancelledError() if done.cancelled() else done._exception)
+        if done.cancelled():
+            use._end(asyncio.CancelledError())
+        elif isinstance(done, FUTURES):
+            # `exception()` would count as asking for it, and asyncio would not tell of it any more.
+            use._end(done._exception)
+        else:
+            use._end(done.exception())
 
     if future.done():
         settle(future)

@@ -7,6 +7,7 @@ import functools
 import gc
 import inspect
 import pickle
+import time
 import types
 import warnings
 from abc import ABC, abstractmethod
@@ -15,6 +16,7 @@ from typing import Generic, TypeVar
 
 import anyio
 import discord.context_managers
+import grpc
 import pytest
 
 import footfall
@@ -292,6 +294,42 @@ def test_a_future_that_is_done_or_cancelled_ends_so(client, received):
         ("ok", None), ("timeout", "provider_timeout"), ("timeout", "provider_timeout"),
         ("ok", None), ("error", "unexpected_error"),
     ]  # fmt: skip
+
+
+@pytest.fixture
+def call():
+    """A method of a gRPC service, which takes a while; it fails for `fail`."""
+
+    def handle(request, context):
+        time.sleep(LENGTH)
+        if request == b"fail":
+            context.abort(grpc.StatusCode.INTERNAL, "no")
+        return request
+
+    method = grpc.unary_unary_rpc_method_handler(handle)
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        server = grpc.server(
+            pool, [grpc.method_handlers_generic_handler("Shop", {"Order": method})]
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        server.start()
+        with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+            yield channel.unary_unary("/Shop/Order")
+        server.stop(None).wait()
+
+
+def test_a_future_of_another_library_is_returned_itself_too(call, client, received):
+    order = client.feature("shop.order")(lambda request: call.future(request))
+    began = order(b"lamp")
+    assert type(began).__module__.startswith("grpc")
+    assert began.result(5) == b"lamp"
+    with pytest.raises(grpc.RpcError):
+        order(b"fail").result(5)
+    assert order(b"lamp").cancel()
+    deadline = time.monotonic() + 5
+    while len(observed(client, received)) < 3 and time.monotonic() < deadline:
+        time.sleep(0.01)  # it calls back after it has answered
+    assert observed(client, received) == [SUCCESS, failure("error", "unexpected_error"), LATE]
 
 
 def test_asyncio_still_tells_of_an_error_that_nobody_looked_at(client, received, caplog):
