@@ -5,7 +5,7 @@
 | a function, of every kind                     | a function of the same kind                            |
 | a method, `staticmethod`, `classmethod`,      | the same around the measured function                  |
 | `functools.partial`                           |                                                        |
-| a builtin                                     | a partial of a function: it binds to no instance       |
+| a builtin                                     | an object that is called: it binds to no instance      |
 | an object that can be called, and no more     | its `__call__`, measured                               |
 | anything else                                 | stays as it is, and is told while developing           |
 
@@ -49,6 +49,20 @@ _OF_A_CALLABLE: Final = frozenset(
 """What the class of an object defines that can be called, and no more."""
 
 
+class _Free:
+    """Stands for a builtin, which is no method of a class that has it; a partial becomes one in Python 3.14.
+
+    Args:
+        function: What is called.
+    """
+
+    def __init__(self, function: Any_) -> None:
+        self._function = function
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+
 def wrap(
     client: "Client", event: str, action: str | None, attributes: Mapping[str, Any], target: F
 ) -> F:
@@ -85,7 +99,7 @@ def _measured(client: "Client", use: Use, target: Any) -> Any:
     kind = type(target)
     if is_function(target):
         function = _function(client, use, target)
-        return update_wrapper(partial(function), target) if kind in _FREE else function
+        return update_wrapper(_Free(function), target) if kind in _FREE else function
     if kind in (staticmethod, classmethod):
         inner = _measured(client, use, target.__func__)
         return None if inner is None else kind(inner)

@@ -160,7 +160,7 @@ def test_methods_partials_and_builtins_stay_what_they_are(client, received):
     assert shop.hypot(3, 4) == 5, "a builtin binds to no instance"
     assert use(len)([1, 2]) == 2
     assert inspect.signature(use(len)) == inspect.signature(len)
-    assert use(len).__name__ == "len"
+    assert (use(len).__name__, use(len).__wrapped__) == ("len", len)
     assert use("abc".upper)() == "ABC"
     assert use(str.upper)("abc") == "ABC"
     assert use((3).__add__)(4) == 7
