@@ -3,7 +3,6 @@
 The service is another face of a client: the same catalog, queue and promises.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -70,6 +69,8 @@ class TelemetryService:
 
     async def aflush(self, timeout: float = 5.0) -> Flushed:  # noqa: ASYNC109  # as `flush()`
         """`flush()` for asynchronous code: the loop goes on meanwhile."""
+        import asyncio  # not before it is there: some Pythons end badly with it in a sub-interpreter
+
         return await asyncio.to_thread(self._client.flush, timeout)
 
 
