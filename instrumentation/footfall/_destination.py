@@ -183,7 +183,7 @@ def _url(found: _Found, environ: Mapping[str, str], notes: list[str]) -> SplitRe
     text = _SLASHES.sub(r"\1://", "".join(bare(found.value).split()))
     text = text.removeprefix("dns:///")  # gRPC's own way to name a host
     if "://" not in text:
-        text = f"{_scheme(text, environ)}://{text}"
+        text = f"{_scheme(text, {} if found.own else environ)}://{text}"
         notes.append(f"{found.name} has no scheme; it is read as {text.partition(':')[0]}://")
     try:
         url = urlsplit(text)

@@ -2,6 +2,7 @@
 
 import gzip
 import logging
+import os
 
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
@@ -12,6 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from footfall import Client, Flushed
+from footfall._destination import destination
 
 VENDORS = {
     "HEADERS": "x-vendor-key=secret-of-the-host,not a header of the host",
@@ -77,6 +79,18 @@ def test_nothing_of_the_hosts_is_used_for_an_endpoint_of_footfalls_own(
     assert not any("x-vendor-key" in headers for headers in received.headers)
     assert [r for r in caplog.records if r.levelno >= logging.WARNING] == []
     assert "of the host" not in caplog.text
+
+
+@pytest.mark.parametrize("insecure", ["true", "false"])
+def test_whether_an_endpoint_without_a_scheme_is_encrypted_is_not_for_the_host_to_say(
+    client, catalog, received, insecure, monkeypatch
+):
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_INSECURE", insecure)
+    client.configure(catalog, received.endpoint.removeprefix("http://"), enabled=True)
+    use(client)
+    assert len(received.spans()) == 1
+    way = {"endpoint": "collector.example.org:4317"}
+    assert destination("traces", os.environ, way, []).endpoint.startswith("https://")
 
 
 @pytest.mark.parametrize("exporter", [OTLPSpanExporter, HttpSpanExporter])
