@@ -32,6 +32,13 @@ class Client(Configured):
         ...     pass
     """
 
+    def __reduce__(self) -> str | tuple[type["Client"], tuple[()]]:
+        """Functions that it measures are sent to other processes by value (cloudpickle), and so with it.
+
+        There, the default client is that process' own, and another is one that is off.
+        """
+        return "default" if self is default else (Client, ())
+
     def feature(self, event: str, /, action: str | None = None, **attributes: Any) -> Feature:
         """Measures a use of a feature: as a context manager or as a decorator, in sync and async code.
 

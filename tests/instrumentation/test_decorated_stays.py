@@ -26,6 +26,7 @@ from discord.ext import commands
 from pydantic import BaseModel, validate_call
 
 import footfall
+from footfall._client import default
 from instrumentation.orders import SUCCESS, observed
 
 measure = footfall.feature("shop.order")  # of a client that nobody configures
@@ -192,6 +193,20 @@ def test_it_can_be_pickled_and_copied():
     assert pickle.loads(pickle.dumps(at_the_top)) is at_the_top
     assert pickle.loads(pickle.dumps(functools.partial(at_the_top, 3)))() == 4
     assert copy.deepcopy(at_the_top) is at_the_top
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__name__)
+def test_it_can_be_sent_by_value_with_all_that_it_needs(function, client):
+    """As cloudpickle does it, for joblib, Dask and Ray, with functions of a script."""
+    for measured in (measure(function), client.feature("shop.order", provider="smz3")(function)):
+        needs = [cell.cell_contents for cell in measured.__closure__]
+        there = pickle.loads(pickle.dumps(needs))
+        assert [type(each) for each in there] == [type(each) for each in needs]
+    other = pickle.loads(pickle.dumps(client))
+    assert other is not client
+    assert not other.on
+    other.event("shop.visit")
+    assert pickle.loads(pickle.dumps(default)) is copy.deepcopy(default) is default
 
 
 async def test_frameworks_resolve_its_annotations():
