@@ -96,7 +96,10 @@ def _check_digit(payload: str) -> str:
 
 
 def _card(rng: random.Random, gap: str = " ") -> str:
-    length, begin = rng.choice(CARDS)
+    return _card_of(rng, *rng.choice(CARDS), gap)
+
+
+def _card_of(rng: random.Random, length: int, begin: str, gap: str) -> str:
     payload = begin + _digits(rng, length - len(begin) - 1)
     number = payload + _check_digit(payload)
     return gap.join(number[at : at + 4] for at in range(0, length, 4))
@@ -115,11 +118,28 @@ def _ipv6(rng: random.Random) -> str:
     )
 
 
+def _written_ipv6(rng: random.Random) -> str:
+    groups = ["2001", "db8", *(f"{rng.randrange(0x10000):x}" for _ in range(6))]
+    return "-".join(groups) + rng.choice(("", ".ipv6-literal.net"))
+
+
 def _letters_ipv6(rng: random.Random) -> str:
     return ":".join(
         rng.choice(("dead", "beef", "cafe", "babe", "face", "feed", "fade", "deed"))
         for _ in range(8)
     )
+
+
+def _iban(rng: random.Random) -> str:
+    """ISO 13616: an account with letters and digits, and the check digits of ISO 7064."""
+    country, bank, digits = rng.choice(
+        (("DE", "", 18), ("GB", "NWBK", 14), ("NL", "ABNA", 10), ("FR", "", 23))
+    )
+    account = bank + _digits(rng, digits)
+    rest = int("".join(str(int(c, 36)) for c in f"{account}{country}00")) % 97
+    number = f"{country}{98 - rest:02d}{account}"
+    gap = rng.choice(("", " ", "-", "\u00a0"))
+    return gap.join(number[at : at + 4] for at in range(0, len(number), 4))
 
 
 def _hidden(rng: random.Random, text: str) -> str:
@@ -222,6 +242,12 @@ def _dodged(rng: random.Random) -> str:
     return local.replace(".", "_") + at + domain.replace(".", dot)
 
 
+def _named(rng: random.Random) -> str:
+    return (
+        _email(rng).replace("@", rng.choice((" at ", " AT ", "_at_", "-at-"))).replace(".io", ".de")
+    )
+
+
 CLASSES: dict[str, Draw] = {
     "e-mail": _email,
     "e-mail, no dotted domain": _host,
@@ -232,6 +258,7 @@ CLASSES: dict[str, Draw] = {
         "@", r.choice((" @ ", "@ ", " @", "\u3000@\u3000"))
     ),
     "e-mail, `at` and `dot`": _dodged,
+    "e-mail, `at` alone": _named,
     "e-mail, percent": lambda r: _percent(_email(r)),
     "e-mail, percent twice": lambda r: _percent(_percent(_email(r))),
     "e-mail, entities": lambda r: _entities(r, _email(r)),
@@ -242,6 +269,7 @@ CLASSES: dict[str, Draw] = {
     "e-mail, base64": lambda r: _b64(_email(r)),
     "e-mail, base64 without padding": lambda r: _b64(_email(r)).rstrip("="),
     "e-mail, base64 twice": lambda r: _b64(_b64(_email(r))),
+    "e-mail, base32": lambda r: base64.b32encode(_email(r).encode()).decode().rstrip("="),
     "e-mail, hexadecimal": lambda r: _email(r).encode().hex(),
     "e-mail, hexadecimal in capitals": lambda r: _email(r).encode().hex().upper(),
     "phone": _phone,
@@ -260,6 +288,8 @@ CLASSES: dict[str, Draw] = {
     "card, no gap, letters before": lambda r: _before(r, _card(r, "")),
     "card, full width": lambda r: _wide(_card(r)),
     "card, base64": lambda r: _b64(_card(r, "")),
+    "card, commas": lambda r: _card_of(r, *r.choice(((16, "4"), (16, "51"))), ", "),
+    "IBAN": _iban,
     "IPv4": _ipv4,
     "IPv4, letters before": lambda r: r.choice(("host_", "ip", "addr-", "from:")) + _ipv4(r),
     "IPv4, v before": lambda r: (
@@ -271,6 +301,7 @@ CLASSES: dict[str, Draw] = {
     "IPv6": _ipv6,
     "IPv6, of letters": _letters_ipv6,
     "IPv6, letters before": lambda r: r.choice(("ip_", "host-", "v6=")) + _ipv6(r),
+    "IPv6, as a host's name": _written_ipv6,
     "hardware address": _hardware,
     "JWT": _jwt,
     "key or password": _token,

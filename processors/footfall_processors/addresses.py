@@ -7,12 +7,12 @@ from typing import Final
 _LOCAL: Final = r"(?:[\w.!#$%&'*+/=?^`{|}~-]{1,64}+|\"[^\"\n]{1,64}+\")"
 _LABEL: Final = r"[\w-]{1,63}"
 EMAIL: Final = re.compile(
-    rf"{_LOCAL}[ \t]{{0,2}}@[ \t]{{0,2}}(?P<domain>{_LABEL}(?:\.{_LABEL}){{1,8}})"
+    rf"{_LOCAL}[ \t]{{0,2}}@{{1,2}}[ \t]{{0,2}}(?P<domain>{_LABEL}(?:(?:\.|[ \t]\.[ \t]){_LABEL}){{1,8}})"
 )
 BARE: Final = re.compile(rf"{_LOCAL}@(?P<domain>{_LABEL}|\[[0-9A-Fa-f:.]{{2,45}}\])")
 """An address without a dot in its domain: `root@host-1`."""
 QUOTED: Final = re.compile(
-    rf"(?:[\w.+-]|%[0-9A-Fa-f]{{2}}){{1,64}}[=%]40(?P<domain>{_LABEL}(?:\.{_LABEL}){{1,8}})"
+    rf"(?:[\w.+-]|%[0-9A-Fa-f]{{2}}){{1,64}}[=%]40(?P<domain>{_LABEL}(?:(?:\.|[=%]2[Ee]){_LABEL}){{1,8}})"
 )
 """As mail programs (RFC 2045, quoted-printable) and paths have it."""
 DODGING: Final = re.compile(r"[\[({<][ \t]?(?i:at|@|ät)[ \t]?[\])}>]")
@@ -21,12 +21,19 @@ DODGED: Final = re.compile(
     rf"[\w.+-]{{1,64}}+[ \t]{{0,2}}{DODGING.pattern}[ \t]{{0,2}}{_LABEL}(?:{_DOT}{_LABEL}){{0,8}}"
 )
 """`user [at] example [dot] org`."""
-SPEAKING: Final = re.compile(r" (?i:at) [^\s]{1,63}+ (?i:dot) ")
+SPEAKING: Final = re.compile(r" -?(?i:at)-? [^\s]{1,63}+ -?(?i:dot)-? ")
 SPOKEN: Final = re.compile(
-    rf"[\w.+-]{{1,64}}+ (?i:at) {_LABEL}(?: (?i:dot) {_LABEL}){{0,4}}"
-    r" (?i:dot (?:com|org|net|edu|gov|info|dev|app|example|test|[a-z]{2}))(?![A-Za-z0-9_])"
+    rf"[\w.+-]{{1,64}}+ -?(?i:at)-? {_LABEL}(?: -?(?i:dot)-? {_LABEL}){{0,4}}"
+    r" -?(?i:dot)-? (?i:com|org|net|edu|gov|info|dev|app|example|test|[a-z]{2})(?![A-Za-z0-9_])"
 )
-"""`user at example dot org`."""
+"""`user at example dot org`, `user -at- example -dot- org`."""
+NAMING: Final = re.compile(r"[ _-](?i:at)[ _-]{1,2}[\w-]{1,63}\.\w")
+NAMED: Final = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}?(?: (?i:at) |[_-]{1,2}(?i:at)[_-]{1,2})"
+    rf"{_LABEL}(?:\.{_LABEL}){{0,4}}?\.(?i:com|org|net|edu|gov|info|example|eu|de|fr|uk|nl|it|es|at|ch|pl|se|jp|br)"
+    r"(?![A-Za-z0-9_])"
+)
+"""`user at example.org`, `user_at_example.org`; not `error at main.py`."""
 _RELEASE: Final = re.compile(
     r"v?\d+(?:\.\d+)*(?:[.-](?:alpha|beta|rc|dev|post|next|canary)[.\w-]*)?|v?\d+(?:\.[\dx*]+)*"
     r"|\d{1,4}(?:x|k|p|hz|fps|px|dpi)(?:\.\w{2,4})?|latest|next|beta|alpha|canary|stable|dev|main|master|head",
@@ -36,15 +43,23 @@ _RELEASE: Final = re.compile(
 IPV4: Final = re.compile(
     r"(?<![0-9.+])(?<![0-9][ \t]\.[ \t])(?<![0-9]\.[ \t])"
     r"(?P<prefix>(?<![A-Za-z0-9])(?:v|ver|version|r|rel|release|build|rc)[ .]?)?"
-    r"(?P<first>\d{1,3})(?:(?P<sign>\.|[ \t]?\.[ \t]?|\[\.\]|\(\.\)|[_-])\d{1,3})"
+    r"(?P<first>\d{1,3})(?:(?P<sign>\.|[ \t]?\.[ \t]?|[\[(](?:\.|dot)[\])]|[_-])\d{1,3})"
     r"(?:(?P=sign)\d{1,3}){2}(?![0-9]|[ \t]?\.[ \t]?[0-9])",
     re.ASCII,
 )
 IPV6: Final = re.compile(
     r"(?<![0-9A-Fa-f])(?:[0-9A-F]{0,4}:){2,7}[0-9A-F.]{0,15}(?![0-9A-Za-z_])", re.ASCII | re.I
 )
+WRITTEN_IPV6: Final = re.compile(
+    r"(?<![0-9A-Z-])(?:(?=[0-9_-]{0,39}[A-F])[0-9A-F]{1,4}(?P<sign>[-_])(?:[0-9A-F]{1,4}(?P=sign)){6}"
+    r"[0-9A-F]{1,4}(?![0-9A-Z_-])(?:\.ipv6-literal\.net)?"
+    r"|[0-9A-F-]{3,40}(?:s[0-9]{1,5})?\.ipv6-literal\.net|(?:[0-9A-F]\.){8,32}ip6\.arpa)",
+    re.ASCII | re.I,
+)
+"""As names of hosts and files have it: `2001-db8-0-0-0-0-0-1`."""
 HARDWARE: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?:(?:[0-9A-F]{2}[:. -]){5}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![0-9A-Za-z])",
+    r"(?<![0-9A-Za-z])(?!(?:\d\d[. ]){5})"
+    r"(?:(?:[0-9A-F]{2}[:. -]){5}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![0-9A-Za-z])",
     re.ASCII | re.I,
 )
 _SMALL: Final = 99

@@ -36,6 +36,7 @@ _ALIKE: Final = {
     "/": (0x2044, 0x2215, 0x29F8),
     ":": (0x2236, 0xA789, 0x05C3),
     "_": (0x203F, 0x2040),
+    "'": (0x2018, 0x2019, 0x02BC, 0x2032),
     "+": (0x2795, 0x02D6),
 }
 """Signs that compatibility does not unite."""
@@ -44,7 +45,7 @@ ROUNDS: Final = 3
 """How often something may be encoded for it to be found."""
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPE: Final = re.compile(
-    r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|U([0-9A-Fa-f]{8}))"
+    r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|U([0-9A-Fa-f]{8})|([0-7]{3}))"
 )
 
 
@@ -56,7 +57,7 @@ def fold(text: str) -> str:
 
 
 def decoded(text: str) -> str:
-    """`text` with one layer of percent encoding, entities of HTML and escapes of JSON taken off."""
+    """`text` with one layer of percent encoding, entities of HTML and escapes of JSON and C taken off."""
     if "%" in text and _PERCENT.search(text):
         from urllib.parse import unquote
 
@@ -69,7 +70,7 @@ def decoded(text: str) -> str:
 
 
 def _character(match: re.Match[str]) -> str:
-    code = int(next(filter(None, match.groups())), 16)
+    code = int(match[5], 8) if match[5] else int(next(filter(None, match.groups())), 16)
     return chr(code) if code < 0x110000 else match.group()
 
 

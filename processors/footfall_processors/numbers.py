@@ -13,27 +13,51 @@ DATE: Final = (
 )
 PHONE: Final = re.compile(
     rf"(?<![0-9])(?<![0-9]\.)(?:\(?(?P<date>{DATE})"
-    rf"|\+?[(\[]?\d(?:{SIGN}{{0,6}}(?!{DATE})\d)*)"  # not possessive: a group's is broken in 3.11.2
+    rf"|\+?[(\[]?\d(?:{SIGN}{{0,8}}(?!{DATE})\d)*)"  # not possessive: a group's is broken in 3.11.2
 )
-CARD: Final = re.compile(rf"(?<!\d)(?!{DATE})\d(?:{SIGN}{{0,6}}(?!{DATE})\d){{12,18}}(?!\d)")
+CARD: Final = re.compile(rf"(?<!\d)(?!{DATE})\d(?:{SIGN}{{0,8}}(?!{DATE})\d){{12,18}}(?!\d)")
+FOURS: Final = re.compile(
+    r"(?<!\d)(?<!\d[,;])(?<!\d[,;] )[3-6]\d{3}(?P<sign>[^\w.]{0,2}[^\w \t./()\[\]-][^\w.]{0,2})"
+    r"(?:\d{4}(?P=sign)){2}\d{4}(?!\d|(?P=sign)\d)",
+    re.ASCII,
+)
+"""A card with whatever between its fours: `4111, 1111, 1111, 1111`."""
+IBAN: Final = re.compile(
+    rf"(?<![A-Z0-9])[A-Z]{{2}}\d\d(?:{SIGN}{{0,3}}[A-Z0-9]){{11,30}}", re.ASCII | re.I
+)
 SPLIT: Final = re.compile(
-    r"(?<![0-9,.:])\+?\d{2,5}(?P<sign>[,:;|~*'\"\\^=&#!])\d{3,8}(?:(?P=sign)\d{1,7}){0,4}(?!\d|[,.:]\d)"
+    r"(?<![0-9,.:])\+?\d{2,5}(?P<sign>[,:;|~*'\"\\^=&#!+])\d{3,8}(?:(?P=sign)\d{1,7}){0,4}(?!\d|[,.:]\d)"
 )
 """Digits with one odd sign between them."""
 LEAST, LEAST_ABROAD = 9, 7
 """Digits of a telephone number, and of one that begins with `+`."""
 _STAMP: Final = re.compile(
-    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])[0-5]\d[0-5]\d|\d{0,8})"
+    r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:(?:[01]\d|2[0-3])[0-5]\d[0-5]\d\d{0,6}|\d{0,8})"
 )
 _FRACTION: Final = re.compile(r"(?:0|[1-9]\d?)\.\d{5,}")
 _DOTTED: Final = re.compile(r"\d+(?:[._-]\d+){2,}")
 _PAIRS: Final = re.compile(r"(?:\d\d\D?){4}")
-_WIDE_PAIRS: Final = re.compile(r"(?:\d\d\D{0,6}){4}")
+_WIDE_PAIRS: Final = re.compile(r"(?:\d\d\D{0,8}){4}")
 _UUID: Final = re.compile(
     r"(?<![0-9a-fA-F])(?:[0-9a-fA-F]{4,12}-){4}[0-9a-fA-F]{12}(?![0-9a-fA-F])"
 )
 _HEX_LETTERS: Final = frozenset("abcdefABCDEF")
 _WORD: Final = re.compile(r"[A-Za-z0-9]{0,24}\Z")
+
+
+_IBAN_LENGTHS: Final = {
+    entry[:2]: int(entry[2:])
+    for line in (
+        "AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24",
+        "DE22 DJ27 DK18 DO28 EE20 EG29 ES24 FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27",
+        "GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32 LI21 LT20",
+        "LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24",
+        "PL28 PS29 PT25 QA29 RO24 RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25",
+        "SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30",
+    )
+    for entry in line.split()
+}
+"""Characters of an account's number, by country (SWIFT's IBAN registry)."""
 
 
 def luhn(digits: str) -> bool:
@@ -52,6 +76,22 @@ def card(match: re.Match[str]) -> str:
     spelled = len(groups) == len(digits)
     good = (spelled or all(len(group) > 1 for group in groups[:-1])) and not _is_stamp(groups)
     return "[card]" if good and luhn(digits) and not _is_of_uuid(match) else match.group()
+
+
+def iban(match: re.Match[str]) -> str:
+    """`[iban]` and what follows it, or the text as it is."""
+    text = match.group()
+    places = [at for at, character in enumerate(text) if character.isalnum()]
+    places = places[: _IBAN_LENGTHS.get(text[:2].upper(), len(places) + 1)]
+    number = "".join(text[at] for at in places)
+    length, end = _IBAN_LENGTHS.get(text[:2].upper()), places[-1] + 1
+    ends = not text[end : end + 1].isalnum()
+    return f"[iban]{text[end:]}" if len(number) == length and ends and _checks(number) else text
+
+
+def _checks(number: str) -> bool:
+    """Whether the check digits are right (ISO 7064, MOD 97-10)."""
+    return int("".join(str(int(c, 36)) for c in number[4:] + number[:4])) % 97 == 1
 
 
 def phone(match: re.Match[str]) -> str:
@@ -123,6 +163,12 @@ def _is_stamp(groups: Sequence[str]) -> bool:
 
 
 def _is_a_row(groups: Sequence[str]) -> bool:
-    """Whether numbers go up or down by one: `1 2 3 4`."""
-    steps = {int(after) - int(before) for before, after in pairwise(groups)}
-    return len(groups) > 4 and steps in ({1}, {-1}, {0})
+    """Whether numbers go up or down by one step or one factor: `1 2 3 4 5`, `100 200 300`."""
+    pairs = [(int(before), int(after)) for before, after in pairwise(groups)]
+    steps = {after - before for before, after in pairs}
+    if len(groups) > 4 and len(steps) == 1:
+        return True
+    hundreds = (
+        len(groups) > 2 and len(steps) == 1 and all(step and step % 100 == 0 for step in steps)
+    )
+    return hundreds or (len(groups) > 3 and all(after in (2 * n, 10 * n) for n, after in pairs))

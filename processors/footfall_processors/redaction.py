@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from footfall_processors import addresses, encoded, numbers
+from footfall_processors import addresses, credentials, encoded, numbers, paths
 from footfall_processors.folding import ROUNDS, decoded, fold
 
 _Replacement = str | Callable[[re.Match[str]], str]
 
 _SUSPECT = re.compile(
-    r"[\d@=:?#%&\\]|[\w.~+/-]{12}|[a-z][A-Z]|(?i:[\[({<][ \t]?at\b| at .{1,63} dot )"
+    r"[\d@=:?#%&\\]|[\w.~+/-]{12}|[a-z][A-Z]|/home/|~\w|(?i:[\[({<][ \t]?at\b| -?at-? .{1,63} -?dot-? "
+    r"|[ _-]at[ _-]{1,2}[\w-]{1,63}\.\w|--BEGIN )"
 )
 """Every match below has one of these; most text has none, and is left alone quickly."""
 _PASSES: Final = 4
@@ -26,12 +27,6 @@ _PASSES: Final = 4
 def _url(match: re.Match[str]) -> str:
     found = re.search(r"://|\w\.[A-Za-z]{2,}(?::\d+)?[/?#]", match.group())
     return "[url]" if found else match.group()
-
-
-def _random(match: re.Match[str]) -> str:
-    """A token mixes letters and digits at length, unlike `Team-Blue-2-and-further-words`."""
-    found = re.search(r"(?=[A-Za-z]{0,15}\d)(?=\d{0,15}[A-Za-z])[A-Za-z0-9]{16}", match.group())
-    return "[key]" if found else match.group()
 
 
 class _Kind(NamedTuple):
@@ -61,11 +56,9 @@ _DIGITS: Final = r"\d(?:\D{0,8}\d){3}"
 _OPAQUE: Final = (
     _kind("[=%]40", addresses.QUOTED, "[email]"),
     _kind("[?#@]", r"(?<!\S)[^\s?#@]*+[?#@]\S+", _url),
-    _kind(
-        "[=:]",
-        r"(?<![A-Za-z])(?i:password|passwd|pwd|secret|token|api[_-]?key)[\"']?\s{0,2}[=:]\s{0,2}\S+",
-        "[key]",
-    ),
+    _kind("[=:]", credentials.NAMED, "[key]"),
+    _kind("--BEGIN", credentials.PEM, "[key]"),
+    _kind("(?i:discord)", r"(?i:discord(?:app)?\.(?:gg|com/invite)/)[\w-]+", "[url]"),
 )
 """Kinds that go on to the next space: they are looked for before an encoding is taken off."""
 _KINDS: Final = (
@@ -73,30 +66,25 @@ _KINDS: Final = (
     _kind("@", addresses.BARE, addresses.email),
     _kind(addresses.DODGING, addresses.DODGED, "[email]"),
     _kind(addresses.SPEAKING, addresses.SPOKEN, "[email]"),
-    _kind("eyJ", r"(?<![\w-])eyJ[\w-]{5,}+\.[\w-]{5,}+(?:\.[\w-]*+)?", "[jwt]"),
-    _kind(
-        "[_-]|A[KS]IA|AIza",
-        r"(?<![A-Za-z0-9])(?:(?:sk|pk|rk|gh[oprsu]|github_pat|glpat|xox[abeprs])[_-]"
-        r"[\w-]{16,}+|(?:AKIA|ASIA)[A-Z0-9]{16}|AIza[\w-]{30,}+)",
-        "[key]",
-    ),
-    _kind(r"\w{8}", r"(?<!\w)[A-Fa-f0-9]{32,}+(?!\w)", "[key]"),  # hex keys and digests
-    _kind(
-        r"(?i:bearer|basic|bot)\s",
-        r"(?<!\w)(?i:bearer|basic|bot)\s{1,4}(?=[\w.~+/=-]*?(?:\d|[a-z][A-Z]))[\w.~+/=-]{12,}+",
-        "[key]",
-    ),
-    _kind(
-        r"\w\.\w{6}", r"(?<![\w-])[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}+", "[key]"
-    ),  # Discord's bots
-    _kind(r"[\w-]{30}", r"(?<![\w-])[\w-]{30,}+", _random),
-    _kind("[@#]", re.compile(r"<[@#][!&]?\d{1,20}>|(?<![A-Za-z0-9_])@\w[\w.]{1,31}"), "[mention]"),
+    _kind(addresses.NAMING, addresses.NAMED, "[email]"),
+    _kind("eyJ", credentials.JWT, "[jwt]"),
+    _kind("[_-]|A[KS]IA|AIza|ya29|SG", credentials.PREFIXED, "[key]"),
+    _kind(r"\w{8}", credentials.HEX, "[key]"),
+    _kind(r"(?i:bearer|basic|bot)\s", credentials.SCHEME, "[key]"),
+    _kind(r"\w\.\w{6}", credentials.DISCORD, "[key]"),
+    _kind("[A-Za-z0-9+/]{40}", credentials.FORTY, credentials.forty),
+    _kind(r"[A-Za-z]{2}\d\d", numbers.IBAN, numbers.iban),
+    _kind(r"[\w-]{30}", credentials.RUN, credentials.run),
+    _kind(r"/home/|[/\\](?i:Users|Documents)|~\w", paths.HOME, paths.home),
+    _kind("[@#]", re.compile(r"<[@#][!&]?\d{1,20}>|(?<![A-Za-z0-9_])@\w[\w.-]{1,31}"), "[mention]"),
     _kind(r"#\d{4}", re.compile(r"[\w.]{2,32}#\d{4}(?!\d)"), "[name]"),  # Discord's discriminators
     _kind(_DIGITS, addresses.IPV4, addresses.ipv4),
     _kind(_DIGITS, numbers.CARD, numbers.card),
+    _kind(_DIGITS, numbers.FOURS, numbers.card),
     _kind(_DIGITS, r"(?<!\d)\d{17,}+", "[id]"),  # Discord's ids have 17 to 20 digits
     _kind("[0-9A-Fa-f]{2}[:. -][0-9A-Fa-f]{2}", addresses.HARDWARE, "[id]"),
     _kind(":", addresses.IPV6, addresses.ipv6),
+    _kind(r"(?i:[-_][0-9A-F]{1,4}[-_]|ipv6|ip6\.)", addresses.WRITTEN_IPV6, "[ip]"),
     _kind(_DIGITS, numbers.SPLIT, numbers.split),
     _kind(_DIGITS, numbers.PHONE, numbers.phone),
 )
@@ -106,9 +94,10 @@ def redact(text: str) -> str:
     """`text` with every recognised piece of personal data replaced by its kind, e.g. `[email]`.
 
     Recognised: e-mail, IPv4 and IPv6 addresses, hardware addresses, phone numbers (any nine digits or
-    more that are no date and no version), payment cards (Luhn), JWTs, API keys, passwords and tokens, Discord
-    names, ids and mentions, URLs with a query, a fragment or user information; and texts with such in base64
-    or hexadecimal digits (`[encoded]`). How well is measured by bench/redaction.py.
+    more that are no date and no version), payment cards (Luhn), accounts (IBAN), JWTs, API keys, passwords
+    and tokens, names in paths of home folders, Discord names, ids, mentions and invitations, URLs with a
+    query, a fragment or user information; and texts with such in base64, base32 or hexadecimal digits
+    (`[encoded]`). How well is measured by bench/redaction.py.
 
     Returns:
         The text as it is when nothing was found; else in the spelling in which it was looked at.

@@ -127,6 +127,15 @@ EXACT = {
     "ip:203.0.113.77": "ip:[ip]",
     "10.0.0.1:4317 refused": "[ip]:4317 refused",
     "10.0.0.0/8": "[ip]/8",
+    "/home/first.last/x": "/home/[name]/x",
+    "file:///home/first": "file:///home/[name]",
+    "/Users/first/Desktop": "/Users/[name]/Desktop",
+    "C:\\Users\\First Last\\x": "C:\\Users\\[name]\\x",
+    "C:/Users/first": "C:/Users/[name]",
+    "\\\\host\\users\\first\\x": "\\\\host\\users\\[name]\\x",
+    "~first/.config": "~[name]/.config",
+    "pay DE89 3704 0044 0532 0130 00 now": "pay [iban] now",
+    "DE89 3704 0044 0532 0130 01": "DE[phone]",
     "接続元10.0.0.1です": "接続元[ip]です",
     "peer [2001:db8::1]:443": "peer [[ip]]:443",
     "peer:2001:db8:85a3::8a2e:370:7334.": "peer:[ip].",
@@ -261,6 +270,38 @@ YUBiLmlv
 0x6131406578616D706C652E696F
 NTU1MTIzNDU2Nw==
 %61%31%40%65%78%2e%69%6f
+\141\61\100\145\170\56\151\157
+user@@example.org
+user @ example . org
+user at example.org
+user AT mail.example.org
+user_at_example.org
+user -at- example -dot- org
+user=40example=2Eorg
+OVZWK4SAMV4GC3LQNRSS433SM4
+192(dot)0(dot)2(dot)1
+192[dot]0[dot]2[dot]1
+2001-db8-85a3-1-2-8a2e-370-7334
+1.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa
+GB29 NWBK 6016 1331 9268 19
+gb29nwbk60161331926819
+NL91-ABNA-0417-1643-00
+FR14 2004 1010 0505 0001 3M02 606
+4111, 1111, 1111, 1111
+4111 + 1111 + 1111 + 1111
++49+171+2345678
+0171’234’5678
+0171 - / - 2345678
+@user-name
+discord.gg/abcDEF12
+pass=hunter22
+passphrase: hunter22
+secret_key=hunter22
+aws_secret_access_key=hunter22
+wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
+x_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl
+ya29.a0AfH6SMBx1234567890
+-----BEGIN PRIVATE KEY-----MIIEvQIBADAN-----END PRIVATE KEY-----
 """.strip().split("\n")
 SPELLED = [line.replace("\\t", "\t").replace("\\u200e", "\u200e") for line in SPELLED]
 
@@ -282,6 +323,11 @@ def test_nothing_is_left_of_what_is_personal_however_it_is_spelled(text, frame):
         "1 2 3 4 5 6 7 8 9 10 11 12 13, 2019 2020 2021, 3.14159265358979, 0.123456789012",
         "550e8400-e29b-41d4-a716-446655440000, 477c3898-9215-4995-83cd-1c4bbfcb2b14",
         "SGVsbG8gV29ybGQ=, 48656c6c6f20576f726c64, YmFzZTY0, deadbeef, 0xdeadbeef",
+        "100 200 300, 4000 5000 6000, 10 20 30 40 50 60, 64 128 256 512 1024, 1 10 100 1000 10000",
+        "log-2026-11-22-10-30-45-123.txt, 1-2-3-4-5-6-7-8",
+        "error at main.py, look at step.two, pass: 12, tokens: 7, heyJude-song.mp3-files",
+        "/home, /home/, /users/settings, /home/{user}/x, ~/x, about ~50/100, app/home/settings",
+        "components/buttons/primary/rounded/main_1, 4046, 2787, 2275, 2581, 769",
         "100%25 sure, a%20b, A &amp; B, &lt;b&gt;, \\u00e9, a=40px",
         "look at me, meet at noon, open at home dot point",
         "1,234,567,890 of 100,200,300,400",
@@ -346,7 +392,9 @@ HOSTILE = [
     "1" * 33 + "x ", "1/", "1 ", "(1", "1-", "11111111111111111111-", "1", "1.", "1.2.3.4 ", "a:", "1:",
     "-eyJ", "eyJaaaaa.", " eyJaaaaa", "a://", "a?", "a.bc/", "a", "a@", "a@a.", "%40", "a-", "aA1",
     "bot ", "bot aaaaaaaaaaaa ", "pwd=", "token : ", "2020-", "2020-1-1 ", "a#1234", "<@", "\u200b", " ",
-    "sk-", "AKIA", "a" * 31 + "g", "aa:", "\uff11", "x://555 123 4567?q ",
+    "sk-", "AKIA", "a" * 31 + "g",
+    "AB12", "-at-", "a at a.", "/home/", "~a", "C:\\Users\\a", "--BEGIN ", "1.ip6.",
+    "a-1-", "aa:", "\uff11", "x://555 123 4567?q ",
 ]  # fmt: skip
 
 

@@ -15,7 +15,15 @@ PATTERNS = {
     for pattern in (
         *(kind.pattern for kind in KINDS),
         *(kind.needed for kind in KINDS),
-        *(addresses.DODGING, addresses.SPEAKING, encoded.TOKEN, encoded._PIECE, encoded._HEX),
+        *(
+            addresses.DODGING,
+            addresses.SPEAKING,
+            addresses.NAMING,
+            encoded.TOKEN,
+            encoded._PIECE,
+            encoded._HEX,
+            encoded._BASE32,
+        ),
         *(folding._PERCENT, folding._ESCAPE, redaction._SUSPECT),
     )
 }
@@ -24,7 +32,9 @@ SIZE, MIDDLE = 300, 130
 HOSTILE = [
     "1", "a", "1 ", "1-", "1.", "1.2.3.4 ", "a:", "a@", "a@a.", "a.", "%40", "=40", "a#1234", "a(at)a",
     " at a dot ", "aA1", "-eyJ", "eyJaaaaa.", "sk-", "bot a", "pwd=", "<@", "\\u0", "a-", "1,", "00-",
-    "2020-", "+1", "\t", "?", "a/", "_1", '"', "dead:", "aa:", "1 . ",
+    "2020-", "+1", "\t", "?", "a/", "_1",
+    "AB12", "-at-a.", "/home/", "~a", "C:\\Users\\a", "a-1-", "4111, ", "--BEGIN ",
+    '"', "dead:", "aa:", "1 . ",
 ]  # fmt: skip
 
 

@@ -1,0 +1,20 @@
+"""Folders that are named after whose they are."""
+
+import re
+from typing import Final
+
+_UNIX: Final = r"(?<![\w.])(?:/(?:var|export|usr|data|mnt))?/home/|(?<![\w.])/Users/"
+_WINDOWS: Final = r"[\\/]{1,2}(?i:Users|Documents and Settings)[\\/]{1,2}"
+_BEGIN: Final = r"[^\\/\s\"'<>|:*?{$%[(~.,;]"
+_NAME: Final = rf"{_BEGIN}(?:[^\\/\n\"'<>|:*?]{{0,63}}(?=[\\/])|[^\\/\s\"'<>|:*?]{{0,63}})"
+HOME: Final = re.compile(
+    rf"(?P<before>{_UNIX}|(?:(?<![A-Za-z])[A-Za-z]:|\\[\w.-]{{1,63}}){_WINDOWS}){_NAME}"
+    r"|(?P<tilde>(?<![\w~/])~)[a-z_][\w.-]{1,31}(?=/)",
+    re.ASCII,
+)
+"""`/home/NAME`, `/Users/NAME`, `C:\\Users\\NAME`, `~NAME/`; not a template such as `/home/{user}`."""
+
+
+def home(match: re.Match[str]) -> str:
+    """The path with `[name]` in it."""
+    return f"{match['before'] or match['tilde']}[name]"
