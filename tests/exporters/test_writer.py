@@ -27,6 +27,7 @@ from exporters.stores import (
 from footfall_exporters import postgres
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.postgres import (
+    dims,
     report,
 )
 from footfall_exporters.postgres import writer as writer_module
@@ -383,6 +384,26 @@ async def test_a_dimension_whose_commit_fails_is_looked_up_again(store_database)
         await connection.execute("DROP TRIGGER refuse ON footfall.feature_dims")
         await dimensions.resolve(connection, [dimension()])
         assert list(dimensions.ids) == [dimension()]
+
+
+async def test_of_many_dimensions_no_more_are_remembered_than_there_is_room_for(
+    store_database, monkeypatch
+):
+    monkeypatch.setattr(dims, "MOST", 5)
+    dimensions, seen = Dimensions(), {}
+    async with await psycopg.AsyncConnection.connect(store_database) as connection:
+        await connection.set_autocommit(True)
+        for first in range(0, 40, 2):
+            wanted = [dimension(service_version=str(n % 40)) for n in range(first, first + 4)]
+            await dimensions.resolve(connection, wanted)
+            assert set(wanted) <= dimensions.ids.keys()
+            assert len(dimensions.ids) <= 5
+            for each in wanted:
+                assert seen.setdefault(each, dimensions.ids[each]) == dimensions.ids[each]
+        more = [dimension(service_version=str(n)) for n in range(20)]
+        await dimensions.resolve(connection, more)
+    assert {each: dimensions.ids[each] for each in more} == {each: seen[each] for each in more}
+    assert len(seen) == 40
 
 
 async def test_what_was_decoded_when_an_attribute_was_not_hashed_never_reaches_its_hashs_column(

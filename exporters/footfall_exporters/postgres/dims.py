@@ -1,4 +1,4 @@
-"""Dimension → its integer id, cached for the life of the process (DESIGN, `feature_dims`)."""
+"""Dimension → its integer id, looked up once for as long as there is room (DESIGN, `feature_dims`)."""
 
 import hashlib
 import json
@@ -27,8 +27,12 @@ def fingerprint(dimension: Dimension) -> uuid.UUID:
     return uuid.UUID(bytes=hashlib.sha256(text.encode()).digest()[:16])
 
 
+MOST = 10_000
+"""Ids that are kept: some 10 MB, and more than the catalogs of most stores make in all."""
+
+
 class Dimensions:
-    """The ids of the dimensions seen so far."""
+    """The ids of the dimensions seen lately."""
 
     def __init__(self) -> None:
         self.ids: dict[Dimension, int] = {}
@@ -36,9 +40,11 @@ class Dimensions:
     async def resolve(self, connection: AsyncConnection, wanted: Iterable[Dimension]) -> None:
         """Makes `ids` hold every wanted dimension, adding new ones to the table.
 
+        When there would be more than MOST, all others are forgotten.
         Committed by itself, ahead of the batch: a dimension that nothing refers to does no harm.
         """
-        unknown = {d: fingerprint(d) for d in set(wanted) if d not in self.ids}
+        asked = set(wanted)
+        unknown = {d: fingerprint(d) for d in asked if d not in self.ids}
         if not unknown:
             return
         new = {key: d for d, key in unknown.items()}
@@ -59,4 +65,6 @@ class Dimensions:
             )
             numbers: dict[uuid.UUID, int] = dict(await found.fetchall())
         # Only now: ids of a transaction that was not committed are nobody's.
+        if len(self.ids) + len(unknown) > MOST:
+            self.ids = {d: number for d, number in self.ids.items() if d in asked}
         self.ids.update({dimension: numbers[key] for dimension, key in unknown.items()})
