@@ -3,6 +3,8 @@
 import datetime as dt
 import hashlib
 import os
+import re
+from importlib.resources import files
 from itertools import pairwise
 
 import psycopg
@@ -89,6 +91,41 @@ async def test_times_are_cut_to_what_the_operator_chose(
     await writer.consume(batch(one_row(MIDNIGHT + (42 * 60 + 7) * 10**6 + 999_999)))
     [[moment]] = query("SELECT created_at FROM reporting.events")
     assert moment == dt.datetime.combine(TODAY, dt.time(), dt.UTC) + dt.timedelta(seconds=kept)
+
+
+def days_read(query, question):
+    """The days whose partition the planner would read."""
+    plan = "\n".join(line for (line,) in query(f"EXPLAIN (COSTS off) {question}"))
+    return sorted(set(re.findall(r"feature_events_([0-9]{8})", plan)))
+
+
+@pytest.mark.parametrize("unit", ["second", "minute", "hour"])
+def test_a_question_about_a_day_reads_no_other(store_database, catalog, query, unit):
+    prepare(store_database, Settings(catalog), event_time=unit)
+    last, day, after = (f"{TODAY - dt.timedelta(days=n)}" for n in (4, 3, 2))
+    assert len(days_read(query, "SELECT * FROM reporting.events")) == 11
+    for question in (
+        f"events WHERE created_at >= '{day} 00:00+00' AND created_at < '{after} 00:00+00'",
+        f"events WHERE created_at BETWEEN '{day}T07:00:00.123Z' AND '{day}T08:00:00.123Z'",
+        f"events WHERE created_at > '{last} 23:59:59+00' AND created_at < '{day}T10:00+01'",
+        f"events WHERE day_bucket = '{day}'",
+        f"events WHERE day_bucket > '{last}' AND day_bucket < '{after}'",
+        f"latency WHERE day = '{day}'",
+    ):
+        read = days_read(query, f"SELECT * FROM reporting.{question}")
+        assert read == [day.replace("-", "")], question
+    over_midnight = f"created_at BETWEEN '{last} 23:30+00' AND '{day} 00:30+00'"
+    assert len(days_read(query, f"SELECT * FROM reporting.events WHERE {over_midnight}")) == 2
+
+
+@pytest.mark.parametrize("days", [1, 3])
+def test_the_latency_report_reads_its_days_alone(query, days):
+    midnight = dt.datetime.combine(TODAY, dt.time(), dt.UTC)
+    since, until = midnight - dt.timedelta(days=days - 1), midnight + dt.timedelta(days=2)
+    text = (files(postgres) / "reports" / "latency.sql").read_text("utf-8")
+    asked = text.replace("%(since)s", f"'{since}'").replace("%(until)s", f"'{until}'")
+    read = days_read(query, asked.partition("\n")[2])
+    assert read == [f"{since + dt.timedelta(days=n):%Y%m%d}" for n in range(days + 1)]
 
 
 async def test_small_numbers_of_groups_are_for_the_operator_alone(writer, query, settled):

@@ -15,7 +15,7 @@ from conftest import new_database
 from exporters.stores import DAY, HOUR, NOW, TODAY, batch, one_row, point, rows_of, writing
 from exporters.test_statistics import catalogs, hits, program, read_all
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import prepare
+from footfall_exporters.postgres import partitions, prepare
 from footfall_exporters.postgres import salts as salts_module
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.migrate import HEAD, migrate, version
@@ -163,6 +163,15 @@ async def test_a_week_of_before_keys_is_kept_and_its_requests_are_known(
     assert ask(empty_database, "SELECT count(*), sum(count)::int FROM reporting.usage") == [(1, 40)]
     assert ask(empty_database, "SELECT count(*) FROM reporting.events") == [(40,)]
     assert ask(empty_database, "SELECT groups FROM reporting.active_groups") == [(7,)]
+    async with await connect(empty_database, HOUSEKEEPING) as connection:
+        await partitions.ensure(connection, [TODAY - dt.timedelta(days=1)])
+    checks = ask(
+        empty_database,
+        "SELECT replace(pg_get_constraintdef(oid), right(conrelid::regclass::text, 8)::date::text, 'day')"
+        " FROM pg_constraint WHERE conname = 'shown'",
+    )
+    assert len(checks) == 2  # a day of before has what a new one has
+    assert len(set(checks)) == 1
     async with writing(empty_database, catalog) as writer:
         for number in range(40):
             again = batch(one_row(), digest=hashed(b"request %d" % number))

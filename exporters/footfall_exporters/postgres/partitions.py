@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import AsyncConnection, errors, sql
 
-from footfall_exporters.postgres import locks, rollups, statistics
+from footfall_exporters.postgres import locks, rollups, statistics, views
 from footfall_exporters.postgres.holding import Holder
 
 PREFIX = "feature_events_"
@@ -215,6 +215,7 @@ async def _make(connection: AsyncConnection, day: dt.date) -> None:
         "name": _table(day),
         "low": sql.Literal(f"{day} 00:00:00+00"),
         "high": sql.Literal(f"{day + dt.timedelta(days=1)} 00:00:00+00"),
+        "shown": _shown(day),
     }
     async with connection.transaction():
         for statement in (
@@ -224,6 +225,7 @@ async def _make(connection: AsyncConnection, day: dt.date) -> None:
             statistics.SILENCE,  # LIKE copies no targets
             "ALTER TABLE {name} ADD CONSTRAINT bounds"
             " CHECK (time IS NOT NULL AND time >= {low} AND time < {high})",
+            "ALTER TABLE {name} ADD CONSTRAINT shown CHECK ({shown})",
             "ALTER TABLE footfall.feature_events ATTACH PARTITION {name} FOR VALUES FROM ({low}) TO ({high})",
             "ALTER TABLE {name} DROP CONSTRAINT bounds",
         ):
@@ -233,6 +235,15 @@ async def _make(connection: AsyncConnection, day: dt.date) -> None:
                 else sql.SQL(statement).format(**bounds)
             )
             await connection.execute(text)
+
+
+def _shown(day: dt.date) -> sql.Composed:
+    """What a day's bounds imply of times as `reporting` shows them, which the planner does not see."""
+    time, low, high = sql.Identifier("time"), f"{day} 00:00:00+00", f"{day} 23:59:59+00"
+    within = sql.SQL("{} BETWEEN {} AND {}").format
+    cut = [within(views.created_at(time, step), low, high) for step in views.STEPS]
+    same_day = sql.SQL("{} = {}").format(views.day_bucket(time), f"{day}")
+    return sql.SQL(" AND ").join([same_day, *cut])
 
 
 async def _pending(connection: AsyncConnection) -> list[str]:

@@ -20,12 +20,12 @@ _VERSION = "Footfall's views, version "
 
 _VIEWS: dict[str, tuple[str, str]] = {
     "events": (
-        "One row per stored observation, by the names of A1; created_at is cut, event_id is the row's alone",
+        "One row per stored observation, by the names of A1; created_at is cut, event_id is the row's alone."
+        " Compared with constants, created_at and day_bucket read only the days that are asked for",
         """
         SELECT left(encode(sha256({row_key} || int8send(e.batch_id) || int4send(e.ordinal)), 'hex'), 32)
                    AS event_id,
-               date_bin({step}, e.time, timestamptz 'epoch') AS created_at,
-               (e.time AT TIME ZONE 'UTC')::date AS day_bucket,
+               {created_at} AS created_at, {day} AS day_bucket,
                d.event || '.' || d.action AS event_name,
                d.surface, d.feature, d.action, d.status, e.duration_ms, d.error_type, e.sample_rate,
                e.quantity, d.event, d.service, d.service_version, d.environment{dims}{values}
@@ -46,14 +46,14 @@ _VIEWS: dict[str, tuple[str, str]] = {
         "Durations per day (UTC): from stored observations while there are any, then from hourly buckets,"
         " where a percentile is at most 2.2 % from the observation of that rank (nearest rank)",
         """
-        SELECT (e.time AT TIME ZONE 'UTC')::date AS day, d.surface, d.feature, d.event, d.action,
+        SELECT {day} AS day, d.surface, d.feature, d.event, d.action,
                count(*) AS observations,
                percentile_cont(0.5) WITHIN GROUP (ORDER BY e.duration_ms) AS p50_ms,
                percentile_cont(0.95) WITHIN GROUP (ORDER BY e.duration_ms) AS p95_ms,
                percentile_cont(0.99) WITHIN GROUP (ORDER BY e.duration_ms) AS p99_ms
         FROM footfall.feature_events e JOIN footfall.feature_dims d ON d.id = e.dim_id
         WHERE e.duration_ms IS NOT NULL
-        AND (e.time AT TIME ZONE 'UTC')::date NOT IN (SELECT day FROM footfall.dropped_days)
+        AND {day} NOT IN (SELECT day FROM footfall.dropped_days)
         GROUP BY 1, 2, 3, 4, 5
         UNION ALL
         SELECT day, surface, feature, event, action, max(total)::bigint,
@@ -151,6 +151,8 @@ _VIEWS: dict[str, tuple[str, str]] = {
     ),
 }
 
+STEPS = ("second", "minute", "hour")
+"""To which times of single observations may be cut."""
 _SENDER = "d.service, d.service_version, d.environment, d.relayed_from, d.telemetry_distro"
 """Whom a tally is held against: all that is known of who sent something, and through whose hands."""
 _ROW_KEY = "(SELECT secret FROM footfall.secrets WHERE name = 'rows')"
@@ -184,7 +186,8 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         "dims": _list("d", dims),
         "values": _list("e", values),
         "row_key": sql.SQL(_ROW_KEY),
-        "step": sql.SQL("interval {}").format(f"1 {event_time}"),
+        "created_at": created_at(sql.Identifier("e", "time"), event_time),
+        "day": day_bucket(sql.Identifier("e", "time")),
         "fewest": sql.Literal(FEWEST),
         "operator": sql.SQL(_OPERATOR),
         "come_again": sql.SQL(", ").join(map(sql.Literal, COME_AGAIN)),
@@ -209,6 +212,16 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         connection.execute(
             sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA reporting TO {}").format(reader)
         )
+
+
+def created_at(time: sql.Identifier, step: str) -> sql.Composed:
+    """A time as it is shown. Partitions have a CHECK of this very expression, as of `day_bucket`."""
+    return sql.SQL("date_bin(interval {}, {}, timestamptz 'epoch')").format(f"1 {step}", time)
+
+
+def day_bucket(time: sql.Identifier) -> sql.Composed:
+    """The day (UTC) of a time."""
+    return sql.SQL("({} AT TIME ZONE 'UTC')::date").format(time)
 
 
 def _are_there(connection: psycopg.Connection, version: str) -> bool:

@@ -47,7 +47,8 @@ def report(connection: Connection, name: str, days: int) -> Report:
     since = midnight - dt.timedelta(days=days - 1)
     text = (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     query = sql.SQL(text).format(provider=_provider(connection)) if "{provider}" in text else text
-    cursor = connection.execute(query, {"since": since})
+    until = midnight + dt.timedelta(days=2)  # a sender's clock may be minutes ahead
+    cursor = connection.execute(query, {"since": since, "until": until})
     columns = tuple(column.name for column in cursor.description or ())
     return Report(name, since, columns, cursor.fetchall())
 
