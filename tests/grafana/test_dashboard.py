@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
@@ -150,7 +151,7 @@ def test_features(reader: psycopg.Connection, data: Known, view: View) -> None:
         done = [use for use in every if use.action not in BEGUN]
         bad = sum(use.status != "ok" for use in done)
         place = (every[0].surface, every[0].feature, event)
-        expected[place] = (begun or None, len(done), bad or None, bad / len(done) if bad else None)
+        expected[place] = (begun, len(done), bad, bad / len(done) if done else None)
     found = {tuple(plain(row).values()) for row in query(reader, MODEL, "Features", view)}
     assert {row[:3]: row[3:6] for row in found} == {k: v[:3] for k, v in expected.items()}
     assert {row[:3]: row[6] for row in found} == pytest.approx(
@@ -216,6 +217,17 @@ def test_p95_over_time(reader: psycopg.Connection, data: Known, view: View) -> N
     assert series(found) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("title", ["Latency by feature", "p95 per ${bucket}, by feature"])
+def test_the_panels_of_latency_read_the_days_of_the_range_alone(
+    reader: psycopg.Connection, title: str
+) -> None:
+    (target,) = panels(MODEL)[title]["targets"]
+    for view, days in ((ALL, 3), (View(END - 2 * HOUR, END - HOUR), 1)):
+        plan = rows(reader, "EXPLAIN (COSTS off) " + expand(target["rawSql"], MODEL, view))
+        text = "\n".join(line["QUERY PLAN"] for line in plan)
+        assert len(set(re.findall(r"feature_events_[0-9]{8}", text))) == days
+
+
 def groups(data: Known) -> dict[date, int | None]:
     """Distinct guilds per day of the range; fewer than five are not for readers."""
     active = defaultdict(set)
@@ -259,7 +271,7 @@ def test_a_day_whose_salt_was_lost_has_no_number_of_groups(
 def test_completeness(reader: psycopg.Connection, data: Known) -> None:
     stored = Counter(use.event for use in data.uses)
     expected = {
-        event: (sent, stored[event], stored[event] / sent, None, None)
+        event: (sent, stored[event], stored[event] / sent, 0, 0)
         for event, sent in data.emitted.items()
     }
     untallied = stored.keys() - data.emitted.keys()
