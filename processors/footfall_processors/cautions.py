@@ -38,14 +38,16 @@ _PERSON: Final = frozenset(
 )
 """Words in the names of attributes that hold a person, or what leads to one."""
 _ID: Final = frozenset(("id", "ids", "uuid", "guid", "oid", "hash", "ref"))
+_COUNTED: Final = frozenset(("count", "counts", "total", "kind", "type", "role", "status"))
+"""Behind one of those words: not a person, but how many or of which kind."""
 _IDS: Final = re.compile(r"(?:\d[_-]?){6,}|(?=[a-f]*\d[a-f]*\d)[0-9a-f]{8,}")
 """A number that counts nothing, or hexadecimal digits, in the name of an event or a route."""
 _NUMBER: Final = re.compile(r"\d{6,}|(?=[a-f]*\d[a-f]*\d)[0-9a-f]{8,}")
 """The same in a value, where dates are usual."""
 _EVERYTHING: Final = re.compile(r"(?:(?:\*|[A-Z]+) )?/?[*/]*")
 """A rule of stars alone."""
-_DOTTED: Final = re.compile(r"[a-z]{2,}\.(?!net$)[a-z]{3,}")
-"""A value such as `first.last`."""
+_DOTTED: Final = re.compile(r"[a-z]+\.(?!net$)[a-z]{3,}")
+"""A value such as `first.last`, `f.last`."""
 FEW: Final = 20
 """Values that kinds of persons, or of what is theirs, may have."""
 
@@ -86,6 +88,8 @@ def _note(doc: Document, path: Keys, messages: Iterable[str]) -> None:
 def names_person(name: str) -> bool:
     """Whether an attribute of this name holds a person, or what leads to one."""
     parts = words(name)
+    if parts and parts[-1] in _COUNTED:
+        return False
     return parts == ["name"] or not _PERSON.isdisjoint((*parts, "".join(parts)))
 
 
@@ -151,11 +155,11 @@ def _of_event(name: str, event: Event) -> Iterator[str]:
 
 
 def _of_rule(rule: Rule) -> Iterator[str]:
-    for text in (rule.route, rule.span):
-        if text and _EVERYTHING.fullmatch(text):
+    for text in (rule.route, rule.span, rule.discord, rule.racetime):
+        if text in (rule.route, rule.span) and text and _EVERYTHING.fullmatch(text):
             yield f'"{text}" matches everything, and says of nothing what it is: name the routes or spans'
-        elif _IDS.search(text):
-            yield f'"{text}" has an id in it: write the route as its template'
+        elif _IDS.search(text) or redact(text) != text:
+            yield f'"{text}" has an id or an address in it: write the route as its template'
 
 
 def _of_list(entry: str) -> Iterator[str]:

@@ -34,6 +34,8 @@ _ID: Final = re.compile(
     r"[0-9a-fA-F]{12,}|(?=.{5})(?:[0-9]+[A-Za-z]+){2,}[0-9]*|(?=.{5})(?:[A-Za-z]+[0-9]+){2,}[A-Za-z]*"
 )
 """A pod's or a machine's, which changes between letters and digits: `4f2k9qx`."""
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+"""Of an installation or a machine, rather than of a build."""
 _LONG: Final = re.compile("[0-9]{10,}")
 _TIMESTAMPS: Final = {10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 DIGITS: Final = 6
@@ -118,7 +120,7 @@ class Services:
             return None, Loss.RESOURCE_VALUE
         # A time of building is the one long number that is nobody's.
         looked_at = _LONG.sub(lambda m: "0" if _is_timestamp(m.group()) else m.group(), sent)
-        if redact(looked_at) != looked_at and not _QUAD.fullmatch(sent):
+        if _UUID.search(sent) or (redact(looked_at) != looked_at and not _QUAD.fullmatch(sent)):
             return None, Loss.RESOURCE_PERSONAL
         return sent, None
 

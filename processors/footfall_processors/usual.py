@@ -56,6 +56,7 @@ SERVICES: Final = (
         "electron node python java go dotnet php ruby rust js ts data model models ml ai llm inference",
         "training feature features flag flags config settings health status probe ping echo hello example",
         "sample demo test tests load bench v v1 v2 v3 v4 management manager controller handler helper",
+        "panel area section verification lookup vision builder designer wizard",
         "util utils common shared public private internal unknown other my the new old legacy sub",
     )
 )
@@ -64,7 +65,8 @@ SERVICES: Final = (
 VERSIONS: Final = ENVIRONMENTS | _words(
     "v r g git rev revision commit sha dirty ver version build b rc m p pl sp cr ea lts ga final fcs",
     "snapshot prerelease post patch fix update latest unreleased unknown unstable experimental debug",
-    "deb ubuntu bpo el fc alpine jre jdk lt noarch hotfix tag tip fork f u x",
+    "deb ubuntu bpo el fc alpine jre jdk lt noarch hotfix tag tip fork f u x arm amd linux windows win macos",
+    "darwin musl gnu slim bullseye bookworm trixie eap incubating",
 )
 """What stands in a version beside its numbers."""
 

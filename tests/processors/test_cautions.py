@@ -54,6 +54,7 @@ def of_event(tmp_path, name, fields="surface: web, feature: go", rest=""):
         ("who", "{type: enum, values: [user.one, other]}", "1 of its values"),
         ("who", '{type: enum, values: ["842311234567890123", "7f3c9a1be2d0"]}', "2 of its values"),
         ("who", '{type: enum, values: ["walker@example.org"]}', "1 of its values"),
+        ("who", "{type: enum, values: [a.smith, DE89370400440532013000]}", "2 of its values"),
         ("net", '{type: enum, values: ["203.0.113.7"]}', "1 of its values"),
         ("kind", f"{{type: enum, values: {[f'v{n}' for n in range(101)]}}}", "101 values"),
         ("player", f"{{type: enum, values: {[f'v{n}' for n in range(21)]}}}", "has many values"),
@@ -89,6 +90,7 @@ def test_a_careless_attribute_is_told(tmp_path, name, fields, why):
         ("season", '{type: enum, values: ["2024-2025", "1.20.4", "2026-11-22", "100 %", "<= 50"]}'),
         ("monkey", "{type: int, max: 9}"),  # `key` and `id` are words, not letters
         ("width", "{type: int, max: 4000}"),
+        ("user_count", "{type: int, max: 4000}"),
     ],
 )
 def test_a_careful_attribute_is_left_in_peace(tmp_path, name, fields):
@@ -109,7 +111,11 @@ def test_a_careful_attribute_is_left_in_peace(tmp_path, name, fields):
         ("shop.go", "surface: web, feature: go, match: [{span: '*'}]", ".match.0", "everything"),
         ("shop.go", "surface: web, feature: go, match: [{span: 'GET /*'}]", ".match.0", "everything"),
         ("shop.go", "surface: web, feature: go, match: [{route: GET /users/842311234567}]", ".match.0",
-         "has an id in it"),
+         "has an id or an address in it"),
+        ("shop.go", "surface: web, feature: go, match: [{span: call walker@example.org}]", ".match.0",
+         "has an id or an address in it"),
+        ("shop.go", "surface: discord, feature: go, match: [{discord: 'a 842311234567890123'}]", ".match.0",
+         "has an id or an address in it"),
     ],
 )  # fmt: skip
 def test_a_careless_event_is_told(tmp_path, name, fields, path, why):

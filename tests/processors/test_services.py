@@ -59,7 +59,7 @@ def each(words):
 USUAL_NAMES = each("""
     shop web api bot worker-3 checkout payments-eu-1 user-service users-api UserService shop.api
     shop/api-v2 acme-shop acme_billing noise1099 unknown_service oauth2-proxy order-tracker service0
-    SHOP-API admin-ui customer-profile-api contosoCheckout loyalty
+    SHOP-API admin-ui customer-profile-api admin-panel contosoCheckout loyalty
 """)
 
 
@@ -101,7 +101,7 @@ def test_a_products_own_name_is_declared():
         1.2.3 v1.2.3-rc.1+build.5 7 1.0.1001 2026-11-22 2026.11.22.1 20261122 20261122103045 1.0.0.0
         4.8.4515.0 v0.0.0-20191109021931-daa7c04131f5 a1b2c3d 1.8.0_292 0.66b2 1.2.3-SNAPSHOT
         1.2.3-1ubuntu2 main-a1b2c3d4 1.2.3-dev 1.2.3.dev0+g9c4e71b.dirty release-41 r1234 latest
-        1.2.3-shop
+        1.2.3-shop 1.2.3-linux-arm64
     """),
 )  # fmt: skip
 def test_versions_have_their_forms(version):
@@ -114,7 +114,7 @@ def test_versions_have_their_forms(version):
         user.one 1.2.3-walker 1.2.3+walker.pc walker v01712345678 +491712345678 0171.234.5678
         0171-2345678 203.0.113.77 v192.0.2.1 10.0.0.1 757365722d6f6e65406578616d706c65 614062402e69
         walker@example.org 123456789012345678 1.2.3/home/walker 2012345678 5551234567 1.2.3-laptop
-        é1 build-on-walkers-mac
+        é1 build-on-walkers-mac 3fa85f64-5717-4562-b3fc-2c963f66afa6
     """), "x" * 41, "", 5, "1.2 walker"],
 )  # fmt: skip
 def test_other_versions_are_dropped(version):
