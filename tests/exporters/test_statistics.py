@@ -6,12 +6,15 @@ import datetime as dt
 import gzip
 import os
 import subprocess
+import uuid
 from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
+import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from conftest import new_database
 from exporters.stores import DAY, NOW, TODAY, batch, catalog_of, one_row, rows_of, store_at, writing
 from footfall_collector.doctor_store import store_checks
 from footfall_exporters.contracts import Settings
@@ -144,6 +147,9 @@ async def test_neither_the_log_nor_a_base_backup_nor_a_dump_holds_a_salt(
     assert hits(salts, program(own_database, "pg_dump")) == len(salts)  # as docs/security.md says
 
 
+_PARTITIONS = "SELECT FROM pg_inherits WHERE inhparent = 'footfall.feature_events'::regclass"
+
+
 async def test_statistics_of_before_are_removed_with_their_pages_at_the_next_start(
     own_server, own_database, catalog
 ):
@@ -159,6 +165,7 @@ async def test_statistics_of_before_are_removed_with_their_pages_at_the_next_sta
             "CREATE STATISTICS footfall.pairs ON guild_hash, note FROM footfall.feature_events"
         )
         connection.execute("CREATE INDEX short ON footfall.feature_dims (left(service, 4))")
+        connection.execute("CREATE INDEX begins ON footfall.feature_events (left(note, 90))")
         connection.execute("ANALYZE")
     private = [*salts, *GUILDS, *(note.encode() for note in NOTES)]
     with psycopg.connect(own_database, autocommit=True) as connection:
@@ -170,12 +177,42 @@ async def test_statistics_of_before_are_removed_with_their_pages_at_the_next_sta
         prepare(own_database, Settings(catalog))
         assert hits(private, catalogs(connection)) == 0
         assert found(connection) == []
+        connection.execute("ANALYZE")
+        assert hits(private, catalogs(connection)) == 0
+        [[indexes]] = rows_of(
+            connection, "SELECT count(*) FROM pg_partition_tree('footfall.begins')"
+        )
+        assert indexes == 1 + len(rows_of(connection, _PARTITIONS))
         connection.execute("CHECKPOINT")
         [[path]] = rows_of(connection, "SELECT pg_relation_filepath('pg_statistic')")
         pages = (own_server.log_file.parent / "data" / path).read_bytes()
         assert hits(private, pages) == 0
         assert query_one(connection, "SELECT count(*) FROM reporting.events") == 240
     assert (await doctor(own_database)).level == "ok"
+
+
+@pytest.mark.parametrize("is_superuser", [True, False])
+async def test_a_view_of_somebody_else_keeps_nobody_from_starting(
+    postgres_server, catalog, is_superuser
+):
+    """Postgres gives no column of it another type, which is how its statistics are taken away."""
+    name, options = f"owner_{uuid.uuid4().hex}", "SUPERUSER" if is_superuser else "NOSUPERUSER"
+    with new_database(postgres_server) as dsn, psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x' CREATEROLE {options}")
+        connection.execute(f"ALTER DATABASE {connection.info.dbname} OWNER TO {name}")
+        owner = make_conninfo(dsn, user=name, password="x")
+        salts = await filled(owner, catalog)
+        connection.execute("ALTER TABLE footfall.salts ALTER COLUMN salt SET STATISTICS 100")
+        connection.execute("CREATE VIEW public.mine AS SELECT * FROM footfall.salts")
+        connection.execute("ANALYZE")
+        assert hits(salts, catalogs(connection)) == len(salts)
+        prepare(owner, Settings(catalog))
+        left = 0 if is_superuser else len(salts)
+        assert hits(salts, catalogs(connection)) == left
+        assert found(connection) == (["salts.salt"] if left else [])
+        assert (await doctor(dsn)).level == ("problem" if left else "ok")
+        connection.execute(f"REASSIGN OWNED BY {name} TO CURRENT_USER; DROP OWNED BY {name}")
+        connection.execute(f"DROP ROLE {name}")
 
 
 async def doctor(dsn):
