@@ -132,6 +132,8 @@ def test_a_reader_can_make_neither_temporary_tables_nor_large_objects(query, rea
         "SELECT lo_create(0)",
         "SELECT lo_creat(-1)",
         "SELECT lo_from_bytea(0, '')",
+        "SELECT pg_logical_emit_message(false, 'a', 'b')",
+        "SELECT pg_logical_emit_message(false, 'a', 'b'::bytea)",
         "CREATE TABLE public.t (n int)",
         "SELECT salt FROM footfall.salts",
         "SELECT secret FROM footfall.secrets",

@@ -1,8 +1,9 @@
 """What Postgres gives to everybody, and so to the readers: taken back where the database is Footfall's alone.
 
-`PUBLIC` may make temporary tables in every database, and large objects: a reader could fill the disk. What
-belongs to PUBLIC cannot be taken from one role, so where others have something in the database it is theirs
-to decide, and `footfall doctor` says what is left (docs/security.md, "What a reader reaches besides").
+`PUBLIC` may make temporary tables in every database, large objects, and messages in the write-ahead log: a
+reader could fill the disk. What belongs to PUBLIC cannot be taken from one role, so where others have
+something in the database it is theirs to decide, and `footfall doctor` says what is left (docs/security.md,
+"What a reader reaches besides").
 """
 
 import psycopg
@@ -23,12 +24,17 @@ _TEMPORARY = """
     SELECT FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) AS a
     WHERE datname = current_database() AND a.grantee = 0 AND a.privilege_type = 'TEMPORARY'
 """
-_LARGE_OBJECTS = ("lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)")
-"""What makes one."""
+_WRITING = (
+    "lo_creat(integer)", "lo_create(oid)", "lo_from_bytea(oid, bytea)",
+    "pg_logical_emit_message(boolean, text, text)", "pg_logical_emit_message(boolean, text, bytea)",
+    "pg_logical_emit_message(boolean, text, text, boolean)",
+    "pg_logical_emit_message(boolean, text, bytea, boolean)",
+)  # fmt: skip
+"""What makes a large object, or a message in the write-ahead log (from 17 on with a fourth argument)."""
 _MAKING = """
     SELECT p FROM unnest(%s::text[]) AS p
     WHERE EXISTS (SELECT FROM pg_proc f, aclexplode(coalesce(f.proacl, acldefault('f', f.proowner))) AS a
-                  WHERE f.oid = ('pg_catalog.' || p)::regprocedure AND a.grantee = 0)
+                  WHERE f.oid = to_regprocedure('pg_catalog.' || p) AND a.grantee = 0)
 """
 _REACHED = """
     SELECT has_database_privilege(r.oid, current_database(), 'TEMPORARY'),
@@ -60,7 +66,7 @@ def _take_back(connection: psycopg.Connection, owns: bool, is_superuser: bool) -
         database = sql.Identifier(connection.info.dbname)
         connection.execute(sql.SQL("REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC").format(database))
     if is_superuser:
-        for (function,) in connection.execute(_MAKING, [list(_LARGE_OBJECTS)]).fetchall():
+        for (function,) in connection.execute(_MAKING, [list(_WRITING)]).fetchall():
             connection.execute(f"REVOKE EXECUTE ON FUNCTION pg_catalog.{function} FROM PUBLIC")
 
 
