@@ -23,7 +23,14 @@ _USUAL = re.compile(
     "change[ _-]?(?:me|this|it)?|pass(?:word|phrase|wd)?|secret|example|default|placeholder|insert|replace"
     "|your|here|todo|test(?:ing)?|salt|hash|key|telemetry|footfall|admin|root|please|dummy|sample|random"
     "|production|staging|development|123456(?:789)?0?|qwertz?u?i?o?p?|qwerty(?:uiop)?|asdfghjkl?|[yz]xcvbnm"
+    "|qazwsx(?:edc)?(?:rfv)?(?:tgb)?(?:yhn)?(?:ujm)?|1q2w3e4r(?:5t)?(?:6[yz])?(?:7u)?(?:8i)?(?:9o)?(?:0p)?"
 )
+_WORDS = re.compile(r"[A-Za-z]{1,12}(?:[^A-Za-z0-9]+[A-Za-z]{1,12})+[^A-Za-z]*")
+"""A sentence, or words by dice."""
+_BITS_OF_A_WORD = 13
+"""Of one that is drawn from some 7,000; in a sentence it has fewer."""
+_REPEATED = 5
+"""Characters on end that were there before say nothing new."""
 STATIC_PERIOD = 0
 
 Period = tuple[Hash, int]
@@ -112,11 +119,31 @@ def _text(value: object) -> str:
 
 
 def strength(salt: str) -> float:
-    """How many bits a salt has at most, of what is no repetition, no sequence and no usual word."""
-    text = _USUAL.sub("", _unit(salt).lower())
+    """How many bits a salt has at most, of what is no repetition, no sequence and no usual word.
+
+    Words are taken for drawn by dice, which nobody can tell from a sentence.
+    """
+    if _WORDS.fullmatch(salt):
+        return float(
+            _BITS_OF_A_WORD * len({word.lower() for word in re.findall("[A-Za-z]+", salt)})
+        )
+    text = _once(_USUAL.sub("", _unit(salt).lower()))
     steps = [ord(after) - ord(before) for before, after in pairwise(text)]
     new = len(text) - sum(abs(step) <= 1 and step == earlier for earlier, step in pairwise(steps))
     return new * math.log2(max(len(set(text)), 1))
+
+
+def _once(text: str) -> str:
+    """A text without what was there before."""
+    kept, at = "", 0
+    while at < len(text):
+        size = 1
+        while at + size < len(text) and text[at : at + size + 1] in text[:at]:
+            size += 1
+        if size < _REPEATED or text[at : at + size] not in text[:at]:
+            size, kept = 1, kept + text[at]
+        at += size
+    return kept
 
 
 def _unit(text: str) -> str:

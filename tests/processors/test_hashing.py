@@ -112,6 +112,9 @@ def test_a_short_static_salt_is_refused(salt):
         "changeme changeme changeme abc",
         "zyxwvutsrqponmlkjihgfedcba987654", "ab" * 20 + "c", "1" * 64,
         "your-secret-telemetry-hash-salt-here",
+        "Summer2024Summer2024Summer2024!!", "example-org-1-example-org-2-example-org-3",
+        "qazwsxedcrfvtgbyhnujmikolp1234567", "1q2w3e4r5t6y7u8i9o0p1q2w3e4r5t6y",
+        "correct horse battery staple correct",
     ],
 )  # fmt: skip
 def test_a_long_salt_that_is_easy_to_guess_is_refused_with_the_way_to_a_good_one(salt):
@@ -126,6 +129,10 @@ def test_random_salts_are_taken_in_any_encoding(random, encode):
     drawn = hashlib.sha256(random).digest()  # as even as `openssl rand`, and reproducible
     assert static_salts(encode(drawn))
     assert static_salts(encode(drawn[:24]))
+
+
+def test_enough_words_drawn_by_dice_are_a_salt():
+    assert static_salts("zebra-unicorn-garden-solstice-pewter-mango-quartz")
 
 
 @pytest.mark.parametrize("salt", [GOOD, "é1ñ2ü3ö4ß5ø6å7ì8ò9ù0ÿ!", GOOD[:31] + "\udcff"])
