@@ -21,19 +21,25 @@ DODGED: Final = re.compile(
     rf"[\w.+-]{{1,64}}+[ \t]{{0,2}}{DODGING.pattern}[ \t]{{0,2}}{_LABEL}(?:{_DOT}{_LABEL}){{0,8}}"
 )
 """`user [at] example [dot] org`."""
-SPEAKING: Final = re.compile(r" -?(?i:at)-? [^\s]{1,63}+ -?(?i:dot)-? ")
+_AT, _SAID_DOT = r"(?i:at|ät|arroba)", r"(?i:dot|punkt|punto|ponto)"
+SPEAKING: Final = re.compile(rf" -?{_AT}-? [^\s]{{1,63}}+ -?{_SAID_DOT}-? ")
 SPOKEN: Final = re.compile(
-    rf"[\w.+-]{{1,64}}+ -?(?i:at)-? {_LABEL}(?: -?(?i:dot)-? {_LABEL}){{0,4}}"
-    r" -?(?i:dot)-? (?i:com|org|net|edu|gov|info|dev|app|example|test|[a-z]{2})(?![A-Za-z0-9_])"
+    rf"[\w.+-]{{1,64}}+ -?{_AT}-? {_LABEL}(?: -?{_SAID_DOT}-? {_LABEL}){{0,4}}"
+    rf" -?{_SAID_DOT}-? (?i:com|org|net|edu|gov|info|dev|app|example|test|[a-z]{{2}})(?![A-Za-z0-9_])"
 )
 """`user at example dot org`, `user -at- example -dot- org`."""
-NAMING: Final = re.compile(r"[ _-](?i:at)[ _-]{1,2}[\w-]{1,63}\.\w")
-NAMED: Final = re.compile(
-    r"(?<![\w.+-])[\w.+-]{1,64}?(?: (?i:at) |[_-]{1,2}(?i:at)[_-]{1,2})"
-    rf"{_LABEL}(?:\.{_LABEL}){{0,4}}?\.(?i:com|org|net|edu|gov|info|example|eu|de|fr|uk|nl|it|es|at|ch|pl|se|jp|br)"
-    r"(?![A-Za-z0-9_])"
+_ENDS: Final = r"(?![A-Za-z0-9_])"
+_TLD: Final = (
+    rf"(?i:com|org|net|edu|gov|info|example|io|eu|de|fr|uk|nl|it|es|at|ch|pl|se|jp|br){_ENDS}"
 )
-"""`user at example.org`, `user_at_example.org`; not `error at main.py`."""
+NAMING: Final = re.compile(
+    r"[ _-](?i:at)[ _-]{1,2}[\w-]{1,63}(?:\.\w|[_-](?i:dot)[_-])|[\[(](?i:a)[\])]"
+)
+NAMED: Final = re.compile(
+    r"(?<![\w.+-])[\w.+-]{1,64}?(?: (?i:at) |[_-]{1,2}(?i:at)[_-]{1,2}|[\[(](?i:a)[\])])"
+    rf"(?:{_LABEL}(?:\.{_LABEL}){{0,4}}?\.|(?:[A-Za-z0-9]{{1,63}}[_-](?i:dot)[_-]){{1,4}}){_TLD}"
+)
+"""`user at example.org`, `user_at_example.org`, `user_at_example_dot_org`; not `error at main.py`."""
 _RELEASE: Final = re.compile(
     r"v?\d+(?:\.\d+)*(?:[.-](?:alpha|beta|rc|dev|post|next|canary)[.\w-]*)?|v?\d+(?:\.[\dx*]+)*"
     r"|\d{1,4}(?:x|k|p|hz|fps|px|dpi)(?:\.\w{2,4})?|latest|next|beta|alpha|canary|stable|dev|main|master|head",
@@ -58,7 +64,7 @@ WRITTEN_IPV6: Final = re.compile(
 )
 """As names of hosts and files have it: `2001-db8-0-0-0-0-0-1`."""
 HARDWARE: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?!(?:\d\d[. ]){5})"
+    r"(?<![0-9A-Za-z])(?!(?:\d\d[. ]){5}\d\d(?![0-9A-Fa-f]))"
     r"(?:(?:[0-9A-F]{2}[:. -]){5}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![0-9A-Za-z])",
     re.ASCII | re.I,
 )

@@ -4,8 +4,9 @@ import re
 from typing import Final
 
 NAMED: Final = re.compile(
-    r"(?<![A-Za-z])(?i:pass(?:word|wd|phrase|code)|pass(?==)|pwd|secret|token|session[_-]?id"
-    r"|(?:api|secret|private|access|account|master|signing|encryption)[_-]?(?:access[_-]?)?key)"
+    r"(?<![A-Za-z])(?i:pass(?:word|wd|phrase|code)|pass(?==)|passwort|kennwort|contraseña|mot de passe"
+    r"|pwd|secret|(?:access|refresh|auth|id|session|bearer|csrf|xsrf)?[_-]?token|csrf|xsrf|(?:php|j)sessid|jsessionid"
+    r"|session[_-]?id|(?:api|secret|private|access|account|master|signing|encryption)[_-]?(?:access[_-]?)?key)"
     r"[\"']?\s{0,2}[=:]\s{0,2}\S+",
     re.ASCII,
 )
@@ -24,7 +25,7 @@ PREFIXED: Final = re.compile(
 HEX: Final = re.compile(r"(?<!\w)[A-Fa-f0-9]{32,}+(?!\w)", re.ASCII)
 """Keys and digests."""
 SCHEME: Final = re.compile(
-    r"(?<!\w)(?i:bearer|basic|bot)\s{1,4}(?=[\w.~+/=-]*?(?:\d|[a-z][A-Z]))[\w.~+/=-]{12,}+",
+    r"(?<!\w)(?i:bearer|basic|bot|token)(?:[:=]\s{0,4}|\s{1,4})(?=[\w.~+/=-]*?(?:\d|[a-z][A-Z]))[\w.~+/=-]{12,}+",
     re.ASCII,
 )
 DISCORD: Final = re.compile(r"(?<![\w-])[\w-]{23,28}\.[\w-]{6,7}\.[\w-]{27,}+", re.ASCII)

@@ -34,7 +34,7 @@ _ALIKE: Final = {
         0x06D4,
     ),
     "/": (0x2044, 0x2215, 0x29F8),
-    ":": (0x2236, 0xA789, 0x05C3),
+    ":": (0x2236, 0xA789, 0x05C3, 0x02D0),
     "_": (0x203F, 0x2040),
     "'": (0x2018, 0x2019, 0x02BC, 0x2032),
     "+": (0x2795, 0x02D6),
@@ -45,7 +45,7 @@ ROUNDS: Final = 3
 """How often something may be encoded for it to be found."""
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _ESCAPE: Final = re.compile(
-    r"\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|U([0-9A-Fa-f]{8})|([0-7]{3}))"
+    r"%u([0-9A-Fa-f]{4})|\\(?:u\{([0-9A-Fa-f]{1,6})\}|u([0-9A-Fa-f]{4})|x([0-9A-Fa-f]{2})|U([0-9A-Fa-f]{8})|([0-7]{3}))"
 )
 
 
@@ -66,11 +66,11 @@ def decoded(text: str) -> str:
         from html import unescape
 
         text = unescape(text)
-    return _ESCAPE.sub(_character, text) if "\\" in text else text
+    return _ESCAPE.sub(_character, text) if "\\" in text or "%u" in text else text
 
 
 def _character(match: re.Match[str]) -> str:
-    code = int(match[5], 8) if match[5] else int(next(filter(None, match.groups())), 16)
+    code = int(match[6], 8) if match[6] else int(next(filter(None, match.groups())), 16)
     return chr(code) if code < 0x110000 else match.group()
 
 

@@ -26,7 +26,8 @@ IBAN: Final = re.compile(
     rf"(?<![A-Z0-9])[A-Z]{{2}}\d\d(?:{SIGN}{{0,3}}[A-Z0-9]){{11,30}}", re.ASCII | re.I
 )
 SPLIT: Final = re.compile(
-    r"(?<![0-9,.:])\+?\d{2,5}(?P<sign>[,:;|~*'\"\\^=&#!+])\d{3,8}(?:(?P=sign)\d{1,7}){0,4}(?!\d|[,.:]\d)"
+    r"(?<![0-9,.:])\+?\d{2,5}(?P<sign>[ \t]{0,2}[^\w\s./()\[\]]{1,2}[ \t]{0,2}|ー)"
+    r"\d{3,8}(?:(?P=sign)\d{1,7}){0,4}(?!\d|[,.:]\d)"
 )
 """Digits with one odd sign between them."""
 LEAST, LEAST_ABROAD = 9, 7
@@ -75,6 +76,7 @@ def card(match: re.Match[str]) -> str:
     digits = "".join(groups)
     spelled = len(groups) == len(digits)
     good = (spelled or all(len(group) > 1 for group in groups[:-1])) and not _is_stamp(groups)
+    good = good and (spelled or not _is_a_row(groups))
     return "[card]" if good and luhn(digits) and not _is_of_uuid(match) else match.group()
 
 
@@ -115,9 +117,11 @@ def split(match: re.Match[str]) -> str:
     text = match.group()
     groups = re.findall(r"\d+", text)
     digits = "".join(groups)
-    if 13 <= len(digits) <= 19 and {len(group) for group in groups[:-1]} == {4} and luhn(digits):
+    fours = 13 <= len(digits) <= 19 and {len(group) for group in groups[:-1]} == {4}
+    if fours and luhn(digits) and not _is_a_row(groups):
         return "[card]"
-    usual = text[0] in "+0" or [len(group) for group in groups] == [3, 3, 4]
+    lengths, wide = [len(group) for group in groups], match["sign"] != match["sign"].strip()
+    usual = text[0] in "+0" or (lengths == [3, 3, 4] and not wide)
     return "[phone]" if usual and len(digits) >= LEAST else text
 
 

@@ -3,7 +3,10 @@
 import re
 from typing import Final
 
-_UNIX: Final = r"(?<![\w.])(?:/(?:var|export|usr|data|mnt))?/home/|(?<![\w.])/Users/"
+_UNIX: Final = (
+    r"(?<![\w.])(?:/(?:var|export|usr|data|mnt))?/home/|(?<![\w.])(?:/mnt)?(?:/[a-z])?/Users/"
+    r"|(?<![\w\\])\\{1,2}(?i:Users)\\{1,2}"
+)
 _WINDOWS: Final = r"[\\/]{1,2}(?i:Users|Documents and Settings)[\\/]{1,2}"
 _BEGIN: Final = r"[^\\/\s\"'<>|:*?{$%[(~.,;]"
 _NAME: Final = rf"{_BEGIN}(?:[^\\/\n\"'<>|:*?]{{0,63}}(?=[\\/])|[^\\/\s\"'<>|:*?]{{0,63}})"

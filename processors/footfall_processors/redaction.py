@@ -16,16 +16,18 @@ from footfall_processors.folding import ROUNDS, decoded, fold
 _Replacement = str | Callable[[re.Match[str]], str]
 
 _SUSPECT = re.compile(
-    r"[\d@=:?#%&\\]|[\w.~+/-]{12}|[a-z][A-Z]|/home/|~\w|(?i:[\[({<][ \t]?at\b| -?at-? .{1,63} -?dot-? "
-    r"|[ _-]at[ _-]{1,2}[\w-]{1,63}\.\w|--BEGIN )"
+    r"[\d@=:?#%&\\]|[\w.~+/-]{12}|[a-z][A-Z]|[/\\](?:home|[Uu]sers)[/\\]|~\w"
+    r"|(?i:[\[({<][ \t]?(?:at?|ät)\b| -?(?:at|ät|arroba)-? .{1,63} -?(?:dot|punkt|punto|ponto)-? "
+    r"|[ _-]at[ _-]{1,2}[\w-]{1,63}[._-]\w|--BEGIN )"
 )
 """Every match below has one of these; most text has none, and is left alone quickly."""
+_IS_URL: Final = re.compile(r"://|\w\.[A-Za-z]{2,}(?::\d+)?[/?#]|^/[^?#]*\?[^=]{1,64}=")
 _PASSES: Final = 4
 """A replacement can complete another pattern; twice is nearly always enough."""
 
 
 def _url(match: re.Match[str]) -> str:
-    found = re.search(r"://|\w\.[A-Za-z]{2,}(?::\d+)?[/?#]", match.group())
+    found = _IS_URL.search(match.group())
     return "[url]" if found else match.group()
 
 
@@ -70,7 +72,7 @@ _KINDS: Final = (
     _kind("eyJ", credentials.JWT, "[jwt]"),
     _kind("[_-]|A[KS]IA|AIza|ya29|SG", credentials.PREFIXED, "[key]"),
     _kind(r"\w{8}", credentials.HEX, "[key]"),
-    _kind(r"(?i:bearer|basic|bot)\s", credentials.SCHEME, "[key]"),
+    _kind(r"(?i:bearer|basic|bot|token)[\s:=]", credentials.SCHEME, "[key]"),
     _kind(r"\w\.\w{6}", credentials.DISCORD, "[key]"),
     _kind("[A-Za-z0-9+/]{40}", credentials.FORTY, credentials.forty),
     _kind(r"[A-Za-z]{2}\d\d", numbers.IBAN, numbers.iban),

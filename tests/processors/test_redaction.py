@@ -134,6 +134,9 @@ EXACT = {
     "C:/Users/first": "C:/Users/[name]",
     "\\\\host\\users\\first\\x": "\\\\host\\users\\[name]\\x",
     "~first/.config": "~[name]/.config",
+    "/Users/first": "/Users/[name]",
+    "/mnt/c/Users/first/x": "/mnt/c/Users/[name]/x",
+    "\\Users\\first\\x": "\\Users\\[name]\\x",
     "pay DE89 3704 0044 0532 0130 00 now": "pay [iban] now",
     "DE89 3704 0044 0532 0130 01": "DE[phone]",
     "接続元10.0.0.1です": "接続元[ip]です",
@@ -177,6 +180,7 @@ EXACT = {
     "https://racetime.gg/o/callback?code=x": "[url]",
     "see https://alice:pw@example.com/": "see [url]",
     "example.com/cb?code=x": "[url]",
+    "GET /search?q=anna+smith": "GET [url]",
     "https://discord.com/api/webhooks/123456789012345678/aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vWxYz34": (
         "https://discord.com/api/webhooks/[id]/[key]"
     ),
@@ -294,6 +298,21 @@ FR14 2004 1010 0505 0001 3M02 606
 0171 - / - 2345678
 @user-name
 discord.gg/abcDEF12
+user[ät]example.de
+user(a)example.org
+user_AT_example_DOT_org
+user-at-example-dot-org
+user arroba example punto com
+user%u0040example.org
+0171、2345678
+0171 → 2345678
+0171ー2345678
+2001ːdb8ːː1
+00 11 22 33 44 5E
+bearer:abcdef0123456789abcd
+token abcdef0123456789abcd
+accessToken=hunter22
+passwort: hunter22
 pass=hunter22
 passphrase: hunter22
 secret_key=hunter22
@@ -327,6 +346,7 @@ def test_nothing_is_left_of_what_is_personal_however_it_is_spelled(text, frame):
         "log-2026-11-22-10-30-45-123.txt, 1-2-3-4-5-6-7-8",
         "error at main.py, look at step.two, pass: 12, tokens: 7, heyJude-song.mp3-files",
         "/home, /home/, /users/settings, /home/{user}/x, ~/x, about ~50/100, app/home/settings",
+        "1000, 2000, 3000, 4000 or 4000, 5000, 6000, 7000 or 219, 711, 2512 or f(a)b.c",
         "components/buttons/primary/rounded/main_1, 4046, 2787, 2275, 2581, 769",
         "100%25 sure, a%20b, A &amp; B, &lt;b&gt;, \\u00e9, a=40px",
         "look at me, meet at noon, open at home dot point",
