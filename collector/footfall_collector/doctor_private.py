@@ -21,7 +21,9 @@ def _statistics(connection: Connection) -> Check:
     if not names:
         return ok("statistics", "none of salts, keys, hashes and texts")
     found = f"Postgres keeps, or may keep, values of {', '.join(names)} among its statistics"
-    advice = "run `footfall migrate`; drop your index, statistics or view of the column, where they stay"
+    advice = (
+        "run `footfall migrate`; drop your index, statistics or view of the column, where they stay"
+    )
     return problem("statistics", found, advice)
 
 
