@@ -26,7 +26,7 @@ IBAN: Final = re.compile(
     rf"(?<![A-Z0-9])[A-Z]{{2}}\d\d(?:{SIGN}{{0,3}}[A-Z0-9]){{11,30}}", re.ASCII | re.I
 )
 SPLIT: Final = re.compile(
-    r"(?<![0-9,.:])\+?\d{2,5}(?P<sign>[ \t]{0,2}[^\w\s./()\[\]]{1,2}[ \t]{0,2}|ー)"
+    r"(?<![0-9,.:])\+?\d{2,5}(?P<sign>[ \t]{0,2}[^\w\s./()\[\]-]{1,2}[ \t]{0,2}|ー)"
     r"\d{3,8}(?:(?P=sign)\d{1,7}){0,4}(?!\d|[,.:]\d)"
 )
 """Digits with one odd sign between them."""
@@ -83,12 +83,16 @@ def card(match: re.Match[str]) -> str:
 def iban(match: re.Match[str]) -> str:
     """`[iban]` and what follows it, or the text as it is."""
     text = match.group()
-    places = [at for at, character in enumerate(text) if character.isalnum()]
-    places = places[: _IBAN_LENGTHS.get(text[:2].upper(), len(places) + 1)]
-    number = "".join(text[at] for at in places)
-    length, end = _IBAN_LENGTHS.get(text[:2].upper()), places[-1] + 1
-    ends = not text[end : end + 1].isalnum()
-    return f"[iban]{text[end:]}" if len(number) == length and ends and _checks(number) else text
+    length = _IBAN_LENGTHS.get(text[:2].upper())
+    places = [at for at, character in enumerate(text) if character.isalnum()][:length]
+    number, end = "".join(text[at] for at in places), places[-1] + 1
+    good = len(number) == length and not text[end : end + 1].isalnum() and _checks(number)
+    return f"[iban]{text[end:]}" if good and not _begins_in_uuid(match) else text
+
+
+def _begins_in_uuid(match: re.Match[str]) -> bool:
+    around = _UUID.finditer(match.string, max(match.start() - 36, 0), match.end() + 36)
+    return any(u.start() <= match.start() < u.end() for u in around)
 
 
 def _checks(number: str) -> bool:

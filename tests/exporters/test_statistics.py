@@ -147,7 +147,9 @@ async def test_neither_the_log_nor_a_base_backup_nor_a_dump_holds_a_salt(
     assert hits(salts, program(own_database, "pg_dump")) == len(salts)  # as docs/security.md says
 
 
-_PARTITIONS = "SELECT FROM pg_inherits WHERE inhparent = 'footfall.feature_events'::regclass"
+_PARTITIONS = (
+    "SELECT inhrelid FROM pg_inherits WHERE inhparent = 'footfall.feature_events'::regclass"
+)
 
 
 async def test_statistics_of_before_are_removed_with_their_pages_at_the_next_start(
@@ -201,6 +203,7 @@ async def test_a_view_of_somebody_else_keeps_nobody_from_starting(
         connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'x' CREATEROLE {options}")
         connection.execute(f"ALTER DATABASE {connection.info.dbname} OWNER TO {name}")
         owner = make_conninfo(dsn, user=name, password="x")
+        prepare(owner, Settings(catalog))
         salts = await filled(owner, catalog)
         connection.execute("ALTER TABLE footfall.salts ALTER COLUMN salt SET STATISTICS 100")
         connection.execute("CREATE VIEW public.mine AS SELECT * FROM footfall.salts")
