@@ -149,6 +149,23 @@ def test_a_plain_attribute_may_not_take_the_column_of_a_hashed_one(store_databas
     assert "guild_hash" not in [name for _, name, _ in reporting_columns(query)]
 
 
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+def test_somebodys_own_view_of_one_that_is_made_anew_is_named(
+    store_database, query, tmp_path, kind
+):
+    other = catalog_of(tmp_path, {"height": {"type": "float"}})
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        connection.execute(f'CREATE {kind} "my figures" AS SELECT * FROM reporting.usage')
+        before = columns_of(query, "feature_events")
+        with pytest.raises(SchemaConflict) as error:
+            apply_catalog(connection, other)
+        assert columns_of(query, "feature_events") == before
+        assert '"my figures" depends on one of them' in str(error.value)
+        assert str(error.value).count("\n") == 0
+        connection.execute(f'DROP {kind} "my figures"')
+        assert apply_catalog(connection, other) == ["feature_events.height"]
+
+
 def test_a_schema_that_somebody_else_keeps_locked_is_said_plainly(store_database):
     with psycopg.connect(store_database, application_name="a script") as holding:
         holding.execute(f"BEGIN; {locks.taking(locks.SCHEMA)}")

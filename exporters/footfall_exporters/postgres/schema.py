@@ -10,7 +10,7 @@ from footfall_exporters.postgres import locks
 from footfall_exporters.postgres.holding import busy
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S
 from footfall_exporters.postgres.statistics import rewrite_catalog, silence
-from footfall_exporters.postgres.views import DROP_VIEWS, create_views
+from footfall_exporters.postgres.views import DROP_VIEWS, create_views, views_of_others
 from footfall_processors import Attribute, Catalog, Type, column_name
 from footfall_processors.names import DURATION
 
@@ -79,7 +79,8 @@ def apply_catalog(
         The columns that were added, as `table.column`.
 
     Raises:
-        SchemaConflict: a column exists with another type or purpose; nothing was changed.
+        SchemaConflict: a column exists with another type or purpose, or somebody's own views are made of ones
+            that have to be made anew; nothing was changed.
         SchemaBusy: others have held what is changed for so long.
         psycopg.Error: Postgres refused.
     """
@@ -96,6 +97,12 @@ def apply_catalog(
             if had_statistics:
                 rewrite_catalog(connection)
             return added
+        except psycopg.errors.DependentObjectsStillExist:
+            theirs = ", ".join(views_of_others(connection))
+            raise SchemaConflict(
+                f"the views in `reporting` have to be made anew, and {theirs} depends on one of them;"
+                " keep its definition (pg_get_viewdef), drop it, start, and make it again"
+            ) from None
         except psycopg.errors.LockNotAvailable:
             if (waited := time.monotonic() - begun) + turn_s > patience_s:
                 raise busy(connection, waited) from None

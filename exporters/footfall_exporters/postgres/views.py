@@ -214,6 +214,21 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         )
 
 
+def views_of_others(connection: psycopg.Connection) -> list[str]:
+    """Views, materialized or not, that somebody has made of the reporting views, in order of their names."""
+    return [
+        name
+        for (name,) in connection.execute(
+            "SELECT DISTINCT r.ev_class::regclass::text FROM pg_depend d"
+            " JOIN pg_rewrite r ON d.classid = 'pg_rewrite'::regclass AND r.oid = d.objid"
+            " JOIN pg_class c ON d.refclassid = 'pg_class'::regclass AND c.oid = d.refobjid"
+            " WHERE c.relnamespace = to_regnamespace('reporting') AND c.relname = ANY(%s)"
+            " AND r.ev_class <> c.oid ORDER BY 1",
+            [list(_VIEWS)],
+        )
+    ]
+
+
 def created_at(time: sql.Identifier, step: str) -> sql.Composed:
     """A time as it is shown. Partitions have a CHECK of this very expression, as of `day_bucket`."""
     return sql.SQL("date_bin(interval {}, {}, timestamptz 'epoch')").format(f"1 {step}", time)
