@@ -109,10 +109,10 @@ async def store(dsn, catalog, policy, bodies, chance):
         together = chance.randint(1, 4)
         for at in range(0, len(bodies), together):
             await asyncio.gather(
-                *(
+                *[
                     writer.consume(await metrics.decode(policy, b, time.time_ns() // 1000, key=KEY))
                     for b in bodies[at : at + together]
-                )
+                ]
             )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from footfall import Client
 
-SALT = "correct horse battery staple, 32+"
+SALT = "7f1c0e5a94d2b8631ea07c5d49f2b6830d1e"
 
 
 def hashed(name, text):

@@ -42,7 +42,7 @@ class _Inflate:
     """zlib's, which leaves it to its caller to keep what it has not come to yet."""
 
     def __init__(self, wbits: int) -> None:
-        self._zlib = zlib.decompressobj(wbits)
+        self._zlib = zlib.decompressobj(wbits=wbits)
 
     def decompress(self, data: bytes, max_length: int, /) -> bytes:
         return self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
@@ -143,13 +143,14 @@ class Decompressor:
 
     def _pieces(self, decoder: _Decoder, data: bytes) -> Iterator[bytes]:
         """All of one member's or frame's that can be had by now."""
-        piece = None
-        while piece is None or (len(piece) == PIECE and not decoder.eof):
+        more = True
+        while more and not decoder.eof:
+            most = min(PIECE, self._most + 1 - self._size)
             try:
-                piece = decoder.decompress(data, PIECE)
+                piece = decoder.decompress(data, most)
             except (zlib.error, zstd.ZstdError):
                 raise refusals.invalid(f"the body is not valid {self._coding}") from None
-            data = b""
+            data, more = b"", len(piece) == most
             yield piece
 
     def finish(self) -> None:

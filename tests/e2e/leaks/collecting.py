@@ -130,7 +130,7 @@ def configure(home: Path, dsn: str, backend: str, known: Secrets) -> tuple[Path,
     return path, operator
 
 
-LIMIT_MIB = 0.6
+LIMIT_MIB = 0.9
 """Of requests under way; one of more than that, held open, keeps all others out."""
 
 

@@ -2,23 +2,21 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import cache
 
-import psycopg
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
 from collector.test_otlp_json import as_json
 from collector.test_receivers import METHODS
 from e2e.leaks.collecting import Secrets
 from e2e.leaks.planting import Place
-from e2e.leaks.requests import SIGNALS, heavy, request
+from e2e.leaks.requests import SIGNALS, request
 from e2e.leaks.sending import TYPES, WAYS, Senders, http2_call
 from footfall_collector.keys import make_token
 
 EACH = [(way, signal) for way in WAYS for signal in SIGNALS]
 PAGES = ("/metrics", "/readyz", "/healthz")
-TRIES = 40
+TRIES, FLOOD, MOST_HELD = 40, 4, 300
 MIB = 2**20
 STATUS = b"grpc-status"
 EXPORT = METHODS["traces"]
@@ -32,20 +30,21 @@ class Refusals:
         self._send, self._raw, self._post = senders.send, senders.raw, senders.post
 
     async def all(self) -> None:
-        await asyncio.gather(
-            self.malformed(),
-            self.too_large(),
-            self.wrong_keys(),
-            self.wrong_paths(),
-            self.wrong_methods(),
-            self.wrong_types(),
-            self.wrong_metadata(),
-            self.bad_gzip(),
-            self.bad_gzip_over_grpc(),
-            self.noise(),
-            self.browsers(),
-            self.operators_pages(),
-        )
+        for situation in (
+            self.malformed,
+            self.too_large,
+            self.wrong_keys,
+            self.wrong_paths,
+            self.wrong_methods,
+            self.wrong_types,
+            self.wrong_metadata,
+            self.bad_gzip,
+            self.bad_gzip_over_grpc,
+            self.noise,
+            self.browsers,
+            self.operators_pages,
+        ):
+            await situation()
         await self.too_many()
 
     def _bodies(self, situation: str) -> dict[str, bytes]:
@@ -241,26 +240,49 @@ class Refusals:
                     break
             codes[way, signal] = {code}
 
-    @asynccontextmanager
-    async def overload(self, dsn: str) -> AsyncIterator[None]:
-        """Requests that wait to be stored fill both workers; others' senders leave in the middle."""
-        async with asyncio.TaskGroup() as group, await psycopg.AsyncConnection.connect(dsn) as lock:
-            await lock.execute("LOCK TABLE footfall.ingest_batches IN EXCLUSIVE MODE")
-            leaving = [await self.unfinished("held", 700_000) for _ in range(4)]
-            tries = 0
-            while not await self._full():
-                assert (tries := tries + 1) < TRIES
-                word = self._book.declare("overload / held")
-                group.create_task(self._send("held", "protobuf", "traces", heavy(word)))
+    async def overload(self) -> None:
+        """More at once than may be under way: others begin ever again, and leave in the middle."""
+        async with asyncio.TaskGroup() as group:
+            flood = [group.create_task(self._flood()) for _ in range(FLOOD)]
+            await asyncio.sleep(0.5)
+            await asyncio.gather(*(self._overloaded(*each) for each in EACH))
+            for each in flood:
+                each.cancel()
+        for _ in range(TRIES):  # until both workers have noticed
+            probes = (self._send("probe", "protobuf", "traces", b"") for _ in range(16))
+            if set(await asyncio.gather(*probes)) == {"200"}:
+                break
+
+    async def _flood(self) -> None:
+        held: list[asyncio.StreamWriter] = []
+        try:
+            while len(held) < MOST_HELD:
+                held.append(await self.unfinished("held", 950_000))
                 await asyncio.sleep(0.1)
-            yield
-            for writer in leaving:
+        finally:
+            for writer in held:
                 writer.transport.abort()
+
+    async def _overloaded(self, way: str, signal: str) -> None:
+        """Sends until there is no room."""
+        place = Place(self._book, "overload", way, signal)
+        word = self._book.declare(f"overload / {way} / {signal}", kept=False)
+        body, codes = request(signal, place, word), self._senders.codes["overload"]
+        for number in range(TRIES):
+            odd = number % 2 == 1
+            code = await self._send("overload", way, signal, body, compressed=odd)
+            if code in ("UNAVAILABLE", "503"):
+                break
+        codes[way, signal] = {code}
+
+    @cache  # noqa: B019  # it lives as long as the test
+    def _begun(self, name: str) -> bytes:
+        place = Place(self._book, name)
+        return request("traces", place, place.text("note"))
 
     async def unfinished(self, name: str, padding: int) -> asyncio.StreamWriter:
         """The connection of a request whose end is still to come."""
-        place = Place(self._book, name)
-        body = request("traces", place, place.text("note")) + bytes(padding)
+        body = self._begun(name) + bytes(padding)
         _, writer = await asyncio.open_connection(*self._senders.http.split(":"))
         head = (
             f"POST /v1/traces HTTP/1.1\r\nhost: a\r\ncontent-type: {TYPES['protobuf']}\r\n"
@@ -269,10 +291,6 @@ class Refusals:
         writer.write(head.encode() + body)
         await writer.drain()
         return writer
-
-    async def _full(self) -> bool:
-        """Whether both workers refuse: of 16 connections each has one, but for a chance of 2 ** -15."""
-        return {await self._send("probe", "protobuf", "traces", b"") for _ in range(16)} == {"503"}
 
 
 def _bad_gzip(body: bytes, place: Place) -> tuple[bytes, ...]:

@@ -166,14 +166,6 @@ def filler(spans: int, word: str) -> bytes:
     return made.SerializeToString()
 
 
-def heavy(word: str) -> bytes:
-    """A request that is large as it comes, and small once it is cleaned."""
-    made = ExportTraceServiceRequest.FromString(filler(1, word))
-    span = made.resource_spans[0].scope_spans[0].spans[0]
-    _attribute(span.attributes, "padding", "x" * 700_000)
-    return made.SerializeToString()
-
-
 def _resource(place: Place, resource) -> None:
     for key in RESOURCE:
         _attribute(resource.attributes, key, place.of(DEFAULTS[key], f"resource {key}"))

@@ -138,8 +138,7 @@ class Story:
         await self.look("while all is well")
         refusals = Refusals(self.senders, self.known)
         await refusals.all()
-        async with refusals.overload(self.dsn):
-            await self.whole("overload", kept=False)
+        await refusals.overload()
         await self.refused_by_the_store()
         await self.failing_statement()
         await self.crashed(refusals)
