@@ -23,14 +23,14 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
-from footfall_collector import metrics
-from footfall_collector.config_file import HttpConfig
-from footfall_collector.pipeline import Pipeline
-from footfall_collector.receivers import otlp_http
+from footfall_collector.config.schema import HttpConfig
+from footfall_collector.decoding import metrics
+from footfall_collector.decoding.spans import Pipeline
+from footfall_collector.decoding.wire import Groups, Take
+from footfall_collector.receivers import http
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.refusals import Refusal
-from footfall_collector.telemetry import Telemetry
-from footfall_collector.wire import Groups, Take
+from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_processors import Batch, Hash, Policy, Rows, load_catalog
 
 CATALOG = Path(__file__).parents[1] / "tests" / "events.yaml"
@@ -193,7 +193,7 @@ class Target:
         decoders = {"traces": decode_traces, "metrics": decode_metrics, "logs": decode_logs}
         self._signals = {s: Signal(s, "", RESPONSES[s], decoders[s]) for s in SIGNALS}
         self._intake = Intake(self._consume, telemetry=self._telemetry)
-        self._application = otlp_http.application(
+        self._application = http.application(
             HttpConfig(), self._intake, list(self._signals.values())
         )
 

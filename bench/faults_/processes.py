@@ -259,7 +259,7 @@ def _unexpanded(settings: dict[str, object]) -> dict[str, object]:
 
 def _is_worker(pid: int) -> bool:
     with suppress(OSError):
-        return b"footfall_collector.working" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"footfall_collector.process.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 

@@ -9,10 +9,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from footfall_collector.config_file import AdmissionConfig, GrpcConfig, HttpConfig
-from footfall_collector.decoding import Decoding
-from footfall_collector.receivers import grpc_reading, otlp_grpc, otlp_http
-from footfall_collector.receivers.gate import Gate
+from footfall_collector.config.schema import AdmissionConfig, GrpcConfig, HttpConfig
+from footfall_collector.decoding.decoder import Decoding
+from footfall_collector.receivers import grpc, grpc_reader, http
+from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_processors import Catalog, load_catalog
@@ -55,8 +55,8 @@ async def serve(decoding: Decoding) -> None:
     grpc_config = GrpcConfig(endpoint="127.0.0.1:0", max_recv_msg_size_mib=MOST)
     http_config = HttpConfig(endpoint="127.0.0.1:0", max_request_body_size=MOST * 2**20)
     async with (
-        otlp_grpc.serve(grpc_config, intake, signals) as rpc,
-        otlp_http.serve(http_config, intake, signals) as web,
+        grpc.serve(grpc_config, intake, signals) as rpc,
+        http.serve(http_config, intake, signals) as web,
     ):
         print(*(address.rpartition(":")[2] for address in (rpc, web)), flush=True)
         await asyncio.to_thread(sys.stdin.read)
@@ -64,6 +64,6 @@ async def serve(decoding: Decoding) -> None:
 
 if __name__ == "__main__":
     gc.disable()
-    otlp_http.CHUNK_S = otlp_http.UNREAD_S = 0.2
-    grpc_reading.SILENT_S = 0.3
+    http.CHUNK_S = http.UNREAD_S = 0.2
+    grpc_reader.SILENT_S = 0.3
     asyncio.run(serve(Decoding(catalog(), {}, "", b"k" * 32)))

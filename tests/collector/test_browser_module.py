@@ -7,8 +7,8 @@ from importlib.resources import files
 import httpx
 import pytest
 
-from footfall_collector.config_file import HttpConfig
-from footfall_collector.receivers import otlp_http
+from footfall_collector.config.schema import HttpConfig
+from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers.intake import Intake
 
 MINIFIED, SOURCE = "/footfall.js", "/footfall.source.js"

@@ -7,8 +7,8 @@ import pytest
 from playwright.async_api import async_playwright
 
 from collector.test_receivers import configured
-from footfall_collector.app import running
-from footfall_collector.config_file import CorsConfig, HttpConfig
+from footfall_collector.config.schema import CorsConfig, HttpConfig
+from footfall_collector.process.app import running
 from instrumentation.browser_client.conftest import FLAGS, chromium  # noqa: F401  # a fixture
 from instrumentation.browser_client.server import telemetry_server
 

@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 
 from conftest import CATALOG, make_directory
 from footfall_collector.cli import main
-from footfall_collector.pipeline import Pipeline
+from footfall_collector.decoding.spans import Pipeline
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import PostgresConfig
 from footfall_exporters.postgres.migrate import HEAD

@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from conftest import CATALOG
-from footfall_collector import config_environment, config_file
-from footfall_collector.config import load_config, load_store
+from footfall_collector.config import environment as config_environment
+from footfall_collector.config import schema
+from footfall_collector.config.config import load_config, load_store
 from footfall_exporters import registry
 from footfall_exporters.embedded import default_directory
 from footfall_exporters.postgres import PostgresConfig
@@ -98,7 +99,7 @@ def test_limits_and_origins_are_read(write):
         {},
     )
     assert (loaded.grpc.max_recv_msg_size_mib, loaded.http.max_request_body_size) == (4, 20480)
-    assert loaded.http.cors == config_file.CorsConfig(
+    assert loaded.http.cors == schema.CorsConfig(
         allowed_origins=("https://*.example.org",), allowed_headers=("x-key",), max_age=60
     )
 
@@ -338,13 +339,13 @@ def keys_of(shape, prefix=""):
              if isinstance(a, type) and issubclass(a, msgspec.Struct)),
             None,
         )  # fmt: skip
-        if inner is not None and inner is not config_file.PipelineConfig:
+        if inner is not None and inner is not schema.PipelineConfig:
             yield from keys_of(inner, f"{path}.")
         else:
             yield path
 
 
-KEYS = [*keys_of(config_file.File), *keys_of(PostgresConfig, "exporters.postgres.")]
+KEYS = [*keys_of(schema.File), *keys_of(PostgresConfig, "exporters.postgres.")]
 KEYS.remove("exporters")  # of any kind: docs/backends.md
 
 
@@ -384,14 +385,12 @@ def test_every_variable_is_documented(variable):
 def defaults():
     postgres = PostgresConfig()
     return {
-        "receivers.otlp.protocols.grpc.endpoint": config_file.GrpcConfig().endpoint,
-        "receivers.otlp.protocols.http.endpoint": config_file.HttpConfig().endpoint,
-        "processors.footfall.catalog": config_file.FootfallConfig().catalog,
-        "receivers.otlp.protocols.grpc.max_recv_msg_size_mib": config_file.GrpcConfig().max_recv_msg_size_mib,
-        "receivers.otlp.protocols.http.max_request_body_size": config_file.HttpConfig().max_request_body_size,
-        "receivers.otlp.protocols.http.cors.max_age": config_file.CorsConfig(
-            allowed_origins=()
-        ).max_age,
+        "receivers.otlp.protocols.grpc.endpoint": schema.GrpcConfig().endpoint,
+        "receivers.otlp.protocols.http.endpoint": schema.HttpConfig().endpoint,
+        "processors.footfall.catalog": schema.FootfallConfig().catalog,
+        "receivers.otlp.protocols.grpc.max_recv_msg_size_mib": schema.GrpcConfig().max_recv_msg_size_mib,
+        "receivers.otlp.protocols.http.max_request_body_size": schema.HttpConfig().max_request_body_size,
+        "receivers.otlp.protocols.http.cors.max_age": schema.CorsConfig(allowed_origins=()).max_age,
         "exporters.postgres.retention_days": postgres.retention_days,
         "exporters.postgres.rollup_retention_days": postgres.rollup_retention_days,
     }

@@ -6,8 +6,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall_collector.config_show import commands, effective
-from footfall_collector.masking import MASK, Masking, is_secret_name
+from footfall_collector.cli.config import commands, effective
+from footfall_collector.config.masking import MASK, Masking, is_secret_name
 from footfall_processors import DocumentError
 
 SALT = "planted-salt-of-more-than-thirty-two-bytes"

@@ -39,7 +39,7 @@ from collector.test_receivers import (
     trailer,
 )
 from conftest import new_database
-from footfall_collector.config_file import CorsConfig, GrpcConfig, HttpConfig
+from footfall_collector.config.schema import CorsConfig, GrpcConfig, HttpConfig
 
 JSON = {"content-type": "application/json"}
 REJECTED = {

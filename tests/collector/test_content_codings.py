@@ -14,9 +14,9 @@ import pytest
 from collector.test_conformance import JSON, PROTOBUF, Sender
 from collector.test_otlp_json import as_json
 from collector.test_receivers import configured, connected, counts, status_of, traces
-from footfall_collector.config_file import HttpConfig
-from footfall_collector.receivers import decompressing
-from footfall_collector.receivers.decompressing import PIECE, Decompressor, zstd
+from footfall_collector.config.schema import HttpConfig
+from footfall_collector.receivers import decompression
+from footfall_collector.receivers.decompression import PIECE, Decompressor, zstd
 from footfall_collector.receivers.refusals import Refusal
 
 KIB = 1024
@@ -147,7 +147,7 @@ async def test_a_bomb_is_too_large(http):
 
 
 def test_the_number_of_members_is_bounded(monkeypatch):
-    monkeypatch.setattr(decompressing, "MOST_MEMBERS", 3)
+    monkeypatch.setattr(decompression, "MOST_MEMBERS", 3)
     assert b"".join(Decompressor("gzip", KIB).feed(gzip.compress(b"x") * 3)) == b"xxx"
     with pytest.raises(Refusal, match="something follows the gzip body"):
         list(Decompressor("gzip", KIB).feed(gzip.compress(b"x") * 4))

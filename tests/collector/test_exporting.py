@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from conftest import CATALOG, known_by
 from exporters.http_server import OK, serving, status
-from footfall_collector import exporting
-from footfall_collector.exporting import export, moment
+from footfall_collector.cli import export as exporting
+from footfall_collector.cli.export import export, moment
 from footfall_exporters import registry
 from footfall_exporters.background import beside
 from footfall_exporters.otlp import OtlpHttpConfig

@@ -13,8 +13,8 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict
 
 from conftest import known_by
-from footfall_collector.delivery import FAULTS, LONGEST_HINT, Backoff, Delivery
-from footfall_collector.following import Follower, following, lags
+from footfall_collector.subscribers.delivery import FAULTS, LONGEST_HINT, Backoff, Delivery
+from footfall_collector.subscribers.follower import Follower, following, lags
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.postgres.writer import Writer

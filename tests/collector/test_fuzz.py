@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from footfall_collector import wire
+from footfall_collector.decoding import wire
 from footfall_processors import values
 
 BENCH = Path(__file__).parents[2] / "bench"

@@ -14,18 +14,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from footfall_collector.config_file import AdmissionConfig, GrpcConfig, HttpConfig
-from footfall_collector.receivers import gate as gate_module
-from footfall_collector.receivers import (
-    grpc_reading,
-    http_server,
-    listen,
-    otlp_grpc,
-    otlp_http,
-    received,
-    refusals,
-)
-from footfall_collector.receivers.gate import MOST_REQUESTS, Gate
+from footfall_collector.config.schema import AdmissionConfig, GrpcConfig, HttpConfig
+from footfall_collector.receivers import admission as gate_module
+from footfall_collector.receivers import grpc as otlp_grpc
+from footfall_collector.receivers import grpc_reader, http_server, received, refusals, sockets
+from footfall_collector.receivers import http as otlp_http
+from footfall_collector.receivers.admission import MOST_REQUESTS, Gate
 from footfall_collector.receivers.intake import Intake, Signal
 from footfall_collector.receivers.refusals import Refusal
 from footfall_processors import Batch
@@ -398,7 +392,7 @@ async def by_http(address):
 async def test_grpc_connections_beyond_the_most_are_closed_as_they_come_and_then_taken_again(
     monkeypatch,
 ):
-    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(sockets, "MOST_CONNECTIONS", 3)
     store, config = Store(), GrpcConfig(endpoint="127.0.0.1:0")
     store.open.set()
     async with receiving(store, Gate(), otlp_grpc.serve, config) as address:
@@ -427,7 +421,7 @@ async def _taken(send, address):
     "sent", [b"", b"POST /v1/tra", ANNOUNCED], ids=["nothing", "a head", "a body"]
 )
 async def test_who_keeps_http_waiting_gives_way_to_others(monkeypatch, sent):
-    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 3)
+    monkeypatch.setattr(sockets, "MOST_CONNECTIONS", 3)
     store, config = Store(), HttpConfig(endpoint="127.0.0.1:0")
     store.open.set()
     async with receiving(store, Gate(), otlp_http.serve, config) as address:
@@ -438,7 +432,7 @@ async def test_who_keeps_http_waiting_gives_way_to_others(monkeypatch, sent):
 
 
 async def test_a_body_that_gives_way_is_answered_to_be_sent_again(monkeypatch):
-    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 1)
+    monkeypatch.setattr(sockets, "MOST_CONNECTIONS", 1)
     store, config = Store(), HttpConfig(endpoint="127.0.0.1:0")
     store.open.set()
     async with receiving(store, Gate(), otlp_http.serve, config) as address:
@@ -451,7 +445,7 @@ async def test_a_body_that_gives_way_is_answered_to_be_sent_again(monkeypatch):
 
 
 async def test_a_connection_for_which_there_is_no_room_is_told_when_to_come_again(monkeypatch):
-    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(sockets, "MOST_CONNECTIONS", 2)
     store, config = Store(), HttpConfig(endpoint="127.0.0.1:0")
     async with receiving(store, Gate(), otlp_http.serve, config) as address:
         busy = [asyncio.ensure_future(by_http(address)) for _ in range(2)]
@@ -471,9 +465,9 @@ def test_a_listener_takes_a_quarter_of_the_files(monkeypatch):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (1000, hard))
-        assert listen.most_connections() == 250
-        monkeypatch.setattr(listen, "MOST_CONNECTIONS", 100)
-        assert listen.most_connections() == 100
+        assert sockets.most_connections() == 250
+        monkeypatch.setattr(sockets, "MOST_CONNECTIONS", 100)
+        assert sockets.most_connections() == 100
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
@@ -536,7 +530,7 @@ async def test_of_a_grpc_request_that_arrives_slowly_is_counted_what_has_come():
         async with half_a_call(address, 30 * MIB, sent=50_000), half_a_call(address, 0, sent=0):
             await until(lambda: gate.bytes)
             assert gate.requests == 2
-            assert 50_000 <= gate.bytes / grpc_reading.COPIES < 60_000
+            assert 50_000 <= gate.bytes / grpc_reader.COPIES < 60_000
         await until(lambda: (gate.requests, gate.bytes) == (0, 0))
 
 
@@ -557,7 +551,7 @@ async def test_silent_grpc_calls_keep_nobody_out(monkeypatch):
         for _ in range(19):
             await stack.enter_async_context(half_a_call(address, 0, sent=0))
         await until(lambda: gate.requests == 19)
-        await asyncio.sleep(2 * grpc_reading.QUICK_S)
+        await asyncio.sleep(2 * grpc_reader.QUICK_S)
         async with grpc.aio.insecure_channel(address) as channel:
             for _ in range(5):
                 assert await channel.unary_unary(EXPORT)(bytes(500 * KIB)) == b""
@@ -581,7 +575,7 @@ async def arriving_never(gate):
 
 @pytest.mark.parametrize("limit", ["SILENT_S", "READ_S"])
 async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(monkeypatch, limit):
-    monkeypatch.setattr(grpc_reading, limit, 0.2)
+    monkeypatch.setattr(grpc_reader, limit, 0.2)
     gate = Gate()
     async with arriving_never(gate) as call:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
@@ -592,7 +586,7 @@ async def test_a_grpc_request_that_never_arrives_is_given_up_to_be_sent_again(mo
 
 
 async def test_a_grpc_sender_that_leaves_in_the_middle_leaves_nothing_behind(monkeypatch):
-    monkeypatch.setattr(grpc_reading, "QUICK_S", 0.05)
+    monkeypatch.setattr(grpc_reader, "QUICK_S", 0.05)
     gate = Gate()
     async with arriving_never(gate) as call:
         await until(lambda: gate.requests)

@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from conftest import CATALOG
-from footfall_collector.gateway import Gateway, gateway_keys, unsalted
-from footfall_collector.receivers.listen import StartError
+from footfall_collector.receivers.sockets import StartError
+from footfall_collector.subscribers.gateway import Gateway, gateway_keys, unsalted
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.otlp import PartlyRejected
 from footfall_processors import Attribute, Batch, Hash, Type, load_catalog

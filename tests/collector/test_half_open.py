@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from collector.test_gate import Store, receiving
-from footfall_collector.config_file import HttpConfig, TlsConfig
-from footfall_collector.receivers import handshakes, listen, otlp_http
-from footfall_collector.receivers.gate import Gate
-from footfall_collector.tls import Tls
+from footfall_collector.config.schema import HttpConfig, TlsConfig
+from footfall_collector.receivers import handshakes, http, sockets
+from footfall_collector.receivers.admission import Gate
+from footfall_collector.security.tls import Tls
 
 IDLE_KB = 50
 """That an idle connection with TLS may take."""
@@ -28,7 +28,7 @@ async def serving(made):
     tls = Tls(files, "OTLP/HTTP")
 
     def serve(config, intake, signals):
-        return otlp_http.serve(config, intake, signals, tls)
+        return http.serve(config, intake, signals, tls)
 
     store = Store()
     store.open.set()
@@ -63,7 +63,7 @@ def half_open(stack, port, greeting):
 async def test_half_open_connections_are_never_too_many_and_keep_nobody_out(
     made, monkeypatch, greeting
 ):
-    monkeypatch.setattr(listen, "MOST_CONNECTIONS", 20)
+    monkeypatch.setattr(sockets, "MOST_CONNECTIONS", 20)
     async with serving(made) as port:
         files = len(os.listdir("/proc/self/fd"))
         with contextlib.ExitStack() as stack:

@@ -10,9 +10,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from collector.test_metrics import NOW_NS, Request, point
 from collector.test_pipeline import NOW_US, SALTS, key_value, length_prefixed, one_span
-from footfall_collector import metrics, otlp, pipeline, wire
-from footfall_collector.pipeline import Pipeline
-from footfall_collector.wire import TooLarge
+from footfall_collector.decoding import metrics, otlp, wire
+from footfall_collector.decoding import spans as pipeline
+from footfall_collector.decoding.spans import Pipeline
+from footfall_collector.decoding.wire import TooLarge
 from footfall_processors import Loss, Policy, values
 
 SIZE = 16 * 2**20

@@ -9,8 +9,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from collector.test_otlp_json import as_json
-from footfall_collector import otlp_json
-from footfall_collector.pipeline import Pipeline
+from footfall_collector.decoding import otlp_json
+from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Policy
 
 NOW_NS = time.time_ns()

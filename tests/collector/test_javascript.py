@@ -17,7 +17,7 @@ import pytest
 
 from alone import alone_in
 from collector.test_receivers import Secrets, configured, dump
-from footfall_collector.app import running
+from footfall_collector.process.app import running
 
 HERE = Path(__file__).with_name("javascript")
 PROTOCOLS = ["grpc", "http/protobuf", "http/json"]

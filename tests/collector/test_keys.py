@@ -14,10 +14,10 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall_collector import keys
-from footfall_collector.keys import Key, Keys
-from footfall_collector.keys_cli import commands
-from footfall_collector.keys_write import changing
+from footfall_collector.cli.keys import commands
+from footfall_collector.security import keys
+from footfall_collector.security.keys import Key, Keys
+from footfall_collector.security.keys_file import changing
 from footfall_processors import DocumentError
 
 TODAY = dt.datetime.now(dt.UTC).date()

@@ -7,8 +7,8 @@ import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from collector.test_receivers import METHODS, PROTOBUF, both, configured, connected, counts, traces
-from footfall_collector.keys import KeyEntry, digest, make_token
-from footfall_collector.keys_write import changing
+from footfall_collector.security.keys import KeyEntry, digest, make_token
+from footfall_collector.security.keys_file import changing
 
 ALL, SHOP, SLOW, OVER = (make_token() for _ in range(4))
 

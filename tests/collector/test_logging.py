@@ -23,10 +23,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall_collector import diagnostics, trace_context
-from footfall_collector.config_file import LogsConfig
-from footfall_collector.receivers.listen import StartError
-from footfall_collector.trace_context import TraceContext
+from footfall_collector.config.schema import LogsConfig
+from footfall_collector.receivers.sockets import StartError
+from footfall_collector.telemetry import logging as diagnostics
+from footfall_collector.telemetry import trace_context
+from footfall_collector.telemetry.trace_context import TraceContext
 from footfall_exporters.contracts import Unavailable
 
 SECRET = "planted-7f3a9c"
@@ -126,7 +127,7 @@ def test_the_console_has_a_line_of_text_without_colours_where_no_terminal_is(con
 def test_a_terminal_gets_colours():
     code = (
         "from footfall_collector import diagnostics; import logging;"
-        "from footfall_collector.config_file import LogsConfig;"
+        "from footfall_collector.config.schema import LogsConfig;"
         "diagnostics.configure(LogsConfig()); logging.getLogger('footfall').error('full')"
     )
     ours_end, theirs = os.openpty()
@@ -465,8 +466,8 @@ def test_a_warning_names_its_category_and_place(log):
 
 PRELUDE = f"""
 import ctypes, logging, os, resource, sys, threading
-from footfall_collector import diagnostics
-from footfall_collector.config_file import LogsConfig
+from footfall_collector.telemetry import logging as diagnostics
+from footfall_collector.config.schema import LogsConfig
 diagnostics.configure(LogsConfig(encoding="json"))
 diagnostics.catch_all()
 diagnostics.no_core_dumps()

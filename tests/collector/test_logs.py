@@ -22,8 +22,8 @@ from collector.test_pipeline import (
     thorough,
     with_rules,
 )
-from footfall_collector.attributes import MARK
-from footfall_collector.pipeline import Pipeline
+from footfall_collector.decoding.attributes import MARK
+from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Loss
 
 NOW_NS = NOW_US * 1000

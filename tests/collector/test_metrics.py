@@ -9,7 +9,7 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
 from collector.test_pipeline import with_rules
-from footfall_collector import metrics
+from footfall_collector.decoding import metrics
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Loss, Policy
 

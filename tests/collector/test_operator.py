@@ -10,11 +10,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from footfall_collector import operator
-from footfall_collector.config_file import OperatorConfig
-from footfall_collector.operator import NotReady
-from footfall_collector.receivers.listen import StartError
-from footfall_collector.telemetry import Telemetry
+from footfall_collector.config.schema import OperatorConfig
+from footfall_collector.receivers import operator
+from footfall_collector.receivers.operator import NotReady
+from footfall_collector.receivers.sockets import StartError
+from footfall_collector.telemetry.telemetry import Telemetry
 
 KEY = "ffk_operators"
 SECRET = "planted-7f3a9c"

@@ -16,9 +16,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from collector import test_logs, test_metrics, test_pipeline
 from collector.test_metrics import CUMULATIVE, DELTA, KEY, point
 from collector.test_pipeline import NOW_US, SALTS, as_result, thorough
-from footfall_collector import metrics, otlp_json, wire
-from footfall_collector.otlp_json import patient
-from footfall_collector.pipeline import Pipeline
+from footfall_collector.decoding import metrics, otlp_json, wire
+from footfall_collector.decoding.otlp_json import patient
+from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Policy
 
 REQUESTS = {

@@ -30,8 +30,8 @@ from collector.test_otlp_json import (
     read_value,
 )
 from collector.test_pipeline import NOW_US, as_result, thorough
-from footfall_collector import metrics, otlp_json, wire
-from footfall_collector.otlp_json import patient
+from footfall_collector.decoding import metrics, otlp_json, wire
+from footfall_collector.decoding.otlp_json import patient
 from footfall_processors import Loss, Policy
 
 IDS = {"trace_id", "span_id", "parent_span_id"}

@@ -6,7 +6,7 @@ import time
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from footfall_collector.pipeline import Pipeline
+from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Hash, Policy, load_catalog, period
 from footfall_processors.document import DocumentError
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall_collector import rate
-from footfall_collector.rate import RateLimit
+from footfall_collector.security import rate
+from footfall_collector.security.rate import RateLimit
 
 BOT, WEB = b"b" * 16, b"w" * 16
 

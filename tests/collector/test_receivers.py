@@ -33,13 +33,13 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from psycopg import sql
 
 from conftest import new_database
-from footfall_collector import keeping
-from footfall_collector.app import running
-from footfall_collector.config import Config
-from footfall_collector.config_file import MAX_BYTES, GrpcConfig, HttpConfig, ServiceConfig
-from footfall_collector.receivers import otlp_http
+from footfall_collector.config.config import Config
+from footfall_collector.config.schema import MAX_BYTES, GrpcConfig, HttpConfig, ServiceConfig
+from footfall_collector.process import housekeeping
+from footfall_collector.process.app import running
+from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers.intake import Intake, Signal
-from footfall_collector.receivers.listen import StartError
+from footfall_collector.receivers.sockets import StartError
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Batch, Hash, Loss
 
@@ -619,8 +619,8 @@ async def until(condition, seconds=20):
 async def test_housekeeping_goes_on_after_a_failure(
     catalog, own_server, own_database, monkeypatch, caplog
 ):
-    monkeypatch.setattr(keeping, "FIRST_LOOK", 0.05)
-    monkeypatch.setattr(keeping, "LOOK_EVERY", 0.05)
+    monkeypatch.setattr(housekeeping, "FIRST_LOOK", 0.05)
+    monkeypatch.setattr(housekeeping, "LOOK_EVERY", 0.05)
 
     def salts():
         with psycopg.connect(own_database) as connection:

@@ -10,12 +10,12 @@ import pytest
 from collector.test_conformance import Sender
 from collector.test_keys_asked import ALL, OVER, SHOP, SLOW, keys_file, of_service  # noqa: F401  # a fixture
 from collector.test_receivers import METHODS, PROTOBUF, configured, connected, until
-from footfall_collector import doctor_losses
-from footfall_collector.config_file import CorsConfig, HttpConfig
-from footfall_collector.instruments import Refused
-from footfall_collector.keys import make_token
+from footfall_collector.config.schema import CorsConfig, HttpConfig
+from footfall_collector.doctor import losses as doctor_losses
 from footfall_collector.receivers import refusals
-from footfall_collector.refused import MOST, Tally
+from footfall_collector.security.keys import make_token
+from footfall_collector.telemetry.instruments import Refused
+from footfall_collector.telemetry.refused import MOST, Tally
 from footfall_exporters.postgres import refused
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 from footfall_processors import Loss

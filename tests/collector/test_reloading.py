@@ -21,15 +21,15 @@ from collector.test_receivers import (
     traces,
     until,
 )
-from footfall_collector.app import running
-from footfall_collector.config_file import (
+from footfall_collector.config.schema import (
     GrpcConfig,
     HttpConfig,
     OperatorConfig,
     ServiceConfig,
     TlsConfig,
 )
-from footfall_collector.keys import make_token
+from footfall_collector.process.app import running
+from footfall_collector.security.keys import make_token
 from footfall_exporters.http import ClientTls
 from footfall_exporters.json_log import JsonLogConfig
 from footfall_exporters.otlp import OtlpHttpConfig

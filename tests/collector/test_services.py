@@ -6,8 +6,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from collector.test_metrics import KEY, Request, point
 from collector.test_metrics import NOW_US as METRICS_NOW_US
 from collector.test_pipeline import NOW_US, body_of, one_span
-from footfall_collector import metrics
-from footfall_collector.pipeline import Pipeline
+from footfall_collector.decoding import metrics
+from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Loss, Policy
 from footfall_processors.combinations import COMBINATIONS
 

@@ -22,8 +22,8 @@ from collector.test_receivers import PROTOBUF, configured, traces
 from collector.test_workers import FOOTFALL, Up
 from conftest import CATALOG, new_database
 from exporters.http_server import serving
-from footfall_collector.app import running
-from footfall_collector.config_file import OperatorConfig, ServiceConfig
+from footfall_collector.config.schema import OperatorConfig, ServiceConfig
+from footfall_collector.process.app import running
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import NewerSchema, PostgresConfig, prepare
 from footfall_exporters.postgres.absence import is_away

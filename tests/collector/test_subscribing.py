@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from conftest import known_by
-from footfall_collector.receivers.listen import StartError
-from footfall_collector.subscribing import subscribers
+from footfall_collector.receivers.sockets import StartError
+from footfall_collector.subscribers.group import subscribers
 from footfall_exporters.background import beside
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Rows, Shape

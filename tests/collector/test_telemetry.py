@@ -11,9 +11,9 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_families
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from footfall_collector import shared_metrics
-from footfall_collector.instruments import Refused, Reloaded
-from footfall_collector.telemetry import Telemetry
+from footfall_collector.telemetry import multiprocess
+from footfall_collector.telemetry.instruments import Refused, Reloaded
+from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_processors import Batch, Dimension, Loss
 from footfall_processors.batch import Point, Rows, Shape
 
@@ -283,9 +283,9 @@ def test_both_formats_say_the_same():
 WORKER = """
 import sys, time
 from pathlib import Path
-from footfall_collector.shared_metrics import Shared
-from footfall_collector.telemetry import Telemetry
-from footfall_collector.instruments import Reloaded
+from footfall_collector.telemetry.multiprocess import Shared
+from footfall_collector.telemetry.telemetry import Telemetry
+from footfall_collector.telemetry.instruments import Reloaded
 directory, number, requests, position = sys.argv[1], *map(int, sys.argv[2:])
 telemetry = Telemetry("1.2.3", ["postgres"], ["salts"], Shared(Path(directory), number))
 for _ in range(requests):
@@ -342,7 +342,7 @@ def requests_of(text):
 
 
 def test_workers_count_together(start):
-    with shared_metrics.directory() as directory:
+    with multiprocess.directory() as directory:
         start(directory, 0, 3, 30)
         text = start(directory, 1, 4, 20).text
         assert requests_of(text) == 7
@@ -358,31 +358,31 @@ def test_workers_count_together(start):
 
 
 def test_a_worker_that_was_killed_goes_on_where_it_ended(start):
-    with shared_metrics.directory() as directory:
+    with multiprocess.directory() as directory:
         start(directory, 1, 2)
         start(directory, 0, 3).end(signal.SIGKILL)
         text = start(directory, 0, 4).text
         assert requests_of(text) == 2 + 3 + 4
         assert value(text, "footfall_in_flight_bytes") == 2 + 4
-        assert len(list(directory.iterdir())) == 2 * len(shared_metrics.KINDS)
+        assert len(list(directory.iterdir())) == 2 * len(multiprocess.KINDS)
 
 
 def test_the_workers_files_are_private_and_their_room_is_reserved(start):
-    with shared_metrics.directory() as directory:
+    with multiprocess.directory() as directory:
         start(directory, 0, 1)
         assert directory.stat().st_mode & 0o777 == 0o700
         for file in directory.iterdir():
             found = file.stat()
-            assert found.st_size == shared_metrics.ROOM  # it was enough
-            assert found.st_blocks * 512 >= shared_metrics.ROOM
+            assert found.st_size == multiprocess.ROOM  # it was enough
+            assert found.st_blocks * 512 >= multiprocess.ROOM
             assert found.st_mode & 0o077 == 0
     assert not directory.exists()
 
 
 def test_every_kind_of_file_that_is_used_is_reserved(start):
-    with shared_metrics.directory() as directory:
+    with multiprocess.directory() as directory:
         start(directory, 0, 1)
-        assert {f.name for f in directory.iterdir()} == {f"{k}_0.db" for k in shared_metrics.KINDS}
+        assert {f.name for f in directory.iterdir()} == {f"{k}_0.db" for k in multiprocess.KINDS}
 
 
 def test_what_a_killed_parent_leaves_is_removed_and_what_is_in_use_is_not():
@@ -398,7 +398,7 @@ def test_what_a_killed_parent_leaves_is_removed_and_what_is_in_use_is_not():
         parents[0].kill()
         parents[0].wait()
         assert dead.exists()
-        with shared_metrics.directory() as own:
+        with multiprocess.directory() as own:
             assert not dead.exists()
             assert alive.exists()
             assert own.exists()
@@ -407,12 +407,12 @@ def test_what_a_killed_parent_leaves_is_removed_and_what_is_in_use_is_not():
             parent.kill()
             parent.wait()
             parent.stdout.close()
-        with shared_metrics.directory():
+        with multiprocess.directory():
             assert not alive.exists()
 
 
 async def test_it_refreshes_by_itself(monkeypatch):
-    monkeypatch.setattr("footfall_collector.telemetry.EVERY", 0.01)
+    monkeypatch.setattr("footfall_collector.telemetry.telemetry.EVERY", 0.01)
     telemetry = made()
     seen = []
     telemetry.watch(telemetry.metrics.spool_batches, lambda: seen.append(1) or len(seen))

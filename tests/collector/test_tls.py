@@ -15,9 +15,9 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from footfall_collector.config_file import TlsConfig
-from footfall_collector.receivers.listen import StartError
-from footfall_collector.tls import Tls
+from footfall_collector.config.schema import TlsConfig
+from footfall_collector.receivers.sockets import StartError
+from footfall_collector.security.tls import Tls
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the command openssl")
 
@@ -45,7 +45,7 @@ def config(folder, *, mutual=False):
 
 @contextlib.asynccontextmanager
 async def https(tls):
-    """A uvicorn that takes the context as otlp_http.py does."""
+    """A uvicorn that takes the context as receivers/http.py does."""
 
     async def answer(_):
         return PlainTextResponse("here")

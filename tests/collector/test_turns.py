@@ -6,9 +6,9 @@ import time
 import pytest
 
 from collector.test_pipeline import NOW_US, SALTS
-from footfall_collector import metrics, otlp_json, pipeline, turns
-from footfall_collector.pipeline import Pipeline
-from footfall_collector.turns import Work
+from footfall_collector.decoding import metrics, otlp_json, spans, turns
+from footfall_collector.decoding.spans import Pipeline
+from footfall_collector.decoding.turns import Work
 from footfall_processors import Policy
 
 
@@ -85,7 +85,7 @@ async def turns_of_others(awaitable):
 async def test_others_have_their_turn_while_many_items_are_read(catalog, signal):
     pipe = Pipeline(Policy(catalog), SALTS, lambda: NOW_US * 1000)
     body = field(1, field(2, b"\x12\x00" * 30_000))
-    assert await turns_of_others(getattr(pipe, signal)(body)) > 30_000 / pipeline.SLICE
+    assert await turns_of_others(getattr(pipe, signal)(body)) > 30_000 / spans.SLICE
 
 
 async def test_others_have_their_turn_while_many_data_points_are_read(catalog):
@@ -101,9 +101,9 @@ async def test_others_have_their_turn_while_many_data_points_are_read(catalog):
 async def test_what_many_spans_take_in_memory_is_counted(catalog):
     pipe = Pipeline(Policy(catalog), SALTS, lambda: NOW_US * 1000)
     taken = []
-    for number in (pipeline.SLICE, 5000):
+    for number in (spans.SLICE, 5000):
         await pipe.traces(field(1, field(2, b"\x12\x00" * number)), take=taken.append)
-    assert taken == [5000 * pipeline.SPAN]
+    assert taken == [5000 * spans.SPAN]
 
 
 async def test_others_have_their_turn_while_json_is_read():

@@ -286,7 +286,7 @@ async def test_it_stops_at_once_while_it_waits_for_the_schema(
 
 HEAPS = """
 import ctypes, sys, threading
-from footfall_collector.working import one_heap
+from footfall_collector.process.worker import one_heap
 libc = ctypes.CDLL(None)
 libc.malloc.restype = libc.fopen.restype = ctypes.c_void_p
 if sys.argv[2] == "one":

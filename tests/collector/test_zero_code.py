@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from collector.test_receivers import configured, dump
-from footfall_collector.app import running
+from footfall_collector.process.app import running
 from footfall_processors import load_catalog
 from ports import free_port
 

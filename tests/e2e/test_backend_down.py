@@ -9,8 +9,8 @@ import psycopg
 
 from collector.test_receivers import METHODS, configured, one_ping, traces
 from exporters.http_server import serving, status
-from footfall_collector import delivery
-from footfall_collector.app import running
+from footfall_collector.process.app import running
+from footfall_collector.subscribers import delivery
 from footfall_exporters.posthog import PostHogConfig
 from ports import free_port
 

@@ -7,7 +7,7 @@ import pytest
 
 from collector.test_receivers import configured
 from conftest import CATALOG
-from footfall_collector.app import running
+from footfall_collector.process.app import running
 from instrumentation.programs import run
 
 SECOND, DAY = 10**9, 86_400 * 10**9

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from psycopg import AsyncConnection
 
-from footfall_collector import metrics
+from footfall_collector.decoding import metrics
 from footfall_exporters.background import beside
 from footfall_exporters.otlp_sums import metric_requests
 from footfall_exporters.postgres.stream import Stream

@@ -15,10 +15,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from psycopg import AsyncConnection
 
 from conftest import new_database
-from footfall_collector.app import running
-from footfall_collector.config import Config
-from footfall_collector.config_file import GrpcConfig, ServiceConfig
-from footfall_collector.gateway import marker
+from footfall_collector.config.config import Config
+from footfall_collector.config.schema import GrpcConfig, ServiceConfig
+from footfall_collector.process.app import running
+from footfall_collector.subscribers.gateway import marker
 from footfall_exporters.otlp import OtlpConfig
 from footfall_exporters.postgres import PostgresConfig, origin
 from footfall_processors import Hash

@@ -21,16 +21,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from conftest import CATALOG, new_database
-from footfall_collector import metrics
-from footfall_collector.app import running
-from footfall_collector.config import Config
-from footfall_collector.config_file import GrpcConfig, HttpConfig, ServiceConfig
-from footfall_collector.delivery import Backoff
-from footfall_collector.following import following
-from footfall_collector.keys import KeyEntry, digest, make_token
-from footfall_collector.keys_write import changing
-from footfall_collector.pipeline import Pipeline
-from footfall_collector.receivers.listen import StartError
+from footfall_collector.config.config import Config
+from footfall_collector.config.schema import GrpcConfig, HttpConfig, ServiceConfig
+from footfall_collector.decoding import metrics
+from footfall_collector.decoding.spans import Pipeline
+from footfall_collector.process.app import running
+from footfall_collector.receivers.sockets import StartError
+from footfall_collector.security.keys import KeyEntry, digest, make_token
+from footfall_collector.security.keys_file import changing
+from footfall_collector.subscribers.delivery import Backoff
+from footfall_collector.subscribers.follower import following
 from footfall_exporters.contracts import Settings
 from footfall_exporters.otlp import OtlpConfig, OtlpHttpConfig
 from footfall_exporters.otlp_encode import trace_requests

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from footfall_collector import metrics
+from footfall_collector.decoding import metrics
 from footfall_exporters.background import beside
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Policy

@@ -16,7 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import new_database
 from exporters.stores import DAY, NOW, TODAY, batch, catalog_of, one_row, rows_of, store_at, writing
-from footfall_collector.doctor_store import store_checks
+from footfall_collector.doctor.store import store_checks
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import partitions, prepare
 from footfall_exporters.postgres.statistics import found

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from footfall_collector import cli
-from footfall_collector.config import Config, load_config
-from footfall_collector.config_environment import ENVIRONMENT as SETTINGS
-from footfall_collector.keys import Keys
+from footfall_collector.config.config import Config, load_config
+from footfall_collector.config.environment import ENVIRONMENT as SETTINGS
+from footfall_collector.security.keys import Keys
 from footfall_exporters.embedded.settings import server_arguments
 from grafana.panels import DASHBOARD, REPOSITORY, dashboard
 

@@ -7,9 +7,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from footfall_collector.config_file import CorsConfig
-from footfall_collector.instruments import Refused
-from footfall_collector.telemetry import Telemetry
+from footfall_collector.config.schema import CorsConfig
+from footfall_collector.telemetry.instruments import Refused
+from footfall_collector.telemetry.telemetry import Telemetry
 
 PAGE = "footfall.page"
 """In the scope of a request: whether a page of an allowed origin sends it."""

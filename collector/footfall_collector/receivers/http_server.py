@@ -11,10 +11,10 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from footfall_collector.receivers import listen
+from footfall_collector.receivers import sockets as listen
 from footfall_collector.receivers.connections import Connections
 from footfall_collector.receivers.handshakes import Handshake, Inner
-from footfall_collector.receivers.listen import most_connections, open_socket
+from footfall_collector.receivers.sockets import most_connections, open_socket
 
 HEAD_S = 10.0
 """Seconds in which a request's head must have come, counted from its first byte or the connection."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 
 from google.protobuf.message import DecodeError, Message
 
-from footfall_collector import otlp_json
-from footfall_collector.instruments import Refused
-from footfall_collector.keys import Key
+from footfall_collector.decoding import otlp_json
+from footfall_collector.decoding.wire import Groups, Take, TooLarge, take_nothing
 from footfall_collector.receivers import refusals
-from footfall_collector.receivers.gate import Gate
+from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.refusals import Refusal
-from footfall_collector.telemetry import Request, Telemetry
-from footfall_collector.wire import Groups, Take, TooLarge, take_nothing
+from footfall_collector.security.keys import Key
+from footfall_collector.telemetry.instruments import Refused
+from footfall_collector.telemetry.telemetry import Request, Telemetry
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_processors import REJECTED, Batch, Loss
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from footfall_collector.instruments import Refused
+from footfall_collector.telemetry.instruments import Refused
 
 
 class Answer(NamedTuple):

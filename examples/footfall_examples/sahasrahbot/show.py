@@ -14,7 +14,7 @@ import discord
 from rich.console import Console
 from rich.table import Table
 
-from footfall_collector.tables import print_report
+from footfall_collector.cli.tables import print_report
 from footfall_examples.sahasrahbot import plain_otel
 from footfall_examples.sahasrahbot.compare import Comparison
 from footfall_examples.sahasrahbot.stage import SETTINGS, Stage

@@ -15,10 +15,10 @@ import yaml
 from starlette.types import ASGIApp
 
 import footfall
-from footfall_collector.app import Running, running
-from footfall_collector.config import Config
-from footfall_collector.config_file import GrpcConfig, HttpConfig, ServiceConfig
-from footfall_collector.receivers.listen import open_socket
+from footfall_collector.config.config import Config
+from footfall_collector.config.schema import GrpcConfig, HttpConfig, ServiceConfig
+from footfall_collector.process.app import Running, running
+from footfall_collector.receivers.sockets import open_socket
 from footfall_examples.sahasrahbot import planted, providers
 from footfall_examples.sahasrahbot.app import create_app
 from footfall_examples.sahasrahbot.bot import create_bot

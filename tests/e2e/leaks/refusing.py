@@ -12,7 +12,7 @@ from e2e.leaks.collecting import Secrets
 from e2e.leaks.planting import Place
 from e2e.leaks.requests import SIGNALS, request
 from e2e.leaks.sending import TYPES, WAYS, Senders, http2_call
-from footfall_collector.keys import make_token
+from footfall_collector.security.keys import make_token
 
 EACH = [(way, signal) for way in WAYS for signal in SIGNALS]
 PAGES = ("/metrics", "/readyz", "/healthz")

@@ -8,8 +8,8 @@ from concurrent.futures import Future
 import pytest
 from playwright.sync_api import Browser
 
-from footfall_collector.config_file import HttpConfig
-from footfall_collector.receivers import otlp_http
+from footfall_collector.config.schema import HttpConfig
+from footfall_collector.receivers import http
 from footfall_collector.receivers.intake import Intake
 from instrumentation.browser_client.server import Telemetry
 
@@ -25,7 +25,7 @@ def collector() -> Iterator[str]:
 
     async def serve() -> None:
         config = HttpConfig(endpoint="127.0.0.1:0")
-        async with otlp_http.serve(config, Intake(nowhere), []) as endpoint:
+        async with http.serve(config, Intake(nowhere), []) as endpoint:
             origin.set_result(f"http://{endpoint}")
             await asyncio.wrap_future(stop)
 

@@ -19,7 +19,7 @@ from footfall import _local, inspect
 from footfall._consent import Consent
 from footfall._inspection import otlp_json
 from footfall._local import LocalStore
-from footfall_collector.inspecting import inspect as command
+from footfall_collector.cli.inspect import inspect as command
 from instrumentation.consent.conftest import finish, tree
 
 

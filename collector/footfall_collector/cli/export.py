@@ -1,0 +1,206 @@
+"""The command `footfall export`: sends what was stored to an exporter again (G10)."""
+
+import asyncio
+import datetime as dt
+import json
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from footfall_collector.cli import failing_plainly, read_config
+
+if TYPE_CHECKING:
+    from footfall_exporters.contracts import Subscriber, SubscriberConfig
+    from footfall_processors import Catalog
+
+PATIENCE = 120.0
+"""Seconds for which a backend that is not available is waited for."""
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export did.
+
+    Attributes:
+        commits: Of the store, in the period.
+        sent: Requests that the exporter's backend took.
+        parked: Requests that it refused for good.
+        retries: Attempts that failed.
+        incomplete: Commits of which retention had deleted something.
+    """
+
+    commits: int
+    sent: int
+    parked: int
+    retries: int
+    incomplete: int
+
+
+def moment(value: str) -> dt.datetime:
+    """How long ago (`30m`, `12h`, `7d`, `2w`), or a date with or without a time, UTC."""
+    try:
+        if match := re.fullmatch(r"([0-9]{1,5})([mhdw])", value):
+            return dt.datetime.now(dt.UTC) - dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
+        found = dt.datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
+        right = "give 30m, 12h, 7d or 2w ago, or a date such as 2026-11-22 or 2026-11-22T14:30"
+        raise click.BadParameter(f"{value!r} is no time; {right}") from None
+    return found if found.tzinfo else found.replace(tzinfo=dt.UTC)
+
+
+@click.command()
+@click.option("--to", "name", metavar="NAME", required=True, help="An exporter's id in the file.")
+@click.option(
+    "--since",
+    type=moment,
+    metavar="WHEN",
+    required=True,
+    help="From when on: 30m, 12h, 7d, or a date (UTC).",
+)
+@click.option("--until", type=moment, metavar="WHEN", help="Up to when; now unless given.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@click.option("--config", "-c", metavar="FILE", help="Collector configuration (YAML).")
+def export(
+    name: str, since: dt.datetime, until: dt.datetime | None, as_json: bool, config: str | None
+) -> None:
+    """Send what was stored in a period to an exporter, again or for the first time.
+
+    The exporter's own progress stays as it is. What its backend has taken before, it knows by its ids.
+    """
+    from footfall_exporters.postgres import database
+
+    loaded = read_config(config)
+    if loaded.postgres is None:
+        raise click.UsageError("this configuration has no store (postgres) to export from")
+    exporter = _exporter(name, config)
+    end = until or dt.datetime.now(dt.UTC)
+    with failing_plainly(), database(loaded.postgres) as dsn:
+        done = asyncio.run(_export(dsn, name, exporter, loaded.catalog, since, end))
+    period = {"to": name, "since": since.isoformat(), "until": end.isoformat()}
+    if as_json:
+        click.echo(json.dumps(period | asdict(done)))
+    else:
+        _print(period, done)
+    if done.parked:
+        raise click.ClickException(
+            f"{name} refused {done.parked} requests for good; the table footfall.parked says why"
+        )
+
+
+def _exporter(name: str, config: str | None) -> "SubscriberConfig":
+    """An exporter of the configuration, whether or not a pipeline uses it."""
+    from footfall_collector.config.reader import STORE, read
+
+    exporters = read(config, os.environ).exporters
+    known = sorted(exporters.keys() - {STORE})
+    if name not in known:
+        there = f"there are {', '.join(known)}" if known else "it has none but the store"
+        raise click.UsageError(f"the configuration has no exporter {name} ({there})")
+    found: SubscriberConfig = exporters[name]
+    return found
+
+
+async def _export(
+    dsn: str,
+    name: str,
+    config: "SubscriberConfig",
+    catalog: "Catalog",
+    since: dt.datetime,
+    until: dt.datetime,
+) -> Exported:
+    import psycopg
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from footfall_collector.subscribers.delivery import OutOfPatience
+    from footfall_exporters.contracts import Settings
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"to {name}", total=None)
+
+        def advanced(done: int, total: int) -> None:
+            progress.update(task, completed=done, total=total)
+
+        try:
+            async with config.open(Settings(catalog)) as subscriber:
+                return await replay(
+                    dsn, name, subscriber, catalog, since, until, advanced, PATIENCE
+                )
+        except (OutOfPatience, ValueError) as error:
+            raise click.ClickException(f"{error}; run the same command again later") from None
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            raise click.ClickException(
+                "this database holds nothing of Footfall yet; run `footfall up`"
+            ) from None
+
+
+async def replay(
+    dsn: str,
+    name: str,
+    subscriber: "Subscriber",
+    catalog: "Catalog",
+    since: dt.datetime,
+    until: dt.datetime,
+    advanced: Callable[[int, int], None] = lambda done, total: None,
+    patience: float = PATIENCE,
+) -> Exported:
+    """Sends every commit of a period; the subscriber's cursor stays where it is.
+
+    Args:
+        dsn: Of the store.
+        name: The subscriber's; what it refuses is parked under it, what it takes now is no longer.
+        subscriber: Opened.
+        catalog: In force; what it does not declare is not sent.
+        since: Commits from then on.
+        until: Commits before.
+        advanced: Told how many commits of how many are done.
+        patience: Seconds for which its backend is waited for.
+
+    Raises:
+        OutOfPatience: the backend is not available.
+        psycopg.Error: Postgres refused.
+    """
+    from footfall_collector.subscribers.delivery import Backoff, Delivery
+    from footfall_exporters.postgres.connecting import FOLLOWING, connect
+    from footfall_exporters.postgres.stream import Stream
+
+    delivery = Delivery(name, subscriber, Backoff(patience=patience))
+    async with await connect(dsn, FOLLOWING) as connection:
+        stream = await Stream.open(connection, catalog)
+        found = await connection.execute(
+            "SELECT position FROM footfall.commits WHERE committed_at >= %s AND committed_at < %s"
+            " ORDER BY position",
+            [since, until],
+        )
+        positions = [row[0] for row in await found.fetchall()]
+        for done, position in enumerate(positions):
+            advanced(done, len(positions))
+            commit = await stream.after(position - 1)
+            if commit is not None and commit.position == position:
+                await delivery.commit(connection, stream, commit)
+    return Exported(len(positions), delivery.sent, delivery.parked, delivery.retries, stream.gone)
+
+
+def _print(period: dict[str, str], done: Exported) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"Sent to {period['to']}: {period['since'][:16]} to {period['until'][:16]} (UTC)"
+    table = Table(title=title, title_justify="left")
+    rows = {
+        "commits": done.commits,
+        "requests sent": done.sent,
+        "requests parked": done.parked,
+        "attempts that failed": done.retries,
+        "commits partly deleted": done.incomplete,
+    }
+    for column in rows:
+        table.add_column(column, justify="right")
+    table.add_row(*(f"{number:,}" for number in rows.values()))
+    Console().print(table)

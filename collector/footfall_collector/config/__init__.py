@@ -1,0 +1,1 @@
+"""What an operator configures, from the file, the environment and the command line."""

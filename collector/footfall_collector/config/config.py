@@ -1,0 +1,155 @@
+"""The collector's configuration: YAML in the OpenTelemetry Collector's shape, every key optional.
+
+    receivers:  {otlp: {protocols: {grpc: {endpoint: 127.0.0.1:4317}, http: {endpoint: 127.0.0.1:4318}}}}
+    processors: {footfall: {catalog: events.yaml, hash_salt: "${env:TELEMETRY_HASH_SALT}"}}
+    exporters:  {postgres: {dsn: "${env:FOOTFALL_DSN}", retention_days: 30}}
+    service:    {pipelines: {traces: {receivers: [otlp], processors: [footfall], exporters: [postgres]}}}
+
+`${env:VAR}` and `${env:VAR:-default}` stand for environment variables, `$$` for a dollar sign. What the
+file leaves out is taken from the environment (environment.py), then from the defaults.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from footfall_collector.config.reader import STORE, located, read, section
+from footfall_collector.config.schema import (
+    SIGNALS,
+    AdmissionConfig,
+    File,
+    GrpcConfig,
+    HttpConfig,
+    ServiceConfig,
+)
+from footfall_exporters.contracts import SubscriberConfig
+from footfall_exporters.postgres import PostgresConfig
+from footfall_processors import Catalog, SaltError, load_catalog, needs_static_salt, static_salts
+from footfall_processors.document import Document, DocumentError, Mistake, peek
+from footfall_processors.hashing import Period
+
+_CATALOG = "processors.footfall.catalog"
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """A checked configuration with its catalog.
+
+    Attributes:
+        catalog: In force.
+        grpc: The OTLP/gRPC listener, or None.
+        http: The OTLP/HTTP listener, or None.
+        keys_file: Who may send, or None for whoever can reach it.
+        admission: How much may be under way at once.
+        static_salts: The operator's own salt, if any.
+        postgres: The store; None for a gateway, which has none.
+        subscribers: The other exporters by their ids, in the file's order.
+        signals: The OTLP signals that are taken.
+        deduplicate_spans: Whether spans are told apart one by one.
+        service: How the process runs.
+    """
+
+    catalog: Catalog
+    grpc: GrpcConfig | None = field(default_factory=GrpcConfig)
+    http: HttpConfig | None = field(default_factory=HttpConfig)
+    keys_file: str | None = None
+    admission: AdmissionConfig = field(default_factory=AdmissionConfig)
+    static_salts: Mapping[Period, bytes] = field(default_factory=dict)
+    postgres: PostgresConfig | None = field(default_factory=PostgresConfig)
+    subscribers: Mapping[str, SubscriberConfig] = field(default_factory=dict)
+    signals: tuple[str, ...] = SIGNALS
+    deduplicate_spans: bool = False
+    service: ServiceConfig = field(default_factory=ServiceConfig)
+    catalog_files: Sequence[str] = ()
+
+
+def load_config(
+    path: str | Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+    catalog: str | None = None,
+) -> Config:
+    """Reads a configuration and the catalog it names; every mistake of both at once.
+
+    Args:
+        path: The file; None for the environment and the defaults alone.
+        environment: Variables.
+        catalog: Overrides the catalog's file.
+
+    Raises:
+        DocumentError: with all mistakes; nothing may be started then.
+    """
+    reading = read(path, environment)
+    document, file, folder = reading.document, reading.file, reading.folder
+    beside = Path() if _CATALOG in reading.filled else folder
+    files = [catalog] if catalog else [str(beside / f) for f in _catalog_files(document)]
+    found, mistakes = _catalog(files)
+    salts = _salts(document, file, found)
+    mistakes = document.mistakes + mistakes
+    if mistakes or file is None or found is None:
+        raise DocumentError(mistakes)
+    otlp, exporters = file.receivers.otlp, reading.exporters
+    used = {name for pipeline in file.service.pipelines.values() for name in pipeline.exporters}
+    return Config(
+        catalog=found,
+        grpc=located(otlp.protocols.grpc, folder),
+        http=located(otlp.protocols.http, folder),
+        keys_file=str(folder / otlp.auth.keys_file) if otlp.auth else None,
+        admission=otlp.admission,
+        static_salts=salts,
+        postgres=exporters.pop(STORE) if STORE in used else None,
+        subscribers={name: config for name, config in exporters.items() if name in used},
+        signals=tuple(file.service.pipelines),
+        deduplicate_spans=otlp.deduplicate == "spans",
+        catalog_files=files,
+        service=msgspec.structs.replace(
+            file.service, operator=located(file.service.operator, folder)
+        ),
+    )
+
+
+def load_store(
+    path: str | Path | None = None, environment: Mapping[str, str] = os.environ
+) -> PostgresConfig:
+    """The store's part of a configuration, for commands that need no catalog.
+
+    Raises:
+        DocumentError: the file has mistakes.
+    """
+    reading = read(path, environment)
+    if reading.document.mistakes:
+        raise DocumentError(reading.document.mistakes)
+    store: PostgresConfig = reading.exporters[STORE]
+    return store
+
+
+def _catalog_files(document: Document) -> Sequence[str]:
+    """The catalog's files, even where other parts of the document are wrong."""
+    named = section(document, "processors", "footfall")
+    files = {} if named is None else named
+    files = files.get("catalog", "events.yaml") if isinstance(files, dict) else None
+    return peek(tuple[str, ...], [files] if isinstance(files, str) else files) or ()
+
+
+def _catalog(files: Sequence[str]) -> tuple[Catalog | None, list[Mistake]]:
+    try:
+        return (load_catalog(files) if files else None), []
+    except DocumentError as error:
+        return None, list(error.mistakes)
+
+
+def _salts(
+    document: Document, file: File | None, catalog: Catalog | None
+) -> Mapping[Period, bytes]:
+    """The operator's salt; a mistake where it is short, or needed and missing."""
+    path = ("processors", "footfall", "hash_salt")
+    salt = file.processors.footfall.hash_salt if file else None
+    if file and not salt and catalog and needs_static_salt(catalog):
+        document.wrong(path, "the catalog has `hash: static`: set TELEMETRY_HASH_SALT")
+    try:
+        return static_salts(salt)
+    except SaltError as error:
+        document.wrong(path, str(error))
+        return {}

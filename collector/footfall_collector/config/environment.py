@@ -1,0 +1,88 @@
+"""What a configuration takes from the environment: `${env:VAR}`, variables for keys, TELEMETRY_SINK (D9)."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from footfall_collector.config.schema import SIGNALS
+from footfall_processors.document import Document, Keys, nearest
+
+ENVIRONMENT = {
+    "TELEMETRY_CATALOG": ("processors", "footfall", "catalog"),
+    "TELEMETRY_HASH_SALT": ("processors", "footfall", "hash_salt"),
+    "TELEMETRY_RETENTION_DAYS": ("exporters", "postgres", "retention_days"),
+    "FOOTFALL_DSN": ("exporters", "postgres", "dsn"),
+    "FOOTFALL_DEDUPLICATE": ("receivers", "otlp", "deduplicate"),
+}
+"""Environment variables and the keys they stand for where the file has none."""
+SINK = "TELEMETRY_SINK"
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
+"""Where the sink `otlp` sends, unless the file says it."""
+SINKS = {"db": "postgres", "logs": "logs", "otlp": "otlp"}
+"""What TELEMETRY_SINK may list, and the exporters meant (D9)."""
+_REFERENCE = re.compile(r"\$\$|\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+
+
+def expand(document: Document, value: Any, path: Keys, env: Mapping[str, str]) -> Any:
+    """`value` with its references to environment variables replaced; empty text becomes null."""
+    if isinstance(value, dict):
+        return {k: expand(document, v, (*path, k), env) for k, v in value.items()}
+    if isinstance(value, list):
+        return [expand(document, v, (*path, i), env) for i, v in enumerate(value)]
+    if not isinstance(value, str) or "$" not in value:
+        return value
+
+    def replacement(match: re.Match[str]) -> str:
+        name, default = match.groups()
+        if name is None:
+            return "$"
+        if name not in env and default is None:
+            hint = f"; set it, or give a default: ${{env:{name}:-default}}"
+            document.wrong(path, f"the environment variable {name} is not set{hint}")
+        return env.get(name, default or "")
+
+    return _REFERENCE.sub(replacement, value) or None
+
+
+def fill(data: Any, environment: Mapping[str, str]) -> dict[str, str]:
+    """Puts environment variables where the file has no value; wrong shapes are left for the check.
+
+    Returns:
+        The paths that were filled, as mistakes show them, with their variables.
+    """
+    filled: dict[str, str] = {}
+    for variable, path in ENVIRONMENT.items():
+        if not environment.get(variable):
+            continue
+        section = data
+        for key in path[:-1]:
+            section = section.setdefault(key, {}) if isinstance(section, dict) else None
+        if isinstance(section, dict) and section.get(path[-1]) is None:
+            text = environment[variable]
+            # As the SDK reads it: several files are joined as in PATH.
+            section[path[-1]] = text.split(os.pathsep) if path[-1] == "catalog" else text
+            filled[".".join(path)] = variable
+    return filled
+
+
+def fill_sinks(document: Document, environment: Mapping[str, str]) -> None:
+    """Puts TELEMETRY_SINK where the file has no pipelines; `db` is the store, without it none is used."""
+    listed = [word.strip() for word in environment.get(SINK, "").split(",") if word.strip()]
+    service = document.data.setdefault("service", {}) if isinstance(document.data, dict) else None
+    if not listed or not isinstance(service, dict) or service.get("pipelines") is not None:
+        return
+    for word in listed:
+        if word not in SINKS:
+            right = (
+                f"{SINK} lists what is no sink{nearest(word, SINKS)} (known: {', '.join(SINKS)})"
+            )
+            document.wrong(("service", "pipelines"), right)
+            return
+    exporters = [SINKS[word] for word in dict.fromkeys(listed)]
+    section = document.data.setdefault("exporters", {})
+    if "otlp" in exporters and isinstance(section, dict) and environment.get(ENDPOINT):
+        otlp = section.setdefault("otlp", {})
+        if isinstance(otlp, dict):
+            otlp.setdefault("endpoint", environment[ENDPOINT])
+    service["pipelines"] = {signal: {"exporters": exporters} for signal in SIGNALS}

@@ -1,0 +1,1 @@
+"""Requests as bytes → batches: what an operator declared is read, the rest is counted."""

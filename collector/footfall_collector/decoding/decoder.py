@@ -1,0 +1,117 @@
+"""The catalog in force, as what decodes requests under it; replaced as a whole when it is reloaded."""
+
+import time
+from collections.abc import Sequence
+
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+
+from footfall_collector.decoding import metrics
+from footfall_collector.decoding.budget import Budget
+from footfall_collector.decoding.spans import Pipeline
+from footfall_collector.decoding.wire import Groups, Take
+from footfall_collector.receivers.intake import Signal, sender
+from footfall_collector.security.keys import Key
+from footfall_exporters.contracts import Unavailable
+from footfall_processors import Batch, Catalog, Policy
+from footfall_processors.hashing import Salts
+
+_PACKAGE = "opentelemetry.proto.collector"
+
+
+class Decoding:
+    """Decodes requests; those of a trusted relay keep the pseudonyms that they carry.
+
+    Args:
+        catalog: In force.
+        salts: For hashed attributes, by period.
+        origin: The marker of this store or gateway: what carries it is refused.
+        identities: The key under which streams and spans are named; None while it is not known.
+        spans: Whether spans are told apart one by one.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        salts: Salts,
+        origin: str = "",
+        identities: bytes | None = None,
+        *,
+        spans: bool = False,
+    ) -> None:
+        self.identities, self._spans = identities, spans
+        self.use(catalog, salts, origin)
+
+    def use(self, catalog: Catalog, salts: Salts, origin: str) -> None:
+        """Takes another catalog; requests that are being decoded are finished under theirs."""
+        self._catalog, self._salts, self._origin = catalog, salts, origin
+        budget = Budget()
+        self._pipelines = {
+            relay: Pipeline(Policy(catalog, relay=relay, origin=origin), salts, budget=budget)
+            for relay in (False, True)
+        }
+
+    def use_origin(self, origin: str) -> None:
+        """Takes the marker, which a store has only once it was prepared."""
+        if origin != self._origin:
+            self.use(self._catalog, self._salts, origin)
+
+    def use_salts(self, salts: Salts) -> None:
+        """Takes other salts."""
+        self._salts = salts
+        for pipeline in self._pipelines.values():
+            pipeline.contexts.use_salts(salts)
+
+    def signals(self, names: Sequence[str]) -> list[Signal]:
+        """The signals of these names, each with the decoder of whatever catalog is in force then."""
+        known = [
+            Signal(
+                "traces",
+                f"{_PACKAGE}.trace.v1.TraceService",
+                ExportTraceServiceResponse,
+                self.traces,
+            ),
+            Signal(
+                "metrics",
+                f"{_PACKAGE}.metrics.v1.MetricsService",
+                ExportMetricsServiceResponse,
+                self.metrics,
+            ),
+            Signal("logs", f"{_PACKAGE}.logs.v1.LogsService", ExportLogsServiceResponse, self.logs),
+        ]
+        return [signal for signal in known if signal.name in names]
+
+    async def traces(
+        self, body: bytes, key: Key | None, groups: Groups | None, take: Take
+    ) -> Batch:
+        """See `Pipeline.traces`."""
+        identities = self.identities if self._spans else None
+        if self._spans and identities is None:
+            raise Unavailable("the collector has not reached its store yet", 5.0)
+        return await self._pipeline(key).traces(
+            body, sender(key), groups, identities, _services(key), take
+        )
+
+    async def metrics(
+        self, body: bytes, key: Key | None, groups: Groups | None, _take: Take
+    ) -> Batch:
+        """See `metrics.decode`; it reads so little at a time that this is not counted."""
+        policy, now_us = self._pipeline(key).policy, time.time_ns() // 1000
+        return await metrics.decode(
+            policy, body, now_us, sender(key), groups, self.identities, _services(key)
+        )
+
+    async def logs(self, body: bytes, key: Key | None, groups: Groups | None, take: Take) -> Batch:
+        """See `Pipeline.logs`."""
+        return await self._pipeline(key).logs(body, sender(key), groups, _services(key), take)
+
+    def _pipeline(self, key: Key | None) -> Pipeline:
+        return self._pipelines[key is not None and key.relay]
+
+
+def _services(key: Key | None) -> frozenset[str]:
+    """The services that a sender may send for; all without any."""
+    return key.services if key else frozenset()

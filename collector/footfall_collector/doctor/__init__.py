@@ -1,0 +1,1 @@
+"""What is looked at, and what to do about it: the command `footfall doctor`."""

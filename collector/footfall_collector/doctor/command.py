@@ -1,0 +1,123 @@
+"""The command `footfall doctor`: looks at everything, says what is and what to do (issue 4, part 6)."""
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+from footfall_collector.config.config import Config, load_config, load_store
+from footfall_collector.doctor.checks import Check, Level, count, ok, problem, warning
+from footfall_exporters.embedded import EmbeddedPostgresError, default_directory
+from footfall_exporters.postgres import PostgresConfig, database
+from footfall_processors.document import DocumentError
+
+_MARKS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
+
+
+@click.command()
+@click.option("--config", "-c", metavar="FILE", help="Collector configuration (YAML).")
+@click.option("--catalog", metavar="FILE", help="The catalog; overrides the configuration.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+def doctor(config: str | None, catalog: str | None, as_json: bool) -> None:
+    """Check configuration, catalog, store, clocks, losses and housekeeping, and say what to do.
+
+    The exit status is 1 when there is a problem, 0 otherwise.
+    """
+    checks = list(examine(config, catalog))
+    healthy = not any(check.level is Level.PROBLEM for check in checks)
+    if as_json:
+        rows = [
+            {"area": c.area, "level": c.level, "found": c.found, "advice": c.advice} for c in checks
+        ]
+        click.echo(json.dumps({"healthy": healthy, "checks": rows}))
+    else:
+        _print(checks)
+    sys.exit(0 if healthy else 1)
+
+
+def examine(path: str | None, catalog: str | None = None) -> Iterator[Check]:
+    """Every check, in the order in which they should be read.
+
+    Args:
+        path: The configuration file; None for the environment and the defaults.
+        catalog: In place of the configured one.
+    """
+    config, store = None, None
+    try:
+        config = load_config(path, catalog=catalog)
+        store = config.postgres
+        yield ok("configuration", "no mistakes")
+    except DocumentError as error:
+        for mistake in error.mistakes:
+            yield problem(
+                "configuration", str(mistake), "correct it; `footfall validate` checks again"
+            )
+        with suppress(
+            DocumentError
+        ):  # then the mistake is in the configuration, not in the catalog
+            store = load_store(path)
+    if config is not None:
+        yield from _here(config)
+    if store is not None:
+        yield from _store(store, config)
+    elif config is not None:
+        yield ok("store", "none: this collector is a gateway")
+
+
+def _here(config: Config) -> Iterator[Check]:
+    from footfall_collector.doctor import local
+
+    now = dt.datetime.now(dt.UTC)
+    yield from local.catalog_checks(config.catalog, now.date())
+    operator = config.service.operator
+    for file in dict.fromkeys([config.keys_file, operator.keys_file if operator else None]):
+        if file is not None:
+            yield from local.key_checks(file, now.date())
+    yield from local.certificate_checks(config, now)
+    yield from local.listener_checks(config)
+    if config.postgres is not None and config.postgres.spool is not None:
+        yield from local.spool_checks(config.postgres.spool)
+
+
+def _store(store: PostgresConfig, config: Config | None) -> Iterator[Check]:
+    from footfall_collector.doctor.store import store_checks
+
+    directory = Path(store.data_directory) if store.data_directory else default_directory()
+    if not store.dsn and not directory.exists():
+        advice = "run `footfall up`: it makes a Postgres of its own; or set FOOTFALL_DSN"
+        yield warning("store", "there is no database yet", advice)
+        return
+    try:
+        with database(store) as dsn:
+            yield from store_checks(dsn, config)
+    except EmbeddedPostgresError as error:
+        found, _, advice = str(error).partition("; ")
+        yield problem("store", found, advice or "read its log, or set FOOTFALL_DSN")
+
+
+def _print(checks: list[Check]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title="footfall doctor", title_justify="left")
+    for column in ("area", "", "what is", "what to do"):
+        table.add_column(column, overflow="fold")
+    for check in checks:
+        table.add_row(
+            check.area,
+            Text(check.level, _MARKS[check.level]),
+            Text(check.found),
+            Text(check.advice),
+        )
+    console = Console()
+    console.print(table)
+    numbers = [
+        count(sum(check.level is level for check in checks), level.value)
+        for level in (Level.PROBLEM, Level.WARNING)
+    ]
+    console.print(", ".join(numbers))

@@ -1,0 +1,258 @@
+"""What `footfall doctor` asks the store: its size, what came in, what was lost, what is due."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+from psycopg import Connection
+
+from footfall_collector.config.config import Config
+from footfall_collector.doctor import losses
+from footfall_collector.doctor.checks import Check, count, ok, problem, span, warning
+from footfall_collector.doctor.local import disk_check
+from footfall_collector.doctor.private import private_checks
+from footfall_collector.doctor.server import (  # fmt: skip
+    away,
+    schema_checks,
+    server_checks,
+    settings,
+    writing_checks,
+)
+from footfall_collector.subscribers.follower import Lag, lags
+from footfall_exporters.postgres import partitions
+from footfall_exporters.postgres.connecting import LOOKING, Unsuitable, connect, connect_sync
+from footfall_exporters.postgres.housekeeping import NAMES
+
+QUIET = 3600.0
+"""Seconds without a request from which on it is a warning."""
+SILENT = 86_400.0
+"""Seconds without a signal that was heard of in the last week."""
+LATE, TOO_LATE = 3600.0, 5 * 86_400.0
+"""Seconds that a subscriber may be behind: a warning; a problem, since commits are kept for seven days."""
+DEAD = 100_000
+"""Dead rows of a table from which on it matters that there are more of them than live ones."""
+UNDER_WAY = 0.01
+"""Of what was emitted: a tally comes up to a minute after what it counts, and a little more may be stored."""
+_SURPLUS = (
+    "look again in a minute, as tallies come later; if it stays, see whether a hop in between sends things"
+    " twice, or senders are killed before their last tally"
+)
+
+
+def store_checks(dsn: str, config: Config | None) -> Iterator[Check]:
+    """All checks of a store; of one that is not there, why.
+
+    Args:
+        dsn: Its connection string.
+        config: The configuration, None when it has mistakes.
+    """
+    try:
+        with connect_sync(dsn, LOOKING) as connection:
+            yield from server_checks(connection)
+            schema = list(schema_checks(connection))
+            yield from schema
+            if schema[0].level == "ok":
+                yield from writing_checks(dsn)
+                yield from _contents(connection, dsn, config)
+    except Unsuitable as error:
+        yield problem("store", error.found, error.advice)
+    except psycopg.Error as error:
+        yield away(error)
+
+
+def _contents(connection: Connection, dsn: str, config: Config | None) -> Iterator[Check]:
+    yield from _sizes(connection)
+    yield from _days(connection)
+    yield from _disk(connection)
+    yield from private_checks(connection)
+    yield from _freshness(connection, config)
+    yield from _losses(connection)
+    yield from _completeness(connection)
+    yield from _refused(connection)
+    yield from _housekeeping(connection)
+    yield from _subscribers(connection, dsn, config)
+
+
+def _sizes(connection: Connection) -> Iterator[Check]:
+    row = connection.execute(
+        "SELECT coalesce(sum(pg_total_relation_size(oid)) FILTER (WHERE relispartition), 0)::bigint,"
+        " coalesce(sum(pg_total_relation_size(oid)) FILTER (WHERE NOT relispartition), 0)::bigint,"
+        " count(*) FILTER (WHERE relispartition) FROM pg_class"
+        " WHERE relnamespace = 'footfall'::regnamespace AND relkind = 'r'"
+    ).fetchone() or (0, 0, 0)
+    days = count(row[2], "day")
+    yield ok("sizes", f"observations {_mib(row[0])} in {days}, everything else {_mib(row[1])}")
+    dead = connection.execute(
+        "SELECT relname FROM pg_stat_user_tables WHERE schemaname = 'footfall'"
+        " AND n_dead_tup > greatest(%s, n_live_tup) ORDER BY 1",
+        [DEAD],
+    ).fetchall()
+    for (table,) in dead:
+        advice = f"see why autovacuum does not come round; `VACUUM footfall.{table}` helps now"
+        yield warning("sizes", f"{table} has more dead rows than live ones", advice)
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.1f} MiB"
+
+
+def _days(connection: Connection) -> Iterator[Check]:
+    today = dt.datetime.now(dt.UTC).date()
+    names = connection.execute(
+        "SELECT c.relname, i.inhdetachpending FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = 'footfall.feature_events'::regclass"
+    ).fetchall()
+    there = {name for (name, _) in names}
+    for name in sorted(name for name, pending in names if pending):
+        advice = "end who reads it (pg_stat_activity); housekeeping drops it then"
+        yield warning("partitions", f"{name} is being dropped, and a reader holds it", advice)
+    wanted = [today + dt.timedelta(days=n) for n in (0, 1)]
+    missing = [f"{day}" for day in wanted if f"{partitions.PREFIX}{day:%Y%m%d}" not in there]
+    if missing:
+        advice = "restart the collector, and read its log for why housekeeping fails"
+        yield problem("partitions", f"none for {' and '.join(missing)}", advice)
+    else:
+        yield ok("partitions", "made ahead")
+
+
+def _disk(connection: Connection) -> Iterator[Check]:
+    """Only where the server is on this machine, and lets itself be asked."""
+    host = connection.info.host
+    where = settings(connection, "data_directory").get("data_directory")
+    if where and (host.startswith("/") or host in ("localhost", "127.0.0.1", "::1")):
+        try:
+            yield disk_check("store", Path(where))
+        except OSError:
+            return
+
+
+def _freshness(connection: Connection, config: Config | None) -> Iterator[Check]:
+    last = connection.execute(
+        "SELECT extract(epoch FROM clock_timestamp() - max(received_at))::float8,"
+        " (SELECT extract(epoch FROM clock_timestamp() - max(hour))::float8"
+        "  FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id"
+        "  AND d.surface <> 'footfall' AND c.hour > clock_timestamp() - interval '8 days')"
+        " FROM footfall.ingest_batches"
+    ).fetchone() or (None, None)
+    if last[0] is None:
+        advice = "let an application send, and see that its endpoint is this collector's"
+        yield warning("freshness", "no request in the last week", advice)
+        return
+    event = f"the last event in the hour {span(max(last[1], 0))} ago" if last[1] else "no event yet"
+    found = f"the last request {span(max(last[0], 0))} ago, {event}"
+    if last[0] > QUIET:
+        advice = "see whether the applications run, and whether they can reach the collector"
+        yield warning("freshness", found, advice)
+    else:
+        yield ok("freshness", found)
+    heard = connection.execute(
+        "SELECT signal, extract(epoch FROM clock_timestamp() - max(received_at))::float8"
+        " FROM footfall.ingest_batches GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    for signal, age in heard:
+        if age > SILENT and (config is None or signal in config.signals):
+            advice = "see whether an application stopped to send it"
+            yield warning("freshness", f"no {signal} for {span(age)}", advice)
+
+
+def _losses(connection: Connection) -> Iterator[Check]:
+    found = connection.execute(
+        "SELECT signal, reason, sum(count)::bigint FROM reporting.losses"
+        " WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1"
+        " AND reason NOT IN (SELECT 'refused_' || reason FROM reporting.refused)"
+        " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
+    ).fetchall()
+    for signal, reason, number in found:
+        yield losses.check(signal, reason, number)
+    if not found:
+        yield ok("losses", "none since yesterday")
+
+
+def _completeness(connection: Connection) -> Iterator[Check]:
+    """What the SDKs counted beside what is stored; a sender's surplus must not hide another's loss."""
+    found = connection.execute(
+        "SELECT event, stored, emitted, untallied, surplus FROM reporting.completeness ORDER BY event"
+    ).fetchall()
+    for event, stored, emitted, _, surplus in found:
+        if surplus > UNDER_WAY * emitted:
+            said = (
+                f"more stored than emitted: {event}, {count(surplus, 'time')} more than {emitted:,}"
+            )
+            yield warning("completeness", f"{said} ({stored / emitted:.2%} in all)", _SURPLUS)
+    stored, emitted, untallied = (sum(row[at] for row in found) for at in (1, 2, 3))
+    apart = f"; not tallied by their senders: {untallied:,}" if untallied else ""
+    if emitted:
+        said = f"stored: {stored:,} of {emitted:,} that the SDKs counted ({stored / emitted:.2%}){apart}"
+        yield ok("completeness", said)
+    elif untallied:
+        yield ok("completeness", f"not known: no sender keeps a tally{apart}")
+
+
+def _refused(connection: Connection) -> Iterator[Check]:
+    found = connection.execute(
+        "SELECT reason, sum(requests)::bigint,"
+        " array_remove(array_agg(DISTINCT coalesce('the key ' || key, service)), NULL)"
+        " FROM reporting.refused WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1"
+        " GROUP BY 1 ORDER BY 2 DESC, 1"
+    ).fetchall()
+    for reason, requests, senders in found:
+        yield losses.refused(reason, requests, senders)
+    if not found:
+        yield ok("refused", "no request since yesterday")
+
+
+def _housekeeping(connection: Connection) -> Iterator[Check]:
+    found = connection.execute(
+        "SELECT task, extract(epoch FROM clock_timestamp() - last_run)::float8, outcome, failing, overdue"
+        " FROM reporting.housekeeping ORDER BY task"
+    ).fetchall()
+    for task, age, outcome, failing, overdue in found:
+        said = f"{task}: {outcome}, {span(max(age, 0))} ago"
+        if overdue:
+            advice = "see whether a collector runs; see docs/housekeeping.md"
+            yield problem("housekeeping", f"{said}, and overdue", advice)
+        elif failing:
+            advice = "read the collector's and Postgres' log; see docs/housekeeping.md"
+            yield problem("housekeeping", said, advice)
+        else:
+            yield ok("housekeeping", said)
+    missing = sorted(set(NAMES) - {row[0] for row in found})
+    if missing:
+        advice = "start the collector: it runs them within a minute"
+        yield warning("housekeeping", f"never ran: {', '.join(missing)}", advice)
+
+
+def _subscribers(connection: Connection, dsn: str, config: Config | None) -> Iterator[Check]:
+    async def look() -> list[Lag]:
+        async with await connect(dsn, LOOKING) as other:
+            return await lags(other)
+
+    found = asyncio.run(look())
+    for lag in found:
+        yield from _lag(lag)
+    if config is None:
+        return
+    there = {lag.name for lag in found}
+    for name in sorted(set(config.subscribers) - there):
+        advice = "start the collector; what is stored before that `footfall export` sends"
+        yield warning("subscribers", f"{name} never followed this store", advice)
+    for name in sorted(there - set(config.subscribers)):
+        advice = f"if it is not wanted any more, delete the row {name} from footfall.subscribers"
+        yield warning("subscribers", f"{name} is not configured, and falls behind", advice)
+
+
+def _lag(lag: Lag) -> Iterator[Check]:
+    found = f"{lag.name}: {count(lag.behind, 'commit')} behind"
+    found += f", the oldest stored {span(lag.age)} ago" if lag.behind else ""
+    advice = "see the collector's log for what its backend answers; after seven days it misses them"
+    if lag.age >= TOO_LATE:
+        yield problem("subscribers", found, advice)
+    elif lag.age >= LATE:
+        yield warning("subscribers", found, advice)
+    else:
+        yield ok("subscribers", found)
+    if lag.parked:
+        parked = f"{lag.name}: {count(lag.parked, 'request')} parked, which its backend refuses"
+        yield warning("subscribers", parked, losses.REFUSED)

@@ -1,0 +1,1 @@
+"""The collector as processes: put together, started, watched, reloaded, stopped."""

@@ -1,0 +1,228 @@
+"""The collector put together: exporters → pipeline → housekeeping → receivers, stopped in reverse."""
+
+import importlib.metadata
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from footfall_collector.config.config import Config
+from footfall_collector.config.reader import STORE
+from footfall_collector.config.schema import TlsConfig
+from footfall_collector.decoding.decoder import Decoding
+from footfall_collector.process.housekeeping import Keeping
+from footfall_collector.process.reload import Reloading
+from footfall_collector.receivers import grpc as otlp_grpc
+from footfall_collector.receivers import http as otlp_http
+from footfall_collector.receivers import operator
+from footfall_collector.receivers.admission import Gate
+from footfall_collector.receivers.intake import Intake
+from footfall_collector.receivers.operator import NotReady
+from footfall_collector.security.keys import Keys, Operators
+from footfall_collector.security.tls import Tls
+from footfall_collector.subscribers.gateway import Hops, gateway_keys
+from footfall_collector.subscribers.group import subscribers
+from footfall_collector.telemetry.gauges import watch
+from footfall_collector.telemetry.multiprocess import Shared
+from footfall_collector.telemetry.telemetry import Telemetry
+from footfall_exporters.contracts import Consumer, Settings
+from footfall_exporters.embedded import default_directory
+from footfall_exporters.postgres import Store
+from footfall_exporters.postgres.housekeeping import NAMES
+from footfall_processors import Hash
+from footfall_processors.hashing import STATIC_PERIOD
+
+log = logging.getLogger("footfall.collector")
+
+
+class Worker(NamedTuple):
+    """One of several processes that are one collector.
+
+    Attributes:
+        number: From 0; the first one has the operator's listener.
+        shared: Where all of them count.
+    """
+
+    number: int
+    shared: Shared
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started collector.
+
+    Attributes:
+        grpc: host:port of OTLP/gRPC, None when it is off.
+        http: host:port of OTLP/HTTP, None when it is off.
+        operator: host:port of the operator's listener, None when it is off or another worker has it.
+        dsn: Of its database; empty for a gateway.
+        lost: Gets the error after which there is no use in going on; without one, nothing.
+        reload: Takes what may change from another configuration (see `Reloading`); None stands for one that
+            could not be read.
+    """
+
+    grpc: str | None
+    http: str | None
+    operator: str | None
+    dsn: str
+    lost: Future[None]
+    reload: Callable[[Config | None], Awaitable[bool]]
+
+
+@asynccontextmanager
+async def running(config: Config, worker: Worker | None = None) -> AsyncIterator[Running]:
+    """Runs a collector for as long as the context lasts; at its end requests under way are finished.
+
+    Args:
+        config: Checked.
+        worker: Which of several processes this is; None for a process alone.
+
+    Raises:
+        StartError, EmbeddedPostgresError, SchemaConflict, SpoolError, DocumentError, psycopg.Error: it cannot
+            start; what had been started is stopped again.
+    """
+    async with AsyncExitStack() as stack:
+        parts = _Parts(config, stack, worker)
+        yield await parts.start()
+        parts.drain()
+
+
+class _Parts:
+    """What a collector consists of.
+
+    Attributes:
+        not_ready: Why no requests should be sent to it now.
+    """
+
+    def __init__(self, config: Config, stack: AsyncExitStack, worker: Worker | None) -> None:
+        self._config, self._stack, self._worker = config, stack, worker
+        self._enter = stack.enter_async_context
+        self.not_ready = {NotReady.STARTING}
+        self._tls: list[Tls] = []
+        self._store: Store | None = None
+        self._behind: Keeping | Hops
+        self._operators = Operators(None)
+        self._gate = Gate(
+            config.admission, Keys.load(config.keys_file) if config.keys_file else None
+        )
+        self._telemetry = Telemetry(
+            importlib.metadata.version("footfall"),
+            exporters=[*([STORE] if config.postgres else []), *config.subscribers],
+            tasks=NAMES,
+            shared=worker.shared if worker else None,
+        )
+
+    def drain(self) -> None:
+        """From now on only what is under way is finished, whichever listener stops first."""
+        self.not_ready.add(NotReady.DRAINING)
+        self._gate.closed = True
+
+    async def start(self) -> Running:
+        """Starts everything: what is told of it first, who may use it last."""
+        operator_address = await self._serve_operator()
+        consumer = await (self._open_store() if self._config.postgres else self._open_gateway())
+        shared = self._worker.shared if self._worker else None
+        watch(self._telemetry, self._gate, self._store, shared)
+        ready = self._telemetry.metrics.ready
+        self._telemetry.watch(ready, lambda: float(not self._why_not_ready()))
+        await self._enter(self._telemetry.refreshing())
+        grpc, http = await self._serve(Intake(consumer.consume, self._gate, self._telemetry))
+        reloading = Reloading(
+            self._config,
+            self._gate,
+            self._operators,
+            self._decoding,
+            self._tls,
+            self._telemetry,
+            self._behind,
+        )
+        self.not_ready.discard(NotReady.STARTING)
+        self._telemetry.refresh()
+        dsn, lost = (self._store.dsn, self._store.lost) if self._store else ("", Future[None]())
+        return Running(grpc, http, operator_address, dsn, lost, reloading.reload)
+
+    async def _open_store(self) -> Consumer:
+        """The store, its housekeeping, and those who follow it."""
+        config = self._config
+        assert config.postgres is not None  # noqa: S101  # the caller has looked
+        store = self._store = await self._enter(config.postgres.open(Settings(config.catalog)))
+        telemetry = self._telemetry
+        store.writer.group_commit.committed = telemetry.committed
+        store.writer.failed = lambda batches: telemetry.send_failed(STORE, batches)
+        self._decoding = Decoding(
+            config.catalog,
+            {**config.static_salts, **store.salts},
+            store.origin,
+            store.identities,
+            spans=config.deduplicate_spans,
+        )
+        followed = await self._enter(
+            subscribers(config.subscribers, store.dsn, config.catalog, telemetry)
+        )
+        store.arrived = followed.register
+        self._behind = Keeping(store, followed, self._decoding, config.static_salts, telemetry)
+        await self._enter(self._behind.running())
+        return store
+
+    async def _open_gateway(self) -> Consumer:
+        """The next hops, when there is no store.
+
+        Raises:
+            StartError: the catalog needs a store, or a hop cannot be opened.
+        """
+        config = self._config
+        salt = config.static_salts.get((Hash.STATIC, STATIC_PERIOD))
+        keys = gateway_keys(salt, default_directory().parent)
+        self._behind = hops = Hops(config.subscribers, keys)
+        self._stack.push_async_callback(hops.close)
+        await hops.use(config.catalog)
+        self._decoding = Decoding(config.catalog, config.static_salts, hops.origin, keys.identities)
+        return hops.gateway
+
+    async def _serve(self, intake: Intake) -> tuple[str | None, str | None]:
+        signals, shared = self._decoding.signals(self._config.signals), self._worker is not None
+        grpc, http = self._config.grpc, self._config.http
+        addresses: list[str | None] = [None, None]
+        if grpc is not None:
+            tls = self._listener("OTLP/gRPC", grpc.tls)
+            addresses[0] = await self._enter(
+                otlp_grpc.serve(grpc, intake, signals, tls, shared=shared)
+            )
+        if http is not None:
+            tls = self._listener("OTLP/HTTP", http.tls)
+            addresses[1] = await self._enter(
+                otlp_http.serve(http, intake, signals, tls, shared=shared)
+            )
+        return addresses[0], addresses[1]
+
+    async def _serve_operator(self) -> str | None:
+        config = self._config.service.operator
+        if config is None:
+            return None
+        self._operators.keys = Keys.load(config.keys_file) if config.keys_file else None
+        tls = self._listener("the operator's listener", config.tls)
+        context = tls.context if tls else None
+        guard = self._operators.authorised if self._operators.keys else None
+        return await self._enter(
+            operator.serve(
+                config, self._telemetry, self._why_not_ready, guard, context, alive=self._is_alive
+            )
+        )
+
+    def _is_alive(self) -> bool:
+        """Whether another start would bring nothing that this one does not."""
+        return self._store is None or not self._store.lost.done()
+
+    def _why_not_ready(self) -> set[NotReady]:
+        found = set(self.not_ready)
+        if self._store is not None and self._store.is_away:
+            found.add(NotReady.STORE)
+        return found
+
+    def _listener(self, what: str, config: TlsConfig | None) -> Tls | None:
+        if config is None:
+            return None
+        self._tls.append(Tls(config, what))
+        return self._tls[-1]

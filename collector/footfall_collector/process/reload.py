@@ -1,0 +1,113 @@
+"""What changes while the collector runs, on SIGHUP: catalog, keys and certificates; no request is dropped.
+
+Each part by itself: what is wrong is logged, and the former stays in force. Everything else needs a restart.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import psycopg
+
+from footfall_collector.config.config import Config
+from footfall_collector.decoding.decoder import Decoding
+from footfall_collector.process.housekeeping import Keeping
+from footfall_collector.receivers.admission import Gate
+from footfall_collector.receivers.sockets import StartError
+from footfall_collector.security.keys import Keys, Operators
+from footfall_collector.security.tls import Tls
+from footfall_collector.subscribers.gateway import Hops
+from footfall_collector.telemetry.instruments import Reloaded
+from footfall_collector.telemetry.telemetry import Telemetry
+from footfall_exporters.postgres import NewerSchema, SchemaBusy, SchemaConflict
+from footfall_processors import DocumentError
+from footfall_processors.changes import fingerprint
+
+log = logging.getLogger("footfall.collector")
+
+
+class Reloading:
+    """Reloads what may be reloaded.
+
+    Args:
+        config: In force.
+        gate: Has the senders' keys.
+        operators: Has the operators'.
+        decoding: Has the catalog.
+        tls: The listeners'.
+        telemetry: Where it is counted.
+        behind: The store and what belongs to it, or a gateway's hops.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        gate: Gate,
+        operators: Operators,
+        decoding: Decoding,
+        tls: Sequence[Tls],
+        telemetry: Telemetry,
+        behind: Keeping | Hops,
+    ) -> None:
+        self._config, self._gate, self._decoding = config, gate, decoding
+        self._operators = operators
+        self._tls, self._telemetry, self._behind = tls, telemetry, behind
+        for what in Reloaded:
+            telemetry.reloaded(what, ok=True)
+        telemetry.catalog(bytes.fromhex(fingerprint(config.catalog)))
+
+    async def reload(self, config: Config | None) -> bool:
+        """Takes catalog, keys and certificates; whether all of them are in force.
+
+        Args:
+            config: As it reads now; None when it cannot be read, which leaves the catalog as it is.
+        """
+        done = {
+            Reloaded.KEYS: self._keys(),
+            Reloaded.CATALOG: config is not None and await self._catalog(config),
+            Reloaded.CERTIFICATES: await self._certificates(),
+        }
+        for what, ok in done.items():
+            self._telemetry.reloaded(what, ok=ok)
+        good = ", ".join(what for what, ok in done.items() if ok)
+        log.info("reloaded: %s", good or "nothing")
+        return all(done.values())
+
+    async def _catalog(self, config: Config) -> bool:
+        self._warn_of_the_rest(config)
+        try:
+            await self._behind.use(config.catalog)
+            if isinstance(self._behind, Hops):
+                self._decoding.use(config.catalog, self._config.static_salts, self._behind.origin)
+        except (SchemaConflict, SchemaBusy, NewerSchema, StartError) as error:
+            log.error("the former catalog stays in force: %s", error)
+            return False
+        except psycopg.Error as error:
+            log.error("the former catalog stays in force: Postgres: %s", type(error).__name__)
+            return False
+        self._config = replace(self._config, catalog=config.catalog)
+        self._telemetry.catalog(bytes.fromhex(fingerprint(config.catalog)))
+        return True
+
+    def _warn_of_the_rest(self, config: Config) -> None:
+        if replace(config, catalog=self._config.catalog) != self._config:
+            log.warning(
+                "more than the catalog has changed in the configuration: restart to apply it"
+            )
+
+    def _keys(self) -> bool:
+        operator = self._config.service.operator
+        try:
+            if self._config.keys_file is not None:
+                self._gate.keys = Keys.load(self._config.keys_file)
+            if operator is not None and operator.keys_file is not None:
+                self._operators.keys = Keys.load(operator.keys_file)
+        except DocumentError as error:
+            for mistake in error.mistakes:
+                log.error("the former keys stay in force: %s", mistake)
+            return False
+        return True
+
+    async def _certificates(self) -> bool:
+        return all([await asyncio.to_thread(tls.reload) for tls in self._tls])

@@ -1,0 +1,231 @@
+"""OTLP/HTTP with protobuf and JSON bodies (OTLP specification, "OTLP/HTTP")."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from io import BytesIO
+
+from google.rpc import code_pb2, status_pb2
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route, Router
+from starlette.types import ASGIApp
+
+from footfall_collector.config.schema import HttpConfig
+from footfall_collector.decoding.turns import Work
+from footfall_collector.receivers import (
+    browser,
+    cors,
+    decompression,
+    encodings,
+    http_server,
+    refusals,
+)
+from footfall_collector.receivers.admission import Passage
+from footfall_collector.receivers.cors import signal_of
+from footfall_collector.receivers.encodings import JSON, PROTOBUF, Encoding
+from footfall_collector.receivers.intake import Intake, Signal
+from footfall_collector.receivers.refusals import Answer, Refusal
+from footfall_collector.security.tls import Tls
+from footfall_collector.telemetry import telemetry
+from footfall_collector.telemetry.instruments import Refused
+from footfall_collector.telemetry.trace_context import HEADER, TraceContext, current
+
+GRACE = 5
+"""Seconds that requests under way get when the server stops."""
+FIRST_S, CHUNK_S, BODY_S = 5.0, 10.0, 120.0
+"""Seconds in which the first piece of a body must come, the next one, and all of it."""
+UNREAD_S, UNREAD_BYTES = 2.0, 2**26
+"""How much of a body is taken, and thrown away, so that its sender reads why it is refused."""
+
+
+@asynccontextmanager
+async def serve(
+    config: HttpConfig,
+    intake: Intake,
+    signals: Sequence[Signal],
+    tls: Tls | None = None,
+    *,
+    shared: bool = False,
+) -> AsyncIterator[str]:
+    """Serves until the context ends, then lets requests under way finish; yields host:port.
+
+    Args:
+        config: Where, how large a request may be, and which web pages may send.
+        intake: Takes the requests.
+        signals: Which are served.
+        tls: The listener's; plain text without.
+        shared: Whether other processes listen on the same port.
+
+    Raises:
+        StartError: the port cannot be had.
+    """
+    app = application(config, intake, signals)
+    context = tls.context if tls else None
+    listening = http_server.listening(
+        app,
+        config.endpoint,
+        "OTLP/HTTP",
+        grace=GRACE,
+        tls=context,
+        shared=shared,
+        garbage=lambda: intake.telemetry.refused(Refused.INVALID, "http"),
+    )
+    async with listening as address:
+        yield address
+
+
+def application(config: HttpConfig, intake: Intake, signals: Sequence[Signal]) -> Starlette:
+    """The ASGI application with one route per signal, and those of the browser client."""
+    # A redirect to the path without its slash would send a client to whatever host it named.
+    otlp: ASGIApp = Router(
+        [_route(intake, signal, config.max_request_body_size) for signal in signals],
+        redirect_slashes=False,
+    )
+    if config.cors:
+        otlp = cors.Pages(otlp, config.cors, intake.telemetry)
+    routes = [Mount("/v1", otlp), *browser.routes()]
+    app = Starlette(
+        routes=routes, exception_handlers={HTTPException: _wrong_place(intake.telemetry)}
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+def _wrong_place(
+    counting: telemetry.Telemetry,
+) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Answers a path or method that is not served as every other error is, and counts it."""
+
+    async def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
+        counting.refused(Refused.PATH, "http", signal_of(request.url.path))
+        status = status_pb2.Status(code=code_pb2.UNIMPLEMENTED, message=error.detail)
+        headers = dict(error.headers or {})
+        encoding = _encoding(request) or encodings.FALLBACK
+        return _response(encoding, status, error.status_code, headers)
+
+    return answer
+
+
+def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
+    async def export(request: Request) -> Response:
+        with intake.telemetry.request(signal.name, "http") as seen:
+            encoding = _encoding(request) or encodings.FALLBACK
+            try:
+                return await _export(intake, signal, request, max_bytes, seen)
+            except Refusal as refusal:
+                answer = refusal.answer
+            except asyncio.CancelledError:
+                # A stopping server waits no longer; uvicorn would answer 500, which loses the data.
+                answer = refusals.unavailable("the collector is stopping", 1.0).answer
+            except ClientDisconnect:
+                seen.refused(Refused.GONE, 499)
+                return Response(status_code=400)
+            seen.refused(answer.reason, answer.http, answer.key)
+            with suppress(asyncio.CancelledError):
+                await intake.gate.pause(answer)
+                await _read_away(request)
+            return _response(encoding, answer.status, answer.http, _headers(answer))
+
+    return Route(f"/{signal.name}", export, methods=["POST"])
+
+
+async def _export(
+    intake: Intake, signal: Signal, request: Request, max_bytes: int, seen: telemetry.Request
+) -> Response:
+    current.set(TraceContext(request.headers.get(HEADER)))
+    key = intake.gate.key(request.headers.get("authorization"))
+    seen.key = key.name if key else ""
+    encoding = _encoding(request)
+    if encoding is None:
+        message = f"the content type must be {PROTOBUF} or {JSON}"
+        raise refusals.invalid(message, 415, Refused.MEDIA_TYPE)
+    json = encoding.media_type == JSON
+    # Not the address: whole offices share one.
+    with intake.gate.open(key.id if key else request.scope["client"]) as passage:
+        body = await passage.receive(_body(request, max_bytes, passage))
+        response = await intake.export(signal, body, seen, key=key, json=json, take=passage.grow)
+        return Response(encoding.write(response), media_type=encoding.media_type)
+
+
+def _encoding(request: Request) -> Encoding | None:
+    page = request.scope.get(cors.PAGE, False)
+    return encodings.of(request.headers.get("content-type", ""), page=page)
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    if answer.reason is Refused.KEY:
+        return {"www-authenticate": "Bearer"}
+    if answer.reason is Refused.ENCODING:  # RFC 9110, sections 15.5.16 and 12.5.1
+        return {"accept-encoding": decompression.ACCEPTED}
+    if answer.reason is Refused.MEDIA_TYPE:
+        return {"accept": f"{PROTOBUF}, {JSON}"}
+    if answer.retry_after is None:
+        return {}
+    return {"retry-after": str(max(1, round(answer.retry_after)))}
+
+
+def _response(
+    encoding: Encoding, status: status_pb2.Status, code: int, headers: dict[str, str] | None = None
+) -> Response:
+    return Response(encoding.write(status), code, headers, encoding.media_type)
+
+
+async def _read_away(request: Request) -> None:
+    """A connection closed on unread data is reset, and the answer with it."""
+    size = 0
+    try:
+        async with asyncio.timeout(UNREAD_S):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > UNREAD_BYTES:
+                    return
+    except (TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: it was read to its end
+        return
+
+
+async def _body(request: Request, max_bytes: int, passage: Passage) -> bytes:
+    """Read and decompressed in steps: its size is bounded throughout, and others have their turn."""
+    names = decompression.codings(request.headers.getlist("content-encoding"))
+    decoders = [decompression.Decompressor(name, max_bytes) for name in names]
+    body = BytesIO()  # its value is no copy, as that of joined parts would be
+    async with Work() as work:
+        async for chunk in _chunks(request):
+            for piece in _decoded(chunk, decoders):
+                if passage.size + len(piece) > max_bytes:
+                    raise refusals.too_large(f"the request is larger than {max_bytes} bytes")
+                passage.grow(len(piece))
+                body.write(piece)
+                if len(piece) == decompression.PIECE:
+                    await work.pause()
+    for decoder in decoders:
+        decoder.finish()
+    return body.getvalue()
+
+
+def _decoded(data: bytes, decoders: Sequence[decompression.Decompressor]) -> Iterator[bytes]:
+    """What a piece of the body stands for, all codings taken off."""
+    if not decoders:
+        yield data
+        return
+    for piece in decoders[0].feed(data):
+        yield from _decoded(piece, decoders[1:])
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes; one that comes too slowly is refused, to be sent again."""
+    clock = asyncio.get_running_loop().time
+    stream, end, patience = request.stream(), clock() + BODY_S, FIRST_S
+    while True:
+        try:
+            async with asyncio.timeout_at(min(clock() + patience, end)):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise refusals.unavailable("the request took too long to arrive", 1.0) from None
+        yield chunk
+        patience = CHUNK_S

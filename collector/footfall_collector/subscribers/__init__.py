@@ -1,0 +1,1 @@
+"""Other backends, which follow what is stored."""

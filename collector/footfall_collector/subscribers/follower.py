@@ -1,0 +1,194 @@
+"""Subscribers at work: each follows the store's commits from its own cursor (DESIGN, "Subscribers"; F5, G10).
+
+A task a subscriber. Of several collectors one follows: it holds a lock, which Postgres gives back when that
+collector is gone. The cursor moves when a whole commit has been taken: whatever happens
+before that, the commit is sent again, as the same bytes.
+"""
+
+import asyncio
+import logging
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import AsyncConnection
+
+from footfall_collector.subscribers.delivery import Backoff, Delivery
+from footfall_collector.telemetry.telemetry import Telemetry
+from footfall_exporters.background import beside
+from footfall_exporters.contracts import Subscriber
+from footfall_exporters.postgres import locks
+from footfall_exporters.postgres.connecting import FOLLOWING, HOLDING, ReadOnly, connect
+from footfall_exporters.postgres.stream import Stream
+from footfall_processors import Catalog
+
+log = logging.getLogger("footfall.subscribers")
+POLL = 1.0
+"""Seconds between two looks at the store when there was nothing new."""
+LOCK_POLL = 5.0
+"""Seconds after which a collector that does not follow looks whether the other one is gone."""
+RECONNECT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a subscriber is behind the store.
+
+    Attributes:
+        name: Its id in the configuration.
+        behind: Commits that it has not taken.
+        age: Seconds since the oldest of them was stored; 0 when there is none.
+        parked: Requests that its backend refused for good and that `footfall export` has not brought since.
+    """
+
+    name: str
+    behind: int
+    age: float
+    parked: int
+
+
+async def lags(connection: AsyncConnection) -> list[Lag]:
+    """Of every subscriber that has ever followed this store, by name.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    found = await connection.execute(
+        "SELECT s.name, k.position - s.position,"
+        " coalesce(extract(epoch FROM clock_timestamp() - (SELECT c.committed_at FROM footfall.commits c"
+        " WHERE c.position > s.position ORDER BY c.position LIMIT 1)), 0)::float8,"
+        " (SELECT count(*) FROM footfall.parked p WHERE p.name = s.name)"
+        " FROM footfall.subscribers s, footfall.commit_clock k ORDER BY s.name"
+    )
+    return [Lag(*row) for row in await found.fetchall()]
+
+
+@asynccontextmanager
+async def following(
+    name: str,
+    subscriber: Subscriber,
+    dsn: str,
+    catalog: Catalog,
+    *,
+    backoff: Backoff | None = None,
+    poll: float = POLL,
+    telemetry: Telemetry | None = None,
+) -> AsyncIterator["Follower"]:
+    """Feeds a subscriber for as long as the context lasts.
+
+    A new one is fed what is stored from now on; for what was stored before there is `footfall export`.
+
+    Args:
+        name: Its id in the configuration: `kind` or `kind/name`. Its cursor is kept under it.
+        subscriber: Opened.
+        dsn: Of the store.
+        catalog: In force; what it does not declare is not sent.
+        backoff: Between attempts while its backend is not available.
+        poll: Seconds between looks at the store.
+        telemetry: Where it is counted.
+    """
+    delivery = Delivery(name, subscriber, backoff, telemetry)
+    follower = Follower(name, delivery, dsn, catalog, poll=poll)
+    with suppress(psycopg.Error):  # it is done again as soon as the store is there
+        async with await connect(dsn, FOLLOWING) as connection:
+            await follower.register(connection)
+    async with beside(follower.run(), f"subscriber {name}"):
+        yield follower
+
+
+class Follower:
+    """One subscriber's task.
+
+    Attributes:
+        delivery: What was sent and parked by this process.
+        gone: Commits of which retention had deleted something before they could be sent.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        delivery: Delivery,
+        dsn: str,
+        catalog: Catalog,
+        *,
+        poll: float = POLL,
+    ) -> None:
+        self.delivery = delivery
+        self.gone = 0
+        self._name, self._dsn, self._catalog, self._poll = name, dsn, catalog, poll
+
+    async def run(self) -> None:
+        """Follows until cancelled, whatever becomes of Postgres or the backend."""
+        while True:
+            try:
+                async with await connect(self._dsn, HOLDING) as lock:
+                    await self._lock(lock)
+                    async with locks.kept(lock), await connect(self._dsn, FOLLOWING) as connection:
+                        await self._follow(connection)
+            except psycopg.Error as error:
+                log.warning("%s does not reach the store (%s)", self._name, type(error).__name__)
+            except Exception as error:  # a fault of ours must not end it
+                # Where it happened, not its message: that may quote values.
+                where = "".join(traceback.format_tb(error.__traceback__))
+                log.error("%s failed: %s\n%s", self._name, type(error).__name__, where)
+            await asyncio.sleep(min(RECONNECT, 5 * self._poll))
+
+    async def register(self, connection: AsyncConnection) -> None:
+        """Gives a new subscriber its cursor, at the end of what is stored, and its lock.
+
+        Raises:
+            psycopg.Error: Postgres refused.
+        """
+        await locks.make(connection, locks.of_subscriber(self._name))
+        await connection.execute(
+            "INSERT INTO footfall.subscribers (name, position)"
+            " SELECT %s, position FROM footfall.commit_clock ON CONFLICT (name) DO NOTHING",
+            [self._name],
+        )
+
+    async def _lock(self, connection: AsyncConnection) -> None:
+        """Returns when no other collector feeds this subscriber."""
+        await self.register(connection)
+        while True:
+            if await locks.taken(connection, locks.of_subscriber(self._name)):
+                return
+            await asyncio.sleep(min(LOCK_POLL, 5 * self._poll))
+
+    async def _follow(self, connection: AsyncConnection) -> None:
+        stream = await Stream.open(connection, self._catalog)
+        position = await self._position(connection)
+        gone = self.gone
+        while True:
+            commit = await stream.after(position)
+            if commit is None:
+                await _refuse_read_only(connection)
+                await asyncio.sleep(self._poll)
+                continue
+            await self.delivery.commit(connection, stream, commit)
+            position = commit.position
+            await self._advance(connection, position)
+            self.gone = gone + stream.gone
+
+    async def _position(self, connection: AsyncConnection) -> int:
+        found = await connection.execute(
+            "SELECT position FROM footfall.subscribers WHERE name = %s", [self._name]
+        )
+        row = await found.fetchone()
+        return int(row[0]) if row else 0
+
+    async def _advance(self, connection: AsyncConnection, position: int) -> None:
+        """Moves the cursor, never back: a collector that lost its lock may be late."""
+        await connection.execute(
+            "UPDATE footfall.subscribers SET position = %s, updated_at = clock_timestamp()"
+            " WHERE name = %s AND position < %s",
+            [position, self._name, position],
+        )
+
+
+async def _refuse_read_only(connection: AsyncConnection) -> None:
+    """A server that may not be written brings nothing new, for ever: another may be the primary by now."""
+    found = await connection.execute("SHOW transaction_read_only")
+    if await found.fetchone() == ("on",):
+        raise ReadOnly
