@@ -25,10 +25,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from footfall_collector.config.schema import HttpConfig
 from footfall_collector.decoding import metrics
+from footfall_collector.decoding.signals import Signal
 from footfall_collector.decoding.spans import Pipeline
 from footfall_collector.decoding.wire import Groups, Take
 from footfall_collector.receivers import http
-from footfall_collector.receivers.intake import Intake, Signal
+from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.refusals import Refusal
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_processors import Batch, Hash, Policy, Rows, load_catalog

@@ -15,12 +15,13 @@ from google.rpc import error_details_pb2
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from footfall_collector.config.schema import AdmissionConfig, GrpcConfig, HttpConfig
+from footfall_collector.decoding.signals import Signal
 from footfall_collector.receivers import admission as gate_module
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import grpc_reader, http_server, received, refusals, sockets
 from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers.admission import MOST_REQUESTS, Gate
-from footfall_collector.receivers.intake import Intake, Signal
+from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.refusals import Refusal
 from footfall_processors import Batch
 

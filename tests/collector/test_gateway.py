@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from conftest import CATALOG
-from footfall_collector.receivers.sockets import StartError
+from footfall_collector.errors import StartError
 from footfall_collector.subscribers.gateway import Gateway, gateway_keys, unsalted
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.otlp import PartlyRejected

@@ -24,7 +24,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footfall_collector.config.schema import LogsConfig
-from footfall_collector.receivers.sockets import StartError
+from footfall_collector.errors import StartError
 from footfall_collector.telemetry import logging as diagnostics
 from footfall_collector.telemetry import trace_context
 from footfall_collector.telemetry.trace_context import TraceContext

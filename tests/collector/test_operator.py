@@ -11,9 +11,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as families
 
 from footfall_collector.config.schema import OperatorConfig
+from footfall_collector.errors import StartError
 from footfall_collector.receivers import operator
 from footfall_collector.receivers.operator import NotReady
-from footfall_collector.receivers.sockets import StartError
 from footfall_collector.telemetry.telemetry import Telemetry
 
 KEY = "ffk_operators"

@@ -35,11 +35,12 @@ from psycopg import sql
 from conftest import new_database
 from footfall_collector.config.config import Config
 from footfall_collector.config.schema import MAX_BYTES, GrpcConfig, HttpConfig, ServiceConfig
+from footfall_collector.decoding.signals import Signal
+from footfall_collector.errors import StartError
 from footfall_collector.process import housekeeping
 from footfall_collector.process.app import running
 from footfall_collector.receivers import http as otlp_http
-from footfall_collector.receivers.intake import Intake, Signal
-from footfall_collector.receivers.sockets import StartError
+from footfall_collector.receivers.intake import Intake
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Batch, Hash, Loss
 

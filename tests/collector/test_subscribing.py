@@ -7,7 +7,7 @@ import psycopg
 import pytest
 
 from conftest import known_by
-from footfall_collector.receivers.sockets import StartError
+from footfall_collector.errors import StartError
 from footfall_collector.subscribers.group import subscribers
 from footfall_exporters.background import beside
 from footfall_exporters.postgres.writer import Writer

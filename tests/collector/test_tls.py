@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from footfall_collector.config.schema import TlsConfig
-from footfall_collector.receivers.sockets import StartError
+from footfall_collector.errors import StartError
 from footfall_collector.security.tls import Tls
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the command openssl")

@@ -25,8 +25,8 @@ from footfall_collector.config.config import Config
 from footfall_collector.config.schema import GrpcConfig, HttpConfig, ServiceConfig
 from footfall_collector.decoding import metrics
 from footfall_collector.decoding.spans import Pipeline
+from footfall_collector.errors import StartError
 from footfall_collector.process.app import running
-from footfall_collector.receivers.sockets import StartError
 from footfall_collector.security.keys import KeyEntry, digest, make_token
 from footfall_collector.security.keys_file import changing
 from footfall_collector.subscribers.delivery import Backoff

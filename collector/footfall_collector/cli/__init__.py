@@ -6,13 +6,13 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from footfall_collector.errors import WRONG_INPUT, failing_plainly, refuse
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
     from footfall_collector.config.config import Config
     from footfall_exporters.postgres import Holder, PostgresConfig
-    from footfall_processors import DocumentError, Mistake
+    from footfall_processors import Mistake
 
 
 T = TypeVar("T")
-WRONG_INPUT = 2
-"""Exit status for a wrong catalog, configuration or argument; 1 is for what could not be done."""
 
 
 class _Commands(click.Group):
@@ -250,7 +248,7 @@ def validate(file: str, strict: bool) -> None:
             catalog, what, catalogs = load_catalog(file), "catalog", [file]
         warnings = cautions(catalogs)
     except DocumentError as error:
-        _refuse(error)
+        refuse(error)
     events = sum(1 for event in catalog.events.values() if event.surface != "footfall")
     click.echo(f"{file}: a valid {what} with {events} events")
     _warn(warnings)
@@ -275,7 +273,7 @@ def read_config(path: str | None, catalog: str | None = None) -> "Config":
     try:
         return load_config(path, catalog=catalog)
     except DocumentError as error:
-        _refuse(error)
+        refuse(error)
 
 
 def read_store(path: str | None) -> "PostgresConfig":
@@ -286,61 +284,4 @@ def read_store(path: str | None) -> "PostgresConfig":
     try:
         return load_store(path)
     except DocumentError as error:
-        _refuse(error)
-
-
-def _refuse(error: "DocumentError") -> NoReturn:
-    for mistake in error.mistakes:
-        click.echo(str(mistake), err=True)
-    number = len(error.mistakes)
-    click.echo(f"{number} mistake{'s' * (number > 1)}; nothing was started", err=True)
-    sys.exit(WRONG_INPUT)
-
-
-@contextmanager
-def failing_plainly() -> Iterator[None]:
-    """Turns what can go wrong at the start into one line that says what to do."""
-    import psycopg
-
-    from footfall_collector.receivers.sockets import StartError
-    from footfall_exporters.embedded import EmbeddedPostgresError
-    from footfall_exporters.postgres import (
-        NewerSchema,
-        ReadOnly,
-        SchemaBusy,
-        SchemaConflict,
-        Unsuitable,
-    )  # fmt: skip
-    from footfall_exporters.spool import SpoolError
-    from footfall_processors import DocumentError
-
-    try:
-        yield
-    except DocumentError as error:
-        _refuse(error)
-    except (
-        StartError, EmbeddedPostgresError, NewerSchema, SchemaBusy, SchemaConflict, SpoolError, Unsuitable,
-    ) as error:  # fmt: skip
-        raise click.ClickException(str(error)) from None
-    except ReadOnly as error:
-        advice = "connect to the primary, or to several hosts of which one is"
-        raise click.ClickException(f"{error}: {advice}.") from None
-    except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
-        raise click.ClickException(
-            "Postgres is busy: somebody holds what is needed, see pg_stat_activity. Try again later."
-        ) from None
-    except psycopg.errors.InsufficientPrivilege as error:
-        said = error.diag.message_primary or "a right is missing"  # it names a right, and no value
-        raise click.ClickException(
-            f"Postgres refused: {said}. Connect as the role that owns the database, or have it granted."
-        ) from None
-    except psycopg.OperationalError as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise click.ClickException(
-            f"Postgres cannot be reached: {line}. Check the DSN (FOOTFALL_DSN), and that it runs."
-        ) from None
-    except psycopg.Error as error:
-        kind = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
-        raise click.ClickException(
-            f"Postgres refused ({kind}): does the DSN's user own the database?"
-        ) from None
+        refuse(error)

@@ -15,10 +15,9 @@ import msgspec
 from footfall_collector.config.environment import SINK, expand
 from footfall_collector.config.masking import Masking
 from footfall_collector.config.reader import Reading, located, read
+from footfall_collector.errors import WRONG_INPUT
 from footfall_processors.document import Document, DocumentError, Keys, load
 
-WRONG_INPUT = 2
-"""Exit status for a configuration with mistakes, as elsewhere."""
 _REFERENCE = re.compile(r"\$\{env:(\w+)")
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from footfall_collector.cli import failing_plainly, read_config
+from footfall_collector.cli import read_config
+from footfall_collector.errors import failing_plainly
 
 if TYPE_CHECKING:
     from footfall_exporters.contracts import Subscriber, SubscriberConfig

@@ -11,12 +11,10 @@ from typing import Any
 
 import click
 
+from footfall_collector.errors import WRONG_INPUT
 from footfall_collector.security import keys
 from footfall_collector.security.keys_file import changing
 from footfall_processors.document import DocumentError, nearest
-
-WRONG_INPUT = 2
-"""Exit status for a file with mistakes, as elsewhere."""
 
 _file = click.option("--file", "-f", metavar="FILE", help="The keys file; overrides --config.")
 _config = click.option("--config", "-c", metavar="FILE", help="The configuration that names it.")

@@ -11,9 +11,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from footfall_collector.decoding import metrics
 from footfall_collector.decoding.budget import Budget
+from footfall_collector.decoding.signals import Signal, sender
 from footfall_collector.decoding.spans import Pipeline
 from footfall_collector.decoding.wire import Groups, Take
-from footfall_collector.receivers.intake import Signal, sender
 from footfall_collector.security.keys import Key
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Batch, Catalog, Policy

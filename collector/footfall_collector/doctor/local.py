@@ -79,7 +79,7 @@ def listeners(config: Config) -> dict[str, tuple[str, TlsConfig | None]]:
 
 def certificate_checks(config: Config, now: dt.datetime) -> Iterator[Check]:
     """Certificates that cannot be used, or will not be for long."""
-    from footfall_collector.receivers.sockets import StartError
+    from footfall_collector.errors import StartError
     from footfall_collector.security.tls import Tls
 
     for name, (_, tls) in listeners(config).items():

@@ -12,6 +12,7 @@ from footfall_collector.config.config import Config
 from footfall_collector.config.reader import STORE
 from footfall_collector.config.schema import TlsConfig
 from footfall_collector.decoding.decoder import Decoding
+from footfall_collector.process.gauges import watch
 from footfall_collector.process.housekeeping import Keeping
 from footfall_collector.process.reload import Reloading
 from footfall_collector.receivers import grpc as otlp_grpc
@@ -24,7 +25,6 @@ from footfall_collector.security.keys import Keys, Operators
 from footfall_collector.security.tls import Tls
 from footfall_collector.subscribers.gateway import Hops, gateway_keys
 from footfall_collector.subscribers.group import subscribers
-from footfall_collector.telemetry.gauges import watch
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.contracts import Consumer, Settings

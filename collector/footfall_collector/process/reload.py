@@ -12,9 +12,9 @@ import psycopg
 
 from footfall_collector.config.config import Config
 from footfall_collector.decoding.decoder import Decoding
+from footfall_collector.errors import StartError
 from footfall_collector.process.housekeeping import Keeping
 from footfall_collector.receivers.admission import Gate
-from footfall_collector.receivers.sockets import StartError
 from footfall_collector.security.keys import Keys, Operators
 from footfall_collector.security.tls import Tls
 from footfall_collector.subscribers.gateway import Hops

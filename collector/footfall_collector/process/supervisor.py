@@ -26,7 +26,8 @@ import msgspec
 import psycopg
 
 from footfall_collector.config.config import Config
-from footfall_collector.receivers.sockets import StartError, open_socket, split
+from footfall_collector.errors import StartError
+from footfall_collector.receivers.sockets import cannot_listen, open_socket, split
 from footfall_collector.telemetry import multiprocess
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import Supervision
@@ -274,7 +275,7 @@ def _held(endpoint: str, what: str) -> Iterator[str]:
         try:
             held.bind((host, port))
         except OSError as error:
-            raise StartError.bind(endpoint, what, error) from None
+            raise cannot_listen(endpoint, what, error) from None
         yield f"{endpoint.rpartition(':')[0]}:{held.getsockname()[1]}"
 
 

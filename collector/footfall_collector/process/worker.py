@@ -129,7 +129,7 @@ async def _read_again(load: Callable[[], Config]) -> Config | None:
 
 def main() -> None:
     """A worker: its order comes as one line of JSON on standard input; the argument is where `ready` goes."""
-    from footfall_collector.cli import failing_plainly
+    from footfall_collector.errors import failing_plainly
     from footfall_collector.process.supervisor import LOST, READY, Order
 
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)

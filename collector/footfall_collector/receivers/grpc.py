@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 import grpc
 
 from footfall_collector.config.schema import GrpcConfig
+from footfall_collector.decoding.signals import Signal
 from footfall_collector.receivers import health, refusals
 from footfall_collector.receivers.grpc_reader import Reader
-from footfall_collector.receivers.intake import Intake, Signal
+from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.refusals import Answer, Refusal, retry_info
-from footfall_collector.receivers.sockets import StartError, most_connections, open_socket, split
+from footfall_collector.receivers.sockets import cannot_listen, most_connections, open_socket, split
 from footfall_collector.security.tls import Tls
 from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.telemetry import Request, Telemetry
@@ -97,7 +98,7 @@ def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: 
             return server.add_insecure_port(endpoint)
         return server.add_secure_port(endpoint, tls.grpc_credentials())
     except RuntimeError:
-        raise StartError.bind(endpoint, "OTLP/gRPC") from None
+        raise cannot_listen(endpoint, "OTLP/gRPC") from None
 
 
 def _handler(

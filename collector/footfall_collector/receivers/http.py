@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from footfall_collector.config.schema import HttpConfig
+from footfall_collector.decoding.signals import Signal
 from footfall_collector.decoding.turns import Work
 from footfall_collector.receivers import (
     browser,
@@ -26,7 +27,7 @@ from footfall_collector.receivers import (
 from footfall_collector.receivers.admission import Passage
 from footfall_collector.receivers.cors import signal_of
 from footfall_collector.receivers.encodings import JSON, PROTOBUF, Encoding
-from footfall_collector.receivers.intake import Intake, Signal
+from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.refusals import Answer, Refusal
 from footfall_collector.security.tls import Tls
 from footfall_collector.telemetry import telemetry

@@ -3,12 +3,13 @@
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from google.protobuf.message import DecodeError, Message
 
 from footfall_collector.decoding import otlp_json
-from footfall_collector.decoding.wire import Groups, Take, TooLarge, take_nothing
+from footfall_collector.decoding.signals import FIELDS, Signal
+from footfall_collector.decoding.wire import Take, TooLarge, take_nothing
 from footfall_collector.receivers import refusals
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.refusals import Refusal
@@ -19,35 +20,12 @@ from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_processors import REJECTED, Batch, Loss
 
 log = logging.getLogger("footfall.receivers")
-FIELDS = {
-    "traces": "rejected_spans",
-    "metrics": "rejected_data_points",
-    "logs": "rejected_log_records",
-}
 _ADVICE = {
     Loss.EXPIRED_EVENT: "its `expires` date in the catalog has passed",
     Loss.OUT_OF_WINDOW: "times must be within 7 days before and 5 minutes after now",
     Loss.LOOP: "has been here before: collectors pass it on in a circle",
     Loss.MALFORMED: "could not be parsed, or ends before it starts",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """One OTLP signal.
-
-    Attributes:
-        name: `traces`, `metrics` or `logs`.
-        service: The gRPC service's full name.
-        response: Makes the response message.
-        decode: A request, its sender's key, what the request says when it is not protobuf, and what counts
-            the memory that it takes → a batch.
-    """
-
-    name: str
-    service: str
-    response: Callable[[], Message]
-    decode: Callable[[bytes, Key | None, Groups | None, Take], Awaitable[Batch]]
 
 
 class Intake:
@@ -127,11 +105,6 @@ class Intake:
             log.error("a %s request failed: %s\n%s", signal.name, type(error).__name__, where)
             raise refusals.internal() from None
         return _answer(signal, batch)
-
-
-def sender(key: Key | None) -> bytes:
-    """What distinguishes senders in the ledger."""
-    return key.id if key else b""
 
 
 def _answer(signal: Signal, batch: Batch) -> Message:

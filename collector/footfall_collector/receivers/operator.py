@@ -23,8 +23,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from footfall_collector.config.schema import OperatorConfig
+from footfall_collector.errors import StartError
 from footfall_collector.receivers import http_server
-from footfall_collector.receivers.sockets import StartError, split
+from footfall_collector.receivers.sockets import split
 from footfall_collector.security.keys import bearer
 from footfall_collector.telemetry.telemetry import Telemetry
 

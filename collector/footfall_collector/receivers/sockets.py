@@ -4,33 +4,32 @@ import errno
 import resource
 import socket
 
+from footfall_collector.errors import StartError
+
 MOST_CONNECTIONS, MOST_TLS = 8192, 1024
 """At a listener; an idle one takes 7 kB over HTTP, 15 kB over gRPC. And at one of HTTP with TLS, where it
 takes up to 50 kB."""
 
 
-class StartError(Exception):
-    """The collector cannot start; the message is one line that says why and what to do."""
-
-    @classmethod
-    def bind(cls, endpoint: str, what: str, error: OSError | None = None) -> "StartError":
-        """For a port that cannot be had."""
-        host, port = split(endpoint)
-        if error is None:
-            try:
-                open_socket(endpoint, what).close()
-            except StartError as found:
-                return cls(str(found))
-        number = error.errno if error else errno.EADDRINUSE
-        if number == errno.EADDRINUSE:
-            return cls(
-                f"{what}: port {port} on {host} is in use, perhaps by another collector; stop that"
-                f" one, or set another endpoint"
-            )
-        if number == errno.EACCES:
-            return cls(f"{what}: port {port} may not be opened by this user; use one from 1024 on")
-        reason = error.strerror if error and error.strerror else "the address is not valid here"
-        return cls(f"{what}: cannot listen on {endpoint}: {reason}; set another endpoint")
+def cannot_listen(endpoint: str, what: str, error: OSError | None = None) -> StartError:
+    """Why a port cannot be had."""
+    host, port = split(endpoint)
+    if error is None:
+        try:
+            open_socket(endpoint, what).close()
+        except StartError as found:
+            return found
+    number = error.errno if error else errno.EADDRINUSE
+    if number == errno.EADDRINUSE:
+        return StartError(
+            f"{what}: port {port} on {host} is in use, perhaps by another collector; stop that"
+            f" one, or set another endpoint"
+        )
+    if number == errno.EACCES:
+        message = f"{what}: port {port} may not be opened by this user; use one from 1024 on"
+        return StartError(message)
+    reason = error.strerror if error and error.strerror else "the address is not valid here"
+    return StartError(f"{what}: cannot listen on {endpoint}: {reason}; set another endpoint")
 
 
 def most_connections() -> int:
@@ -67,4 +66,4 @@ def open_socket(endpoint: str, what: str, *, shared: bool = False) -> socket.soc
     try:
         return socket.create_server((host, port), family=family, backlog=1024, reuse_port=shared)
     except OSError as error:
-        raise StartError.bind(endpoint, what, error) from None
+        raise cannot_listen(endpoint, what, error) from None

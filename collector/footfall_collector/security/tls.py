@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 
 from footfall_collector.config.schema import TlsConfig
-from footfall_collector.receivers.sockets import StartError
+from footfall_collector.errors import StartError
 
 log = logging.getLogger("footfall.tls")
 

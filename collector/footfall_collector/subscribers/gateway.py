@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from footfall_collector.receivers.sockets import StartError
+from footfall_collector.errors import StartError
 from footfall_collector.subscribers.group import opened
 from footfall_exporters import secret_file
 from footfall_exporters.contracts import Rejected, Subscriber, SubscriberConfig, Unavailable

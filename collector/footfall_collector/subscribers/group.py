@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from footfall_collector.receivers.sockets import StartError
+from footfall_collector.errors import StartError
 from footfall_collector.subscribers.follower import Follower, following
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.contracts import Settings, Subscriber, SubscriberConfig

@@ -24,7 +24,7 @@ def demo(once: bool, data: Path | None) -> None:
     fail. What Footfall made of it is printed, compared with what was done, and searched for anything
     personal.
     """
-    from footfall_collector.cli import failing_plainly
+    from footfall_collector.errors import failing_plainly
     from footfall_exporters.embedded import default_directory
 
     # simcord tries discord.py out when it is imported, which then warns of voice and intents.
