@@ -6,12 +6,12 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from footfall import _settings
-from footfall._asking import Asking
+from footfall._consent.asking import Asking
 from footfall._lifecycle import Given
 from footfall._tolerant import tolerant
 
 if TYPE_CHECKING:
-    from footfall._outcome import Errors
+    from footfall._recording.outcome import Errors
     from footfall_processors.catalog import Catalog
 
 

@@ -11,13 +11,13 @@ from contextvars import ContextVar
 from types import GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from footfall._struct import Struct
-from footfall._wrap import wrap
+from footfall._recording.struct import Struct
+from footfall._wrapping.wrap import wrap
 
 if TYPE_CHECKING:
     from footfall._client import Client
-    from footfall._plan import Plan
-    from footfall._recorder import Recorder
+    from footfall._recording.plan import Plan
+    from footfall._recording.recorder import Recorder
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kinds = set[type]
@@ -204,7 +204,7 @@ class Measured(Feature, eq=False):
         """What the caller gets; of what ends later, the use goes on until then."""
         try:
             if _ends_later(type(result)):
-                from footfall._later import until
+                from footfall._wrapping.later import until
 
                 return until(self, result)
             if len(at_once) < _REMEMBERED:

@@ -7,16 +7,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from weakref import WeakSet
 
-from footfall import _fork, _hard_exit, _settings, _sigterm, _threads
+from footfall import _settings
 from footfall._decision import State
-from footfall._flushed import Flushed
+from footfall._delivery import threads
+from footfall._delivery.flushed import Flushed
+from footfall._ends import fork, hard_exit, sigterm
 from footfall._log import Warnings, log
 
 if TYPE_CHECKING:
-    from footfall._delivery import Delivery
-    from footfall._gate import Gate
-    from footfall._outcome import Errors
-    from footfall._recorder import Recorder
+    from footfall._consent.gate import Gate
+    from footfall._delivery.delivery import Delivery
+    from footfall._recording.outcome import Errors
+    from footfall._recording.recorder import Recorder
     from footfall_processors.catalog import Catalog
 
 
@@ -59,7 +61,7 @@ class Lifecycle:
         self._closing: Delivery | None = None
         self._strict = strict
         self._warnings = Warnings()
-        self._changing = _threads.lock()
+        self._changing = threads.lock()
         self._asleep = self._ends = self._told = False
         self._parents: list[Delivery | None] = []  # never closed here: their connections are shared
         self.applications: WeakSet[Any] = WeakSet()
@@ -124,8 +126,8 @@ class Lifecycle:
             atexit.unregister(self.shutdown)
             self._ends = False
             stopped = self._stop(timeout)
-            if not _sigterm.unhook(self):  # not before: the signal may come meanwhile
-                _hard_exit.unhook()
+            if not sigterm.unhook(self):  # not before: the signal may come meanwhile
+                hard_exit.unhook()
             return stopped
         except Exception as error:
             self.trouble(error)
@@ -145,7 +147,7 @@ class Lifecycle:
 
     def trouble(self, error: Exception) -> None:
         """Swallows an error of Footfall itself, naming its type but never its message."""
-        if isinstance(error, _fork.StaysOff):
+        if isinstance(error, fork.StaysOff):
             return
         if self._strict:
             self._raise(error)
@@ -168,13 +170,13 @@ class Lifecycle:
 
         Nothing is made until the child uses telemetry: most children never do.
         """
-        self._changing = _threads.lock()
+        self._changing = threads.lock()
         self._warnings = Warnings()
         self._ends, self._closing = False, None
         if self._delivery is not None:
             self._delivery.abandon()
             self._asleep = True
-            self.recorder = cast("Recorder", _fork.Asleep(self.wake))
+            self.recorder = cast("Recorder", fork.Asleep(self.wake))
 
     def wake(self) -> "Recorder | None":
         """Starts what `forked()` has put to sleep; called at its first use."""
@@ -244,15 +246,15 @@ class Lifecycle:
         for event, kind in self._unmeasured:
             recorder.unmeasured(event, kind)
         self._settings = replace(self._settings, catalog=recorder.catalog)  # not read after a fork
-        _fork.watch(self)
+        fork.watch(self)
         if not self._ends:  # once: what else the program does at its end comes before
             atexit.register(self.shutdown)
-            _fork.at_end_of_worker(self.shutdown)
+            fork.at_end_of_worker(self.shutdown)
             self._ends = True
         if self._settings.exit_hooks and self._capturing is None:
-            _sigterm.hook(self)
-            _hard_exit.hook()
-        self.recorder = _fork.told(self, recorder)
+            sigterm.hook(self)
+            hard_exit.hook()
+        self.recorder = fork.told(self, recorder)
 
     def _refuse(self, error: Exception) -> None:
         """Says why telemetry stays off."""

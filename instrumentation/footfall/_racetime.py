@@ -22,12 +22,12 @@ from racetime_bot import (  # type: ignore[import-untyped]
 
 from footfall._client import Client
 from footfall._feature import Feature
-from footfall._wrap import is_function, partial_of
+from footfall._wrapping.wrap import is_function, partial_of
 from footfall_processors.catalog import Catalog
 from footfall_processors.matching import Match, rules
 
 if TYPE_CHECKING:
-    from footfall._recorder import Recorder
+    from footfall._recording.recorder import Recorder
 
 KIND: Final = "racetime"
 COMMAND: Final = "ex_"

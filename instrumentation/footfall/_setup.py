@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.version import __version__ as SDK_VERSION
 
-from footfall._counters import Counters
-from footfall._delivery import Delivery
-from footfall._hints import DEVELOPMENT
+from footfall._delivery.delivery import Delivery
 from footfall._log import Warnings
-from footfall._outcome import Errors
-from footfall._plan import Plan
-from footfall._recorder import Recorder
+from footfall._recording.counters import Counters
+from footfall._recording.hints import DEVELOPMENT
+from footfall._recording.outcome import Errors
+from footfall._recording.plan import Plan
+from footfall._recording.recorder import Recorder
 from footfall._service import service as describe
 from footfall._settings import ConfigurationError, Exporters, Settings
 from footfall._sources import load
@@ -25,7 +25,7 @@ from footfall_processors.document import nearest
 from footfall_processors.errors import ERROR_TYPES
 
 if TYPE_CHECKING:
-    from footfall._gate import Gate
+    from footfall._consent.gate import Gate
 
 
 def start(
@@ -120,18 +120,18 @@ def _check_errors(catalog: Catalog, errors: Any) -> list[str]:
 
 
 def _local(catalog: Catalog) -> Exporters:
-    from footfall import _local, _state
+    from footfall._consent import local, state
 
-    return _local.exporters(_state.store_path(catalog.products[0]))
+    return local.exporters(state.store_path(catalog.products[0]))
 
 
 def _otlp(settings: Settings) -> Exporters:
-    from footfall import _otlp
+    from footfall._delivery import otlp
 
-    return _otlp.exporters(settings)
+    return otlp.exporters(settings)
 
 
 def _probe(settings: Settings, delivery: Delivery) -> None:
-    from footfall._probe import probe
+    from footfall._delivery.probe import probe
 
     probe(settings, delivery.outage)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from google.protobuf.message import DecodeError
 
-from footfall._inspection import InspectError, Inspection
+from footfall._consent.inspection import InspectError, Inspection
 from footfall_processors.document import DocumentError
 
 SHOWN: Final = 50

@@ -24,11 +24,12 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 import footfall
-from footfall import Client, Exporters, _local, testing
-from footfall._exporters import CountersExporter
-from footfall._inspection import Inspection
+from footfall import Client, Exporters, testing
+from footfall._consent import local
+from footfall._consent.inspection import Inspection
+from footfall._delivery.exporters import CountersExporter
+from footfall._delivery.outage import Outage
 from footfall._log import Warnings
-from footfall._outage import Outage
 from footfall.allowlist import AllowlistSpanProcessor
 from instrumentation.programs import python
 
@@ -351,7 +352,7 @@ def test_a_span_of_another_instrumentation_ends_after_it_began(clock, client, re
 
 
 def test_local_mode_shows_exact_counts(clock, connect, tmp_path):
-    client = connect("", exporters=_local.exporters(tmp_path / "shop.sqlite"))
+    client = connect("", exporters=local.exporters(tmp_path / "shop.sqlite"))
     for number in (3, 4):
         client.count("shop.order", number)
         assert client.flush()

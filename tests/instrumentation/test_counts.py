@@ -6,7 +6,7 @@ import grpc
 import pytest
 
 from footfall import _log
-from footfall._recorder import LARGEST
+from footfall._recording.recorder import LARGEST
 
 
 def test_counts_add_up_by_action_and_enums(client, received):

@@ -6,8 +6,8 @@ import textwrap
 
 import pytest
 
-from footfall._absent import Absent
-from footfall._consent import Consent
+from footfall._consent.absent import Absent
+from footfall._consent.consent import Consent
 from instrumentation import programs
 
 RUN = """

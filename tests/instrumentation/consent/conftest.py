@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from footfall._consent import Consent
+from footfall._consent.consent import Consent
 from footfall._decision import State
 from footfall_processors import Catalog, load_catalog
 

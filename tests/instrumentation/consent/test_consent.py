@@ -8,7 +8,7 @@ import uuid
 
 import pytest
 
-from footfall._consent import Consent
+from footfall._consent.consent import Consent
 from footfall._decision import State, decide
 from footfall_processors import load_catalog
 from instrumentation.consent.conftest import TODAY, UNDECIDED, finish, tree

@@ -14,8 +14,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from footfall import Client, _local, _state
-from footfall._consent import Consent
+from footfall import Client
+from footfall._consent import local, state
+from footfall._consent.consent import Consent
 from footfall._decision import State
 from footfall.sessions import session
 from instrumentation.consent.conftest import TODAY, UNDECIDED, finish, tree
@@ -230,13 +231,13 @@ def test_a_program_that_is_killed_leaves_a_whole_file(consent, catalog, spawn, d
 
 
 def test_a_program_that_hangs_while_it_writes_holds_nobody_up(consent, decision, monkeypatch):
-    monkeypatch.setattr(_state, "PATIENCE", 0.2)
+    monkeypatch.setattr(state, "PATIENCE", 0.2)
     consent.nudged()
     lock = os.open(decision.parent, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     before = time.monotonic()
     consent.revoke()
-    assert time.monotonic() - before < _state.PATIENCE + 10  # the lock is kept for ever
+    assert time.monotonic() - before < state.PATIENCE + 10  # the lock is kept for ever
     os.close(lock)
     assert json.loads(decision.read_text())["decision"]["type"] == "revoked"
 
@@ -272,7 +273,7 @@ def test_what_was_left_in_the_way_of_writing_is_removed_and_not_followed(
 def test_a_store_behind_a_link_is_deleted_where_it_is(consent, kept, tmp_path):
     consent.grant("local")
     target = tmp_path / "elsewhere.sqlite"
-    _local.LocalStore(target)
+    local.LocalStore(target)
     kept.parent.mkdir(parents=True)
     kept.symlink_to(target)
     consent.revoke()
@@ -347,7 +348,7 @@ def test_what_root_notes_in_the_home_of_a_user_is_that_users(shared, allowed):
         assert not inner.nudge_due(days=0)
         inner.grant("local")
         assert inner.state().mode == "local"
-    _local.LocalStore(inner.store)
+    local.LocalStore(inner.store)
     owners = {path.stat().st_uid for path in home.rglob("*")}
     assert owners == {NOBODY}
 

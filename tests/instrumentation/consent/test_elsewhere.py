@@ -9,7 +9,7 @@ import time
 import pytest
 
 from footfall import Client
-from footfall._consent import Consent
+from footfall._consent.consent import Consent
 from footfall._settings import VARIABLES
 from footfall.sessions import session
 from instrumentation.programs import python

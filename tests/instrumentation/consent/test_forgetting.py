@@ -6,8 +6,9 @@ from contextlib import closing
 
 import pytest
 
-from footfall import Client, _local
-from footfall._consent import Consent
+from footfall import Client
+from footfall._consent import local
+from footfall._consent.consent import Consent
 from footfall.sessions import session
 from footfall_processors import load_catalog
 from instrumentation.consent.conftest import finish
@@ -211,7 +212,7 @@ def test_what_an_earlier_program_kept_is_cleaned_by_one_that_is_off(
 ])  # fmt: skip
 def test_a_store_that_cannot_be_searched_goes_as_a_whole(elsewhere, kept, damaged):
     elsewhere.grant("local")
-    _local.LocalStore(kept)
+    local.LocalStore(kept)
     elsewhere.installation_id()
     damaged(kept)
     elsewhere.forget()

@@ -15,10 +15,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
 
-from footfall import _local, inspect
-from footfall._consent import Consent
-from footfall._inspection import otlp_json
-from footfall._local import LocalStore
+from footfall import inspect
+from footfall._consent import local
+from footfall._consent.consent import Consent
+from footfall._consent.inspection import otlp_json
+from footfall._consent.local import LocalStore
 from footfall_collector.cli.inspect import inspect as command
 from instrumentation.consent.conftest import finish, tree
 
@@ -38,7 +39,7 @@ def show(capsys):
 def used(consent, connect, kept):
     """A program that was used for a while in local mode."""
     consent.grant("local")
-    client = connect("", exporters=_local.exporters(kept), service_version="1.2")
+    client = connect("", exporters=local.exporters(kept), service_version="1.2")
     for number in (3, 4):
         with client.feature("shop.order", provider="smz3", note="für\nalle", items=number):
             client.event("shop.visit", provider="alttpr")

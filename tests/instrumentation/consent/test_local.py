@@ -21,8 +21,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 from opentelemetry.sdk.trace.export import SpanExportResult
 
-from footfall import Exporters, _local
-from footfall._local import LocalMetricExporter, LocalSpanExporter, LocalStore
+from footfall import Exporters
+from footfall._consent import local as _local
+from footfall._consent.local import LocalMetricExporter, LocalSpanExporter, LocalStore
 from instrumentation.consent.conftest import finish, tree
 
 
@@ -191,7 +192,7 @@ def test_the_newest_that_fit_are_kept_and_the_others_are_counted(puts, requests,
 KEEP = """
     import sys
     from pathlib import Path
-    from footfall._local import LocalStore
+    from footfall._consent.local import LocalStore
     print("ready", flush=True)
     sys.stdin.readline()
     store = LocalStore(Path(sys.argv[1]))
@@ -326,8 +327,8 @@ def test_a_full_disk_is_a_failure_until_there_is_room(kept):
 PROGRAM = """
     import sys, footfall
     from pathlib import Path
-    from footfall import _local
-    exporters = _local.exporters(Path(sys.argv[2]))
+    from footfall._consent import local
+    exporters = local.exporters(Path(sys.argv[2]))
     footfall.configure(sys.argv[1], enabled=True, exporters=exporters)
     with footfall.feature("shop.order", provider="smz3"):
         footfall.count("shop.press")

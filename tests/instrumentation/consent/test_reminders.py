@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from footfall._consent import Consent
+from footfall._consent.consent import Consent
 from footfall._decision import State
 from footfall_processors import load_catalog
 from instrumentation.consent.conftest import TODAY, UNDECIDED, on

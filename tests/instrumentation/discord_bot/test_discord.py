@@ -10,8 +10,8 @@ import pytest
 from discord import app_commands
 from discord.ext import commands
 
-from footfall import Client, _discord_run
-from footfall.discord import instrument_discord
+from footfall import Client
+from footfall.discord import _run, instrument_discord
 from instrumentation.discord_bot.host import Host, Panel, PresetError, Stage, no, play, refuse, run
 
 OK = ("success", "ok", None)
@@ -528,7 +528,7 @@ async def test_an_error_of_footfall_itself_never_reaches_the_bot(
         (client, "feature"),
         (client.recorder, "failure"),
         (client.recorder, "ended"),
-        (_discord_run, "fail"),
+        (_run, "fail"),
     ]
 
     async def act(s: Stage):

@@ -8,8 +8,8 @@ from fastapi.responses import Response
 from opentelemetry.instrumentation.fastapi import _get_default_span_details
 
 import footfall
-from footfall._web_routes import Routes
 from footfall.web import instrument_fastapi
+from footfall.web._routes import Routes
 from instrumentation.web.shop import (
     OK,
     WAYS,

@@ -1,0 +1,1 @@
+"""What a program's user agreed to, and what is kept on his machine."""

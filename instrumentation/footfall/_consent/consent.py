@@ -1,0 +1,235 @@
+"""What the user of a program agreed to, and whether to ask him (E1, E5, E6, G6).
+
+For programs that run on their users' machines. The dialog is the host's; what was decided in it, and
+whether to show it at all, is here.
+"""
+
+import datetime as dt
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
+
+from footfall._consent import forgetting
+from footfall._consent import state as _state
+from footfall._consent.state import Granted, Revoked, StateFile, Stored
+from footfall._decision import Mode, State, decide
+from footfall._log import log
+from footfall_processors.catalog import Catalog
+from footfall_processors.changes import Scope, fingerprint, scope, widened
+
+_FORBIDDEN = (
+    "footfall: telemetry is off whatever the user says (DO_NOT_TRACK, OTEL_SDK_DISABLED,"
+    " TELEMETRY_ENABLED or enabled=False); the yes was not noted"
+)
+
+_STAYS = "footfall: the events that were kept on this machine cannot be deleted"
+
+
+class Consent:
+    """One user's consent to one product's telemetry.
+
+    It is kept in his settings (on Linux `~/.config/footfall/PRODUCT.json`), readable by him alone.
+    Reading never writes: before the first `grant`, `revoke`, `nudged` or `never_again` there is no
+    file, and before a yes no id. No method raises.
+
+    Args:
+        product: The product's name, as in its catalog.
+        catalog: What it wants to collect.
+        folder: A place for everything, instead of the user's folders for settings and data.
+        changed: Called after a `grant`, a `revoke` or a `forget`, so that sending starts or stops at once.
+        enabled: What the program says in its code, as in `configure()`.
+
+    Attributes:
+        store: Where `local` mode keeps events; None where the user has no home.
+        known: Installation ids that were in the file so far; all but the present one are forgotten.
+    """
+
+    def __init__(
+        self,
+        product: str,
+        catalog: Catalog,
+        folder: Path | None = None,
+        changed: Callable[[], None] | None = None,
+        enabled: bool | None = None,
+    ) -> None:
+        self.store = _state.store_path(product, folder)
+        self._file = StateFile(_state.state_path(product, folder))
+        self._scope = scope(catalog)
+        self._fingerprint = fingerprint(catalog)
+        self._catalog = catalog
+        self._changed = changed
+        self._enabled = enabled
+        self.known: set[str] = set()
+        self._dropped: set[str] = set()
+
+    def state(self) -> State:
+        """What holds now; another program may have changed it since the last call."""
+        match self._read().decision:
+            case Granted() as granted:
+                return State(granted.mode, True, bool(self._news(granted)), granted.since)
+            case Revoked(since=since):
+                return State("off", True, False, since)
+            case None:
+                return State()
+
+    def grant(self, mode: Mode = "on") -> None:
+        """Notes that the user agrees to what the catalog allows now.
+
+        Where a switch says no (DO_NOT_TRACK and the others) nothing is noted: who means it says it again
+        when the switch is gone.
+
+        Args:
+            mode: `on`, or `local` to keep events on this machine.
+        """
+        if mode not in ("on", "local"):
+            log.warning('footfall: grant() knows "on" and "local"; nothing was changed')
+            return
+        if self._forbidden():
+            log.warning(_FORBIDDEN)
+            return
+
+        def agree(stored: Stored) -> Stored:
+            known = stored.decision.installation if isinstance(stored.decision, Granted) else None
+            decision = Granted(mode, _today(), self._fingerprint, self._scope, known)
+            return Stored(decision, never_again=stored.never_again)
+
+        self._file.change(agree)
+        self._tell()
+
+    def revoke(self) -> None:
+        """Notes that the user does not agree, or no longer does.
+
+        The installation id and everything that `local` mode kept are deleted.
+        """
+        self._change(lambda stored: Stored(Revoked(_today()), never_again=stored.never_again))
+        self._tell()  # first, so that nothing is put into the store afterwards
+        self._remove_store()
+
+    def changes(self) -> list[str]:
+        """What the catalog allows and the user has not agreed to, a sentence each, to show to him."""
+        decision = self._read().decision
+        return self._news(decision if isinstance(decision, Granted) else None)
+
+    def nudge_due(self, days: int = 30, *, blocked: bool = False) -> bool:
+        """Whether to ask or remind the user now; never where a switch turns telemetry off anyway.
+
+        Args:
+            days: How many days must lie between two reminders, or between a no and the next.
+            blocked: Whether the program's requests are blocked on this machine; then a user who
+                agreed may be reminded too (E6).
+        """
+        stored, state = self._read(), self.state()
+        refused = state.since if state.decided and state.mode == "off" else None
+        last = stored.nudged or refused
+        # Either way round: a clock that was wrong once must not silence it for years.
+        early = last is not None and abs((_today() - last).days) < days
+        agrees = state.mode != "off" and not state.outdated
+        return not (self._forbidden() or stored.never_again or early or (agrees and not blocked))
+
+    def nudged(self) -> None:
+        """Notes that the user was asked or reminded today."""
+        self._change(lambda stored: replace(stored, nudged=_today()))
+
+    def never_again(self) -> None:
+        """Notes that the user wants neither questions nor reminders, whatever changes."""
+        self._change(lambda stored: replace(stored, never_again=True))
+
+    def installation_id(self) -> str | None:
+        """A random id of this installation, made at its first use.
+
+        None without a valid consent, and where a switch says no.
+        """
+
+        def make(stored: Stored) -> Stored:
+            granted = stored.decision
+            if not isinstance(granted, Granted) or granted.installation or self._news(granted):
+                return stored
+            return replace(stored, decision=replace(granted, installation=uuid.uuid4()))
+
+        if self._forbidden():
+            return None
+        granted = self._change(make).decision
+        if not isinstance(granted, Granted) or self._news(granted):
+            return None
+        return str(granted.installation)
+
+    def forget(self) -> None:
+        """Drops the installation id; the next use makes another (E5).
+
+        It is dropped everywhere: from what waits to be sent, in every running program, and from what
+        `local` mode kept.
+        """
+
+        def drop(stored: Stored) -> Stored:
+            if not isinstance(stored.decision, Granted):
+                return stored
+            self._dropped.add(str(stored.decision.installation))  # should it not be saved
+            return replace(stored, decision=replace(stored.decision, installation=None))
+
+        self._read()  # so that the id is known
+        self._change(drop)
+        self._tell()  # first, as in `revoke`
+        self.clean_store()
+
+    def stamp(self) -> object:
+        """What differs once somebody has decided something: a program that runs looks before it sends."""
+        return _state.stamp(self._file.path)
+
+    def forgotten(self) -> forgetting.Forms:
+        """The ids that were dropped, as each attribute would carry them."""
+        decision = self._read().decision
+        present = {str(decision.installation)} if isinstance(decision, Granted) else set()
+        return forgetting.forms(self._catalog, self.known - present | self._dropped & self.known)
+
+    def cleaned(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Attributes without the ids that were dropped."""
+        return forgetting.without(attributes, self.forgotten())
+
+    def clean_store(self) -> None:
+        """Takes out of what `local` mode kept what may not stay: all after a no, else dropped ids."""
+        if isinstance(self._read().decision, Revoked):
+            self._remove_store()
+        elif (forgotten := self.forgotten()) and self.store is not None and self.store.exists():
+            from footfall._consent import (
+                local,  # not before it is needed: it imports the OpenTelemetry SDK
+            )
+
+            if not local.forget(self.store, forgotten):
+                log.warning(_STAYS)
+
+    def _remove_store(self) -> None:
+        if self.store is not None and not _state.remove_database(self.store):
+            log.warning(_STAYS)
+
+    def _read(self) -> Stored:
+        return self._know(self._file.read())
+
+    def _change(self, edit: Callable[[Stored], Stored]) -> Stored:
+        """Changes what is noted; where a switch says no, only if there is something already."""
+        return self._know(self._file.change(edit, make=not self._forbidden()))
+
+    def _know(self, stored: Stored) -> Stored:
+        if isinstance(stored.decision, Granted) and stored.decision.installation:
+            self.known.add(str(stored.decision.installation))
+        return stored
+
+    def _forbidden(self) -> bool:
+        """Whether telemetry is off, whatever the user says."""
+        return decide(os.environ, self._enabled, State("on", decided=True)) == "off"
+
+    def _news(self, granted: Granted | None) -> list[str]:
+        if granted is not None and granted.catalog == self._fingerprint:
+            return []
+        return widened(granted.scope if granted else Scope({}, {}), self._scope)
+
+    def _tell(self) -> None:
+        if self._changed is not None:
+            self._changed()
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(dt.UTC).date()

@@ -1,0 +1,97 @@
+"""A thread that does what may block, so that nobody waits longer than he wants to."""
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from footfall._delivery import threads
+
+AFTER_AN_ERROR: Final = 1.0
+"""Seconds until the next round where one failed."""
+
+MOMENT: Final = 0.3
+"""Seconds that greenlets wait for the thread to end."""
+
+
+class Job:
+    """Something to do, and how it went.
+
+    Args:
+        work: Does it, and says whether it succeeded; what fails is counted where it fails.
+
+    Attributes:
+        done: Set when it is over.
+        succeeded: Whether it was done, and succeeded.
+    """
+
+    def __init__(self, work: Callable[[], bool]) -> None:
+        self.done = threads.Signal()
+        self.succeeded = False
+        self._work = work
+
+    def run(self) -> None:
+        """Does it."""
+        with suppress(Exception):
+            self.succeeded = self._work()
+        self.done.set()
+
+
+class Courier:
+    """Runs jobs one after the other, and makes its rounds between them, on a daemon thread.
+
+    The thread is there long before it is needed, because Python 3.12 and later make no new one while the
+    interpreter exits, which is when the last flush happens.
+
+    Args:
+        rounds: Does what is due; returns in how many seconds it is to be called again.
+    """
+
+    def __init__(self, rounds: Callable[[], float]) -> None:
+        self._rounds = rounds
+        self._jobs: deque[Job | None] = deque()
+        self._bell, self._over = threads.Signal(), threads.Signal()
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._ended = threads.start(self._run, "footfall")
+
+    def call(self) -> None:
+        """Lets it make its next round now; does not wait."""
+        self._bell.set()
+
+    def do(self, work: Callable[[], bool], timeout: float) -> bool:
+        """Runs `work` and waits for it at most `timeout` seconds.
+
+        Returns:
+            Its result; False when it failed or is not done yet (it then goes on without us).
+        """
+        job = Job(work)
+        self._jobs.append(job)
+        self._bell.set()
+        return job.done.wait_aside(timeout) and job.succeeded
+
+    def stop(self) -> None:
+        """Ends the thread after the jobs that were given to it; only a sub-interpreter waits for that.
+
+        Greenlets wait a moment: a loop of theirs that runs in the thread may not outlive the interpreter.
+        """
+        self._jobs.append(None)
+        self._bell.set()
+        self._ended()
+        if threads.is_green():
+            self._over.wait_aside(MOMENT)
+
+    def _run(self) -> None:
+        pause = 0.0
+        while True:
+            self._bell.wait(pause)
+            while self._jobs:
+                job = self._jobs.popleft()
+                if job is None:
+                    self._over.set()
+                    return
+                job.run()
+            pause = AFTER_AN_ERROR
+            with suppress(Exception):
+                pause = self._rounds()

@@ -1,0 +1,88 @@
+"""What the host is told when a collector takes nothing: once, where, why, and what to do (A10)."""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from footfall._delivery import reasons, threads
+from footfall._delivery.destination import Destination
+from footfall._delivery.reasons import Failure, Reason
+from footfall._log import Warnings, log
+
+_UNKNOWN: Final = (
+    "footfall: what sends did not take it; set the logger `footfall` to DEBUG to see more. Observations that"
+    " are lost are counted; counters come again"
+)
+_KNOWN: Final = (
+    "footfall: nothing is sent to %s (%s): %s. What to do: %s Observations that are lost meanwhile are"
+    " counted; counters come again"
+)
+PATIENCE: Final = 0.6
+"""Seconds to wait for each answer while an endpoint is looked at."""
+
+
+class Outage:
+    """Tells of failures, once for each reason, until an export succeeds.
+
+    Args:
+        warnings: Where warnings go, the same reason at most once per `footfall._log.INTERVAL`.
+    """
+
+    def __init__(self, warnings: Warnings) -> None:
+        self._warnings = warnings
+        self._lock = threads.lock()
+        self._told: str | None = None
+
+    def failed(self, exporter: Any, patience: float = PATIENCE, *, hurried: bool = False) -> None:
+        """An export failed, or has not ended in time. Never raises.
+
+        Args:
+            exporter: What sent.
+            patience: Seconds to wait for each answer.
+            hurried: Whether there was little time, so that a slow answer is no failure.
+        """
+        try:
+            self._failed(exporter, patience, hurried)
+        except Exception as error:
+            log.debug("%s in the search for a reason", type(error).__name__)
+
+    def _failed(self, exporter: Any, patience: float, hurried: bool) -> None:
+        to: Destination | None = getattr(exporter, "destination", None)
+        if to is None:
+            self._tell(_UNKNOWN)
+        elif exporter.failure is None and exporter.rejected:
+            self._say(to, Failure(""), reasons.REJECTED)
+        else:
+            failure = exporter.failure or Failure("", late=True)
+            found = _look(to, patience) if failure.status in reasons.UNCLEAR else None
+            if found or not (hurried and failure.late):
+                self._say(to, failure, found or reasons.by_status(failure))
+
+    def over(self) -> None:
+        """An export succeeded."""
+        self._told = None
+
+    def _say(self, to: Destination, failure: Failure, reason: Reason) -> None:
+        known = {
+            "status": failure.status,
+            "protocol": to.protocol,
+            "timeout": to.timeout,
+            "detail": reason.detail,
+        }
+        url = urlsplit(to.endpoint)  # whose path may hold a key
+        what, remedy = reason.what.format(**known), reason.remedy.format(**known)
+        end = "" if remedy.endswith("?") else "."
+        self._tell(_KNOWN, f"{url.scheme}://{url.netloc}", to.protocol, what, remedy + end)
+
+    def _tell(self, message: str, *values: object) -> None:
+        text = message % values
+        with self._lock:
+            if self._told == text:
+                return
+            self._told = text
+        self._warnings.warn(text, message, *values)
+
+
+def _look(to: Destination, patience: float) -> Reason | None:
+    from footfall._delivery.diagnosis import diagnose  # needs ssl
+
+    return diagnose(to, patience)

@@ -1,0 +1,1 @@
+"""How a process ends or is doubled: signals, exits, forks."""

@@ -1,0 +1,1 @@
+"""Functions, generators and what ends later, measured."""

@@ -1,0 +1,210 @@
+"""Web applications: their routes become uses of features, by rules of the catalog (A8, D5, F3).
+
+One call measures a whole application; no handler is edited. A request whose method and route template
+fit a `match` rule of the catalog is one use of that event: its start, its outcome by the answer's
+status, its duration. Any other request is not counted at all. Neither the path, nor a header, nor
+anything else of a request is sent.
+
+Footfall takes nobody's place: instrumentations of OpenTelemetry may be added before or after, and taken
+away, and have the spans, hooks and metrics that they have without Footfall. It makes no server span of its
+own, unless a `tracer_provider` is named, and nothing else traces the request. It reads none: what the
+application samples or excludes is counted all the same. Every answer gets the headers `traceparent` and
+`x-trace-id`, whether telemetry is on or off, unless the application has set them itself.
+
+    >>> import footfall
+    >>> from fastapi import FastAPI
+    >>> app = FastAPI()
+    >>> footfall.instrument_fastapi(app)
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from footfall._client import Client, default
+from footfall._delivery import threads
+from footfall._log import log
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from flask import Flask
+    from opentelemetry.trace import TracerProvider
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def instrument_fastapi(
+    app: "FastAPI",
+    *,
+    client: Client | None = None,
+    tracer_provider: "TracerProvider | None" = None,
+) -> None:
+    """Measures the routes of a FastAPI application, its mounted applications and its WebSockets.
+
+    Called a second time for the same application it does nothing. It never raises: without the extra
+    `footfall[fastapi]`, it logs one warning and the application runs on.
+
+    Args:
+        app: The application, before or after it has started.
+        client: What sends; None is the client behind `footfall.configure()`, which may be called later.
+        tracer_provider: Where Footfall sends a span for each request that nobody else traces; None is
+            nowhere.
+
+    Example:
+        >>> import footfall
+        >>> from fastapi import FastAPI
+        >>> app = FastAPI()
+        >>> footfall.instrument_fastapi(app)
+    """
+
+    def run(client: Client) -> None:
+        from footfall.web._fastapi import instrument
+
+        instrument(app, client, tracer_provider)
+
+    _guarded("fastapi", run, client)
+
+
+def instrument_asgi(
+    app: Any,
+    *,
+    client: Client | None = None,
+    tracer_provider: "TracerProvider | None" = None,
+) -> Any:
+    """Measures any ASGI application.
+
+    Route templates are found in applications built on Starlette; for others, rules are compared with
+    the path itself, such as `GET /seeds/*`. A FastAPI application is measured as by
+    `instrument_fastapi()`. It never raises; it needs the extra `footfall[fastapi]`.
+
+    Args:
+        app: The application.
+        client: What sends; None is the client behind `footfall.configure()`, which may be called later.
+        tracer_provider: Where Footfall sends a span for each request that nobody else traces; None is
+            nowhere.
+
+    Returns:
+        The application to serve; `app` itself where it was measured already or could not be.
+
+    Example:
+        >>> import footfall
+        >>> from starlette.applications import Starlette
+        >>> app = footfall.instrument_asgi(Starlette())
+    """
+    wrapped = app
+
+    def run(client: Client) -> None:
+        nonlocal wrapped
+        if hasattr(app, "build_middleware_stack") and hasattr(app, "dependency_overrides"):
+            instrument_fastapi(app, client=client, tracer_provider=tracer_provider)
+            return
+        from footfall.web._asgi import instrument
+
+        wrapped = instrument(app, client, tracer_provider)
+
+    _guarded("fastapi", run, client)
+    return wrapped
+
+
+def instrument_django(
+    *,
+    client: Client | None = None,
+    tracer_provider: "TracerProvider | None" = None,
+) -> None:
+    """Measures the routes of a Django project.
+
+    Call it once the settings can be read and before Django makes the application: in `wsgi.py` or
+    `asgi.py`, before `get_wsgi_application()`. It adds its middleware to MIDDLEWARE. It never raises; it
+    needs Django, which `footfall[django]` brings.
+
+    Args:
+        client: What sends; None is the client behind `footfall.configure()`, which may be called later.
+        tracer_provider: Where Footfall sends a span for each request that nobody else traces; None is
+            nowhere.
+
+    Example:
+        >>> import footfall
+        >>> footfall.instrument_django()  # in wsgi.py, before get_wsgi_application()
+    """
+
+    def run(client: Client) -> None:
+        from footfall.web._django import instrument
+
+        instrument(client, tracer_provider)
+
+    _guarded("django", run, client)
+
+
+def instrument_flask(
+    app: "Flask",
+    *,
+    client: Client | None = None,
+    tracer_provider: "TracerProvider | None" = None,
+) -> None:
+    """Measures the routes of a Flask application.
+
+    Called a second time for the same application it does nothing. It never raises; it needs the extra
+    `footfall[flask]`.
+
+    Args:
+        app: The application, before its first request.
+        client: What sends; None is the client behind `footfall.configure()`, which may be called later.
+        tracer_provider: Where Footfall sends a span for each request that nobody else traces; None is
+            nowhere.
+
+    Example:
+        >>> import footfall
+        >>> from flask import Flask
+        >>> app = Flask(__name__)
+        >>> footfall.instrument_flask(app)
+    """
+
+    def run(client: Client) -> None:
+        from footfall.web._flask import instrument
+
+        instrument(app, client, tracer_provider)
+
+    _guarded("flask", run, client)
+
+
+def route_event(event: str, /, action: str | None = None) -> Callable[[F], F]:
+    """Says which event a handler stands for, where the catalog has no rule for its route.
+
+    It returns the handler itself, so that its signature and whatever else frameworks look at stay; put
+    it below the framework's own decorator. Where the catalog has a rule for the route too, that counts.
+
+    Args:
+        event: A declared event.
+        action: What a use that goes well is called, one of the event's actions; its start is then not
+            counted. None is `success`, or the only action there is.
+
+    Example:
+        >>> import footfall
+        >>> from fastapi import FastAPI
+        >>> app = FastAPI()
+        >>> @app.post("/seeds")
+        ... @footfall.route_event("api.seed.generate")
+        ... async def generate() -> dict[str, str]:
+        ...     return {}
+    """
+
+    def decorate(handler: F) -> F:
+        if not threads.may_start():
+            return handler
+        from footfall.web._request import mark
+        from footfall_processors.matching import Match
+
+        return mark(handler, Match(event, action))
+
+    return decorate
+
+
+def _guarded(extra: str, run: Callable[[Client], None], client: Client | None) -> None:
+    """Runs what may need an extra that is not installed; nothing where telemetry cannot be on."""
+    used = default if client is None else client
+    try:
+        if threads.may_start():
+            run(used)
+    except ImportError:
+        log.warning("footfall: the routes are not measured; run pip install 'footfall[%s]'", extra)
+    except Exception as error:
+        used.trouble(error)
