@@ -6,7 +6,7 @@ from os import PathLike
 from typing import TYPE_CHECKING
 
 from footfall import _settings
-from footfall._consent.asking import Asking
+from footfall._asking import Asking
 from footfall._lifecycle import Given
 from footfall._tolerant import tolerant
 

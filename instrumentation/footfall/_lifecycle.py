@@ -7,9 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from weakref import WeakSet
 
-from footfall import _settings
+from footfall import _settings, _threads
 from footfall._decision import State
-from footfall._delivery import threads
 from footfall._delivery.flushed import Flushed
 from footfall._ends import fork, hard_exit, sigterm
 from footfall._log import Warnings, log
@@ -61,7 +60,7 @@ class Lifecycle:
         self._closing: Delivery | None = None
         self._strict = strict
         self._warnings = Warnings()
-        self._changing = threads.lock()
+        self._changing = _threads.lock()
         self._asleep = self._ends = self._told = False
         self._parents: list[Delivery | None] = []  # never closed here: their connections are shared
         self.applications: WeakSet[Any] = WeakSet()
@@ -170,7 +169,7 @@ class Lifecycle:
 
         Nothing is made until the child uses telemetry: most children never do.
         """
-        self._changing = threads.lock()
+        self._changing = _threads.lock()
         self._warnings = Warnings()
         self._ends, self._closing = False, None
         if self._delivery is not None:

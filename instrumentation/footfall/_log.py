@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 
-from footfall._delivery import threads
+from footfall import _threads
 
 log = logging.getLogger("footfall")
 
@@ -27,14 +27,14 @@ class Later(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Lets a record pass unless it is kept."""
-        if not threads.is_apart():
+        if not _threads.is_apart():
             return True
         self.kept.append(record)
         return False
 
     def log(self) -> None:
         """Logs what was kept; called by threads of the host's."""
-        while self.kept and not threads.is_apart():
+        while self.kept and not _threads.is_apart():
             log.handle(self.kept.popleft())
 
 
@@ -46,7 +46,7 @@ class Warnings:
     """Warnings by kind, each at most once per INTERVAL, so that an outage does not fill a log."""
 
     def __init__(self) -> None:
-        self._lock = threads.lock()
+        self._lock = _threads.lock()
         self._thread = threading.local()
         self._next: dict[str, float] = {}
 

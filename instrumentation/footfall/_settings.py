@@ -11,14 +11,14 @@ from math import isfinite
 from os import PathLike, pathsep
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
+from footfall import _threads
 from footfall._decision import Mode, State, decide
-from footfall._delivery import threads
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
     from opentelemetry.sdk.trace.export import SpanExporter
 
-    from footfall._delivery.destination import Destination
+    from footfall._destination import Destination
     from footfall_processors.catalog import Catalog
 
 T = TypeVar("T")
@@ -183,7 +183,7 @@ def read(
         environ: The environment variables.
         enabled: As in `configure()`, like the four that follow.
         catalog: A catalog or its files.
-        ways: Where telemetry goes and how, by the options of `footfall._delivery.destination`; None where
+        ways: Where telemetry goes and how, by the options of `footfall._destination`; None where
             something else sends.
         sample_rate: The share of observations that are sent as spans.
         exit_hooks: Whether SIGTERM and `os._exit()` flush.
@@ -212,7 +212,7 @@ def read(
         mistakes.append("enabled must be True or False")
     mode = decide(environ, enabled, consent)
     settings = Settings()
-    if mode != "off" and not threads.may_start():
+    if mode != "off" and not _threads.may_start():
         mistakes.append(SUB_INTERPRETER)
     elif mode != "off":
         traces, metrics = None, None
@@ -243,7 +243,7 @@ def read(
 def _destinations(
     environ: Mapping[str, str], ways: Mapping[str, Any], notes: list[str], mistakes: list[str]
 ) -> "tuple[Destination | None, Destination | None]":
-    from footfall._delivery.destination import destination  # not before it is needed
+    from footfall._destination import destination  # not before it is needed
 
     try:
         return (

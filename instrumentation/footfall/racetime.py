@@ -3,8 +3,8 @@
 from importlib.util import find_spec
 from typing import TypeVar
 
+from footfall import _threads
 from footfall._client import Client, default
-from footfall._delivery import threads
 from footfall._log import log
 
 H = TypeVar("H", bound=type)
@@ -38,7 +38,7 @@ def instrument_racetime(handler: H, *, client: Client | None = None) -> H:
         ...     async def ex_seed(self, args, message): ...
     """
     used = default if client is None else client
-    if not threads.may_start():  # nor can telemetry be on
+    if not _threads.may_start():  # nor can telemetry be on
         return handler
     if find_spec("racetime_bot") is None:
         log.warning(

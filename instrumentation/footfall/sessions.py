@@ -12,8 +12,8 @@ from functools import partial
 from types import TracebackType
 from typing import Final, Self
 
+from footfall import _threads
 from footfall._client import Client, default
-from footfall._delivery import threads
 
 START: Final = "start"
 ALIVE: Final = "alive"
@@ -54,7 +54,7 @@ class Session:
         self._heartbeat = heartbeat
         self._client = default if client is None else client
         self._began, self._process = 0.0, 0
-        self._over, self._ended = threads.Signal(), threads.nothing
+        self._over, self._ended = _threads.Signal(), _threads.nothing
 
     def start(self) -> None:
         """Begins the session; does nothing while telemetry is off, or when it has begun.
@@ -66,7 +66,7 @@ class Session:
             if self._running() or not self._client.on:
                 return
             self._over.set()  # of a session that ended when its user took back his consent
-            self._over = threads.Signal()
+            self._over = _threads.Signal()
             self.id, self._process = self._given or str(uuid.uuid4()), os.getpid()
             self._began = time.monotonic()
             installation = self._client.consent.installation_id()
@@ -75,7 +75,7 @@ class Session:
             atexit.register(self.end)
             if self._heartbeat > 0:
                 beat = partial(self._beat, self._over)
-                self._ended = threads.start(beat, "footfall-session")
+                self._ended = _threads.start(beat, "footfall-session")
         except Exception as error:
             self._client.trouble(error)
 
@@ -127,7 +127,7 @@ class Session:
         if plan is not None and action in plan.actions:
             self._client.observe(self._event, action, {}, duration_ms=duration_ms)
 
-    def _beat(self, over: threads.Signal) -> None:
+    def _beat(self, over: _threads.Signal) -> None:
         while not over.wait(self._heartbeat) and self._running():
             self.alive()
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 
 from footfall import Client, Flushed
-from footfall._delivery.destination import destination
+from footfall._destination import destination
 
 VENDORS = {
     "HEADERS": "x-vendor-key=secret-of-the-host,not a header of the host",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from footfall._delivery.threads import Event
+from footfall._threads import Event
 from instrumentation import programs, tls
 from instrumentation.servers import serving
 

@@ -194,9 +194,7 @@ class Consent:
         if isinstance(self._read().decision, Revoked):
             self._remove_store()
         elif (forgotten := self.forgotten()) and self.store is not None and self.store.exists():
-            from footfall._consent import (
-                local,  # not before it is needed: it imports the OpenTelemetry SDK
-            )
+            from footfall._consent import local
 
             if not local.forget(self.store, forgotten):
                 log.warning(_STAYS)

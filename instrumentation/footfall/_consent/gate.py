@@ -14,10 +14,10 @@ from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult,
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
+from footfall import _threads
 from footfall._consent.consent import Consent
 from footfall._consent.forgetting import Forms, carries, without
 from footfall._decision import Mode
-from footfall._delivery import threads
 from footfall._delivery.quiet import quiet
 from footfall._settings import Exporters
 
@@ -53,7 +53,7 @@ class Gate:
         self._told: list[Callable[[], None]] = []
         self._stamp: object = self  # nothing was looked at yet
         self._open = False
-        self._lock = threads.lock()
+        self._lock = _threads.lock()
 
     def exporters(self, inner: Exporters, again: Callable[[], Exporters] | None) -> Exporters:
         """Exporters that look first.
@@ -80,15 +80,15 @@ class Gate:
     @contextmanager
     def watching(self) -> Iterator[None]:
         """Goes on looking during an export, and ends it if that may not go on."""
-        over = threads.Signal()
+        over = _threads.Signal()
         with suppress(RuntimeError):  # no new thread at the interpreter's end, which is soon enough
-            threads.start(partial(self._watch, over), "footfall-consent")
+            _threads.start(partial(self._watch, over), "footfall-consent")
         try:
             yield
         finally:
             over.set()
 
-    def _watch(self, over: threads.Signal) -> None:
+    def _watch(self, over: _threads.Signal) -> None:
         while not over.wait(EVERY) and self.passes():
             pass
 

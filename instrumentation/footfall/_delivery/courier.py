@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from footfall._delivery import threads
+from footfall import _threads
 
 AFTER_AN_ERROR: Final = 1.0
 """Seconds until the next round where one failed."""
@@ -26,7 +26,7 @@ class Job:
     """
 
     def __init__(self, work: Callable[[], bool]) -> None:
-        self.done = threads.Signal()
+        self.done = _threads.Signal()
         self.succeeded = False
         self._work = work
 
@@ -50,11 +50,11 @@ class Courier:
     def __init__(self, rounds: Callable[[], float]) -> None:
         self._rounds = rounds
         self._jobs: deque[Job | None] = deque()
-        self._bell, self._over = threads.Signal(), threads.Signal()
+        self._bell, self._over = _threads.Signal(), _threads.Signal()
 
     def start(self) -> None:
         """Starts the thread."""
-        self._ended = threads.start(self._run, "footfall")
+        self._ended = _threads.start(self._run, "footfall")
 
     def call(self) -> None:
         """Lets it make its next round now; does not wait."""
@@ -79,7 +79,7 @@ class Courier:
         self._jobs.append(None)
         self._bell.set()
         self._ended()
-        if threads.is_green():
+        if _threads.is_green():
             self._over.wait_aside(MOMENT)
 
     def _run(self) -> None:

@@ -11,8 +11,8 @@ from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
 from footfall._delivery import reasons
-from footfall._delivery.destination import Destination
 from footfall._delivery.reasons import Reason
+from footfall._destination import Destination
 
 _HTTP2: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 """A client's first words: the preface and an empty SETTINGS frame."""

@@ -15,7 +15,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-from footfall._delivery import threads
+from footfall import _threads
 from footfall._delivery.outage import Outage
 from footfall._delivery.quiet import quiet
 from footfall._log import log
@@ -36,7 +36,7 @@ class Waits:
     """
 
     def __init__(self, exporter: Any) -> None:
-        self._event = threads.Event()
+        self._event = _threads.Event()
         places = (
             (exporter, "_shutdown_in_progress"),
             (getattr(exporter, "_client", None), "_shutdown_event"),
@@ -165,7 +165,7 @@ class SpansExporter(SpanExporter):
     def interrupt(self) -> None:
         """Ends what another thread is exporting; beside greenlets, when it is answered."""
         self._waits.end()
-        if not threads.is_green():
+        if not _threads.is_green():
             self.shutdown()
 
     def shutdown(self) -> None:
@@ -256,7 +256,7 @@ class CountersExporter(MetricExporter):
     def interrupt(self) -> None:
         """As `SpansExporter.interrupt`."""
         self._waits.end()
-        if not threads.is_green():
+        if not _threads.is_green():
             self.shutdown()
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:

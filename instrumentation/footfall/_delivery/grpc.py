@@ -10,10 +10,10 @@ from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExp
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 
-from footfall._delivery.destination import Destination
 from footfall._delivery.forked import Deferred
 from footfall._delivery.otlp import judged
 from footfall._delivery.reasons import Failure
+from footfall._destination import Destination
 
 
 class _Headers(dict[str, str]):

@@ -20,10 +20,10 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData
 from requests.adapters import HTTPAdapter
 
-from footfall._delivery import threads
-from footfall._delivery.destination import Destination
+from footfall import _threads
 from footfall._delivery.otlp import judged
 from footfall._delivery.reasons import Failure
+from footfall._destination import Destination
 
 _USER_AGENT: Final = f"OTel-OTLP-Exporter-Python/{__version__}"
 
@@ -42,7 +42,7 @@ class _Adapter(HTTPAdapter):
     ) -> Any:
         """Where a request goes, and how a connection for it is made."""
         host, options = super().build_connection_pool_key_attributes(request, verify, cert)
-        if host["scheme"] == "https" and threads.is_green():
+        if host["scheme"] == "https" and _threads.is_green():
             if self._context is None:
                 self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             options["ssl_context"] = self._context

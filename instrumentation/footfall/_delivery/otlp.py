@@ -13,7 +13,7 @@ from dataclasses import replace
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace.export import SpanExporter
 
-from footfall._delivery.destination import Destination
+from footfall._destination import Destination
 from footfall._settings import ConfigurationError, Exporters, Settings
 
 

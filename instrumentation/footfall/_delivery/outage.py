@@ -3,9 +3,10 @@
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from footfall._delivery import reasons, threads
-from footfall._delivery.destination import Destination
+from footfall import _threads
+from footfall._delivery import reasons
 from footfall._delivery.reasons import Failure, Reason
+from footfall._destination import Destination
 from footfall._log import Warnings, log
 
 _UNKNOWN: Final = (
@@ -29,7 +30,7 @@ class Outage:
 
     def __init__(self, warnings: Warnings) -> None:
         self._warnings = warnings
-        self._lock = threads.lock()
+        self._lock = _threads.lock()
         self._told: str | None = None
 
     def failed(self, exporter: Any, patience: float = PATIENCE, *, hurried: bool = False) -> None:

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import Any, Final
 
-from footfall._delivery import threads
+from footfall import _threads
 from footfall._delivery.outage import Outage
 from footfall._delivery.quiet import quietly
 from footfall._settings import Settings
@@ -30,4 +30,4 @@ def probe(settings: Settings, outage: Outage) -> None:
             exporters.metrics.shutdown()
 
     with suppress(RuntimeError):  # an interpreter that ends, or has no such threads
-        threads.start(run, "footfall-probe")
+        _threads.start(run, "footfall-probe")

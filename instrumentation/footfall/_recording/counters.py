@@ -9,7 +9,7 @@ from functools import partial
 
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
-from footfall._delivery import threads
+from footfall import _threads
 from footfall._ends import fork
 from footfall._log import Warnings
 from footfall._recording.plan import Key, Plan
@@ -30,7 +30,7 @@ class Counters:
 
     def __init__(self, plans: Mapping[str, Plan], capacity: int, warnings: Warnings) -> None:
         self.warnings = warnings
-        self._lock = threads.lock()
+        self._lock = _threads.lock()
         fork.watch(self)
         self._plans = plans
         self._capacity = capacity
@@ -39,7 +39,7 @@ class Counters:
 
     def forked(self) -> None:
         """In the child of a fork: another thread may have held the locks, and a block may be open."""
-        self._lock, self.warnings = threads.lock(), Warnings()
+        self._lock, self.warnings = _threads.lock(), Warnings()
 
     def add(self, plan: Plan, key: Key, number: int = 1) -> None:
         """Counts occurrences that travel as counts."""

@@ -6,9 +6,9 @@ sub-interpreter (Python 3.12 and later) refuses it, and some releases abort at t
 
 from typing import TYPE_CHECKING, Any
 
-from footfall._delivery import threads
+from footfall import _threads
 
-if TYPE_CHECKING or threads.may_start():
+if TYPE_CHECKING or _threads.may_start():
     from msgspec import Struct
 else:
 

@@ -3,8 +3,8 @@
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from footfall import _threads
 from footfall._client import Client, default
-from footfall._delivery import threads
 from footfall._log import log
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def instrument_discord(
         >>> footfall.instrument_discord(bot, statement_command=True)
     """
     client = client or default
-    if not threads.may_start():  # nor can telemetry be on
+    if not _threads.may_start():  # nor can telemetry be on
         return
     if find_spec("discord") is None:
         log.warning(

@@ -20,8 +20,8 @@ application samples or excludes is counted all the same. Every answer gets the h
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from footfall import _threads
 from footfall._client import Client, default
-from footfall._delivery import threads
 from footfall._log import log
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def route_event(event: str, /, action: str | None = None) -> Callable[[F], F]:
     """
 
     def decorate(handler: F) -> F:
-        if not threads.may_start():
+        if not _threads.may_start():
             return handler
         from footfall.web._request import mark
         from footfall_processors.matching import Match
@@ -202,7 +202,7 @@ def _guarded(extra: str, run: Callable[[Client], None], client: Client | None) -
     """Runs what may need an extra that is not installed; nothing where telemetry cannot be on."""
     used = default if client is None else client
     try:
-        if threads.may_start():
+        if _threads.may_start():
             run(used)
     except ImportError:
         log.warning("footfall: the routes are not measured; run pip install 'footfall[%s]'", extra)

@@ -6,9 +6,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
-from footfall import _settings
+from footfall import _settings, _threads
 from footfall._decision import State, decide
-from footfall._delivery import threads
 from footfall._ends import fork
 from footfall._lifecycle import Lifecycle
 
@@ -54,7 +53,7 @@ class Asking(Lifecycle):
         """The consent that holds now; see `footfall.consent`."""
         self.hear()
         if self._consent is None:
-            if not threads.may_start():
+            if not _threads.may_start():
                 from footfall._consent.absent import Absent
 
                 return cast("Consent", Absent(self._warnings))
@@ -89,7 +88,7 @@ class Asking(Lifecycle):
     def _overheard(self) -> None:
         """Has it heard by another thread: the one that exports is waited for by whoever stops it."""
         with suppress(RuntimeError):  # at the interpreter's end
-            threads.start(self.hear, "footfall-consent")
+            _threads.start(self.hear, "footfall-consent")
 
     def _said(self) -> State | None:
         """Notes which answer this was."""
@@ -134,7 +133,7 @@ class Asking(Lifecycle):
         Raises:
             ConfigurationError: the catalog is wrong.
         """
-        if not threads.may_start():
+        if not _threads.may_start():
             return None
         from footfall._consent import consent as _consent
         from footfall._sources import load

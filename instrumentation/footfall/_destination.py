@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from footfall._delivery.headers import parse_headers
+from footfall._headers import parse_headers
 from footfall._quotes import bare
 
 T = TypeVar("T")
