@@ -402,15 +402,17 @@ def test_the_documented_default_is_the_default(key):
     assert f"| `{defaults()[key]}` |" in row
 
 
-# TELEMETRY_SINK (D9) and exporters beside the store
+# TELEMETRY_SINK and exporters beside the store
 
 
+@pytest.mark.requirement("D9")
 def test_a_list_of_sinks_says_where_everything_goes(write):
     loaded = load_config(write(""), {"TELEMETRY_SINK": "db, logs"})
     assert loaded.postgres is not None
     assert list(loaded.subscribers) == ["logs"]
 
 
+@pytest.mark.requirement("D9")
 def test_without_the_database_among_the_sinks_nothing_is_stored(write):
     environment = {"TELEMETRY_SINK": "otlp", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://next:4317"}
     loaded = load_config(write(""), environment)
@@ -418,12 +420,14 @@ def test_without_the_database_among_the_sinks_nothing_is_stored(write):
     assert loaded.subscribers["otlp"].endpoint == "http://next:4317"
 
 
+@pytest.mark.requirement("D9")
 def test_the_pipelines_of_the_file_win_over_the_sinks(write):
     text = "service: {pipelines: {traces: {exporters: [postgres]}}}"
     loaded = load_config(write(text), {"TELEMETRY_SINK": "logs"})
     assert (loaded.signals, dict(loaded.subscribers)) == (("traces",), {})
 
 
+@pytest.mark.requirement("D9")
 def test_a_sink_that_is_none_and_one_without_an_endpoint_are_mistakes(write):
     [(_, where, message)] = mistakes(write(""), {"TELEMETRY_SINK": "db,log"})
     assert where == "service.pipelines"

@@ -1,4 +1,4 @@
-"""A backend that is down for the whole load gets everything afterwards, once per event id (F5, G10)."""
+"""A backend that is down for the whole load gets everything afterwards, once per event id."""
 
 import asyncio
 import json
@@ -6,6 +6,7 @@ from collections import Counter
 
 import grpc
 import psycopg
+import pytest
 
 from collector.test_receivers import METHODS, configured, one_ping, traces
 from exporters.http_server import serving, status
@@ -13,6 +14,8 @@ from footfall_collector.process.app import running
 from footfall_collector.subscribers import delivery
 from footfall_exporters.posthog import PostHogConfig
 from ports import free_port
+
+pytestmark = [pytest.mark.requirement("F5"), pytest.mark.requirement("G10")]
 
 
 async def caught_up(dsn):

@@ -24,7 +24,7 @@ from footfall_examples.sahasrahbot.steps import Act, Chat, Press, Request, Slash
 
 FOOTFALL = str(Path(sys.executable).with_name("footfall"))
 PLANTED = Path(sahasrahbot.__path__[0]) / "planted.txt"
-ERROR_TYPES = {  # A4
+ERROR_TYPES = {
     "provider_unavailable", "provider_timeout", "invalid_preset", "permission_denied", "unexpected_error",
 }  # fmt: skip
 
@@ -98,7 +98,7 @@ def test_what_was_driven_is_what_the_report_says(done: Done) -> None:
     assert total == sum(row["count"] for row in done.report("usage")) > 2000
 
 
-FAILS = {  # presets that go wrong, and how (A4)
+FAILS = {  # presets that go wrong, and how
     "mystery": "invalid_preset",
     "retrance": "provider_timeout",
     "festive": "provider_unavailable",
@@ -211,6 +211,7 @@ def test_it_names_the_bots_that_it_runs(done: Done) -> None:
     assert f"racetime-bot {version('racetime-bot')} in rooms at http://127.0.0.1:" in done.output
 
 
+@pytest.mark.requirement("A4")
 def test_every_error_type_is_in_the_errors_report(done: Done) -> None:
     rows = done.report("errors")
     assert {row["error_type"] for row in rows} == ERROR_TYPES

@@ -1,4 +1,4 @@
-"""A request is stored once, also when the collector dies between the commit and its answer (G1).
+"""A request is stored once, also when the collector dies between the commit and its answer.
 
 A proxy stands between the collector and Postgres. It lets the COMMIT of the first request through and
 keeps Postgres' answer to itself: the collector is killed when the data is durable and nobody knows.
@@ -22,6 +22,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import CATALOG
+
+pytestmark = [pytest.mark.requirement("G1")]
 
 PACKAGE = "opentelemetry.proto.collector"
 METHODS = {

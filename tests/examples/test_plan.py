@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
 from footfall_examples import sahasrahbot
@@ -11,7 +12,7 @@ from footfall_examples.sahasrahbot.steps import Act, Chat, Press, Request, Slash
 VALUES = planted.load()
 STEPS = plan.make(VALUES)
 CATALOG = yaml.safe_load((Path(sahasrahbot.__path__[0]) / "events.yaml").read_text())
-ERROR_TYPES = {  # A4
+ERROR_TYPES = {
     "provider_unavailable", "provider_timeout", "invalid_preset", "permission_denied", "unexpected_error",
 }  # fmt: skip
 NOT_FROM_OUTSIDE = {"stack_trace", "control"}  # the plain program has these alone
@@ -37,6 +38,7 @@ def test_every_way_of_using_the_product_is_driven() -> None:
     assert {step.ask.room for step in STEPS if isinstance(step.ask, Chat)} == set(range(plan.ROOMS))
 
 
+@pytest.mark.requirement("A4")
 def test_every_error_type_occurs() -> None:
     assert {use.error_type for step in STEPS for use in step.uses} == ERROR_TYPES | {None}
 

@@ -1,4 +1,4 @@
-"""Neither salts, nor keys, nor pseudonyms, nor anybody's text are among Postgres' statistics (issue 14)."""
+"""Neither salts, nor keys, nor pseudonyms, nor anybody's text are among Postgres' statistics (ADR 21)."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""The injected service (A5) and `log_telemetry` (C1)."""
+"""The injected service and `log_telemetry`."""
 
 import asyncio
 import time
@@ -10,6 +10,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 import footfall
 from footfall import Client, Exporters
+
+pytestmark = [pytest.mark.requirement("A5"), pytest.mark.requirement("C1")]
 
 
 @pytest.fixture

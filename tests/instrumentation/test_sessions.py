@@ -1,4 +1,4 @@
-"""Sessions: start, heartbeats, end, and the ids that other events carry meanwhile (E2 to E5)."""
+"""Sessions: start, heartbeats, end, and the ids that other events carry meanwhile."""
 
 import threading
 import time
@@ -9,6 +9,13 @@ import pytest
 from footfall import Client
 from footfall.sessions import session
 from instrumentation.programs import python
+
+pytestmark = [
+    pytest.mark.requirement("E2"),
+    pytest.mark.requirement("E3"),
+    pytest.mark.requirement("E4"),
+    pytest.mark.requirement("E5"),
+]
 
 CATALOG = """
 product: plugin

@@ -131,7 +131,7 @@ def test_enums_are_sorted_by_name_however_they_were_sent(policy):
 
 
 FLOW = [
-    # What is said, whether the span failed: action, status, error type (A3, A4).
+    # What is said, whether the span failed: action, status, error type.
     ({"feature.action": "invoke"}, False, ("invoke", "ok", None)),
     ({"feature.action": "invoke"}, True, ("invoke", "error", "unexpected_error")),
     ({"feature.action": "success"}, False, ("success", "ok", None)),
@@ -174,6 +174,8 @@ FLOW = [
 ]  # fmt: skip
 
 
+@pytest.mark.requirement("A3")
+@pytest.mark.requirement("A4")
 @pytest.mark.parametrize(("sent", "failed", "expected"), FLOW)
 def test_action_status_and_error_type_follow_from_each_other(policy, sent, failed, expected):
     assert outcome(judge(policy, "discord.generator", sent, failed=failed)) == expected

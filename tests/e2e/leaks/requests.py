@@ -1,4 +1,4 @@
-"""OTLP requests with a secret in every place that an allowlist may forget (OTLP.md)."""
+"""OTLP requests with a secret in every place that an allowlist may forget."""
 
 import time
 

@@ -1,7 +1,7 @@
-"""A telemetry server on loopback that holds a client to the contracts D1 and B1, and fails on command.
+"""A telemetry server on loopback that holds a client to two contracts, and fails on command.
 
-D1: POST /telemetry/events {"events": [1..50]}, each {event, ts, session_id, ...} of at most 4 KB; unknown
-keys are stripped, a `body` key rejects the event, a batch with nothing valid is 400. B1: POST
+Events: POST /telemetry/events {"events": [1..50]}, each {event, ts, session_id, ...} of at most 4 KB; unknown
+keys are stripped, a `body` key rejects the event, a batch with nothing valid is 400. Counts: POST
 /telemetry/ingest {"event", "count"}. Both know a request that is sent again by its Idempotency-Key.
 """
 
@@ -59,8 +59,8 @@ class Telemetry:
     Attributes:
         failing: None, "hang", "reset", "garbage", "late" (takes the request, never answers), or a status.
         requests: Every POST, whatever came of it.
-        events: Taken by D1, in order of arrival.
-        counts: Taken by B1.
+        events: Taken, in order of arrival.
+        counts: Taken.
         dropped: The highest `dropped` of each session.
         answers: The status of every request that was looked at.
         broken: How a contract was broken.
@@ -137,7 +137,7 @@ KNOWN = {"event", "ts", "session_id", *FIELDS}
 
 
 def ok(event: Any) -> bool:
-    """Whether D1 and D2 accept an event."""
+    """Whether the contract accepts an event."""
     return (
         event["event"] in EVENTS
         and "body" not in event

@@ -1,4 +1,4 @@
-"""`configure(consent=True)`: what the user says starts and stops the default client, at once (E1)."""
+"""`configure(consent=True)`: what the user says starts and stops the default client, at once."""
 
 import os
 import time
@@ -7,6 +7,8 @@ import pytest
 
 from footfall import Client
 from instrumentation.programs import python
+
+pytestmark = [pytest.mark.requirement("E1")]
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""What the user says in another program reaches one that runs, before it sends anything more (E1).
+"""What the user says in another program reaches one that runs, before it sends anything more.
 
 The other program is a `Consent` of its own: all that it shares with the one that runs is the file.
 """
@@ -13,6 +13,8 @@ from footfall._consent.consent import Consent
 from footfall._settings import VARIABLES
 from footfall.sessions import session
 from instrumentation.programs import python
+
+pytestmark = [pytest.mark.requirement("E1")]
 
 SLOW = {"OTEL_BSP_SCHEDULE_DELAY": "100", "OTEL_METRIC_EXPORT_INTERVAL": "100"}
 

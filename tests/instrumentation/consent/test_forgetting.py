@@ -1,4 +1,4 @@
-"""An installation id that was dropped is sent no more, wherever it still is (E5)."""
+"""An installation id that was dropped is sent no more, wherever it still is."""
 
 import sqlite3
 import uuid
@@ -13,6 +13,8 @@ from footfall.sessions import session
 from footfall_processors import load_catalog
 from instrumentation.consent.conftest import finish
 from instrumentation.ends.sink import until
+
+pytestmark = [pytest.mark.requirement("E5")]
 
 CATALOG = """
 product: shop

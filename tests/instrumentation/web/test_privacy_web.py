@@ -1,4 +1,4 @@
-"""Personal data in every place that a web request can reach: none of it leaves the process (A2, OTLP.md)."""
+"""Personal data in every place that a web request can reach: none of it leaves the process."""
 
 import httpx
 import pytest
@@ -13,6 +13,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import footfall
 from footfall.allowlist import AllowlistSpanProcessor
 from footfall.web import instrument_fastapi
+
+pytestmark = [pytest.mark.requirement("A2")]
 
 SECRETS = {
     "path": "walker-in-path",
