@@ -1,4 +1,4 @@
-"""Writes the Grafana dashboard "Footfall: feature usage" as JSON (F4): `python grafana/dashboards.py`.
+"""Writes the Grafana dashboard "Footfall: feature usage" as JSON: `python grafana/dashboards.py`.
 
 Each panel's SQL is a file of queries/, whose leading comment is the panel's description. It reads the
 `reporting` views alone: "how often" from `usage`, whose counts are exact, "how fast" from `events`.
@@ -35,7 +35,7 @@ FRAGMENTS: Final = {
     "{selected}": "surface IN (${surface:sqlstring}) AND feature IN (${feature:sqlstring})",
     "{begun}": "action IN ('invoke', 'start')",
     "{ended}": "action NOT IN ('invoke', 'start')",
-    # A column of the catalog (A1), so not every product has it: as a key of the row it may be absent.
+    # A column of the catalog, so not every product has it: as a key of the row it may be absent.
     "{provider}": "coalesce(to_jsonb(usage) ->> 'provider', 'none')",
 }
 """What several queries have in common."""
@@ -223,7 +223,7 @@ def rows() -> dict[str, list[stat.Panel | table.Panel | timeseries.Panel]]:
 def feature_usage() -> model.Dashboard:
     """The dashboard, its panels numbered in their order."""
     dashboard = build.Dashboard("Footfall: feature usage").uid("footfall-usage")
-    dashboard.description("Which features are used, how often they fail and how fast they are (A9)")
+    dashboard.description("Which features are used, how often they fail and how fast they are")
     dashboard.tags(["footfall"]).timezone("utc").time("now-7d", "now").refresh("5m")
     dashboard.tooltip(model.DashboardCursorSync.CROSSHAIR).readonly()
     dashboard.with_variable(choice("surface", "Surface", "surfaces"))

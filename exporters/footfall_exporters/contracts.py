@@ -1,4 +1,4 @@
-"""What an exporter is: read this first (DESIGN, "Contracts", "Subscribers").
+"""What an exporter is: read this first (docs/design.md, "Subscribers").
 
 The collector decodes a request into a `Batch` and hands it to a `Consumer`. When `consume` returns, the
 batch is durable and the sender is told so; when it raises, the sender is told to retry or to give up.
@@ -63,7 +63,7 @@ class Settings:
 
 
 class Subscriber(Protocol):
-    """A backend that follows what was stored (F5, G10)."""
+    """A backend that follows what was stored."""
 
     def requests(self, batch: Batch) -> Iterable[bytes]:
         """What is sent for a batch, in order: the same bytes for the same batch, always.

@@ -1,4 +1,4 @@
-"""A batch as plain events, for backends that take events one by one in JSON (F5, C6, D9).
+"""A batch as plain events, for backends that take events one by one in JSON.
 
 An *observation* is a row. A *count* says how often something happened beyond the rows, in one hour: it has
 `hour` and a `quantity`. Summing `quantity` over both gives exact counts.

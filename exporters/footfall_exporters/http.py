@@ -1,4 +1,4 @@
-"""POST to a backend over HTTP: what every subscriber that speaks it shares (F5, C6, G10).
+"""POST to a backend over HTTP: what every subscriber that speaks it shares.
 
 A backend is never believed more than its status: what it answers is bounded, and neither repeated in an
 error nor logged. Redirects are not followed and cookies not kept: either could carry a key, or the data, to

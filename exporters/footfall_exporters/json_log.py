@@ -1,4 +1,4 @@
-"""The JSON log: an event a line, to a file or to standard output (D9)."""
+"""The JSON log: an event a line, to a file or to standard output."""
 
 import asyncio
 import errno

@@ -1,4 +1,4 @@
-"""The exporters `otlp` (gRPC) and `otlphttp`: to any OTLP backend, or to another Footfall (F5).
+"""The exporters `otlp` (gRPC) and `otlphttp`: to any OTLP backend, or to another Footfall.
 
 Their names and keys are the OpenTelemetry Collector's. To a Footfall that knows the sender's key as that of
 a relay, pseudonyms arrive as they are.

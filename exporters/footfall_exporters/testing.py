@@ -1,4 +1,4 @@
-"""The contract test of subscribers: what each one promises, ours and those of other packages (G10).
+"""The contract test of subscribers: what each one promises, ours and those of other packages.
 
     async def test_contract() -> None:
         await testing.check(MyConfig(endpoint="http://127.0.0.1:9"))

@@ -1,4 +1,4 @@
-"""A client of a program that asks its user: what he says, here or elsewhere, starts and stops it (E1)."""
+"""A client of a program that asks its user: what he says, here or elsewhere, starts and stops it."""
 
 import os
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class Asking(Lifecycle):
         strict: As for `Lifecycle`.
 
     Attributes:
-        consent: What the user of the program said, and how to tell what he says (E1, E5, E6, G6).
+        consent: What the user of the program said, and how to tell what he says.
     """
 
     def __init__(self, *, strict: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The client: what an application calls, and what never fails it (A5; DESIGN, third promise)."""
+"""The client: what an application calls, and what never fails it (docs/design.md, "The promises")."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -118,7 +118,7 @@ class Client(Configured):
             event: A declared event, alone or with its action.
             action: One of its actions; None is `success`, or `failure` with an error type.
             attributes: Declared attributes.
-            error_type: A normalised error type (A4), if it failed.
+            error_type: A normalised error type, if it failed.
             duration_ms: How long it took, in milliseconds; 0 for an instant.
             keep: Whether to try again until the collector takes it.
         """
@@ -150,7 +150,7 @@ class Client(Configured):
         self.surround({name: value for name, value in merged.items() if value is not None})
 
     def match(self, kind: str, text: str) -> "Match | None":
-        """The event that a route or a command stands for by the catalog's rules (A8).
+        """The event that a route or a command stands for by the catalog's rules.
 
         Args:
             kind: `route`, `discord` or `racetime`.

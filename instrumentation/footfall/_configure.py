@@ -1,4 +1,4 @@
-"""`configure()`: everything that a program says about its telemetry, in one call (A5)."""
+"""`configure()`: everything that a program says about its telemetry, in one call."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -70,10 +70,10 @@ class Configured(Asking):
             service_version: `service.version` in OTEL_RESOURCE_ATTRIBUTES.
             environment: `deployment.environment.name` in OTEL_RESOURCE_ATTRIBUTES.
             sample_rate: Share of observations sent as spans, [0, 1] (TELEMETRY_SAMPLE_RATE).
-            errors: The application's exception classes and their error types (A4).
+            errors: The application's exception classes and their error types.
             exporters: What sends, instead of OTLP; for tests.
             consent: For programs on their users' machines: what the user says in `footfall.consent`
-                turns telemetry on and off; until he agrees nothing is collected or made (E1).
+                turns telemetry on and off; until he agrees nothing is collected or made.
             exit_hooks: False leaves SIGTERM and `os._exit()` alone (FOOTFALL_EXIT_HOOKS).
 
         Example:

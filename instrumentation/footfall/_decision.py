@@ -1,4 +1,4 @@
-"""Who has a say in whether telemetry is on, and who wins (E1). Light: every program imports it."""
+"""Who has a say in whether telemetry is on, and who wins. Light: every program imports it."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What `feature()` returns: a context manager and a decorator in one (A3).
+"""What `feature()` returns: a context manager and a decorator in one.
 
 Each call makes one small object. While telemetry is off it is a plain `Feature`, which does nothing
 and must cost less than half a microsecond: hence a struct, which is made faster than an object of a
@@ -48,7 +48,7 @@ class Feature(Struct, eq=False, gc=False):
         """Marks the use as failed although no exception leaves the block.
 
         Args:
-            error: A declared error type (A4), or an exception, of which only the type is kept.
+            error: A declared error type, or an exception, of which only the type is kept.
 
         Example:
             >>> import footfall

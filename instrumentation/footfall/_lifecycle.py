@@ -1,4 +1,4 @@
-"""A client's life: started, captured, forked, flushed, shut down (A5, A6)."""
+"""A client's life: started, captured, forked, flushed, shut down."""
 
 import atexit
 import os

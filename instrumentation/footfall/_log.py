@@ -1,4 +1,4 @@
-"""What Footfall says to the host: on the logger `footfall`, never the same thing often (A10)."""
+"""What Footfall says to the host: on the logger `footfall`, never the same thing often."""
 
 import logging
 import threading

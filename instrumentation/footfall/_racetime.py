@@ -1,4 +1,4 @@
-"""How the commands and methods of a racetime-bot handler are measured (A8); see `footfall.racetime`.
+"""How the commands and methods of a racetime-bot handler are measured; see `footfall.racetime`.
 
 racetime-bot answers `!seed open` by looking up `ex_seed` on the room's handler, calling it, and swallowing
 what it raises. So a command is measured where it is looked up: inherited, overridden or added later, it

@@ -1,4 +1,4 @@
-"""The allowlist as a span processor, for spans that other instrumentations make (F1, F3)."""
+"""The allowlist as a span processor, for spans that other instrumentations make."""
 
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 

@@ -1,4 +1,4 @@
-"""What Footfall keeps on this machine for this user: `footfall inspect`, `python -m footfall.inspect` (G9).
+"""What Footfall keeps on this machine for this user: `footfall inspect`, `python -m footfall.inspect`.
 
 It shows what was decided and what `local` mode has kept: exactly what would have been sent. It sends
 nothing. What a program in mode `on` is about to send is in that program's memory, for seconds, and cannot

@@ -1,4 +1,4 @@
-"""racetime.gg: room commands and seed generation, measured without editing a handler (A8)."""
+"""racetime.gg: room commands and seed generation, measured without editing a handler."""
 
 from importlib.util import find_spec
 from typing import TypeVar
@@ -11,7 +11,7 @@ H = TypeVar("H", bound=type)
 
 
 def instrument_racetime(handler: H, *, client: Client | None = None) -> H:
-    """Measures the room commands and the seed generation of a racetime-bot handler (A8).
+    """Measures the room commands and the seed generation of a racetime-bot handler.
 
     A command `ex_seed` stands for the event that has the rule `racetime: seed`, or one with a `*` that
     fits. Any other public method is measured when a rule names it with brackets, such as

@@ -1,4 +1,4 @@
-"""Telemetry as a service that is handed to the code that needs it (A5), and the `log_telemetry` calls (C1).
+"""Telemetry as a service that is handed to the code that needs it, and the `log_telemetry` calls.
 
 The service is another face of a client: the same catalog, queue and promises.
 """
@@ -11,7 +11,7 @@ from footfall._delivery.flushed import Flushed
 
 
 class TelemetryService:
-    """What code that reports usage is given (A5); while its client is off, every call is a no-op.
+    """What code that reports usage is given; while its client is off, every call is a no-op.
 
     A client is off until it is configured, when it is disabled, and when its configuration is wrong.
 
@@ -41,9 +41,9 @@ class TelemetryService:
         """Records something that happened and took no time.
 
         Args:
-            event: A declared event, alone or with its action: `discord.generator.success` (A1).
+            event: A declared event, alone or with its action: `discord.generator.success`.
             action: One of its actions; None is `success`, or `failure` with an error type.
-            error_type: A normalised error type (A4); the status follows from it.
+            error_type: A normalised error type; the status follows from it.
             attributes: Declared attributes.
         """
         self._client.observe(event, action, attributes, error_type=error_type)
@@ -82,7 +82,7 @@ class NoOpTelemetryService(TelemetryService):
 
 
 def log_telemetry(event: str, properties: Mapping[str, Any] | None = None, /) -> None:
-    """Sends an event whose attributes are a mapping (C1).
+    """Sends an event whose attributes are a mapping.
 
     Args:
         event: A declared event, alone or with its action.
@@ -95,7 +95,7 @@ def log_telemetry(event: str, properties: Mapping[str, Any] | None = None, /) ->
 
 
 def log_telemetry_safe(event: str, properties: Mapping[str, Any] | None = None, /) -> None:
-    """Sends an event as `log_telemetry` does, and tries again until the collector takes it (C1).
+    """Sends an event as `log_telemetry` does, and tries again until the collector takes it.
 
     What waits is bounded by the queue's size (OTEL_BSP_MAX_QUEUE_SIZE); beyond it the oldest is given
     up and counted. It does not outlive the process.

@@ -1,4 +1,4 @@
-"""Sessions of a program: start, heartbeat, end, and continuity between them without identity (E2 to E5).
+"""Sessions of a program: start, heartbeat, end, and continuity between them without identity.
 
 The ids are made here, at random, and only while telemetry is on. The catalog decides whether they travel: an
 event carries `session_id` and `installation_id` if it declares them, best with `hash`.
@@ -21,11 +21,11 @@ END: Final = "end"
 SESSION: Final = "session_id"
 INSTALLATION: Final = "installation_id"
 HEARTBEAT: Final = 300.0
-"""Seconds between two heartbeats; a session counts as ended an hour after its last (E2)."""
+"""Seconds between two heartbeats; a session counts as ended an hour after its last."""
 
 
 class Session:
-    """One run of a program, which begins with `start()` or `with` (E2).
+    """One run of a program, which begins with `start()` or `with`.
 
     Args:
         event: A declared event with the actions `start`, `alive` and `end`, whichever are wanted.
@@ -133,4 +133,4 @@ class Session:
 
 
 session = Session
-"""A session of this program: `footfall.session()` (E2)."""
+"""A session of this program: `footfall.session()`."""

@@ -38,7 +38,7 @@ class Observation:
         event: The event's name.
         action: `success`, `failure` or another of its actions.
         status: `ok`, `error`, `timeout` or `denied`.
-        error_type: Its error type (A4), or None.
+        error_type: Its error type, or None.
         duration_ms: How long it took, in milliseconds; 0 for an instant.
         attributes: Its declared attributes.
     """

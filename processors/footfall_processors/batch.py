@@ -18,7 +18,7 @@ HOUR_US = 3_600_000_000
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dimension:
-    """A combination of the low-cardinality fields, stored once (DESIGN, `feature_dims`).
+    """A combination of the low-cardinality fields, stored once.
 
     The policy makes each combination once, so dimensions are compared by identity.
 

@@ -1,4 +1,4 @@
-"""The catalog: which events exist and what they may carry (DESIGN, "Catalog"; A1, G2, G5).
+"""The catalog: which events exist and what they may carry (docs/catalog.md).
 
 The types below are the definition of `events.yaml`. Nothing that is not declared here is sent by the
 SDK or stored by the collector.
@@ -128,11 +128,11 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         surface: Where it happens: discord, racetime, api, web, plugin.
         feature: What is used.
         description: For people.
-        actions: What may be said about it; `event_name.action` is A1's `event_name`.
+        actions: What may be said about it; `event.action` names both, and is `event_name` in reports.
         attributes: Names from the catalog's `attributes` that it may carry.
-        match: The routes, spans and commands that stand for it (A8).
+        match: The routes, spans and commands that stand for it.
         owner: Who answers for it.
-        expires: The last day on which it is accepted (G5).
+        expires: The last day on which it is accepted.
         sample_rate: Share of observations that the SDK sends as spans; counts stay exact.
         reviewed: Why it may be as it is, where `footfall validate` would warn of it.
     """
@@ -168,7 +168,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         products: The products' names.
         events: Event name to event.
         attributes: Attribute name to attribute.
-        error_types: Normalised error types beyond A4's five.
+        error_types: Normalised error types beyond the five that every catalog has.
         services: The services that may be named, beside the products; without any, all that look harmless.
         environments: The environments that may be named; without any, the usual ones.
         owners: Of each event the product.
@@ -213,7 +213,7 @@ DROPPED = "footfall.dropped"
 
 
 class Drop(StrEnum):
-    """Why an SDK did not send something (A6)."""
+    """Why an SDK did not send something."""
 
     QUEUE_FULL = "queue_full"
     EXPORT_FAILED = "export_failed"

@@ -1,4 +1,4 @@
-"""What a valid catalog is careless about: what could hold or tell who somebody is (A2, D3).
+"""What a valid catalog is careless about: what could hold or tell who somebody is.
 
 A caution is no mistake: an operator may know better, and says so in the field `reviewed`.
 """

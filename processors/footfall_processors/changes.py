@@ -1,4 +1,4 @@
-"""What a catalog lets be collected, and what one allows more than another, in plain words (E1, G6).
+"""What a catalog lets be collected, and what one allows more than another, in plain words.
 
 A consent is given to a scope. A catalog that allows less stays within it; one that allows anything
 more, for longer, at more places or for another purpose needs a new consent, which is asked for with the

@@ -1,4 +1,4 @@
-"""Which services are kept apart, when senders name more of them than any team has (A2; ADR 23).
+"""Which services are kept apart, when senders name more of them than any team has (ADR 23).
 
 Each combination is a row of dimensions for good, so there must be a bound; and no sender may use it up for
 another. Hence each sender has its own, the version is given up before the name, what was not seen for a day

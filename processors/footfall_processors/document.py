@@ -1,4 +1,4 @@
-"""YAML documents checked as a whole: every mistake at once, each with file, line and path (R: A1, G2)."""
+"""YAML documents checked as a whole: every mistake at once, each with file, line and path."""
 
 import datetime as dt
 import difflib

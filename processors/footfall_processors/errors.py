@@ -1,6 +1,6 @@
-"""Exceptions, HTTP statuses and foreign error types → the normalised error types of A4.
+"""Exceptions, HTTP statuses and foreign error types → the normalised error types.
 
-Only the *kind* of a failure is ever kept; its message and stack never are (A2).
+Only the *kind* of a failure is ever kept; its message and stack never are.
 
 How a request was answered says how it went, whoever measured it:
 
@@ -37,7 +37,7 @@ BAD_REQUEST: Final = "bad_request"
 """The error type of a request that the application refused; kept where a catalog declares it."""
 
 STATUS_OF: Final = {PROVIDER_TIMEOUT: "timeout", PERMISSION_DENIED: "denied"}
-"""The A1 status that an error type implies; `error` for the others."""
+"""The status that an error type implies; `error` for the others."""
 
 _KNOWN: Final = {
     "TimeoutError": PROVIDER_TIMEOUT,
@@ -79,7 +79,7 @@ _DEPTH = 16
 
 
 def normalise(value: str, extra: Iterable[str] = ()) -> str:
-    """A foreign `error.type` (semantic conventions: a class name or a status code) → A4's types.
+    """A foreign `error.type` (semantic conventions: a class name or a status code) → a normalised one.
 
     Args:
         value: What the sender wrote.
@@ -120,7 +120,7 @@ def is_vague(error: str | None) -> bool:
 def error_type(
     error: BaseException, mapping: Mapping[type[BaseException], str] | None = None
 ) -> str:
-    """An exception → its normalised error type (A4).
+    """An exception → its normalised error type.
 
     The exception, its base classes and then its explicit causes are tried in turn: first against
     `mapping`, then against well-known class names. A group is what its errors are, if they are all the

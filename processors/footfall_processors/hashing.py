@@ -1,4 +1,4 @@
-"""Keyed hashing of identifiers, with static and rotating salts (DESIGN, "Catalog"; A1, A7).
+"""Keyed hashing of identifiers, with static and rotating salts (docs/design.md, "Salts").
 
 HMAC-SHA256 over the attribute's name and the value's text, cut to 128 bits. A rotating salt belongs to
 a period of UTC time; the event's own time picks the period. When a salt has been destroyed, the values

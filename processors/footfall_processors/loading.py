@@ -1,4 +1,4 @@
-"""Reading catalogs from files: all mistakes at once (DESIGN, "Validation collects all mistakes")."""
+"""Reading catalogs from files: all mistakes at once."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Why something that arrived was not stored: the vocabulary of the loss ledger (G3)."""
+"""Why something that arrived was not stored: the vocabulary of the loss ledger."""
 
 from enum import StrEnum
 

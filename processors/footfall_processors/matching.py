@@ -1,4 +1,4 @@
-"""Which event a route, a span or a command stands for: the catalog's `match` rules (A8, F3, H4)."""
+"""Which event a route, a span or a command stands for: the catalog's `match` rules."""
 
 import re
 from collections.abc import Iterable, Iterator

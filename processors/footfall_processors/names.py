@@ -35,7 +35,7 @@ ORIGIN: Final = "footfall.origin"
 """Through whose hands something came: markers of stores and gateways, in order, joined by commas."""
 
 STATUSES: Final = ("ok", "error", "timeout", "denied")
-"""The values of A1's `status`."""
+"""The values of `status`."""
 
 INVOKE: Final = "invoke"
 SUCCESS: Final = "success"
@@ -53,4 +53,4 @@ FIXED_COLUMNS: Final = frozenset(
         "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",  # system columns of every Postgres table
     }
 )  # fmt: skip
-"""Column names that no catalog attribute may take (A1, DESIGN "Store", PostgreSQL 5.6)."""
+"""Column names that no catalog attribute may take: the store's own, and those of PostgreSQL (5.6)."""

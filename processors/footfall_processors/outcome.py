@@ -1,4 +1,4 @@
-"""How an observation went, where its sender says a part of it: each part follows from the others (A3)."""
+"""How an observation went, where its sender says a part of it: each part follows from the others."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -21,7 +21,7 @@ class Said(NamedTuple):
 
     Attributes:
         failed: Whether its span's status is ERROR (False where it is OK); None where it is left open.
-        status: A1's status, if it was said.
+        status: `feature.status`, if it was said.
         error: A normalised error type, if one was said.
         answer: The error type that follows from an HTTP status, empty of a success; None without one.
     """
@@ -33,7 +33,7 @@ class Said(NamedTuple):
 
 
 def went_wrong(said: Said) -> bool:
-    """Whether it failed: what the span's own status leaves open is told by A1's, then by answer and error."""
+    """Whether it failed: what the span leaves open, `feature.status` tells, then answer and error."""
     if said.failed is not None:
         return said.failed
     if said.status is not None:

@@ -2,8 +2,8 @@
 
 Two plain functions define it all. `Policy.classify` looks at one attribute, `Policy.judge` at the
 classes of all attributes of one span or counter. Both are pure and give one object per distinct
-class and shape, so that the collector may remember them by the raw bytes (DESIGN, "The hot path").
-The order is fixed: allowlist → redact → hash → clamp.
+class and shape, so that the collector may remember them by the raw bytes
+(docs/design.md, "The hot path"). The order is fixed: allowlist → redact → hash → clamp.
 """
 
 import datetime as dt
@@ -140,7 +140,7 @@ class Policy:
         self._events: dict[str, _Meant] = {}
         for name, event in catalog.events.items():
             self._events[name] = _Meant(name, event)
-            for action in event.actions:  # A1's event names carry their action
+            for action in event.actions:  # senders may name both as one
                 self._events.setdefault(f"{name}.{action}", _Meant(name, event, action))
 
     def classify(self, key: str, value: Any) -> Atom:
@@ -225,7 +225,7 @@ class Policy:
             failed: Whether the span's status is ERROR (False where it is OK); None where it is left open,
                 and its attributes tell.
             atoms: The classes of its attributes, in their order.
-            today: The collector's date (UTC), which decides on expiry (G5).
+            today: The collector's date (UTC), which decides on expiry.
             origin: What observed it.
         """
         if service.relayed_from == LOOP:

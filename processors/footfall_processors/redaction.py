@@ -1,4 +1,4 @@
-"""Patterns of personal data, replaced wherever a free string survives the allowlist (A2, D3).
+"""Patterns of personal data, replaced wherever a free string survives the allowlist.
 
 A pattern is the last line, not the first: what is not declared is gone before, and an enum cannot hold
 a name. In doubt a pattern takes too much. Text is looked at in one spelling (`folding`), with encodings

@@ -1,4 +1,4 @@
-"""The telemetry statement: what a catalog lets be collected, in plain words (A2, A10).
+"""The telemetry statement: what a catalog lets be collected, in plain words.
 
 It is written for the people whose use is counted, and says nothing that the catalog does not. What it
 denies is what no attribute of the catalog can hold.
@@ -40,7 +40,7 @@ NEVER: Final[Mapping[str, frozenset[Holds]]] = {
     "error messages": frozenset((_T,)),
     "stack traces": frozenset((_T,)),
 }
-"""What nobody shall store (A2), and what an attribute holds that could hold it all the same."""
+"""What nobody shall store, and what an attribute holds that could hold it all the same."""
 
 _TEXTS: Final = (
     "What is typed or sent as {names} is kept as text. E-mail and IP addresses, phone and card numbers, ids"

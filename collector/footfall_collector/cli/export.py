@@ -1,4 +1,4 @@
-"""The command `footfall export`: sends what was stored to an exporter again (G10)."""
+"""The command `footfall export`: sends what was stored to an exporter again."""
 
 import asyncio
 import datetime as dt

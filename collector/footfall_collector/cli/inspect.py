@@ -1,4 +1,4 @@
-"""The command `footfall inspect`: what the SDK keeps on this machine, for its user to see (G9)."""
+"""The command `footfall inspect`: what the SDK keeps on this machine, for its user to see."""
 
 import sys
 from pathlib import Path

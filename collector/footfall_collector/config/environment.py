@@ -1,4 +1,4 @@
-"""What a configuration takes from the environment: `${env:VAR}`, variables for keys, TELEMETRY_SINK (D9)."""
+"""What a configuration takes from the environment: `${env:VAR}`, variables for keys, TELEMETRY_SINK."""
 
 import os
 import re
@@ -20,7 +20,7 @@ SINK = "TELEMETRY_SINK"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Where the sink `otlp` sends, unless the file says it."""
 SINKS = {"db": "postgres", "logs": "logs", "otlp": "otlp"}
-"""What TELEMETRY_SINK may list, and the exporters meant (D9)."""
+"""What TELEMETRY_SINK may list, and the exporters meant."""
 _REFERENCE = re.compile(r"\$\$|\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 

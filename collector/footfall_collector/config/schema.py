@@ -125,7 +125,7 @@ class FootfallConfig(_Struct, frozen=True):
 
     Attributes:
         catalog: One `events.yaml`, or one per product; as seen from the configuration file.
-        hash_salt: For attributes with `hash: static`; 32 bytes or more (A7).
+        hash_salt: For attributes with `hash: static`; 32 bytes or more.
     """
 
     catalog: str | tuple[str, ...] = "events.yaml"

@@ -1,4 +1,4 @@
-"""Decisions remembered by the bytes they were made about (DESIGN, "The hot path").
+"""Decisions remembered by the bytes they were made about (docs/design.md, "The hot path").
 
 Feature telemetry repeats itself: a handful of names, enums and services makes almost all of it. Each
 memo is a dict whose `__missing__` asks the policy, so that a known answer costs one lookup in C. All

@@ -1,4 +1,4 @@
-"""What is done with a span, decided once for all that are alike (DESIGN, "The hot path")."""
+"""What is done with a span, decided once for all that are alike (docs/design.md, "The hot path")."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence

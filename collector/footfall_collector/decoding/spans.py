@@ -47,7 +47,7 @@ PAST_US = 7 * DAY_US
 FUTURE_US = 300_000_000
 LONGEST_MS = 2**31 - 1
 OUTSIDE = -1
-"""In place of an hour: outside the window in which events are accepted (DESIGN, "Store")."""
+"""In place of an hour: outside the window in which events are accepted (docs/design.md, "The window")."""
 
 _SPAN, _SERVER = Origin.SPAN << ORIGIN, Origin.SERVER << ORIGIN
 _shape = attrgetter("shape")

@@ -1,4 +1,4 @@
-"""The command `footfall doctor`: looks at everything, says what is and what to do (issue 4, part 6)."""
+"""The command `footfall doctor`: looks at everything, says what is and what to do."""
 
 import datetime as dt
 import json

@@ -1,6 +1,7 @@
 """What is said to a sender whose request is not taken: google.rpc.Status, the same for every protocol.
 
-Source: OTLP specification, "Failures"; OTLP.md, "Errors". What can be sent again later says when.
+Source: OTLP specification, "Failures". What can be sent again later says when
+(docs/metrics.md, "Why a request is refused").
 """
 
 import random

@@ -1,4 +1,4 @@
-"""The senders' keys: the file that holds their hashes, and which key a token is (issue 4, part 5).
+"""The senders' keys: the file that holds their hashes, and which key a token is (ADR 8).
 
     keys:
       bot: {hash: "sha256:...", services: [sahasrahbot], requests_per_minute: 600, created: 2026-11-22}

@@ -1,4 +1,4 @@
-"""How many requests a key may send: a token bucket for each (issue 4, part 5)."""
+"""How many requests a key may send: a token bucket for each."""
 
 import time
 from collections.abc import Callable

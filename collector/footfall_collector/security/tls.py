@@ -1,4 +1,4 @@
-"""TLS of the listeners, with certificates that are replaced while connections go on (issue 4, part 5)."""
+"""TLS of the listeners, with certificates that are replaced while connections go on."""
 
 import datetime as dt
 import logging

@@ -1,4 +1,4 @@
-"""Sending a commit to a subscriber: each request until it is taken, or refused for good (G10)."""
+"""Sending a commit to a subscriber: each request until it is taken, or refused for good."""
 
 import asyncio
 import logging

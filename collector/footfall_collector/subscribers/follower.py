@@ -1,4 +1,4 @@
-"""Subscribers at work: each follows the store's commits from its own cursor (DESIGN, "Subscribers"; F5, G10).
+"""Subscribers at work: each follows the store's commits from its own cursor (docs/design.md, "Subscribers").
 
 A task a subscriber. Of several collectors one follows: it holds a lock, which Postgres gives back when that
 collector is gone. The cursor moves when a whole commit has been taken: whatever happens

@@ -1,4 +1,4 @@
-"""A collector without a store: what comes in is cleaned and passed on (issue 4, "Gateway mode").
+"""A collector without a store: what comes in is cleaned and passed on (docs/design.md, "The gateway").
 
 A request is acknowledged when every subscriber has taken what was made of it. A sender that is told to come
 again sends the same bytes, and so does the gateway: a next hop that took them knows them by then.

@@ -1,4 +1,4 @@
-"""SahasrahBot's web API: a small FastAPI application (A8).
+"""SahasrahBot's web API: a small FastAPI application.
 
 Its routes are measured from outside, by one line; which events they stand for is in the catalog.
 """

@@ -1,4 +1,4 @@
-"""SahasrahBot on Discord: a discord.py bot. One line of it is about telemetry (A8)."""
+"""SahasrahBot on Discord: a discord.py bot. One line of it is about telemetry."""
 
 from typing import Any
 

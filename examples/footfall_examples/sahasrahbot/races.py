@@ -1,4 +1,4 @@
-"""SahasrahBot on racetime.gg: a racetime-bot, in every race room. One line of it is about telemetry (A8)."""
+"""SahasrahBot on racetime.gg: a racetime-bot, in every race room. One line of it is about telemetry."""
 
 import logging
 from typing import Any, Final

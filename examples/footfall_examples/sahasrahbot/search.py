@@ -1,4 +1,4 @@
-"""A byte search for the planted personal values, in every form in which a store could hold them (A2).
+"""A byte search for the planted personal values, in every form in which a store could hold them.
 
     python -m footfall_examples.sahasrahbot.search DIRECTORY
 

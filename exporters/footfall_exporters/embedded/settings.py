@@ -21,7 +21,7 @@ _DEFAULTS = {
     "log_checkpoints": "off",
 }
 
-# The log never quotes a statement, a parameter or a row (A2). An ERROR quotes values in its own text
+# The log never quotes a statement, a parameter or a row. An ERROR quotes values in its own text
 # ("invalid input syntax for type integer: ..."), so only LOG, FATAL and PANIC are written; the client still
 # gets it. Terse leaves out DETAIL, HINT, QUERY and CONTEXT: they quote rows, or what a crashed session ran.
 _PRIVACY = {

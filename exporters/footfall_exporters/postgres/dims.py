@@ -1,4 +1,4 @@
-"""Dimension → its integer id, looked up once for as long as there is room (DESIGN, `feature_dims`)."""
+"""Dimension → its integer id, looked up once for as long as there is room."""
 
 import hashlib
 import json

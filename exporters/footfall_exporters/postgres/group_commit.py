@@ -1,4 +1,4 @@
-"""Group commit: many requests, one transaction, each stored exactly once (DESIGN, "Store"; G1).
+"""Group commit: many requests, one transaction, each stored exactly once (docs/design.md, "Exactly once").
 
     dimensions ─ encode ─ BEGIN ─ turn ─ ledger ─ COPY events ─ counters ─ counts ─ position ─ COMMIT
 

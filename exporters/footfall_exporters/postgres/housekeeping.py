@@ -1,4 +1,4 @@
-"""Housekeeping: what has to be done now and then, each task in its own rhythm (issue 4, part 7).
+"""Housekeeping: what has to be done now and then, each task in its own rhythm (docs/housekeeping.md).
 
 Every collector looks what is due; the one that gets the lock does it. Each run is noted in
 `footfall.housekeeping`, so that any collector knows what is due and everybody sees what was done

@@ -1,4 +1,4 @@
-"""Bringing a database to the current schema (DESIGN, "Migrations")."""
+"""Bringing a database to the current schema."""
 
 import time
 from concurrent.futures import ProcessPoolExecutor

@@ -1,4 +1,4 @@
-"""Day partitions of `feature_events`: made ahead, and dropped when expired (DESIGN, "Store"; A7).
+"""Day partitions of `feature_events`: made ahead, and dropped when expired (docs/design.md, "The store").
 
 All functions take a connection in autocommit mode. A partition is made under the schema lock, so that a
 column is never added between its making and its attaching. It is detached, rolled up (rollups.py) and

@@ -1,4 +1,4 @@
-"""What is deleted besides day partitions, and the purge command's work (A7, A11)."""
+"""What is deleted besides day partitions, and the purge command's work."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence

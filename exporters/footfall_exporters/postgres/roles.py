@@ -1,4 +1,4 @@
-"""Least privilege: what each role of the database may do (issue 4, part 5).
+"""Least privilege: what each role of the database may do (docs/security.md, "The database").
 
 | role | what it may do |
 |---|---|

@@ -1,4 +1,4 @@
-"""What outlives the observations: durations by hour, distinct groups by day (DESIGN, "Store").
+"""What outlives the observations: durations by hour, distinct groups by day (docs/design.md, "Rollups").
 
 Durations are rolled up when their hour has closed, and anew when something came late. How many occurrences an
 hour has (`feature_counts`, written by the same transaction as the observations) tells whether something did.

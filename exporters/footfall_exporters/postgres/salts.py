@@ -1,4 +1,4 @@
-"""Rotating salts: made in SQL, shared through an unlogged table, destroyed (DESIGN, "Catalog").
+"""Rotating salts: made in SQL, shared through an unlogged table, destroyed (docs/design.md, "Salts").
 
 A salt never travels as a statement's parameter, so that no log can hold it. The table is unlogged: the
 write-ahead log and base backups never hold it either. A crash of Postgres empties the table; new salts

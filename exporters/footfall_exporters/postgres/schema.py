@@ -1,4 +1,4 @@
-"""The catalog as columns and views: `events.yaml` is the schema (DESIGN, "The catalog is the schema")."""
+"""The catalog as columns and views: `events.yaml` is the schema (docs/design.md, "The store")."""
 
 import time
 from dataclasses import dataclass

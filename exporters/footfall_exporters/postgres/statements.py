@@ -1,4 +1,4 @@
-"""What a group's transaction says to Postgres, statement by statement, in the order of DESIGN ("Store")."""
+"""What a group's transaction says to Postgres, statement by statement (docs/design.md, "Exactly once")."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence

@@ -43,7 +43,7 @@ MINIMUM_RETENTION = salts.LATE_DAYS + 1
 
 
 class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """Where the store is, and for how long it keeps what (A7).
+    """Where the store is, and for how long it keeps what.
 
     Attributes:
         dsn: A libpq connection string; without one, Footfall runs a Postgres of its own.

@@ -1,4 +1,4 @@
-"""What was stored, read back in the order of the commits: what subscribers follow (DESIGN, "Subscribers").
+"""What was stored, read back in the order of the commits (docs/design.md, "Subscribers").
 
     commits after a position ── ledger ── rows, found by batch and time ── one `Batch` a request
                              └─ increments ── one further `Batch` of signal metrics

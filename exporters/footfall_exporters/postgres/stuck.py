@@ -1,4 +1,4 @@
-"""Writers that stopped in the middle of a transaction, and hold up the others (DESIGN, "Store").
+"""Writers that stopped in the middle of a transaction, and hold up the others (ADR 10).
 
 A collector that is paused (SIGSTOP, a virtual machine that is moved, a machine that swaps) keeps the locks of
 the transaction it is in. When others wait for them, its session is ended: nothing of the transaction is

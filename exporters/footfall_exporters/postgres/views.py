@@ -1,4 +1,4 @@
-"""The `reporting` schema: what an operator, Grafana and the reports may read (DESIGN, "Store").
+"""The `reporting` schema: what an operator, Grafana and the reports may read (ADR 2, ADR 22).
 
 Plain columns, exact counts, distinct counts; never an identity column, hashed or not. The views are made
 anew when the catalog changes, because its enums and values are columns of theirs; the comment of the schema
@@ -20,7 +20,7 @@ _VERSION = "Footfall's views, version "
 
 _VIEWS: dict[str, tuple[str, str]] = {
     "events": (
-        "One row per stored observation, by the names of A1; created_at is cut, event_id is the row's alone."
+        "One row per stored observation; created_at is cut, event_id is the row's alone."
         " Compared with constants, created_at and day_bucket read only the days that are asked for",
         """
         SELECT left(encode(sha256({row_key} || int8send(e.batch_id) || int4send(e.ordinal)), 'hex'), 32)

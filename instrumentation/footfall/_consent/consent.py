@@ -1,4 +1,4 @@
-"""What the user of a program agreed to, and whether to ask him (E1, E5, E6, G6).
+"""What the user of a program agreed to, and whether to ask him.
 
 For programs that run on their users' machines. The dialog is the host's; what was decided in it, and
 whether to show it at all, is here.
@@ -120,7 +120,7 @@ class Consent:
         Args:
             days: How many days must lie between two reminders, or between a no and the next.
             blocked: Whether the program's requests are blocked on this machine; then a user who
-                agreed may be reminded too (E6).
+                agreed may be reminded too.
         """
         stored, state = self._read(), self.state()
         refused = state.since if state.decided and state.mode == "off" else None
@@ -158,7 +158,7 @@ class Consent:
         return str(granted.installation)
 
     def forget(self) -> None:
-        """Drops the installation id; the next use makes another (E5).
+        """Drops the installation id; the next use makes another.
 
         It is dropped everywhere: from what waits to be sent, in every running program, and from what
         `local` mode kept.

@@ -1,4 +1,4 @@
-"""Taking an installation id that was dropped out of what still has it (E5)."""
+"""Taking an installation id that was dropped out of what still has it."""
 
 import os
 from collections.abc import Iterable, Mapping

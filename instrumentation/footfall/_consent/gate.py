@@ -1,4 +1,4 @@
-"""What stands between a program that asks its user and the network: a look at what he says (E1, E5).
+"""What stands between a program that asks its user and the network: a look at what he says.
 
 Before each export the file of his decision is looked at (a `stat`): another program may have changed it.
 After a no nothing is sent, whoever said it; an id that was dropped is taken out of what waited.

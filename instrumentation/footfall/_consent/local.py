@@ -1,4 +1,4 @@
-"""`local` mode: what would be sent is kept in a bounded SQLite file on this machine, and never sent (E1, G9).
+"""`local` mode: what would be sent is kept in a bounded SQLite file on this machine, and never sent.
 
 A row is one request, in the very bytes that the OTLP exporters would have sent. Counters are cumulative,
 so of a process only the latest request about them is kept. Connections live for one request each: several

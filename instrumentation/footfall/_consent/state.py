@@ -1,4 +1,4 @@
-"""The file that remembers what a user decided about telemetry (E1, E5, E6).
+"""The file that remembers what a user decided about telemetry.
 
 Reading never writes: before the first decision there is no file, and no folder. The file is replaced in
 one step, so that no reader sees half of it; whatever else is found in its place counts as no decision.

@@ -1,4 +1,4 @@
-"""The way out: queue, exporters, periodic export of the counters, flush and shutdown (A6).
+"""The way out: queue, exporters, periodic export of the counters, flush and shutdown.
 
 Only OpenTelemetry's own exporters send anything, on one thread. What stands here watches them: it counts what
 they fail to send, and keeps what they add (to logs, to the resource) out.

@@ -1,4 +1,4 @@
-"""What the host is told when a collector takes nothing: once, where, why, and what to do (A10)."""
+"""What the host is told when a collector takes nothing: once, where, why, and what to do."""
 
 from typing import Any, Final
 from urllib.parse import urlsplit

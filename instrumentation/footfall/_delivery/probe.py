@@ -1,4 +1,4 @@
-"""A first request to the collector while developing, so that a wrong setting is told at once (A10)."""
+"""A first request to the collector while developing, so that a wrong setting is told at once."""
 
 from contextlib import suppress
 from typing import Any, Final

@@ -1,4 +1,4 @@
-"""`os._exit()`, by which most forked processes end: what waits is sent before it acts (A6).
+"""`os._exit()`, by which most forked processes end: what waits is sent before it acts.
 
 It runs nothing: neither `atexit` functions nor, in workers of Celery and RQ, anything of their own. There is
 no hook for it, and a process does not know whether it was forked before it imported Footfall, as in RQ.

@@ -1,4 +1,4 @@
-"""SIGTERM, by which programs and servers are usually stopped: what waits is sent before it acts (A6).
+"""SIGTERM, by which programs and servers are usually stopped: what waits is sent before it acts.
 
 Python itself ends at once then, and runs no `atexit` function; uvicorn ends in order, and then raises the
 signal again. The hook flushes, then does what would have happened without it: the host's own handler is

@@ -1,4 +1,4 @@
-"""Every number that the SDK keeps, behind one lock, and its way out as cumulative counters (A6, G3).
+"""Every number that the SDK keeps, behind one lock, and its way out as cumulative counters.
 
 Counting is a dictionary's increment. OpenTelemetry reads the totals when it exports them, so an export
 that is lost is made good by the next one.

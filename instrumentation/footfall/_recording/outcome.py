@@ -1,11 +1,11 @@
-"""How a block ended: exception → error type, or None for a success (A3, A4).
+"""How a block ended: exception → error type, or None for a success.
 
 Every block that was entered ends with exactly one outcome, so that invokes = successes + failures:
 
 | what leaves the block                | outcome                                                    |
 |--------------------------------------|------------------------------------------------------------|
 | nothing                              | success                                                    |
-| Exception                            | failure, by `configure(errors=...)`, then by A4's rules    |
+| Exception                            | failure, by `configure(errors=...)`, then by class name    |
 | a cancellation, KeyboardInterrupt    | failure, `timeout`: whoever asked stopped waiting          |
 | GeneratorExit                        | success: the consumer had enough                           |
 | SystemExit with code 0 or None       | success: a command that ends its program                   |

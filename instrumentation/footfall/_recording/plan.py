@@ -1,4 +1,4 @@
-"""One declared event compiled for speed: what its calls may carry, and what they become (A1, F1)."""
+"""One declared event compiled for speed: what its calls may carry, and what they become."""
 
 import uuid
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The client while telemetry is on: calls become counts and finished spans (F1).
+"""The client while telemetry is on: calls become counts and finished spans.
 
 A span is built once, when everything about it is known, with declared fields only. It belongs to no
 trace of the application and is never the current span, so that neither can be joined with the other.
@@ -43,7 +43,7 @@ _ERROR: Final = Status(StatusCode.ERROR)
 
 
 class KeptSpan(ReadableSpan):
-    """A span whose export is tried again until the collector takes it (C1)."""
+    """A span whose export is tried again until the collector takes it."""
 
 
 class Recorder:
@@ -98,7 +98,7 @@ class Recorder:
         return plan
 
     def named(self, event: str, action: str | None) -> tuple[Plan | None, str | None]:
-        """The plan of an event that may be named together with its action, as A1 does, and the action."""
+        """The plan of an event that may be named together with its action, and the action."""
         if action is None and isinstance(event, str) and event not in self.plans:
             base, _, last = event.rpartition(".")
             plan = self.plans.get(base)

@@ -1,4 +1,4 @@
-"""What a plain function returns that ends later: its use goes on until then (A3).
+"""What a plain function returns that ends later: its use goes on until then.
 
 The caller gets what the function returned, or one of the same kind:
 

@@ -1,4 +1,4 @@
-"""A generator as one use: it is the current one while the generator works, and not between two items (A3)."""
+"""A generator as one use: it is the current one while the generator works, and not between two items."""
 
 from collections.abc import AsyncGenerator, Generator
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Objects that are awaited or iterated in their own way, watched until that ends (A3).
+"""Objects that are awaited or iterated in their own way, watched until that ends.
 
 Python looks for `__await__` and its like in the class alone, and whoever made the object may look for any
 attribute of it. So the object stays, and is given a class derived from its own until its use has ended. It

@@ -1,4 +1,4 @@
-"""Functions that measure themselves: `@feature("...")` on every kind of function (A3).
+"""Functions that measure themselves: `@feature("...")` on every kind of function.
 
 | what is decorated                             | what becomes of it                                     |
 |-----------------------------------------------|--------------------------------------------------------|

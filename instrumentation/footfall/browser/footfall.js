@@ -29,11 +29,11 @@
  * @property {number} dropped How many uses were tracked that will not arrive, as far as is known here.
  */
 
-const QUEUE = 200; // items (D7)
-const BATCH = 50; // events in a request (D1); also a count's maximum (B1)
-const EVENT = 4096; // bytes of an event (D1)
+const QUEUE = 200; // items
+const BATCH = 50; // events in a request; also a count's maximum
+const EVENT = 4096; // bytes of an event
 const FLIGHT = 60_000; // bytes under way; a browser lets 64 KiB outlive the page (Fetch, "keepalive")
-const TEXT = 280; // characters of a string (D3)
+const TEXT = 280; // characters of a string
 const GATHER = 1000; // ms in which events gather before the browser is asked for an idle moment
 const IDLE = 4000; // ms that it may take to find one
 const RETRY = 5000; // ms, doubled by every failure up to RETRY_MAX
@@ -44,7 +44,7 @@ const WAIT_MAX = 3_600_000; // ms that a Retry-After is heeded
 const WORDS = /[^\s@]+(@|%40)\S+|[?&]\S*=\S+/g;
 const NUMBERS = /(^|[^\w.-])(\+?\(?\d([ ()./-]{0,2}\d){8,}|\d{1,3}(\.\d{1,3}){3})(?![\w-])/g;
 const NAME = /^[a-z][a-z0-9_.]{0,127}$/;
-const FIELDS = "prompt_id,version,source,variant,latency_ms,result_count,filter_hash,query_len".split(","); // D2
+const FIELDS = "prompt_id,version,source,variant,latency_ms,result_count,filter_hash,query_len".split(",");
 
 /** @type {Map<string, readonly string[]> | undefined} */
 let declared;
@@ -184,7 +184,7 @@ function record(event, fields, props) {
   for (const field of fields) {
     try {
       const value = props?.[field];
-      if (field == "body") continue; // an event with one is refused (D1)
+      if (field == "body") continue; // an event with one is refused
       if (typeof value == "string") sent[field] = clean(value);
       else if (typeof value == "boolean" || Number.isFinite(value)) sent[field] = value;
     } catch {} // a getter may throw
@@ -317,7 +317,7 @@ async function post({ counted, uses, key = uuid() }, batch) {
       body,
       headers: { "Content-Type": "application/json", "Idempotency-Key": key },
       keepalive: true,
-      credentials: "same-origin", // who it is, the server derives from its session (B3)
+      credentials: "same-origin", // who it is, the server derives from its session
       referrerPolicy: "no-referrer", // the page's address stays here
       signal: abort.signal,
     });

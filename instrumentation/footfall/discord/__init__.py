@@ -1,4 +1,4 @@
-"""`instrument_discord(bot)`: a bot's commands and components become events, and no cog is edited (A8)."""
+"""`instrument_discord(bot)`: a bot's commands and components become events, and no cog is edited."""
 
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -28,7 +28,7 @@ def instrument_discord(
         bot: A `commands.Bot`, or a `discord.Client` with a command tree.
         client: What sends; None is the one behind `footfall.configure()`.
         statement_command: Adds `/telemetry` to `bot.tree`, which tells administrators in plain words
-            what is collected (A10). It appears when the bot syncs its commands.
+            what is collected. It appears when the bot syncs its commands.
 
     Example:
         >>> import discord, footfall

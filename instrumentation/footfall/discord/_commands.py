@@ -1,4 +1,4 @@
-"""Slash, prefix and hybrid commands and context menus, as discord.py runs them (A8)."""
+"""Slash, prefix and hybrid commands and context menus, as discord.py runs them."""
 
 import copy
 from functools import partial

@@ -1,4 +1,4 @@
-"""What discord.py's own exceptions mean (A4)."""
+"""What discord.py's own exceptions mean."""
 
 from typing import TYPE_CHECKING, Final
 

@@ -1,4 +1,4 @@
-"""Where discord.py is watched (A8).
+"""Where discord.py is watched.
 
 Why not through its events? A listener of `on_command_error` silences the default log of errors; a check
 that fails and an error in a view have no event; `on_interaction` may fire after completion; a hybrid

@@ -1,4 +1,4 @@
-"""One use of a bot: from the interaction or the message until discord.py has done with it (A3, A8).
+"""One use of a bot: from the interaction or the message until discord.py has done with it.
 
 What happens in between reaches the run through a context variable: discord.py does all the work of one
 use in one task. Nothing is put on interactions, and a use that never ends is held by its task alone.

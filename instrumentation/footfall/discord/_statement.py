@@ -1,4 +1,4 @@
-"""The admin-only `/telemetry` command: what is collected, in plain words (A10)."""
+"""The admin-only `/telemetry` command: what is collected, in plain words."""
 
 from typing import TYPE_CHECKING, Any, Final
 

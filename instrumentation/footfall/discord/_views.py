@@ -1,4 +1,4 @@
-"""Buttons, menus, modals and dynamic items, as discord.py runs them (A8)."""
+"""Buttons, menus, modals and dynamic items, as discord.py runs them."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial

@@ -1,4 +1,4 @@
-"""Web applications: their routes become uses of features, by rules of the catalog (A8, D5, F3).
+"""Web applications: their routes become uses of features, by rules of the catalog.
 
 One call measures a whole application; no handler is edited. A request whose method and route template
 fit a `match` rule of the catalog is one use of that event: its start, its outcome by the answer's

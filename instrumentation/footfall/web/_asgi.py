@@ -1,4 +1,4 @@
-"""Requests of FastAPI and of any other ASGI application (A8, D5, F3).
+"""Requests of FastAPI and of any other ASGI application.
 
 `Measured` stands directly inside OpenTelemetry's middleware: there the server span is the current one,
 every answer passes, also those that are made of exceptions, and every exception that the server will see.
@@ -192,7 +192,7 @@ class Exchange(Visit):
                 scope[_COUNTED] = True
 
     def _with_trace(self, message: Message) -> Message:
-        """A copy of an answer's start with the headers of D5; those that it has already stay."""
+        """A copy of an answer's start with the trace headers; those that it has already stay."""
         try:
             value = traceparent(self._span).encode()
             added = {_TRACEPARENT: value, _TRACE_ID: value[TRACE]}

@@ -1,4 +1,4 @@
-"""Requests of a Django project, under WSGI and ASGI (A8, D5, F3).
+"""Requests of a Django project, under WSGI and ASGI.
 
 Django knows the route when the request has passed the other middlewares: the use begins right before the
 view, or ends at once if a middleware has answered instead.
@@ -135,7 +135,7 @@ class Middleware:
         error: BaseException | None,
         traced: Traced | None = None,
     ) -> None:
-        """Counts the request, and adds the headers of D5 unless the response has them."""
+        """Counts the request, and adds the trace headers unless the response has them."""
         try:
             if visit is not None:
                 if visit.use is None:

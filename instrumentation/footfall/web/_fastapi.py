@@ -1,4 +1,4 @@
-"""The routes of a FastAPI application (A8, F3); see `footfall.web._starlette`."""
+"""The routes of a FastAPI application; see `footfall.web._starlette`."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""Requests of a Flask application (A8, D5, F3)."""
+"""Requests of a Flask application."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ class Hooks:
             self._client.trouble(error)
 
     def after(self, response: Response) -> Response:
-        """Notes the response, and adds the headers of D5 unless it has them."""
+        """Notes the response, and adds the trace headers unless it has them."""
         try:
             for name, value in trace_headers(get_current_span()):
                 response.headers.setdefault(name, value)

@@ -1,4 +1,4 @@
-"""The end of an ASGI application: what waits is sent before the server hears that it may end (A6).
+"""The end of an ASGI application: what waits is sent before the server hears that it may end.
 
 Source: ASGI 3.0, "Lifespan Protocol".
 """

@@ -1,4 +1,4 @@
-"""One request of a web application as one use of a feature, and its trace id for the answer (A8, D5).
+"""One request of a web application as one use of a feature, and its trace id for the answer.
 
 Every framework's hooks feed the same `Visit`, so that a status means the same everywhere; what it means
 stands in `footfall_processors.errors`, by which the collector judges spans of others as well. Besides:
@@ -66,7 +66,7 @@ def traceparent(span: Span) -> str:
 
 
 def trace_headers(span: Span) -> tuple[tuple[str, str], tuple[str, str]]:
-    """The headers of D5: names and values."""
+    """The headers that tell an answer's trace: names and values."""
     value = traceparent(span)
     return (TRACEPARENT, value), (TRACE_ID, value[TRACE])
 

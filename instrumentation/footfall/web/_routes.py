@@ -1,4 +1,4 @@
-"""Which route template an ASGI request has: `/seeds/{id}` for `/seeds/17` (A8).
+"""Which route template an ASGI request has: `/seeds/{id}` for `/seeds/17`.
 
 OpenTelemetry's middleware looks for the template before it starts its span; what it found is kept, so
 that routes are searched once. It stops at an application that is mounted, or that a host name stands for:

@@ -1,4 +1,4 @@
-"""Puts the measuring middleware into an application of Starlette, FastAPI's too (A8, F3).
+"""Puts the measuring middleware into an application of Starlette, FastAPI's too.
 
 Its place is inside OpenTelemetry's middleware, which others add and take away at any time: they replace
 `build_middleware_stack`, and look closely at what it returns. So that nobody is in anybody's way, nothing of

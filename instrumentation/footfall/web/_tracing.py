@@ -1,4 +1,4 @@
-"""Server spans where an application has asked Footfall for them, and nobody else makes any (D5).
+"""Server spans where an application has asked Footfall for them, and nobody else makes any.
 
 They go to the TracerProvider that the application names. Of a request they have method, route and status.
 """

@@ -1,1 +1,1 @@
-"""The bot's cogs (A8). None of them knows of telemetry: the catalog names their commands."""
+"""The bot's cogs. None of them knows of telemetry: the catalog names their commands."""

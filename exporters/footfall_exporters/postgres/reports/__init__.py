@@ -1,4 +1,4 @@
-"""The reports: named SQL over the `reporting` views (A9, A10)."""
+"""The reports: named SQL over the `reporting` views."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def report(connection: Connection, name: str, days: int) -> Report:
 
 
 def _provider(connection: Connection) -> sql.Composable:
-    """The catalog's `provider` (A1) where it has one, else NULL."""
+    """The catalog's `provider` where it has one, else NULL."""
     found = connection.execute(
         "SELECT FROM pg_attribute WHERE attrelid = 'reporting.usage'::regclass"
         " AND attname = 'provider' AND NOT attisdropped"

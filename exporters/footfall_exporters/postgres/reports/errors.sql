@@ -1,4 +1,4 @@
--- Where does it fail, and how? Exact counts of failures by type (A4, A9), and their share of the event's outcomes.
+-- Where does it fail, and how? Exact counts of failures by type, and their share of the event's outcomes.
 WITH outcomes AS (
     SELECT surface, feature, event, {provider} AS provider, status, error_type, count
     FROM reporting.usage

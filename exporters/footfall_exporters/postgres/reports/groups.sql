@@ -1,4 +1,4 @@
--- How many distinct guilds, organisations, ... were active, per day? Hashes; nobody can be named (A9).
+-- How many distinct guilds, organisations, ... were active, per day? Hashes; nobody can be named.
 SELECT day, attribute, groups AS active
 FROM reporting.active_groups
 WHERE day >= (%(since)s AT TIME ZONE 'UTC')::date

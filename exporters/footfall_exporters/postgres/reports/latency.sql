@@ -1,4 +1,4 @@
--- How long does it take? Percentiles over stored observations with a duration (A9).
+-- How long does it take? Percentiles over stored observations with a duration.
 SELECT surface, feature, event, count(*) AS observations,
        round(percentile_cont(0.5) WITHIN GROUP (ORDER BY duration_ms))::integer AS p50_ms,
        round(percentile_cont(0.95) WITHIN GROUP (ORDER BY duration_ms))::integer AS p95_ms,

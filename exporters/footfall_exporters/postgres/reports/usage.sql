@@ -1,4 +1,4 @@
--- How often was what used? Exact counts by surface, feature, event and action (A9).
+-- How often was what used? Exact counts by surface, feature, event and action.
 SELECT surface, feature, event, action, sum(count)::bigint AS count
 FROM reporting.usage
 WHERE hour >= %(since)s

@@ -1,4 +1,4 @@
--- The store (DESIGN, "Store"). The schemas footfall and reporting are made by migrate.py.
+-- The store (docs/design.md, "The store"). The schemas footfall and reporting are made by migrate.py.
 
 CREATE TABLE footfall.feature_dims (
     id              integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

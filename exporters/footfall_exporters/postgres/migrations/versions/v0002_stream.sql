@@ -1,4 +1,4 @@
--- What subscribers read, and where each of them is (DESIGN, "Subscribers").
+-- What subscribers read, and where each of them is (docs/design.md, "Subscribers").
 
 ALTER TABLE footfall.commits
     ADD COLUMN first_time   timestamptz,

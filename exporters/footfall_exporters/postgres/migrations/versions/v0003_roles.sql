@@ -1,4 +1,4 @@
--- The role that the ingest connection takes on (issue 4, part 5). Roles belong to the cluster, and not every owner
+-- The role that the ingest connection takes on. Roles belong to the cluster, and not every owner
 -- may make them: then the connection keeps the owner's rights, and `footfall doctor` says so. What the role may
 -- do is granted at every start (roles.py), because roles may also be made later, by someone else.
 DO $$

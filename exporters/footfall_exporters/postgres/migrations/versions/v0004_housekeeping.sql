@@ -1,4 +1,4 @@
--- Housekeeping's own records, and the rollups that outlive observations (issue 4, part 7).
+-- Housekeeping's own records, and the rollups that outlive observations (docs/housekeeping.md).
 
 CREATE TABLE footfall.housekeeping (
     task         text PRIMARY KEY,
