@@ -387,8 +387,8 @@ def test_every_kind_of_file_that_is_used_is_reserved(start):
 
 def test_what_a_killed_parent_leaves_is_removed_and_what_is_in_use_is_not():
     code = (
-        "import time; from footfall_collector import shared_metrics\n"
-        "with shared_metrics.directory() as d: print(d, flush=True); time.sleep(60)"
+        "import time; from footfall_collector.telemetry import multiprocess\n"
+        "with multiprocess.directory() as d: print(d, flush=True); time.sleep(60)"
     )
     parents = [
         subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) for _ in range(2)

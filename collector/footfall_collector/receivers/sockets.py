@@ -18,7 +18,7 @@ def cannot_listen(endpoint: str, what: str, error: OSError | None = None) -> Sta
         try:
             open_socket(endpoint, what).close()
         except StartError as found:
-            return found
+            return StartError(str(found))
     number = error.errno if error else errno.EADDRINUSE
     if number == errno.EADDRINUSE:
         return StartError(
