@@ -46,11 +46,24 @@ def start(target: Callable[[], object], name: str) -> Callable[[], None]:
             Signal().wait(LONGEST)
 
     if _greenlets() is not None:
+        _make_hub()
         _original("start_new_thread")(run, ())
         return nothing
     thread = threading.Thread(target=run_before_a_patch, name=name, daemon=True)
     thread.start()
     return thread.join if _in_sub_interpreter() else nothing
+
+
+def _make_hub() -> None:
+    """Has the greenlets' hub of this thread made now.
+
+    It imports modules when it is made, under locks that greenlets replaced: while a thread of ours imports
+    something, too, each would wait for the other for ever.
+    """
+    for name in ("gevent", "eventlet.hubs"):
+        with suppress(Exception):
+            if (module := sys.modules.get(name)) is not None:
+                module.get_hub()
 
 
 def may_start() -> bool:

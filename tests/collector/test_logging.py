@@ -126,7 +126,7 @@ def test_the_console_has_a_line_of_text_without_colours_where_no_terminal_is(con
 
 def test_a_terminal_gets_colours():
     code = (
-        "from footfall_collector import diagnostics; import logging;"
+        "from footfall_collector.telemetry import logging as diagnostics; import logging;"
         "from footfall_collector.config.schema import LogsConfig;"
         "diagnostics.configure(LogsConfig()); logging.getLogger('footfall').error('full')"
     )

@@ -52,7 +52,11 @@ class Up:
         """The process ids of the workers, the first one first."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         found = [int(pid) for pid in children.split()]
-        return [p for p in found if b"working" in Path(f"/proc/{p}/cmdline").read_bytes()]
+        return [
+            p
+            for p in found
+            if b"footfall_collector.process.worker" in Path(f"/proc/{p}/cmdline").read_bytes()
+        ]
 
     def stop(self, number=signal.SIGTERM):
         if self.process.poll() is None:

@@ -1,7 +1,9 @@
 """Hosts whose threads are greenlets: while telemetry waits for something, all of them go on."""
 
 import json
+import re
 import socket
+import textwrap
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -34,6 +36,42 @@ def hanging():
     """An endpoint that takes connections and never says a word."""
     with socket.create_server(("127.0.0.1", 0), backlog=64) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+LISTENING = """
+    import _thread, sys
+
+    main = _thread.get_ident()
+
+    def note(event, arguments):
+        if event == "import" and _thread.get_ident() != main:
+            print("imported", arguments[0], file=sys.stderr, flush=True)
+
+    sys.addaudithook(note)
+    sys.argv = sys.argv[1:]
+    exec(compile(open(sys.argv[0]).read(), sys.argv[0], "exec"))
+"""
+
+
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_no_thread_beside_greenlets_imports_anything(
+    catalog, received, received_http, away, library
+):
+    """It would hold a lock that greenlets replaced: now and then a host came to a standstill for ever.
+
+    What the libraries themselves import there is theirs.
+    """
+    collectors = [
+        f"grpc={received.endpoint}=5", f"http/protobuf={received_http.endpoint}=5",
+        f"grpc={away}=0.2", f"http/protobuf={away}=0.2",
+    ]  # fmt: skip
+    done = programs.run(
+        "-W", "ignore", "-c", textwrap.dedent(LISTENING), PROGRAM, library, "after a fork", catalog,
+        *collectors, OTEL_BSP_SCHEDULE_DELAY="20", OTEL_METRIC_EXPORT_INTERVAL="100",
+    )  # fmt: skip
+    assert json.loads(done.stdout)["flushed"][:2] == [1, 1], done.stderr
+    found = set(re.findall(r"imported (\S+)", done.stderr))
+    assert {n for n in found if not n.startswith(library)} <= {"_threading_local", "grp", "gc"}
 
 
 @pytest.mark.parametrize("moment", MOMENTS)

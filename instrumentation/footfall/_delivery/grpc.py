@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import grpc._channel  # gRPC does so when it is used: on a thread beside greenlets, which must not
+import grpc.experimental
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.metrics.export import MetricExportResult, MetricsData

@@ -1,6 +1,7 @@
 """OTLP over HTTP; see `footfall._delivery.otlp`."""
 
 import logging
+import netrc  # noqa: F401  # requests does so when it is used: on a thread beside greenlets, which must not
 import os
 import ssl
 import threading

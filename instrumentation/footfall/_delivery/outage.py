@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from footfall import _threads
 from footfall._delivery import reasons
+from footfall._delivery.diagnosis import diagnose
 from footfall._delivery.reasons import Failure, Reason
 from footfall._destination import Destination
 from footfall._log import Warnings, log
@@ -84,6 +85,4 @@ class Outage:
 
 
 def _look(to: Destination, patience: float) -> Reason | None:
-    from footfall._delivery.diagnosis import diagnose  # needs ssl
-
     return diagnose(to, patience)
