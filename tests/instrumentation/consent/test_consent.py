@@ -109,7 +109,7 @@ def test_nothing_that_is_added_can_turn_on_what_somebody_turned_off():
 
 QUIET = """
     import sys, footfall
-    from footfall._consent import Consent
+    from footfall._consent.consent import Consent
     from footfall_processors import load_catalog
     path = sys.argv[1]
     consent = Consent("shop", load_catalog(path))

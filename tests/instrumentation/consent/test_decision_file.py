@@ -166,7 +166,7 @@ def test_a_place_that_can_be_written_again_is_written(allowed, home, caplog):
 
 START = """
     import sys
-    from footfall._consent import Consent
+    from footfall._consent.consent import Consent
     from footfall_processors import load_catalog
     consent = Consent("shop", load_catalog(sys.argv[1]))
     print("ready", flush=True)

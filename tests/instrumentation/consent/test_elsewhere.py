@@ -97,6 +97,7 @@ def test_the_periodic_exports_look_as_well(catalog, received, elsewhere, monkeyp
     client.event("shop.visit")
     assert until(lambda: received.spans() and received.metrics)  # which follow the first spans
     elsewhere.revoke()
+    time.sleep(0.5)  # an export that had begun before ends as it would
     sent = received.bytes
     client.event("shop.order")
     assert until(lambda: not client.on)
