@@ -1,6 +1,7 @@
-"""Both listeners before a store that refuses, in a process that never collects cycles: `python refusing.py`.
+"""Both listeners before a store that refuses, in a process that never collects cycles.
 
-It prints the ports of gRPC and HTTP, and ends with its standard input.
+`python refusing.py MIB`: so large may a request be. It prints the ports of gRPC and HTTP, and ends with its
+standard input.
 """
 
 import asyncio
@@ -22,8 +23,6 @@ product: shop
 events:
   shop.order: {surface: web, feature: order}
 """
-MOST = 16
-"""MiB of a request."""
 
 
 async def consume(batch):
@@ -49,11 +48,11 @@ def catalog() -> Catalog:
         return load_catalog(path)
 
 
-async def serve(decoding: Decoding) -> None:
+async def serve(decoding: Decoding, most: int) -> None:
     signals = decoding.signals(["traces"])
     intake = Intake(consume, Gate(AdmissionConfig(request_limit_mib=128)))
-    grpc_config = GrpcConfig(endpoint="127.0.0.1:0", max_recv_msg_size_mib=MOST)
-    http_config = HttpConfig(endpoint="127.0.0.1:0", max_request_body_size=MOST * 2**20)
+    grpc_config = GrpcConfig(endpoint="127.0.0.1:0", max_recv_msg_size_mib=most)
+    http_config = HttpConfig(endpoint="127.0.0.1:0", max_request_body_size=most * 2**20)
     async with (
         grpc.serve(grpc_config, intake, signals) as rpc,
         http.serve(http_config, intake, signals) as web,
@@ -66,4 +65,4 @@ if __name__ == "__main__":
     gc.disable()
     http.CHUNK_S = http.UNREAD_S = 0.2
     grpc_reader.SILENT_S = 0.3
-    asyncio.run(serve(Decoding(catalog(), {}, "", b"k" * 32)))
+    asyncio.run(serve(Decoding(catalog(), {}, "", b"k" * 32), int(sys.argv[1])))

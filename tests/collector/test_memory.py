@@ -15,8 +15,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from collector.test_gate import frame, hpack
 
-SIZE, MANY = 8 * 2**20, 6
-"""Of a body in bytes, and how many there are for each reason."""
+LARGE = "FOOTFALL_LARGE" in os.environ
+"""Whether bodies are as large as they may be, and many: some minutes."""
+SIZE, MANY, MOST = (60_000_000, 50, 64) if LARGE else (8 * 2**20, 6, 16)
+"""Of a body in bytes, how many there are for each reason, and MiB that one may have."""
 LEFT = 4 * SIZE
 """What may be left of all of them: allocators keep some, and round."""
 NOW = time.time_ns()
@@ -30,7 +32,7 @@ pytestmark = pytest.mark.skipif(
 def server():
     """(process id, gRPC port, HTTP port)"""
     process = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("refusing.py")],
+        [sys.executable, Path(__file__).with_name("refusing.py"), str(MOST)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -116,8 +118,8 @@ HTTP = {
     "cut protobuf": (400, lambda: (spans("web", b"\x0a\xff\xff\x7f"),)),
     "no protobuf": (400, lambda: (b"\x0a\xff\xff\xff\x7f" + bytes(SIZE),)),
     "too many elements": (413, lambda: (b"\x0a" + varint(len(TAGS)) + TAGS,)),
-    "too large": (413, lambda: (bytes(17 * 2**20),)),
-    "bomb": (413, lambda: (gzip.compress(bytes(32 * 2**20), 1), GZIP)),
+    "too large": (413, lambda: (bytes((MOST + 1) * 2**20),)),
+    "bomb": (413, lambda: (gzip.compress(bytes(2 * MOST * 2**20), 1), GZIP)),
     "cut gzip": (400, lambda: (gzip.compress(os.urandom(SIZE), 1)[:-9], GZIP)),
     "no gzip": (400, lambda: (gzip.compress(bytes(SIZE), 1)[:-8] + bytes(8), GZIP)),
     "unknown coding": (415, lambda: (bytes(SIZE), "content-encoding: br")),
@@ -172,7 +174,7 @@ def test_bodies_whose_senders_leave_leave_nothing_behind(server):
 
     def send():
         with socket.create_connection(("127.0.0.1", server[2]), timeout=30) as connection:
-            connection.sendall(head + b"content-length: 9000000\r\n\r\n" + bytes(SIZE))
+            connection.sendall(head + b"content-length: %d\r\n\r\n" % (SIZE + 1000) + bytes(SIZE))
 
     assert grow(server, send) < LEFT
 
@@ -185,7 +187,7 @@ GRPC = {
     "cut protobuf": ("INVALID_ARGUMENT", lambda: spans("web", b"\x0a\xff\xff\x7f")),
     "no protobuf": ("INVALID_ARGUMENT", lambda: b"\x0a\xff\xff\xff\x7f" + bytes(SIZE)),
     "too many elements": ("RESOURCE_EXHAUSTED", lambda: b"\x0a" + varint(len(TAGS)) + TAGS),
-    "too large": ("RESOURCE_EXHAUSTED", lambda: bytes(17 * 2**20)),
+    "too large": ("RESOURCE_EXHAUSTED", lambda: bytes((MOST + 1) * 2**20)),
     "rejected": ("INVALID_ARGUMENT", lambda: spans("rejected")),
     "unavailable": ("UNAVAILABLE", lambda: spans("unavailable")),
     "fault": ("UNAVAILABLE", lambda: spans("fault")),
@@ -213,7 +215,7 @@ def test_grpc_requests_that_stop_leave_nothing_behind(server):
         ("content-type", "application/grpc"), ("te", "trailers"),
     )  # fmt: skip
     begin = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4) + frame(1, 4, 1, head)
-    message = b"\0" + (15 * 2**20).to_bytes(4, "big") + bytes(60_000)
+    message = b"\0" + ((MOST - 1) * 2**20).to_bytes(4, "big") + bytes(60_000)
 
     def send():
         with socket.create_connection(("127.0.0.1", server[1]), timeout=30) as connection:
