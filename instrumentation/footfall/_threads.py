@@ -35,15 +35,17 @@ def start(target: Callable[[], object], name: str) -> Callable[[], None]:
 
     def run() -> None:
         _ours.set(True)
-        with suppress(Exception):
+        with suppress(
+            BaseException
+        ):  # greenlets of this thread may be ended by an exception that is none
             target()
 
     def run_before_a_patch() -> None:
         run()
-        if (
-            is_green()
-        ):  # meanwhile: `threading` no longer knows this thread, and would say so at its end
-            Signal().wait(LONGEST)
+        # Patched meanwhile, `threading` no longer knows this thread, and would say so at its end.
+        with suppress(BaseException):
+            if is_green():
+                Signal().wait(LONGEST)
 
     if _greenlets() is not None:
         _make_hub()

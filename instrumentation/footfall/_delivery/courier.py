@@ -10,8 +10,6 @@ from footfall import _threads
 AFTER_AN_ERROR: Final = 1.0
 """Seconds until the next round where one failed."""
 
-HUB_S: Final = 0.5
-"""Seconds in which a host that has been patched makes its hub."""
 MOMENT: Final = 0.3
 """Seconds that greenlets wait for the thread to end."""
 
@@ -85,13 +83,9 @@ class Courier:
             self._over.wait_aside(MOMENT)
 
     def _run(self) -> None:
-        pause, green = 0.0, _threads.is_green()
+        pause = 0.0
         while True:
             self._bell.wait(pause)
-            if not green and (green := _threads.is_green()):
-                # The host has just been patched, and makes its first hub: two at once may wait for each other
-                # for ever, over the modules that a hub imports (gevent).
-                _threads.Signal().wait(HUB_S)
             while self._jobs:
                 job = self._jobs.popleft()
                 if job is None:
