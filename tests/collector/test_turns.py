@@ -71,6 +71,14 @@ async def test_what_takes_long_rests_at_its_end_even_when_it_is_refused():
     assert not turns._long
 
 
+async def test_waiting_for_something_is_no_work():
+    async with Work() as own:
+        await asyncio.sleep(2 * turns.LONG_S)
+        own.begin()
+        begun = time.perf_counter()
+    assert time.perf_counter() - begun < turns.LONG_S
+
+
 async def turns_of_others(awaitable):
     """How often the loop came round meanwhile."""
     task, rounds = asyncio.ensure_future(awaitable), 0

@@ -39,6 +39,10 @@ class Work:
         finally:
             _long.discard(self)
 
+    def begin(self) -> None:
+        """Begins a slice anew, after something else was waited for: that was no work."""
+        self._begun = time.perf_counter()
+
     async def pause(self) -> bool:
         """Ends a slice, and returns when the next one may begin; whether it should be a smaller one."""
         worked = self._worked

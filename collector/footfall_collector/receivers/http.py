@@ -195,6 +195,7 @@ async def _body(request: Request, max_bytes: int, passage: Passage) -> bytes:
     body = BytesIO()  # its value is no copy, as that of joined parts would be
     async with Work() as work:
         async for chunk in _chunks(request):
+            work.begin()
             for piece in _decoded(chunk, decoders):
                 if passage.size + len(piece) > max_bytes:
                     raise refusals.too_large(f"the request is larger than {max_bytes} bytes")
@@ -202,6 +203,7 @@ async def _body(request: Request, max_bytes: int, passage: Passage) -> bytes:
                 body.write(piece)
                 if len(piece) == decompression.PIECE:
                     await work.pause()
+        work.begin()
     for decoder in decoders:
         decoder.finish()
     return body.getvalue()
