@@ -58,9 +58,8 @@ def footfall(http: str, udp: int, folder: Path) -> tuple[Use, Flush]:
 
     path = folder / "events.yaml"
     path.write_text(CATALOG, encoding="utf-8")
-    os.environ["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
     client = Client(strict=True)
-    client.configure(path, http, enabled=True)
+    client.configure(path, http, enabled=True, protocol="http/protobuf")
     assert client.recorder is not None
 
     def use(guild: str) -> None:

@@ -7,6 +7,7 @@ not be read; it is counted where other bytes are counted that are no protobuf.
 
 import struct
 from abc import ABC, abstractmethod
+from binascii import unhexlify
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -225,7 +226,7 @@ def _value(value: Any, apart: bool) -> bytes:
 def _id(head: bytes, found: str | None) -> bytes:
     """A field with an id; nothing when it is not as long as its head says, or not in hex."""
     try:
-        encoded = bytes.fromhex(found or "")
+        encoded = unhexlify(found or "")
     except ValueError:
         return b""
     return head + encoded if len(encoded) == head[1] else b""
