@@ -106,8 +106,8 @@ def _varint(number: int) -> bytes:
     return bytes([*encoded, number])
 
 
-def _calls(size: int) -> Attack:
-    """So many bytes over gRPC that are no OTLP, two at a time: gRPC has each three times at the end."""
+def _calls(size: int, number: int) -> Attack:
+    """So many bytes over gRPC that are no OTLP, several at a time: gRPC has each three times at the end."""
     body = b"\x0a\xff\xff\xff\x7f" + bytes(size - 5)
     options = [("grpc.max_send_message_length", -1)]
 
@@ -118,7 +118,7 @@ def _calls(size: int) -> Attack:
             async def once() -> None:
                 await call(body, timeout=10)
 
-            await _again(end, 2, once)
+            await _again(end, number, once)
 
     return attack
 
@@ -218,11 +218,11 @@ ATTACKS: dict[str, Attack] = {
     "invalid JSON": invalid_json,
     "dense JSON": dense_json,
     "dense protobuf": dense_protobuf,
-    "invalid gRPC": _calls(32 * MIB),
-    "too large gRPC": _calls(60 * MIB),
+    "invalid gRPC": _calls(16 * MIB, 4),
+    "too large gRPC": _calls(60 * MIB, 2),
     "many values": many_values,
     "silent calls": _holding(400, _call(0, 0), over_grpc=True),
-    "stalled calls": _holding(100, _call(30 * MIB, 60_000), over_grpc=True),
+    "stalled calls": _holding(100, _call(15 * MIB, 60_000), over_grpc=True),
     "dribbling bodies": _holding(1500, CHUNKED + BYTE, rest=BYTE),
     "stalled bodies": _holding(30, LARGE, bytes(8 * MIB), rest=b"\0"),
     "half a head": _holding(1500, b"POST /v1/tra", rest=b"c"),

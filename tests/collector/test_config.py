@@ -106,7 +106,7 @@ def test_limits_and_origins_are_read(write):
 
 def test_without_limits_64_mib_are_taken_32_over_grpc_and_no_page_may_send(write):
     loaded = load_config(write(""), {})
-    assert loaded.grpc.max_recv_msg_size_mib == 32
+    assert loaded.grpc.max_recv_msg_size_mib == 16
     assert loaded.http.max_request_body_size == 64 * 2**20
     assert loaded.http.cors is None
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 SIGNALS = ("traces", "metrics", "logs")
-MAX_BYTES, MAX_GRPC_MIB = 64 * 2**20, 32
+MAX_BYTES, MAX_GRPC_MIB = 64 * 2**20, 16
 """Of one request after decompression, unless configured otherwise; less over gRPC, which has each three
 times in memory when it hands it over."""
 Endpoint = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}$")]

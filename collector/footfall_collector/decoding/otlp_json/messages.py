@@ -56,8 +56,8 @@ def _message(title: str, *, only: bool = False, **fields: Any) -> Any:
 
     Args:
         title: Its name.
-        only: Whether every other field is refused as well. What is refused by name takes a slot of each object;
-            so many of them are made of a request that this is a third of the time that reading takes.
+        only: Whether every other field is refused as well. What is refused by name takes a slot of each
+            object, and so many are made of some that these took a third of the time to read a request.
         fields: Original name → type.
     """
     own: list[Any] = []
