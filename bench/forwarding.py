@@ -35,10 +35,10 @@ import psycopg
 import yaml
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from footfall_collector.cli.export import replay
 from footfall_collector.config.config import Config
 from footfall_collector.config.schema import GrpcConfig, ServiceConfig
 from footfall_collector.process.app import running
+from footfall_collector.subscribers.replay import replay
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.otlp import OtlpConfig

@@ -80,7 +80,7 @@ class Run:
     """Inputs one after the other.
 
     Args:
-        folder: Where inputs that failed are kept, and the one under way.
+        folder: Where inputs that failed are kept, and the one in flight.
         name: Of the files.
         tick: Called after each input.
     """

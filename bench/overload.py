@@ -10,7 +10,7 @@ What is limited:
   memory      base + REQUESTS x limit + OFFERED x the bytes in flight, where base is the collector's memory
               under the load before (VmRSS), and its peak is compared (VmHWM)
   p99         of the accepted requests' seconds during the overload
-  no hint     refused requests that do not say when to come again (RetryInfo, Retry-After)
+  no hint     refused requests that do not say when to retry (RetryInfo, Retry-After)
   recovery    seconds after the overload until a second has 90 % of the spans that it had before
 
 Run: make bench BENCH=overload      (options: python bench/overload.py --help)

@@ -173,7 +173,7 @@ class Verdict:
                 ("refused for good", self.refused),
                 ("never answered", self.unanswered),
                 ("retried and still not stored", self.retried - self.retried_stored),
-                ("told to come again, not when", self.no_hint),
+                ("told to retry, not when", self.no_hint),
             )
             if number
         ]

@@ -84,7 +84,7 @@ def _acknowledged(stage: Stage, since: int) -> bool:
 
 
 def away(stage: Stage) -> None:
-    """Minutes without Postgres, and no spool: senders are told to come again."""
+    """Minutes without Postgres, and no spool: senders are told to retry."""
     stage.open()
     _be_away(stage)
 

@@ -1,4 +1,4 @@
-"""Google Analytics 4, by the Measurement Protocol: docs/backends.md says what it is sent.
+"""Google Analytics 4, by the Measurement Protocol: docs/subscribers.md says what it is sent.
 
 https://developers.google.com/analytics/devguides/collection/protocol/ga4/reference
 """

@@ -32,7 +32,7 @@ OPERATOR_WAIT = 300.0
 """Seconds until a wrong key or address is tried again."""
 COME_AGAIN = frozenset({408, 425, 429})
 OPERATOR = frozenset({401, 402, 403, 404, 405, 407})
-"""Answers about the key, the account or the address, not about what was sent: somebody has to mend them.
+"""Answers about the key, the account or the address, not about what was sent: somebody has to correct them.
 Taken as final, a wrong key would cost everything that was sent with it."""
 
 Url = Annotated[

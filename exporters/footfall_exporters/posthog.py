@@ -1,4 +1,4 @@
-"""PostHog, by its batch API (https://posthog.com/docs/api/capture): docs/backends.md says what it is sent."""
+"""PostHog, by its batch API (https://posthog.com/docs/api/capture); docs/subscribers.md: what it is sent."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager

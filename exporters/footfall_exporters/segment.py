@@ -1,4 +1,4 @@
-"""Segment, by its HTTP API (its docs, "HTTP API Source"): docs/backends.md says what it is sent."""
+"""Segment, by its HTTP API (its docs, "HTTP API Source"): docs/subscribers.md says what it is sent."""
 
 import base64
 from collections.abc import AsyncIterator, Iterator

@@ -408,7 +408,7 @@ def test_up_collects_until_it_is_told_to_stop_and_leaves_no_process_behind(home,
         process.send_signal(number)
         output, errors = process.communicate()
         assert (process.returncode, output) == (0, "")
-        assert errors == "Stopped: every request under way was answered.\n"
+        assert errors == "Stopped: every request in flight was answered.\n"
     assert not postgres_of(home)
 
 

@@ -346,7 +346,7 @@ def keys_of(shape, prefix=""):
 
 
 KEYS = [*keys_of(schema.File), *keys_of(PostgresConfig, "exporters.postgres.")]
-KEYS.remove("exporters")  # of any kind: docs/backends.md
+KEYS.remove("exporters")  # of any kind: docs/subscribers.md
 
 
 def test_there_are_keys_to_document():

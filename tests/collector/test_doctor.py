@@ -17,9 +17,9 @@ from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import make_directory
+from footfall_collector.cli.doctor import doctor
 from footfall_collector.config.config import Config
 from footfall_collector.config.schema import OperatorConfig
-from footfall_collector.doctor.command import doctor
 from footfall_collector.doctor.losses import DELIVERING, RECEIVED, SENDING, SUBSCRIBER, advice
 from footfall_collector.doctor.store import store_checks
 from footfall_collector.receivers import health, operator
@@ -123,7 +123,7 @@ def test_it_is_printed_as_a_table_for_people(durable_server, tmp_path):
         "exporters": {"postgres": {"dsn": durable_server}},
     }))  # fmt: skip
     keep_house(durable_server)
-    program = "from footfall_collector.doctor.command import doctor; doctor()"
+    program = "from footfall_collector.cli.doctor import doctor; doctor()"
     done = subprocess.run(
         [sys.executable, "-c", program, "--config", file], capture_output=True, text=True,
         env={"COLUMNS": "200", "PATH": "/usr/bin"}, timeout=60,

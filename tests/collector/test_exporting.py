@@ -13,8 +13,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from conftest import CATALOG, known_by
 from exporters.http_server import OK, serving, status
-from footfall_collector.cli import export as exporting
 from footfall_collector.cli.export import export, moment
+from footfall_collector.subscribers import replay
 from footfall_exporters import registry
 from footfall_exporters.background import beside
 from footfall_exporters.otlp import OtlpHttpConfig
@@ -45,7 +45,7 @@ def _kinds(monkeypatch):
     """The kinds of this test, whichever are installed."""
     monkeypatch.setattr(registry, "config_class", {"otlphttp": OtlpHttpConfig}.get)
     monkeypatch.setattr(registry, "kinds", lambda: ["otlphttp"])
-    monkeypatch.setattr(exporting, "PATIENCE", 0.2)
+    monkeypatch.setattr(replay, "PATIENCE", 0.2)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 

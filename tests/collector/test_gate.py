@@ -1,4 +1,4 @@
-"""How much may be under way at once, on real sockets: refused early with a hint, and recovered from."""
+"""How much may be in flight at once, on real sockets: refused early with a hint, and recovered from."""
 
 import asyncio
 import contextlib
@@ -528,7 +528,7 @@ async def test_of_a_grpc_request_that_arrives_slowly_is_counted_what_has_come():
     async with receiving(
         Store(), gate, otlp_grpc.serve, GrpcConfig(endpoint="127.0.0.1:0")
     ) as address:
-        async with half_a_call(address, 30 * MIB, sent=50_000), half_a_call(address, 0, sent=0):
+        async with half_a_call(address, 14 * MIB, sent=50_000), half_a_call(address, 0, sent=0):
             await until(lambda: gate.bytes)
             assert gate.requests == 2
             assert 50_000 <= gate.bytes / grpc_reader.COPIES < 60_000
@@ -539,7 +539,7 @@ async def test_what_the_kernel_does_not_say_counts_as_the_largest(monkeypatch):
     monkeypatch.setattr(received.Connections, "received", lambda *_: None)
     gate = Gate()
     async with arriving_never(gate):
-        await until(lambda: gate.bytes == 32 * MIB)
+        await until(lambda: gate.bytes == 16 * MIB)
 
 
 async def test_silent_grpc_calls_keep_nobody_out(monkeypatch):

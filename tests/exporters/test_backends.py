@@ -630,7 +630,7 @@ async def test_the_order_of_columns_does_not_change_the_bytes(config):
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda c: type(c).__name__)
 def test_every_key_is_documented(config):
-    text = Path(__file__).parents[2].joinpath("docs/backends.md").read_text()
+    text = Path(__file__).parents[2].joinpath("docs/subscribers.md").read_text()
     keys = set(re.findall(r"^\| `(\w+)`", text, re.MULTILINE))
     assert set(config.__struct_fields__) <= keys
 

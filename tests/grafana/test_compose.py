@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import psycopg
 import pytest
 import yaml
@@ -226,7 +227,9 @@ def test_the_command_of_the_image_is_one_of_the_command_line() -> None:
     (program,) = ast.literal_eval(entrypoint)
     assert PYPROJECT["project"]["scripts"][program] == "footfall_collector.cli:main"
     name, *options = ast.literal_eval(arguments)
-    context = cli.main.commands[name].make_context(name, options)
+    command = cli.main.get_command(click.Context(cli.main), name)
+    assert command is not None
+    context = command.make_context(name, options)
     assert mounted("collector", context.params["config"]).name == "collector.yaml"
 
 

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +11,11 @@ from typing import Any
 import click
 import msgspec
 
+from footfall_collector.cli.options import config_option, json_option
 from footfall_collector.config.environment import SINK, expand
 from footfall_collector.config.masking import Masking
 from footfall_collector.config.reader import Reading, located, read
-from footfall_collector.errors import WRONG_INPUT
+from footfall_collector.errors import refuse
 from footfall_processors.document import Document, DocumentError, Keys, load
 
 _REFERENCE = re.compile(r"\$\{env:(\w+)")
@@ -111,16 +111,14 @@ def commands() -> None:
 
 
 @commands.command()
-@click.option("--config", "-c", metavar="FILE", help="Collector configuration (YAML).")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@config_option
+@json_option
 def show(config: str | None, as_json: bool) -> None:
     """Show every value in force and where it comes from; secrets are hidden."""
     try:
         values = effective(config)
     except DocumentError as error:
-        for mistake in error.mistakes:
-            click.echo(str(mistake), err=True)
-        sys.exit(WRONG_INPUT)
+        refuse(error)
     if as_json:
         rows = [{"key": _dotted(v.keys), "value": v.value, "from": v.source} for v in values]
         click.echo(json.dumps({"values": rows}, default=str))

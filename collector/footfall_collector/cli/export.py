@@ -5,41 +5,24 @@ import datetime as dt
 import json
 import os
 import re
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict
 
 import click
+import psycopg
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
 
-from footfall_collector.cli import read_config
+from footfall_collector.cli.options import config_option, json_option, read_config
+from footfall_collector.config.reader import STORE, read
 from footfall_collector.errors import failing_plainly
+from footfall_collector.subscribers.delivery import OutOfPatience
+from footfall_collector.subscribers.replay import Exported, replay
+from footfall_exporters.contracts import Settings, SubscriberConfig
+from footfall_exporters.postgres import database
+from footfall_processors import Catalog
 
-if TYPE_CHECKING:
-    from footfall_exporters.contracts import Subscriber, SubscriberConfig
-    from footfall_processors import Catalog
-
-PATIENCE = 120.0
-"""Seconds for which a backend that is not available is waited for."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export did.
-
-    Attributes:
-        commits: Of the store, in the period.
-        sent: Requests that the exporter's backend took.
-        parked: Requests that it refused for good.
-        retries: Attempts that failed.
-        incomplete: Commits of which retention had deleted something.
-    """
-
-    commits: int
-    sent: int
-    parked: int
-    retries: int
-    incomplete: int
 
 
 def moment(value: str) -> dt.datetime:
@@ -64,8 +47,8 @@ def moment(value: str) -> dt.datetime:
     help="From when on: 30m, 12h, 7d, or a date (UTC).",
 )
 @click.option("--until", type=moment, metavar="WHEN", help="Up to when; now unless given.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-@click.option("--config", "-c", metavar="FILE", help="Collector configuration (YAML).")
+@json_option
+@config_option
 def export(
     name: str, since: dt.datetime, until: dt.datetime | None, as_json: bool, config: str | None
 ) -> None:
@@ -73,8 +56,6 @@ def export(
 
     The exporter's own progress stays as it is. What its backend has taken before, it knows by its ids.
     """
-    from footfall_exporters.postgres import database
-
     loaded = read_config(config)
     if loaded.postgres is None:
         raise click.UsageError("this configuration has no store (postgres) to export from")
@@ -93,10 +74,8 @@ def export(
         )
 
 
-def _exporter(name: str, config: str | None) -> "SubscriberConfig":
+def _exporter(name: str, config: str | None) -> SubscriberConfig:
     """An exporter of the configuration, whether or not a pipeline uses it."""
-    from footfall_collector.config.reader import STORE, read
-
     exporters = read(config, os.environ).exporters
     known = sorted(exporters.keys() - {STORE})
     if name not in known:
@@ -109,18 +88,11 @@ def _exporter(name: str, config: str | None) -> "SubscriberConfig":
 async def _export(
     dsn: str,
     name: str,
-    config: "SubscriberConfig",
-    catalog: "Catalog",
+    config: SubscriberConfig,
+    catalog: Catalog,
     since: dt.datetime,
     until: dt.datetime,
 ) -> Exported:
-    import psycopg
-    from rich.console import Console
-    from rich.progress import Progress
-
-    from footfall_collector.subscribers.delivery import OutOfPatience
-    from footfall_exporters.contracts import Settings
-
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(f"to {name}", total=None)
@@ -130,9 +102,7 @@ async def _export(
 
         try:
             async with config.open(Settings(catalog)) as subscriber:
-                return await replay(
-                    dsn, name, subscriber, catalog, since, until, advanced, PATIENCE
-                )
+                return await replay(dsn, name, subscriber, catalog, since, until, advanced)
         except (OutOfPatience, ValueError) as error:
             raise click.ClickException(f"{error}; run the same command again later") from None
         except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
@@ -141,57 +111,7 @@ async def _export(
             ) from None
 
 
-async def replay(
-    dsn: str,
-    name: str,
-    subscriber: "Subscriber",
-    catalog: "Catalog",
-    since: dt.datetime,
-    until: dt.datetime,
-    advanced: Callable[[int, int], None] = lambda done, total: None,
-    patience: float = PATIENCE,
-) -> Exported:
-    """Sends every commit of a period; the subscriber's cursor stays where it is.
-
-    Args:
-        dsn: Of the store.
-        name: The subscriber's; what it refuses is parked under it, what it takes now is no longer.
-        subscriber: Opened.
-        catalog: In force; what it does not declare is not sent.
-        since: Commits from then on.
-        until: Commits before.
-        advanced: Told how many commits of how many are done.
-        patience: Seconds for which its backend is waited for.
-
-    Raises:
-        OutOfPatience: the backend is not available.
-        psycopg.Error: Postgres refused.
-    """
-    from footfall_collector.subscribers.delivery import Backoff, Delivery
-    from footfall_exporters.postgres.connecting import FOLLOWING, connect
-    from footfall_exporters.postgres.stream import Stream
-
-    delivery = Delivery(name, subscriber, Backoff(patience=patience))
-    async with await connect(dsn, FOLLOWING) as connection:
-        stream = await Stream.open(connection, catalog)
-        found = await connection.execute(
-            "SELECT position FROM footfall.commits WHERE committed_at >= %s AND committed_at < %s"
-            " ORDER BY position",
-            [since, until],
-        )
-        positions = [row[0] for row in await found.fetchall()]
-        for done, position in enumerate(positions):
-            advanced(done, len(positions))
-            commit = await stream.after(position - 1)
-            if commit is not None and commit.position == position:
-                await delivery.commit(connection, stream, commit)
-    return Exported(len(positions), delivery.sent, delivery.parked, delivery.retries, stream.gone)
-
-
 def _print(period: dict[str, str], done: Exported) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     title = f"Sent to {period['to']}: {period['since'][:16]} to {period['until'][:16]} (UTC)"
     table = Table(title=title, title_justify="left")
     rows = {

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import click
 
+from footfall_collector.cli.options import json_option
+
 
 @click.command()
 @click.option("--product", metavar="NAME", help="The product, where there are several.")
@@ -15,7 +17,7 @@ import click
     type=click.Path(path_type=Path),
     help="Where the program keeps its decision and its events, if it chose a place itself.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@json_option
 @click.option("--next", "payloads", is_flag=True, help="Print what would be sent, as OTLP/JSON.")
 @click.option(
     "--raw",

@@ -3,7 +3,6 @@
 import datetime as dt
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 
 import click
 
-from footfall_collector.errors import WRONG_INPUT
+from footfall_collector.cli.options import json_option
+from footfall_collector.errors import refuse
 from footfall_collector.security import keys
 from footfall_collector.security.keys_file import changing
 from footfall_processors.document import DocumentError, nearest
 
 _file = click.option("--file", "-f", metavar="FILE", help="The keys file; overrides --config.")
 _config = click.option("--config", "-c", metavar="FILE", help="The configuration that names it.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 @click.group("keys")
@@ -36,7 +35,7 @@ def commands() -> None:
 @click.option("--operator", is_flag=True, help="Opens the operator's listener as well.")
 @click.option("--expires", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]),
               help="Its last day (UTC), such as 2027-12-31.")  # fmt: skip
-@_json
+@json_option
 @_file
 @_config
 def new(
@@ -83,7 +82,7 @@ def new(
 
 
 @commands.command("list")
-@_json
+@json_option
 @_file
 @_config
 def list_keys(as_json: bool, file: str | None, config: str | None) -> None:
@@ -143,9 +142,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except DocumentError as error:
-        for mistake in error.mistakes:
-            click.echo(str(mistake), err=True)
-        sys.exit(WRONG_INPUT)
+        refuse(error)
 
 
 @contextmanager

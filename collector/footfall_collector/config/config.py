@@ -43,7 +43,7 @@ class Config:
         grpc: The OTLP/gRPC listener, or None.
         http: The OTLP/HTTP listener, or None.
         keys_file: Who may send, or None for whoever can reach it.
-        admission: How much may be under way at once.
+        admission: How much may be in flight at once.
         static_salts: The operator's own salt, if any.
         postgres: The store; None for a gateway, which has none.
         subscribers: The other exporters by their ids, in the file's order.

@@ -94,7 +94,7 @@ class AuthConfig(_Struct, frozen=True):
 
 
 class AdmissionConfig(_Struct, frozen=True):
-    """How much may be under way at once; beyond it, senders are told to come again.
+    """How much may be in flight at once; beyond it, senders are told to retry.
 
     Attributes:
         request_limit_mib: MiB of requests (decompressed) that are received, decoded or stored at a time.
@@ -109,7 +109,7 @@ class OtlpConfig(_Struct, frozen=True):
     Attributes:
         protocols: Where it listens.
         auth: Who may send; without it, whoever can reach it.
-        admission: How much may be under way.
+        admission: How much may be in flight.
         deduplicate: `requests` are known by their bytes; `spans` are also known by their ids, one by one,
             where a hop in front batches again. Needs the store.
     """

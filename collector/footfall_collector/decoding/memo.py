@@ -32,7 +32,7 @@ VALUES_PER_KEY = 4096
 UNDECLARED_VALUES = 64
 """The same for a key that nobody declared: what may be personal is not kept, even in memory."""
 LONGEST = 256
-"""Bytes; what is longer (a query, a stack trace, a message) seldom comes again and is not remembered."""
+"""Bytes; what is longer (a query, a stack trace, a message) is seldom seen again and is not remembered."""
 TRAIT = 16
 """Bytes that one of the things which a plan depends on takes in the plan's key."""
 MOST_TRAITS = 64
@@ -61,7 +61,7 @@ def is_short(traits: Sequence[Trait | None]) -> bool:
 class Atoms(dict[bytes, Atom]):
     """Encoded KeyValue → its class.
 
-    Keys with many values would fill the memo with values that never come again. Such a key is instead
+    Keys with many values would fill the memo with values that are never seen again. Such a key is instead
     recognised by its own bytes, together with the value's type where every value of that type is valid.
 
     Attributes:

@@ -278,7 +278,7 @@ class Contexts:
         self._plans.clear()
         for day in self._values.values():
             for product in day.values():
-                for values in product.values():  # requests under way go on with these
+                for values in product.values():  # requests in flight go on with these
                     values.clear()
 
     def _day_values(self, time_us: int) -> dict[str, dict[str, Values]]:

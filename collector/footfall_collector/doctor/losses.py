@@ -60,11 +60,11 @@ REFUSALS: Mapping[str, str] = {
     Refused.PATH.value: "correct the sender's endpoint: OTLP/HTTP is POST /v1/traces, /v1/metrics, /v1/logs",
     Refused.ORIGIN.value: "add the page's origin to `cors.allowed_origins`, if it is yours",
     Refused.STORE.value: "report it to Footfall: such data should have been dropped before",
-    Refused.ADMISSION.value: "nothing, if rare: senders come again; else see docs/operations.md on its size",
-    Refused.RATE.value: "nothing, if rare: senders come again; else raise the key's requests_per_minute",
-    Refused.UNAVAILABLE.value: "nothing, if it is over: senders come again; else see the collector's log",
+    Refused.ADMISSION.value: "nothing, if rare: senders retry; else see docs/operations.md on its size",
+    Refused.RATE.value: "nothing, if rare: senders retry; else raise the key's requests_per_minute",
+    Refused.UNAVAILABLE.value: "nothing, if it is over: senders retry; else see the collector's log",
     Refused.INTERNAL.value: "read the collector's log, and report it to Footfall",
-    Refused.GONE.value: "nothing, if rare: the sender left before it was answered, and comes again",
+    Refused.GONE.value: "nothing, if rare: the sender left before it was answered, and retries",
 }
 """Of whole requests."""
 NAMED = 3

@@ -73,7 +73,7 @@ class Running:
 
 @asynccontextmanager
 async def running(config: Config, worker: Worker | None = None) -> AsyncIterator[Running]:
-    """Runs a collector for as long as the context lasts; at its end requests under way are finished.
+    """Runs a collector for as long as the context lasts; at its end requests in flight are finished.
 
     Args:
         config: Checked.
@@ -115,7 +115,7 @@ class _Parts:
         )
 
     def drain(self) -> None:
-        """From now on only what is under way is finished, whichever listener stops first."""
+        """From now on only what is in flight is finished, whichever listener stops first."""
         self.not_ready.add(NotReady.DRAINING)
         self._gate.closed = True
 

@@ -21,14 +21,14 @@ from footfall_collector.telemetry.instruments import Refused
 
 T = TypeVar("T")
 MOST_REQUESTS = 1024
-"""Requests under way at once, however small: each costs some memory before its first byte is read."""
+"""Requests in flight at once, however small: each costs some memory before its first byte is read."""
 FULL_S = 0.25
 """Seconds for which the gate stays shut for a sender whose request did not fit."""
 SLOW_S, PLACE_S = 1.0, 0.05
 """Seconds after which a request that is still arriving gives way, when others find no room; and when they
 find no place."""
 PAUSE_S = 1.0
-"""Seconds after which a sender for whom there was no room is told so. Those who come again at once, however
+"""Seconds after which a sender for whom there was no room is told so. Those who retry at once, however
 many, are slowed by it; nobody else has to wait."""
 KEPT = 1 / 16
 """Of the limit, for senders that have less than their share of it."""
@@ -38,15 +38,15 @@ class Gate:
     """The entrance that all receivers of a process share.
 
     Args:
-        admission: How much may be under way.
+        admission: How much may be in flight.
         keys: Who may send; None for everyone.
 
     Attributes:
         keys: May be replaced at any time.
         closed: Whether the collector is stopping: nobody else may come in.
         limit: Bytes at which requests are refused.
-        bytes: Of the requests under way, decompressed.
-        requests: How many are under way.
+        bytes: Of the requests in flight, decompressed.
+        requests: How many are in flight.
     """
 
     def __init__(self, admission: AdmissionConfig | None = None, keys: Keys | None = None) -> None:

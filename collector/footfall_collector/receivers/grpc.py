@@ -20,9 +20,9 @@ from footfall_collector.telemetry.trace_context import HEADER, TraceContext, cur
 from footfall_exporters.background import beside
 
 GRACE = 5.0
-"""Seconds that requests under way get when the server stops."""
+"""Seconds that requests in flight get when the server stops."""
 ANSWER_S = 1.0
-"""Seconds in which the rest is told to come again."""
+"""Seconds in which the rest is told to retry."""
 _Calls = set[asyncio.Task[object]]
 OPTIONS: list[tuple[str, int]] = [
     ("grpc.http2.max_frame_size", 2**20),  # 16 KiB frames cost more than their content
@@ -47,7 +47,7 @@ async def serve(
     *,
     shared: bool = False,
 ) -> AsyncIterator[str]:
-    """Serves until the context ends, then lets requests under way finish; yields host:port.
+    """Serves until the context ends, then lets requests in flight finish; yields host:port.
 
     Args:
         config: Where, and how large a request may be.

@@ -35,7 +35,7 @@ from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.trace_context import HEADER, TraceContext, current
 
 GRACE = 5
-"""Seconds that requests under way get when the server stops."""
+"""Seconds that requests in flight get when the server stops."""
 FIRST_S, CHUNK_S, BODY_S = 5.0, 10.0, 120.0
 """Seconds in which the first piece of a body must come, the next one, and all of it."""
 UNREAD_S, UNREAD_BYTES = 2.0, 2**26
@@ -51,7 +51,7 @@ async def serve(
     *,
     shared: bool = False,
 ) -> AsyncIterator[str]:
-    """Serves until the context ends, then lets requests under way finish; yields host:port.
+    """Serves until the context ends, then lets requests in flight finish; yields host:port.
 
     Args:
         config: Where, how large a request may be, and which web pages may send.

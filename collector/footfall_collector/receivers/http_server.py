@@ -39,13 +39,13 @@ async def listening(
     shared: bool = False,
     garbage: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[str]:
-    """Serves `app` until the context ends, then lets requests under way finish; yields host:port.
+    """Serves `app` until the context ends, then lets requests in flight finish; yields host:port.
 
     Args:
         app: ASGI.
         endpoint: host:port; port 0 takes a free one.
         what: The listener, for messages.
-        grace: Seconds that requests under way get at the end.
+        grace: Seconds that requests in flight get at the end.
         tls: Plain text without.
         shared: Whether other processes listen on the same port.
         garbage: Is called for each request that is no HTTP.
@@ -203,7 +203,7 @@ class Patient(H11Protocol, Inner):
         return self.cycle is not None and self.cycle.more_body and not self.cycle.response_started
 
     def _turn_away(self, transport: asyncio.BaseTransport) -> None:
-        """Says when to come again; closed at once, what it has sent meanwhile would reset the answer."""
+        """Says when to retry; closed at once, what it has sent meanwhile would reset the answer."""
         if not isinstance(transport, asyncio.WriteTransport):
             return
         if transport.get_protocol() is not self or len(self._all.turned_away) >= TURNED_AWAY:

@@ -30,7 +30,7 @@ from footfall_collector.security.keys import bearer
 from footfall_collector.telemetry.telemetry import Telemetry
 
 GRACE = 1
-"""Seconds that requests under way get when the server stops."""
+"""Seconds that requests in flight get when the server stops."""
 HEADERS = {
     b"cache-control": b"no-store",
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",

@@ -93,7 +93,7 @@ def internal() -> Refusal:
 
 
 def overloaded() -> Refusal:
-    """UNAVAILABLE: too much is under way. The hint differs from sender to sender, so that they spread."""
+    """UNAVAILABLE: too much is in flight. The hint differs from sender to sender, so that they spread."""
     seconds = random.uniform(0.5, 2.5)  # noqa: S311  # it guards nothing
     return unavailable("the collector is busy", seconds, Refused.ADMISSION)
 

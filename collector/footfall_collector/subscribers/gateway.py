@@ -117,7 +117,7 @@ class Gateway:
 def _worst(answers: Iterable[BaseException | None]) -> BaseException | None:
     """The error that decides what the sender is told; None when all have taken it."""
     errors = [answer for answer in answers if answer is not None]
-    # What nobody foresaw goes on to the intake, which logs it and has the sender come again.
+    # What nobody foresaw goes on to the intake, which logs it and has the sender retry.
     for error in errors:
         if not isinstance(error, Rejected | Unavailable):
             return error
@@ -160,7 +160,7 @@ class Hops:
         self.keys, self.gateway = keys, Gateway({}, self.origin, keys.requests)
 
     async def use(self, catalog: Catalog) -> None:
-        """Opens all hops under a catalog, then closes the former; what was under way there comes again.
+        """Opens all hops under a catalog, then closes the former; what was in flight there is sent again.
 
         Raises:
             StartError: a hop cannot be opened, or the catalog needs a store; the former go on.

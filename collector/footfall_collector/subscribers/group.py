@@ -29,7 +29,7 @@ class Subscribers:
         self.followers: dict[str, Follower] = {}
 
     async def use(self, catalog: Catalog) -> None:
-        """Follows under another catalog; what was under way is sent again.
+        """Follows under another catalog; what was in flight is sent again.
 
         To be called before anything is stored under it: what a follower's catalog does not declare is not
         sent, and the follower does not come back for it.

@@ -40,7 +40,7 @@ class TraceContext:
 
 
 current: ContextVar[TraceContext | None] = ContextVar("footfall_trace_context", default=None)
-"""Of the request under way, None outside of one; set by the receivers in the request's own task."""
+"""Of the request in flight, None outside of one; set by the receivers in the request's own task."""
 
 
 def _sent(traceparent: str | None) -> str | None:

@@ -30,7 +30,7 @@ Found = Mapping[tuple[str, Loss], int]
 
 @dataclass(slots=True)
 class _Group:
-    """Each request once, by its id; those that came again, by what the ledger knows them by."""
+    """Each request once, by its id; those that were sent again, by what the ledger knows them by."""
 
     batches: dict[int, Batch] = field(default_factory=dict)
     names: dict[int, bytes] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class GroupCommit:
         self.use(catalog)
 
     def use(self, catalog: Catalog) -> None:
-        """Takes another catalog, whose columns are there; the transaction under way is not touched."""
+        """Takes another catalog, whose columns are there; the transaction in flight is not touched."""
         values = [c for c in columns(catalog) if c.table == EVENTS]
         names = sql.SQL(", ").join(map(sql.Identifier, (*FIXED, *(c.name for c in values))))
         copy = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)").format(names)

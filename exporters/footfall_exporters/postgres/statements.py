@@ -47,7 +47,7 @@ async def note_repeats(
 ) -> dict[bytes, Losses]:
     """Counts requests that the ledger knew already, and says what it knows of them.
 
-    By now they may be decoded otherwise, when a clock or the catalog was mended: what was refused then is
+    By now they may be decoded otherwise, when a clock or the catalog was corrected: what was refused then is
     not stored, and its sender must be told so, not that all is well. What of a repeated request has nothing
     that tells a retry from another sender's equal one is a loss, if it was none (ADR 11).
 

@@ -51,7 +51,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         retention_days: Observations older than this are dropped, a day at a time.
         rollup_retention_days: Counts and losses older than this are deleted.
         event_time: To which unit `reporting.events` cuts the time of single observations.
-        spool: Where batches wait while the database is away; without it, senders are told to come again.
+        spool: Where batches wait while the database is away; without it, senders are told to retry.
     """
 
     dsn: str | None = None
@@ -222,7 +222,7 @@ class Store:
             self.lost.set_exception(error)
 
     def _say_waiting(self, error: psycopg.Error | SchemaBusy) -> None:
-        then = "wait in the spool" if self.spool is not None else "are told to come again"
+        then = "wait in the spool" if self.spool is not None else "are told to retry"
         log.error("%s: it is tried again every second, and requests %s", told(error), then)
 
     async def consume(self, batch: Batch) -> Losses | None:

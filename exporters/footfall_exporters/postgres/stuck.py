@@ -2,7 +2,7 @@
 
 A collector that is paused (SIGSTOP, a virtual machine that is moved, a machine that swaps) keeps the locks of
 the transaction it is in. When others wait for them, its session is ended: nothing of the transaction is
-stored, its senders were told nothing, and the requests come again.
+stored, its senders were told nothing, and the requests are retried.
 """
 
 from psycopg import AsyncConnection

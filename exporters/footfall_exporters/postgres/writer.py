@@ -174,7 +174,7 @@ class Writer:
         try:
             for waiting in group:
                 await self._commit([waiting], lambda _: [])
-        finally:  # cancelled: whoever has no answer yet is told to come again
+        finally:  # cancelled: whoever has no answer yet is told to retry
             _fail(group, Unavailable("shutting down"))
 
     async def _not_stored(

@@ -32,7 +32,7 @@
 const QUEUE = 200; // items
 const BATCH = 50; // events in a request; also a count's maximum
 const EVENT = 4096; // bytes of an event
-const FLIGHT = 60_000; // bytes under way; a browser lets 64 KiB outlive the page (Fetch, "keepalive")
+const FLIGHT = 60_000; // bytes in flight; a browser lets 64 KiB outlive the page (Fetch, "keepalive")
 const TEXT = 280; // characters of a string
 const GATHER = 1000; // ms in which events gather before the browser is asked for an idle moment
 const IDLE = 4000; // ms that it may take to find one
@@ -147,7 +147,7 @@ function allowed() {
 }
 
 function forget() {
-  queue = []; // a new one, so that a request under way does not put its items back
+  queue = []; // a new one, so that a request in flight does not put its items back
   session = "";
   dropped = failures = 0;
 }
@@ -322,7 +322,7 @@ async function post({ counted, uses, key = uuid() }, batch) {
       signal: abort.signal,
     });
     const answer = await Promise.race([sent, late]);
-    await Promise.race([answer.text(), late]); // until then it counts as under way for the browser
+    await Promise.race([answer.text(), late]); // until then it counts as in flight for the browser
     return [answer.status, Number(answer.headers.get("Retry-After")) * 1000 || 0];
   } catch {
     return [0, 0];

@@ -131,7 +131,7 @@ def configure(home: Path, dsn: str, backend: str, known: Secrets) -> tuple[Path,
 
 
 LIMIT_MIB = 0.9
-"""Of requests under way; one of more than that, held open, keeps all others out."""
+"""Of requests in flight; one of more than that, held open, keeps all others out."""
 
 
 def misbehaving(server: Server) -> None:

@@ -241,7 +241,7 @@ class Refusals:
             codes[way, signal] = {code}
 
     async def overload(self) -> None:
-        """More at once than may be under way: others begin ever again, and leave in the middle."""
+        """More at once than may be in flight: others begin ever again, and leave in the middle."""
         async with asyncio.TaskGroup() as group:
             flood = [group.create_task(self._flood()) for _ in range(FLOOD)]
             await asyncio.sleep(0.5)

@@ -84,7 +84,7 @@ class Shop:
         return self.run("footfall.status()")  # type: ignore[no-any-return]
 
     def settled(self, queued: int) -> None:
-        """Waits until so many wait to be sent: what is under way is not among them."""
+        """Waits until so many wait to be sent: what is in flight is not among them."""
         self.page.wait_for_function("n => footfall.status().queued == n", arg=queued, timeout=8000)
 
     def wrong(self) -> list[str]:

@@ -77,7 +77,7 @@ def test_revoking_empties_the_queue_and_forgets_the_session(
     assert page.status() == {"allowed": False, "queued": 0, "dropped": 0}
     telemetry.failing = None
     page.run("footfall.consent(true)")
-    page.page.wait_for_timeout(1200)  # the request under way has failed: it must not come back
+    page.page.wait_for_timeout(1200)  # the request in flight has failed: it must not come back
     page.run(TRACK, [60, 61])
     page.run("footfall.flush()")
     telemetry.wait(lambda t: len(t.events) == 2)

@@ -16,7 +16,7 @@ COMMENT ON TABLE footfall.secrets IS
     'Random keys of this database, never rotated: identities names streams and spans, requests the requests in the'
     ' ledger, rows the rows of reporting.events';
 
--- A digest becomes HMAC-SHA256 of what it was: so is that of a request that comes again (digests.py).
+-- A digest becomes HMAC-SHA256 of what it was: so is that of a request that is sent again (digests.py).
 -- The table is written anew, so that no page holds one of before.
 ALTER TABLE footfall.ingest_batches ADD COLUMN sent_as uuid;
 COMMENT ON COLUMN footfall.ingest_batches.digest IS 'HMAC-SHA256 under the key `requests`, cut to 128 bits';

@@ -1,42 +1,15 @@
-"""The command `footfall doctor`: looks at everything, says what is and what to do."""
+"""Looks at everything, says what is and what to do."""
 
 import datetime as dt
-import json
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-import click
-
 from footfall_collector.config.config import Config, load_config, load_store
-from footfall_collector.doctor.checks import Check, Level, count, ok, problem, warning
+from footfall_collector.doctor.checks import Check, ok, problem, warning
 from footfall_exporters.embedded import EmbeddedPostgresError, default_directory
 from footfall_exporters.postgres import PostgresConfig, database
 from footfall_processors.document import DocumentError
-
-_MARKS = {Level.OK: "green", Level.WARNING: "yellow", Level.PROBLEM: "bold red"}
-
-
-@click.command()
-@click.option("--config", "-c", metavar="FILE", help="Collector configuration (YAML).")
-@click.option("--catalog", metavar="FILE", help="The catalog; overrides the configuration.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
-def doctor(config: str | None, catalog: str | None, as_json: bool) -> None:
-    """Check configuration, catalog, store, clocks, losses and housekeeping, and say what to do.
-
-    The exit status is 1 when there is a problem, 0 otherwise.
-    """
-    checks = list(examine(config, catalog))
-    healthy = not any(check.level is Level.PROBLEM for check in checks)
-    if as_json:
-        rows = [
-            {"area": c.area, "level": c.level, "found": c.found, "advice": c.advice} for c in checks
-        ]
-        click.echo(json.dumps({"healthy": healthy, "checks": rows}))
-    else:
-        _print(checks)
-    sys.exit(0 if healthy else 1)
 
 
 def examine(path: str | None, catalog: str | None = None) -> Iterator[Check]:
@@ -97,27 +70,3 @@ def _store(store: PostgresConfig, config: Config | None) -> Iterator[Check]:
     except EmbeddedPostgresError as error:
         found, _, advice = str(error).partition("; ")
         yield problem("store", found, advice or "read its log, or set FOOTFALL_DSN")
-
-
-def _print(checks: list[Check]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title="footfall doctor", title_justify="left")
-    for column in ("area", "", "what is", "what to do"):
-        table.add_column(column, overflow="fold")
-    for check in checks:
-        table.add_row(
-            check.area,
-            Text(check.level, _MARKS[check.level]),
-            Text(check.found),
-            Text(check.advice),
-        )
-    console = Console()
-    console.print(table)
-    numbers = [
-        count(sum(check.level is level for check in checks), level.value)
-        for level in (Level.PROBLEM, Level.WARNING)
-    ]
-    console.print(", ".join(numbers))

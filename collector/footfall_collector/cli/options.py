@@ -1,0 +1,41 @@
+"""What the commands share: options, and reading the configuration that they name."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from footfall_collector.errors import refuse
+
+if TYPE_CHECKING:
+    from footfall_collector.config.config import Config
+    from footfall_exporters.postgres import PostgresConfig
+
+config_option = click.option(
+    "--config", "-c", metavar="FILE", help="Collector configuration (YAML)."
+)
+catalog_option = click.option(
+    "--catalog", metavar="FILE", help="The catalog; overrides the configuration."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+def read_config(path: str | None, catalog: str | None = None) -> "Config":
+    """The checked configuration; exits with status 2 and every mistake when there is one."""
+    from footfall_collector.config.config import load_config
+    from footfall_processors import DocumentError
+
+    try:
+        return load_config(path, catalog=catalog)
+    except DocumentError as error:
+        refuse(error)
+
+
+def read_store(path: str | None) -> "PostgresConfig":
+    """The configured store, for commands that need no catalog; else as `read_config`."""
+    from footfall_collector.config.config import load_store
+    from footfall_processors import DocumentError
+
+    try:
+        return load_store(path)
+    except DocumentError as error:
+        refuse(error)
