@@ -14,6 +14,7 @@ from footfall_processors.losses import REJECTED, Loss
 from footfall_processors.values import Value
 
 HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,10 +12,8 @@ from typing import Final
 from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Catalog, Event, Hash, Type
 from footfall_processors.cautions import is_boundless, looks_personal, names_id, names_person
 from footfall_processors.names import DURATION
+from footfall_processors.window import SALT_GRACE
 from footfall_processors.wording import described, listed
-
-GRACE_DAYS: Final = 7
-"""So long after its period a rotating key exists: events are accepted so late (docs/housekeeping.md)."""
 
 
 class Holds(Enum):
@@ -140,7 +138,7 @@ def _keys(kinds: Collection[Hash | None]) -> Iterator[str]:
     periods = [period for kind, period in _PERIODS.items() if kind in kinds]
     if periods:
         yield (
-            f"The key of a code that changes is destroyed {GRACE_DAYS} days after its"
+            f"The key of a code that changes is destroyed {SALT_GRACE.days} days after its"
             f" {listed(periods, 'or')} (UTC) is over; copies of the server's disk that were made before may"
             " hold it for longer."
         )

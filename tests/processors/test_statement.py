@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from footfall_exporters.postgres.salts import LATE_DAYS
+from footfall_exporters.postgres import salts
 from footfall_processors import load_catalog
-from footfall_processors.statement import GRACE_DAYS, statement
+from footfall_processors.statement import statement
 
 CATALOG = """
 product: shop
@@ -193,5 +193,6 @@ def test_when_a_key_is_destroyed_is_said_of_the_keys_that_there_are(tmp_path, ki
     assert ("stays the same is kept" in found) == (kinds == ["static"])
 
 
-def test_it_says_of_keys_what_the_store_does():
-    assert GRACE_DAYS == LATE_DAYS
+def test_it_says_of_keys_what_the_store_does(tmp_path):
+    said = of(tmp_path, "a: {type: int, hash: daily}")
+    assert f"is destroyed {salts.GRACE_DAYS} days after its day" in said

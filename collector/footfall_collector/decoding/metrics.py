@@ -36,6 +36,7 @@ from footfall_processors import (
 )
 from footfall_processors.batch import HOUR_US
 from footfall_processors.names import SDK, SERVICE_INSTANCE, SERVICE_NAME
+from footfall_processors.window import accepted
 
 _WHATEVER = (Loss.LOOP, Loss.UNDECLARED_EVENT, Loss.EXPIRED_EVENT)
 """Reasons for which a metric is refused, whatever its points are."""
@@ -221,7 +222,7 @@ class _Decoder:
         hours: Counter[int] = Counter()
         relayed = who.service.relayed_from is not None
         for moment_us, times in sums.moments(point, int(rest), relayed=relayed):
-            if sums.accepted(moment_us, self._now_us):
+            if accepted(moment_us, self._now_us):
                 hours[moment_us // HOUR_US * HOUR_US] += times
             else:
                 found.losses[Loss.OUT_OF_WINDOW] += 1

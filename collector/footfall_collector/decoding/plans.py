@@ -34,11 +34,12 @@ from footfall_processors import (
     Verdict,
     period,
 )
+from footfall_processors.batch import DAY_US
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION, SERVICE_NAME
 from footfall_processors.policy import Origin
+from footfall_processors.window import REACH
 
-DAY_US = 86_400_000_000
 _FAILED: dict[int, bool | None] = {
     Status.STATUS_CODE_UNSET: None,
     Status.STATUS_CODE_OK: False,
@@ -46,8 +47,8 @@ _FAILED: dict[int, bool | None] = {
 }
 PLAN = 600
 """Bytes that a plan, a form or what picks values takes, with what only it refers to."""
-DAYS = 16
-"""Days whose hashes are remembered at once; events are accepted over eight."""
+DAYS = 2 * REACH.days
+"""Days whose hashes are remembered at once: twice as many as events are accepted over."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

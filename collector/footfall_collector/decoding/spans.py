@@ -24,7 +24,7 @@ from footfall_collector.decoding import logs, wire
 from footfall_collector.decoding.attributes import Aligned, Attributes
 from footfall_collector.decoding.budget import Budget
 from footfall_collector.decoding.memo import ORIGIN, Atoms, Form, Outcome, Trait
-from footfall_collector.decoding.plans import DAY_US, Contexts, Extract, Plan, Plans
+from footfall_collector.decoding.plans import Contexts, Extract, Plan, Plans
 from footfall_collector.decoding.turns import Work
 from footfall_exporters.postgres.spans import span_ids
 from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Service, Type
@@ -32,6 +32,7 @@ from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
 from footfall_processors.policy import Origin
+from footfall_processors.window import FUTURE_US, PAST_US
 
 SLICE, SLICE_BYTES = 2000, 2**18
 """Spans, and bytes of them, handled at a stretch; between slices the event loop runs (about 5 ms)."""
@@ -43,8 +44,6 @@ MOST_TEXT = 2**21
 """Characters of a request that are searched for personal data: some 10 s when it is made to be slow."""
 MOST_ATTRIBUTES = 4_000_000
 """In a request: what size alone allows would take minutes of CPU time."""
-PAST_US = 7 * DAY_US
-FUTURE_US = 300_000_000
 LONGEST_MS = 2**31 - 1
 OUTSIDE = -1
 """In place of an hour: outside the window in which events are accepted (docs/design.md, "The window")."""

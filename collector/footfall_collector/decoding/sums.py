@@ -11,7 +11,6 @@ from google.protobuf.message import DecodeError
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
 from footfall_collector.decoding import wire
-from footfall_collector.decoding.spans import FUTURE_US, PAST_US
 from footfall_collector.decoding.wire import (
     BOOL,
     BYTES,
@@ -25,6 +24,7 @@ from footfall_collector.decoding.wire import (
     UINT32,
 )
 from footfall_processors import Loss
+from footfall_processors.window import accepted
 
 MOST = 10**12
 """The largest value that is believed: one beyond it would make sums overflow, and queries fail."""
@@ -139,11 +139,6 @@ def value(metric: Any, point: Any, now_us: int) -> tuple[int | float, Loss | Non
     if metric.sum.temporality != DELTA and not accepted(point.time // 1000, now_us):
         return 0, Loss.OUT_OF_WINDOW  # of a delta see `moments`
     return number if isinstance(number, int) else round(number, DECIMALS), None
-
-
-def accepted(moment_us: int, now_us: int) -> bool:
-    """Whether a time, µs since the Unix epoch, is within the window in which events are accepted."""
-    return now_us - PAST_US <= moment_us <= now_us + FUTURE_US
 
 
 def moments(point: Any, value: int, *, relayed: bool) -> list[tuple[int, int]]:

@@ -17,12 +17,13 @@ from footfall_collector.security.keys import Key
 from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.telemetry import Request, Telemetry
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
-from footfall_processors import REJECTED, Batch, Loss
+from footfall_processors import REJECTED, Batch, Loss, window
 
 log = logging.getLogger("footfall.receivers")
+_PAST, _FUTURE = f"{window.PAST.days} days", f"{window.FUTURE.seconds // 60} minutes"
 _ADVICE = {
     Loss.EXPIRED_EVENT: "its `expires` date in the catalog has passed",
-    Loss.OUT_OF_WINDOW: "times must be within 7 days before and 5 minutes after now",
+    Loss.OUT_OF_WINDOW: f"times must be within {_PAST} before and {_FUTURE} after now",
     Loss.LOOP: "has been here before: collectors pass it on in a circle",
     Loss.MALFORMED: "could not be parsed, or ends before it starts",
 }

@@ -6,6 +6,7 @@ happens in the transaction that stores the batch, so that a replay adds nothing;
 of the order of arrival, so that delay, repetition and splitting add nothing either.
 """
 
+import datetime as dt
 import time
 import uuid
 from collections import Counter
@@ -15,12 +16,10 @@ from typing import NamedTuple
 
 from psycopg import AsyncConnection
 
-from footfall_processors import Dimension, Loss, Point
+from footfall_processors import Dimension, Loss, Point, window
 from footfall_processors.batch import HOUR_US
 
-OLD_US = 7 * 24 * HOUR_US
-"""A counter that started earlier than this may have been counted already, and its state deleted since: its
-first value is a baseline. Idle states are deleted after the same time."""
+OLD_US = window.BASELINE // dt.timedelta(microseconds=1)
 MOST_STREAMS = 500_000
 """States in a database, some 100 MB; the streams beyond are not counted."""
 MOST_WRITERS = 8

@@ -10,11 +10,8 @@ from psycopg import AsyncConnection, sql
 from footfall_exporters.postgres import locks, partitions, spans
 from footfall_exporters.postgres.connecting import PURGING, connect
 from footfall_exporters.postgres.holding import Holder
+from footfall_processors import window
 
-LEDGER_TIME = dt.timedelta(days=7)
-"""How long a retry of a request is recognised, and a subscriber may be behind."""
-COMMIT_TIME = dt.timedelta(hours=1)
-"""A request is in the ledger earlier than its commit; both must be there to tell what a subscriber misses."""
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MISSED = "missed_by_retention"
 """The reason of what a subscriber had not taken when it was deleted."""
@@ -96,12 +93,11 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
     Raises:
         psycopg.Error: Postgres refused; what was done stays done.
     """
-    ledger = now - LEDGER_TIME
-    await connection.execute(_POSITIONS, [ledger, now])
-    await connection.execute(_LEDGER, [ledger - COMMIT_TIME])
+    await connection.execute(_POSITIONS, [now - window.COMMITS, now])
+    await connection.execute(_LEDGER, [now - window.LEDGER])
     rollups = now - dt.timedelta(days=rollup_days)
     for table, column, before in (
-        ("counter_series", "seen_at", ledger),
+        ("counter_series", "seen_at", now - window.COUNTERS),
         ("feature_counts", "hour", rollups),
         ("latency_hourly", "hour", rollups),
         ("groups_daily", "day", rollups),
@@ -114,8 +110,7 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
         query = sql.SQL("DELETE FROM footfall.{} WHERE {} < %s")
         names = sql.Identifier(table), sql.Identifier(column)
         await connection.execute(query.format(*names), [before])
-    # Taken a week after it happened, and sent again a week after that.
-    oldest = spans.oldest_of((ledger - LEDGER_TIME - _EPOCH).days)
+    oldest = spans.oldest_of((now - window.SPANS - _EPOCH).days)
     await connection.execute(
         "DELETE FROM footfall.span_ledger WHERE span < %s::uuid", [oldest.hex()]
     )

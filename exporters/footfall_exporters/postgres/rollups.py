@@ -17,9 +17,9 @@ from itertools import groupby
 
 from psycopg import AsyncConnection, sql
 
+from footfall_processors.window import REACH
+
 PARENT = "feature_events"
-WINDOW = dt.timedelta(days=8)
-"""How far back late events are looked for; what is later still is found when the day is dropped."""
 SETTLED = dt.timedelta(hours=6)
 """After its end a day waits so long for what comes late: retries, spools, devices that were offline."""
 BUDGET = 20.0
@@ -104,13 +104,13 @@ async def roll_up_latency(connection: AsyncConnection, now: dt.datetime) -> Roll
         psycopg.Error: Postgres refused; what was done stays done.
     """
     until = now.replace(minute=0, second=0, microsecond=0)
-    return await _catch_up(connection, "latency", until - WINDOW, until)
+    return await _catch_up(connection, "latency", until - REACH, until)
 
 
 async def roll_up_groups(connection: AsyncConnection, now: dt.datetime) -> RolledUp:
     """Counts the groups of the last days (UTC) that have settled, each once; see `roll_up_latency`."""
     until = (now - SETTLED).replace(hour=0, minute=0, second=0, microsecond=0)
-    return await _catch_up(connection, "groups", until - WINDOW, until)
+    return await _catch_up(connection, "groups", until - REACH, until)
 
 
 async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:

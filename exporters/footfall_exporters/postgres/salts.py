@@ -10,17 +10,18 @@ from collections.abc import Iterable
 from psycopg import AsyncConnection
 
 from footfall_processors import Catalog, Hash, period
+from footfall_processors.batch import DAY_US
 from footfall_processors.hashing import Period
+from footfall_processors.window import SALT_GRACE
 
-DAY_US = 86_400_000_000
-LATE_DAYS = 7
-"""Events are accepted for so long, and their salts kept: the grace period."""
+GRACE_DAYS = SALT_GRACE.days
+"""Events are accepted for so long, and their salts kept."""
 
 
 def needed(catalog: Catalog, now_us: int) -> set[Period]:
     """The periods of rotating salts that events accepted now or within a day fall into."""
     kinds = {a.hash for a in catalog.attributes.values() if a.hash not in (None, Hash.STATIC)}
-    days = range(-LATE_DAYS, 2)
+    days = range(-GRACE_DAYS, 2)
     return {period(kind, now_us + day * DAY_US) for kind in kinds if kind for day in days}
 
 
@@ -68,7 +69,7 @@ async def destroy(connection: AsyncConnection, now_us: int) -> int:
     gone = 0
     for kind in Hash:
         if kind is not Hash.STATIC:
-            _, oldest = period(kind, now_us - LATE_DAYS * DAY_US)
+            _, oldest = period(kind, now_us - GRACE_DAYS * DAY_US)
             result = await connection.execute(
                 "DELETE FROM footfall.salts WHERE kind = %s AND period < %s", [str(kind), oldest]
             )

@@ -11,6 +11,7 @@ from psycopg.errors import Diagnostic
 from footfall_exporters.postgres import digests, discretion, locks, partitions, roles
 from footfall_exporters.postgres.connecting import MARK, PARTITIONS, WRITING, connect, shared
 from footfall_exporters.postgres.dims import Dimensions
+from footfall_processors.batch import DAY_US
 
 _BEGIN = (
     "BEGIN ISOLATION LEVEL READ COMMITTED;"
@@ -19,7 +20,6 @@ _BEGIN = (
 _TAKE_TURN = f"; {locks.taking(locks.TURN)}"
 ID_BLOCK = 1024
 """Ids that one value of the sequence stands for (its INCREMENT)."""
-DAY_US = 86_400 * 10**6
 
 
 class Unconfirmed(psycopg.OperationalError):

@@ -1,8 +1,8 @@
 """Spans told apart one by one: a hop that batches again after a retry sends them in other requests.
 
-Only where it is asked for (`receivers.otlp.deduplicate: spans`): it takes an index over all spans of a week.
-A span's id begins with its day, so that new ones stand together at the end of the index, and old ones go in
-one stretch (ADR 11).
+Only where it is asked for (`receivers.otlp.deduplicate: spans`): it takes an index over all spans of two
+weeks. A span's id begins with its day, so that new ones stand together at the end of the index, and old ones
+go in one stretch (ADR 11).
 """
 
 import os
@@ -16,9 +16,8 @@ from psycopg import AsyncConnection
 
 from footfall_exporters.postgres.statements import note_losses
 from footfall_processors import Batch, Dimension, Loss, Rows
-from footfall_processors.batch import HOUR_US
+from footfall_processors.batch import DAY_US, HOUR_US
 
-_DAY_US = 24 * HOUR_US
 _NAME = 14
 """Bytes of a span's name behind its day."""
 
@@ -32,9 +31,9 @@ def span_ids(key: bytes, ids: Sequence[bytes], times: Sequence[int]) -> list[byt
         times: When they ended, µs since the Unix epoch.
     """
     named = partial(blake2b, key=key, digest_size=_NAME)
-    days = {day: oldest_of(day)[:2] for day in {time // _DAY_US for time in times}}
+    days = {day: oldest_of(day)[:2] for day in {time // DAY_US for time in times}}
     return [
-        days[time // _DAY_US] + (named(each).digest() if each else os.urandom(_NAME))
+        days[time // DAY_US] + (named(each).digest() if each else os.urandom(_NAME))
         for each, time in zip(ids, times, strict=True)
     ]
 

@@ -16,7 +16,7 @@ import psycopg
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Losses, Settings, Unavailable
 from footfall_exporters.embedded import EmbeddedPostgres, Supervision, default_directory
-from footfall_exporters.postgres import refused, roles, salts
+from footfall_exporters.postgres import refused, roles
 from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.confinement import confine
 from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
@@ -27,7 +27,7 @@ from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
 from footfall_exporters.postgres.spooling import Spooling
 from footfall_exporters.postgres.writer import Writer
 from footfall_exporters.spool import Spool, SpoolConfig
-from footfall_processors import Batch, Catalog
+from footfall_processors import Batch, Catalog, window
 from footfall_processors.hashing import Period
 
 log = logging.getLogger("footfall.postgres")
@@ -39,7 +39,7 @@ STARTING_S = 5.0
 """For how long a start waits for who holds the schema, before it serves without; others start as well."""
 INSTANT_S = 0.2
 """For how long an attempt between waits for a lock, in seconds: who comes after it has to wait as well."""
-MINIMUM_RETENTION = salts.LATE_DAYS + 1
+MINIMUM_RETENTION = window.RETENTION.days
 
 
 class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

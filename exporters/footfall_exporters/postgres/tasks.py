@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import partitions, retention, rollups, salts, stuck
-from footfall_processors import Catalog
+from footfall_processors import Catalog, window
 from footfall_processors.hashing import Period
 
 log = logging.getLogger("footfall.housekeeping")
@@ -78,7 +78,7 @@ async def make_partitions(connection: AsyncConnection, _: House, now: Now) -> Do
     days: set[dt.date] = set()
     for clock in (now.database, now.collector):
         days |= {
-            clock.date() + dt.timedelta(days=n) for n in range(-salts.LATE_DAYS, AHEAD_DAYS + 1)
+            clock.date() + dt.timedelta(days=n) for n in range(-window.PAST.days, AHEAD_DAYS + 1)
         }
     made = len(await partitions.ensure(connection, days))
     return Done(made, f"{_some(made, 'day')} made")
