@@ -5,7 +5,8 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -46,6 +47,19 @@ _HEADER = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in a spool.
+
+    Attributes:
+        requests: How many.
+        size: Their bytes.
+    """
+
+    requests: int
+    size: int
+
+
 class Damaged(Exception):  # what happened, not a fault of ours
     """The file is not what was written to it; the message says where that shows."""
 
@@ -55,6 +69,25 @@ def is_damage(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", None)
     # SQLITE_CORRUPT and the others with more in their upper bits; SQLITE_IOERR_CORRUPTFS is the disk's.
     return code is not None and code & 0xFF in _DAMAGE
+
+
+def waiting(directory: Path) -> Waiting | None:
+    """Looks into a spool that another process may have open; None where there is no file yet.
+
+    Raises:
+        Damaged: it cannot be read.
+    """
+    path = directory / FILE
+    if not path.exists():
+        return None
+    query = "SELECT count(*), coalesce(sum(length(body)), 0) FROM batches"
+    try:
+        with closing(
+            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        ) as connection:
+            return Waiting(*connection.execute(query).fetchone())
+    except sqlite3.Error as error:
+        raise Damaged(type(error).__name__) from None
 
 
 class SpoolFile:

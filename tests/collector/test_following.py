@@ -14,9 +14,11 @@ from psycopg.conninfo import conninfo_to_dict
 
 from conftest import known_by
 from footfall_collector.subscribers.delivery import FAULTS, LONGEST_HINT, Backoff, Delivery
-from footfall_collector.subscribers.follower import Follower, following, lags
+from footfall_collector.subscribers.follower import Follower, following
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.postgres import subscriptions
+from footfall_exporters.postgres.subscriptions import lags
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Rows, Shape
 
@@ -294,8 +296,8 @@ async def test_a_late_collector_does_not_move_the_cursor_back(store_database, ca
     follower = Follower("webhook", Delivery("webhook", Recorder()), store_database, catalog)
     async with await AsyncConnection.connect(store_database, autocommit=True) as connection:
         await follower.register(connection)
-        await follower._advance(connection, 7)
-        await follower._advance(connection, 3)
+        await subscriptions.advance(connection, "webhook", 7)
+        await subscriptions.advance(connection, "webhook", 3)
         await follower.register(connection)
     assert cursor(query) == 7
 

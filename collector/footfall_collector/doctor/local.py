@@ -5,7 +5,6 @@ import http.client
 import json
 import shutil
 import socket
-import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -15,7 +14,7 @@ from footfall_collector.config.schema import TlsConfig
 from footfall_collector.doctor.checks import Check, count, ok, problem, warning
 from footfall_collector.receivers.sockets import split
 from footfall_exporters.spool import SpoolConfig
-from footfall_exporters.spool_file import FILE
+from footfall_exporters.spool_file import Damaged, waiting
 from footfall_processors import Catalog
 from footfall_processors.document import DocumentError
 
@@ -101,27 +100,22 @@ def certificate_checks(config: Config, now: dt.datetime) -> Iterator[Check]:
 
 def spool_checks(config: SpoolConfig) -> Iterator[Check]:
     """What waits on disk, and whether there is room."""
-    path = Path(config.directory) / FILE
-    if not path.exists():
-        yield ok("spool", "it was never needed")
-        return
     try:
-        with closing(
-            sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        ) as connection:
-            query = "SELECT count(*), coalesce(sum(length(body)), 0) FROM batches"
-            batches, size = connection.execute(query).fetchone()
-    except sqlite3.Error:
+        there = waiting(Path(config.directory))
+    except Damaged:
         advice = (
             "run it as the collector's user; if it stays, stop the collector and move the file away"
         )
         yield problem("spool", "its file cannot be read", advice)
         return
-    found = f"{count(batches, 'request')} waiting, {size / 2**20:.1f} of {config.max_mib} MiB"
+    if there is None:
+        yield ok("spool", "it was never needed")
+        return
+    found = f"{count(there.requests, 'request')} waiting, {there.size / 2**20:.1f} of {config.max_mib} MiB"
     advice = "start Postgres, or see the collector's log for why it does not take them"
-    if size >= FULL * config.max_mib * 2**20:
+    if there.size >= FULL * config.max_mib * 2**20:
         yield problem("spool", found, advice)
-    elif batches:
+    elif there.requests:
         yield warning("spool", found, advice)
     else:
         yield ok("spool", found)

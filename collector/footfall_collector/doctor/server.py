@@ -8,7 +8,7 @@ import psycopg
 from psycopg import Connection
 
 from footfall_collector.doctor.checks import Check, ok, problem, warning
-from footfall_exporters.postgres import discretion
+from footfall_exporters.postgres import discretion, health
 from footfall_exporters.postgres.connecting import ReadOnly
 from footfall_exporters.postgres.migrate import HEAD, missing_right, version
 from footfall_exporters.postgres.roles import WRITER
@@ -60,7 +60,7 @@ def server_checks(connection: Connection) -> Iterator[Check]:
         )
     else:
         yield ok("store", found)
-    durable = settings(connection, "fsync", "full_page_writes")
+    durable = health.settings(connection, "fsync", "full_page_writes")
     off = [name for name, value in durable.items() if value == "off"]
     if off:
         advice = "switch it on: what was acknowledged would be lost when the machine fails"
@@ -98,11 +98,7 @@ def writing_checks(dsn: str) -> Iterator[Check]:
 def _discretion(connection: Connection) -> Check:
     """A role that may set these for itself does."""
     loud = discretion.talkative(connection)
-    allowed = connection.execute(
-        "SELECT n FROM unnest(%s::text[]) AS s (n) WHERE has_parameter_privilege(n, 'SET')",
-        [list(loud)],
-    )
-    left = sorted(set(loud) - {name for (name,) in allowed.fetchall()})
+    left = sorted(set(loud) - health.settable(connection, loud))
     if not left:
         return ok("store", "its log quotes no statement and no parameter of the collector's")
     run = [line for line in discretion.advice(connection.info.user) if any(n in line for n in left)]
@@ -113,19 +109,11 @@ def _discretion(connection: Connection) -> Check:
     )
 
 
-def settings(connection: Connection, *names: str) -> dict[str, str]:
-    """Of these settings those that may be seen, as they are for this connection."""
-    found = connection.execute(
-        "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)", [list(names)]
-    )
-    return dict(found.fetchall())
-
-
 def _clocks(connection: Connection) -> Iterator[Check]:
     before = time.time()
-    row = connection.execute("SELECT extract(epoch FROM clock_timestamp())::float8").fetchone()
+    theirs = health.clock(connection)
     took = time.time() - before
-    apart = abs((row[0] if row else 0.0) - (before + took / 2)) - took / 2
+    apart = abs(theirs - (before + took / 2)) - took / 2
     found = f"this machine's and Postgres' are {max(apart, 0):.1f} s apart"
     advice = "let both machines set their clocks by NTP"
     if apart >= WRONG:
@@ -159,18 +147,10 @@ def schema_checks(connection: Connection) -> Iterator[Check]:
 
 
 def _roles(connection: Connection) -> Iterator[Check]:
-    owner = connection.execute(
-        "SELECT pg_has_role(current_user, nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'footfall'"
-    ).fetchone()
-    if owner != (True,):
+    if not health.owns_schema(connection):
         advice = "use the user that ran the first `footfall up`, or give it the schemas"
         yield problem("roles", "the DSN's user does not own the schema", advice)
-    member = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
-    found = connection.execute(
-        "SELECT rolname, pg_has_role(session_user, oid, %s) FROM pg_roles WHERE rolname = ANY(%s)",
-        [member, [READER, WRITER]],
-    )
-    there: dict[str, bool] = dict(found.fetchall())
+    there = health.roles(connection, [READER, WRITER])
     missing = sorted({READER, WRITER} - there.keys())
     if missing:
         lines = "; ".join(f"CREATE ROLE {role} NOLOGIN" for role in missing)

@@ -13,24 +13,20 @@ from footfall_collector.doctor import losses
 from footfall_collector.doctor.checks import Check, count, ok, problem, span, warning
 from footfall_collector.doctor.local import disk_check
 from footfall_collector.doctor.private import private_checks
-from footfall_collector.doctor.server import (  # fmt: skip
-    away,
-    schema_checks,
-    server_checks,
-    settings,
-    writing_checks,
-)
-from footfall_collector.subscribers.follower import Lag, lags
-from footfall_exporters.postgres import partitions
+from footfall_collector.doctor.server import away, schema_checks, server_checks, writing_checks
+from footfall_exporters.postgres import health
 from footfall_exporters.postgres.connecting import LOOKING, Unsuitable, connect, connect_sync
 from footfall_exporters.postgres.housekeeping import NAMES
+from footfall_exporters.postgres.subscriptions import Lag, lags
+from footfall_processors.window import COMMITS
 
 QUIET = 3600.0
 """Seconds without a request from which on it is a warning."""
 SILENT = 86_400.0
 """Seconds without a signal that was heard of in the last week."""
-LATE, TOO_LATE = 3600.0, 5 * 86_400.0
-"""Seconds that a subscriber may be behind: a warning; a problem, since commits are kept for seven days."""
+LATE, TOO_LATE = 3600.0, (COMMITS - dt.timedelta(days=2)).total_seconds()
+"""Seconds that a subscriber may be behind: a warning; a problem, two days before it misses something."""
+_MISSES = f"after {COMMITS.days} days it misses them"
 DEAD = 100_000
 """Dead rows of a table from which on it matters that there are more of them than live ones."""
 UNDER_WAY = 0.01
@@ -76,20 +72,10 @@ def _contents(connection: Connection, dsn: str, config: Config | None) -> Iterat
 
 
 def _sizes(connection: Connection) -> Iterator[Check]:
-    row = connection.execute(
-        "SELECT coalesce(sum(pg_total_relation_size(oid)) FILTER (WHERE relispartition), 0)::bigint,"
-        " coalesce(sum(pg_total_relation_size(oid)) FILTER (WHERE NOT relispartition), 0)::bigint,"
-        " count(*) FILTER (WHERE relispartition) FROM pg_class"
-        " WHERE relnamespace = 'footfall'::regnamespace AND relkind = 'r'"
-    ).fetchone() or (0, 0, 0)
-    days = count(row[2], "day")
-    yield ok("sizes", f"observations {_mib(row[0])} in {days}, everything else {_mib(row[1])}")
-    dead = connection.execute(
-        "SELECT relname FROM pg_stat_user_tables WHERE schemaname = 'footfall'"
-        " AND n_dead_tup > greatest(%s, n_live_tup) ORDER BY 1",
-        [DEAD],
-    ).fetchall()
-    for (table,) in dead:
+    found = health.sizes(connection)
+    observations = f"observations {_mib(found.observations)} in {count(found.days, 'day')}"
+    yield ok("sizes", f"{observations}, everything else {_mib(found.others)}")
+    for table in health.bloated(connection, DEAD):
         advice = f"see why autovacuum does not come round; `VACUUM footfall.{table}` helps now"
         yield warning("sizes", f"{table} has more dead rows than live ones", advice)
 
@@ -100,19 +86,13 @@ def _mib(size: int) -> str:
 
 def _days(connection: Connection) -> Iterator[Check]:
     today = dt.datetime.now(dt.UTC).date()
-    names = connection.execute(
-        "SELECT c.relname, i.inhdetachpending FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
-        " WHERE i.inhparent = 'footfall.feature_events'::regclass"
-    ).fetchall()
-    there = {name for (name, _) in names}
-    for name in sorted(name for name, pending in names if pending):
+    found = health.days(connection, [today + dt.timedelta(days=n) for n in (0, 1)])
+    for name in found.held:
         advice = "end who reads it (pg_stat_activity); housekeeping drops it then"
         yield warning("partitions", f"{name} is being dropped, and a reader holds it", advice)
-    wanted = [today + dt.timedelta(days=n) for n in (0, 1)]
-    missing = [f"{day}" for day in wanted if f"{partitions.PREFIX}{day:%Y%m%d}" not in there]
-    if missing:
+    if found.missing:
         advice = "restart the collector, and read its log for why housekeeping fails"
-        yield problem("partitions", f"none for {' and '.join(missing)}", advice)
+        yield problem("partitions", f"none for {' and '.join(map(str, found.missing))}", advice)
     else:
         yield ok("partitions", "made ahead")
 
@@ -120,7 +100,7 @@ def _days(connection: Connection) -> Iterator[Check]:
 def _disk(connection: Connection) -> Iterator[Check]:
     """Only where the server is on this machine, and lets itself be asked."""
     host = connection.info.host
-    where = settings(connection, "data_directory").get("data_directory")
+    where = health.settings(connection, "data_directory").get("data_directory")
     if where and (host.startswith("/") or host in ("localhost", "127.0.0.1", "::1")):
         try:
             yield disk_check("store", Path(where))
@@ -129,59 +109,45 @@ def _disk(connection: Connection) -> Iterator[Check]:
 
 
 def _freshness(connection: Connection, config: Config | None) -> Iterator[Check]:
-    last = connection.execute(
-        "SELECT extract(epoch FROM clock_timestamp() - max(received_at))::float8,"
-        " (SELECT extract(epoch FROM clock_timestamp() - max(hour))::float8"
-        "  FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id"
-        "  AND d.surface <> 'footfall' AND c.hour > clock_timestamp() - interval '8 days')"
-        " FROM footfall.ingest_batches"
-    ).fetchone() or (None, None)
-    if last[0] is None:
+    heard = health.heard(connection)
+    if heard.request is None:
         advice = "let an application send, and see that its endpoint is this collector's"
         yield warning("freshness", "no request in the last week", advice)
         return
-    event = f"the last event in the hour {span(max(last[1], 0))} ago" if last[1] else "no event yet"
-    found = f"the last request {span(max(last[0], 0))} ago, {event}"
-    if last[0] > QUIET:
+    event = "no event yet"
+    if heard.event:
+        event = f"the last event in the hour {span(max(heard.event, 0))} ago"
+    found = f"the last request {span(max(heard.request, 0))} ago, {event}"
+    if heard.request > QUIET:
         advice = "see whether the applications run, and whether they can reach the collector"
         yield warning("freshness", found, advice)
     else:
         yield ok("freshness", found)
-    heard = connection.execute(
-        "SELECT signal, extract(epoch FROM clock_timestamp() - max(received_at))::float8"
-        " FROM footfall.ingest_batches GROUP BY 1 ORDER BY 1"
-    ).fetchall()
-    for signal, age in heard:
+    for signal, age in heard.signals.items():
         if age > SILENT and (config is None or signal in config.signals):
             advice = "see whether an application stopped to send it"
             yield warning("freshness", f"no {signal} for {span(age)}", advice)
 
 
 def _losses(connection: Connection) -> Iterator[Check]:
-    found = connection.execute(
-        "SELECT signal, reason, sum(count)::bigint FROM reporting.losses"
-        " WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1"
-        " AND reason NOT IN (SELECT 'refused_' || reason FROM reporting.refused)"
-        " GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2"
-    ).fetchall()
-    for signal, reason, number in found:
-        yield losses.check(signal, reason, number)
+    found = health.lost(connection)
+    for each in found:
+        yield losses.check(each.signal, each.reason, each.number)
     if not found:
         yield ok("losses", "none since yesterday")
 
 
 def _completeness(connection: Connection) -> Iterator[Check]:
     """What the SDKs counted beside what is stored; a sender's surplus must not hide another's loss."""
-    found = connection.execute(
-        "SELECT event, stored, emitted, untallied, surplus FROM reporting.completeness ORDER BY event"
-    ).fetchall()
-    for event, stored, emitted, _, surplus in found:
-        if surplus > UNDER_WAY * emitted:
-            said = (
-                f"more stored than emitted: {event}, {count(surplus, 'time')} more than {emitted:,}"
-            )
-            yield warning("completeness", f"{said} ({stored / emitted:.2%} in all)", _SURPLUS)
-    stored, emitted, untallied = (sum(row[at] for row in found) for at in (1, 2, 3))
+    found = health.completeness(connection)
+    for each in found:
+        if each.surplus > UNDER_WAY * each.emitted:
+            more = f"{count(each.surplus, 'time')} more than {each.emitted:,}"
+            share = f"{each.stored / each.emitted:.2%} in all"
+            said = f"more stored than emitted: {each.event}, {more} ({share})"
+            yield warning("completeness", said, _SURPLUS)
+    stored, emitted = sum(each.stored for each in found), sum(each.emitted for each in found)
+    untallied = sum(each.untallied for each in found)
     apart = f"; not tallied by their senders: {untallied:,}" if untallied else ""
     if emitted:
         said = f"stored: {stored:,} of {emitted:,} that the SDKs counted ({stored / emitted:.2%}){apart}"
@@ -191,34 +157,26 @@ def _completeness(connection: Connection) -> Iterator[Check]:
 
 
 def _refused(connection: Connection) -> Iterator[Check]:
-    found = connection.execute(
-        "SELECT reason, sum(requests)::bigint,"
-        " array_remove(array_agg(DISTINCT coalesce('the key ' || key, service)), NULL)"
-        " FROM reporting.refused WHERE day >= (now() AT TIME ZONE 'UTC')::date - 1"
-        " GROUP BY 1 ORDER BY 2 DESC, 1"
-    ).fetchall()
-    for reason, requests, senders in found:
-        yield losses.refused(reason, requests, senders)
+    found = health.turned(connection)
+    for each in found:
+        yield losses.refused(each.reason, each.requests, each.senders)
     if not found:
         yield ok("refused", "no request since yesterday")
 
 
 def _housekeeping(connection: Connection) -> Iterator[Check]:
-    found = connection.execute(
-        "SELECT task, extract(epoch FROM clock_timestamp() - last_run)::float8, outcome, failing, overdue"
-        " FROM reporting.housekeeping ORDER BY task"
-    ).fetchall()
-    for task, age, outcome, failing, overdue in found:
-        said = f"{task}: {outcome}, {span(max(age, 0))} ago"
-        if overdue:
+    found = health.runs(connection)
+    for run in found:
+        said = f"{run.task}: {run.outcome}, {span(max(run.age, 0))} ago"
+        if run.overdue:
             advice = "see whether a collector runs; see docs/housekeeping.md"
             yield problem("housekeeping", f"{said}, and overdue", advice)
-        elif failing:
+        elif run.failing:
             advice = "read the collector's and Postgres' log; see docs/housekeeping.md"
             yield problem("housekeeping", said, advice)
         else:
             yield ok("housekeeping", said)
-    missing = sorted(set(NAMES) - {row[0] for row in found})
+    missing = sorted(set(NAMES) - {run.task for run in found})
     if missing:
         advice = "start the collector: it runs them within a minute"
         yield warning("housekeeping", f"never ran: {', '.join(missing)}", advice)
@@ -246,7 +204,7 @@ def _subscribers(connection: Connection, dsn: str, config: Config | None) -> Ite
 def _lag(lag: Lag) -> Iterator[Check]:
     found = f"{lag.name}: {count(lag.behind, 'commit')} behind"
     found += f", the oldest stored {span(lag.age)} ago" if lag.behind else ""
-    advice = "see the collector's log for what its backend answers; after seven days it misses them"
+    advice = f"see the collector's log for what its backend answers; {_MISSES}"
     if lag.age >= TOO_LATE:
         yield problem("subscribers", found, advice)
     elif lag.age >= LATE:

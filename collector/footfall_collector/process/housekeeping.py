@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager, suppress
 import psycopg
 
 from footfall_collector.decoding.decoder import Decoding
-from footfall_collector.subscribers.follower import lags
 from footfall_collector.subscribers.group import Subscribers
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.postgres import Store, locks
 from footfall_exporters.postgres.connecting import READING, connect
 from footfall_exporters.postgres.housekeeping import LOOK_EVERY
+from footfall_exporters.postgres.subscriptions import lags
 from footfall_processors import Catalog
 from footfall_processors.hashing import Period
 

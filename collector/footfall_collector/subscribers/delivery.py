@@ -11,7 +11,9 @@ from psycopg import AsyncConnection
 
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.contracts import Rejected, Subscriber, Unavailable
+from footfall_exporters.postgres import subscriptions
 from footfall_exporters.postgres.stream import Commit, Stream
+from footfall_exporters.postgres.subscriptions import Place
 from footfall_processors import Batch, redact, safe_text
 
 log = logging.getLogger("footfall.subscribers")
@@ -73,17 +75,17 @@ class Delivery:
             OutOfPatience: the backend is not available.
             psycopg.Error: Postgres is not. Sending the commit again does no harm.
         """
-        before = await self._parked(connection, commit.position)
+        before = await subscriptions.parked(connection, self.name, commit.position)
         async for number, batch in stream.batches(commit):
             refused = False
             for part, request in enumerate(self._requests(batch)):
-                where = (self.name, commit.position, number, part)
+                place = Place(self.name, commit.position, number, part)
                 reason = await self._send(request, batch) if isinstance(request, bytes) else request
                 if reason is not None:
                     refused = True
-                    await self._park(connection, where, batch, reason)
-                elif (number, part) in before:
-                    await self._unpark(connection, where)
+                    await self._park(connection, place, batch, reason)
+                elif place in before:
+                    await subscriptions.unpark(connection, place)
                 # What is sent in one go must not keep the receivers waiting.
                 await asyncio.sleep(0)
             if self._telemetry is not None and not refused:
@@ -135,37 +137,13 @@ class Delivery:
             log.warning("%s is not available (%s); it is sent again", self.name, reason)
         return self._backoff.wait(attempt, hint)
 
-    async def _parked(self, connection: AsyncConnection, position: int) -> set[tuple[int, int]]:
-        """What of a commit was refused earlier, as (batch's id, part)."""
-        found = await connection.execute(
-            "SELECT batch_id, part FROM footfall.parked WHERE name = %s AND position = %s",
-            [self.name, position],
-        )
-        return {(number, part) for number, part in await found.fetchall()}
-
     async def _park(
-        self,
-        connection: AsyncConnection,
-        where: tuple[str, int, int, int],
-        batch: Batch,
-        reason: str,
+        self, connection: AsyncConnection, place: Place, batch: Batch, reason: str
     ) -> None:
         self.parked += 1
         log.warning("%s refused a request (%s); it is parked", self.name, reason)
         events = batch.size + sum(batch.beyond_rows().values())
-        await connection.execute(
-            "INSERT INTO footfall.parked (name, position, batch_id, part, events, reason)"
-            " VALUES (%s, %s, %s, %s, least(%s, 2147483647), %s) ON CONFLICT"
-            " (name, position, batch_id, part) DO UPDATE SET reason = excluded.reason",
-            [*where, events, reason],
-        )
-
-    async def _unpark(self, connection: AsyncConnection, where: tuple[str, int, int, int]) -> None:
-        await connection.execute(
-            "DELETE FROM footfall.parked"
-            " WHERE name = %s AND position = %s AND batch_id = %s AND part = %s",
-            where,
-        )
+        await subscriptions.park(connection, place, events, reason)
 
 
 def _reason(error: Rejected | Unavailable) -> str:

@@ -10,7 +10,6 @@ import logging
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 
 import psycopg
 from psycopg import AsyncConnection
@@ -19,8 +18,8 @@ from footfall_collector.subscribers.delivery import Backoff, Delivery
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Subscriber
-from footfall_exporters.postgres import locks
-from footfall_exporters.postgres.connecting import FOLLOWING, HOLDING, ReadOnly, connect
+from footfall_exporters.postgres import locks, subscriptions
+from footfall_exporters.postgres.connecting import FOLLOWING, HOLDING, connect
 from footfall_exporters.postgres.stream import Stream
 from footfall_processors import Catalog
 
@@ -30,39 +29,6 @@ POLL = 1.0
 LOCK_POLL = 5.0
 """Seconds after which a collector that does not follow looks whether the other one is gone."""
 RECONNECT = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Lag:
-    """How far a subscriber is behind the store.
-
-    Attributes:
-        name: Its id in the configuration.
-        behind: Commits that it has not taken.
-        age: Seconds since the oldest of them was stored; 0 when there is none.
-        parked: Requests that its backend refused for good and that `footfall export` has not brought since.
-    """
-
-    name: str
-    behind: int
-    age: float
-    parked: int
-
-
-async def lags(connection: AsyncConnection) -> list[Lag]:
-    """Of every subscriber that has ever followed this store, by name.
-
-    Raises:
-        psycopg.Error: Postgres refused.
-    """
-    found = await connection.execute(
-        "SELECT s.name, k.position - s.position,"
-        " coalesce(extract(epoch FROM clock_timestamp() - (SELECT c.committed_at FROM footfall.commits c"
-        " WHERE c.position > s.position ORDER BY c.position LIMIT 1)), 0)::float8,"
-        " (SELECT count(*) FROM footfall.parked p WHERE p.name = s.name)"
-        " FROM footfall.subscribers s, footfall.commit_clock k ORDER BY s.name"
-    )
-    return [Lag(*row) for row in await found.fetchall()]
 
 
 @asynccontextmanager
@@ -141,12 +107,7 @@ class Follower:
         Raises:
             psycopg.Error: Postgres refused.
         """
-        await locks.make(connection, locks.of_subscriber(self._name))
-        await connection.execute(
-            "INSERT INTO footfall.subscribers (name, position)"
-            " SELECT %s, position FROM footfall.commit_clock ON CONFLICT (name) DO NOTHING",
-            [self._name],
-        )
+        await subscriptions.register(connection, self._name)
 
     async def _lock(self, connection: AsyncConnection) -> None:
         """Returns when no other collector feeds this subscriber."""
@@ -158,37 +119,15 @@ class Follower:
 
     async def _follow(self, connection: AsyncConnection) -> None:
         stream = await Stream.open(connection, self._catalog)
-        position = await self._position(connection)
+        position = await subscriptions.cursor(connection, self._name)
         gone = self.gone
         while True:
             commit = await stream.after(position)
             if commit is None:
-                await _refuse_read_only(connection)
+                await subscriptions.refuse_read_only(connection)
                 await asyncio.sleep(self._poll)
                 continue
             await self.delivery.commit(connection, stream, commit)
             position = commit.position
-            await self._advance(connection, position)
+            await subscriptions.advance(connection, self._name, position)
             self.gone = gone + stream.gone
-
-    async def _position(self, connection: AsyncConnection) -> int:
-        found = await connection.execute(
-            "SELECT position FROM footfall.subscribers WHERE name = %s", [self._name]
-        )
-        row = await found.fetchone()
-        return int(row[0]) if row else 0
-
-    async def _advance(self, connection: AsyncConnection, position: int) -> None:
-        """Moves the cursor, never back: a collector that lost its lock may be late."""
-        await connection.execute(
-            "UPDATE footfall.subscribers SET position = %s, updated_at = clock_timestamp()"
-            " WHERE name = %s AND position < %s",
-            [position, self._name, position],
-        )
-
-
-async def _refuse_read_only(connection: AsyncConnection) -> None:
-    """A server that may not be written brings nothing new, for ever: another may be the primary by now."""
-    found = await connection.execute("SHOW transaction_read_only")
-    if await found.fetchone() == ("on",):
-        raise ReadOnly

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from footfall_collector.subscribers.delivery import Backoff, Delivery
 from footfall_exporters.contracts import Subscriber
+from footfall_exporters.postgres import subscriptions
 from footfall_exporters.postgres.connecting import FOLLOWING, connect
 from footfall_exporters.postgres.stream import Stream
 from footfall_processors import Catalog
@@ -64,12 +65,7 @@ async def replay(
     )
     async with await connect(dsn, FOLLOWING) as connection:
         stream = await Stream.open(connection, catalog)
-        found = await connection.execute(
-            "SELECT position FROM footfall.commits WHERE committed_at >= %s AND committed_at < %s"
-            " ORDER BY position",
-            [since, until],
-        )
-        positions = [row[0] for row in await found.fetchall()]
+        positions = await subscriptions.positions(connection, since, until)
         for done, position in enumerate(positions):
             advanced(done, len(positions))
             commit = await stream.after(position - 1)
