@@ -22,7 +22,7 @@ from footfall._sources import load
 from footfall_processors import names
 from footfall_processors.catalog import DROPPED, EMITTED, Catalog
 from footfall_processors.document import nearest
-from footfall_processors.errors import ERROR_TYPES
+from footfall_processors.error_types import ERROR_TYPES
 
 if TYPE_CHECKING:
     from footfall._consent.gate import Gate

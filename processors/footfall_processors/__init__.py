@@ -6,7 +6,7 @@ A catalog (`load_catalog`) is compiled to a `Policy`; a policy turns what was se
 from footfall_processors.batch import Batch, Counts, Delta, Dimension, Point, Rows, Shape
 from footfall_processors.catalog import Attribute, Catalog, Drop, Event, Hash, Type, column_name
 from footfall_processors.document import DocumentError, Mistake
-from footfall_processors.errors import ERROR_TYPES, error_type, normalise
+from footfall_processors.error_types import ERROR_TYPES, error_type, normalise
 from footfall_processors.hashing import SaltError, keyed_hash, period, static_salts
 from footfall_processors.loading import load_catalog, needs_static_salt
 from footfall_processors.losses import REJECTED, Loss

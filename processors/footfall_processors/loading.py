@@ -21,7 +21,7 @@ from footfall_processors.catalog import (
     with_builtins,
 )
 from footfall_processors.document import Document, DocumentError, Keys, Mistake, nearest
-from footfall_processors.errors import ERROR_TYPES
+from footfall_processors.error_types import ERROR_TYPES
 from footfall_processors.matching import KINDS, ROUTE_FORM, kinds
 from footfall_processors.values import FLOAT_MAX, INT_MAX, INT_MIN
 from footfall_processors.wording import listed

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from footfall_processors import names
-from footfall_processors.errors import (
+from footfall_processors.error_types import (
     PERMISSION_DENIED,
     PROVIDER_TIMEOUT,
     STATUS_OF,

@@ -17,7 +17,7 @@ from footfall_processors import names
 from footfall_processors.batch import Dimension, Shape
 from footfall_processors.catalog import Catalog, Event, Type, column_name
 from footfall_processors.combinations import Sender
-from footfall_processors.errors import http_error, http_status, normalise
+from footfall_processors.error_types import http_error, http_status, normalise
 from footfall_processors.hashing import unmarked
 from footfall_processors.losses import Loss
 from footfall_processors.matching import Candidates, Spans

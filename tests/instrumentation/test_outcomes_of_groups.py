@@ -11,7 +11,7 @@ import pytest
 import trio
 from starlette.requests import ClientDisconnect
 
-from footfall_processors.errors import LEAVES, error_type
+from footfall_processors.error_types import LEAVES, error_type
 from instrumentation.orders import SUCCESS, failure, observed
 
 TIMEOUT = failure("timeout", "provider_timeout")

@@ -8,7 +8,7 @@ import pytest
 
 from footfall_processors import ERROR_TYPES, Drop, Event, Hash, Loss, Type, load_catalog
 from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Rule, Source
-from footfall_processors.errors import STATUS_OF
+from footfall_processors.error_types import STATUS_OF
 
 ROOT = Path(__file__).parents[2]
 CATALOG, LOSSES = ROOT / "docs/catalog.md", ROOT / "docs/losses.md"

@@ -20,7 +20,7 @@ What `errors` says about a class wins over this table.
 from collections.abc import Mapping
 from typing import Final
 
-from footfall_processors.errors import PROVIDER_TIMEOUT, UNEXPECTED_ERROR, error_type, leaves
+from footfall_processors.error_types import PROVIDER_TIMEOUT, UNEXPECTED_ERROR, error_type, leaves
 
 Errors = Mapping[type[BaseException], str]
 

@@ -22,7 +22,7 @@ from footfall._recording.plan import Plan
 from footfall_processors import names
 from footfall_processors.catalog import Catalog, Drop
 from footfall_processors.document import nearest
-from footfall_processors.errors import ERROR_TYPES, STATUS_OF, UNEXPECTED_ERROR, normalise
+from footfall_processors.error_types import ERROR_TYPES, STATUS_OF, UNEXPECTED_ERROR, normalise
 from footfall_processors.matching import KINDS, Matcher
 from footfall_processors.policy import Policy, Service
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Final
 from discord import app_commands
 from discord.ext import commands
 
-from footfall_processors.errors import INVALID_PRESET, PERMISSION_DENIED, UNEXPECTED_ERROR
+from footfall_processors.error_types import INVALID_PRESET, PERMISSION_DENIED, UNEXPECTED_ERROR
 
 if TYPE_CHECKING:
     from footfall._feature import Feature

@@ -1,7 +1,7 @@
 """One request of a web application as one use of a feature, and its trace id for the answer.
 
 Every framework's hooks feed the same `Visit`, so that a status means the same everywhere; what it means
-stands in `footfall_processors.errors`, by which the collector judges spans of others as well. Besides:
+stands in `footfall_processors.error_types`, by which the collector judges spans of others as well. Besides:
 
 | how the request was answered               | outcome                                               |
 |--------------------------------------------|-------------------------------------------------------|
@@ -26,7 +26,7 @@ from opentelemetry.trace import Span
 
 from footfall._feature import Measured
 from footfall._recording.outcome import is_one_of
-from footfall_processors.errors import UNEXPECTED_ERROR, http_error, is_vague
+from footfall_processors.error_types import UNEXPECTED_ERROR, http_error, is_vague
 from footfall_processors.matching import Match
 
 if TYPE_CHECKING:
