@@ -8,8 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from collector.authority import Authority
-from exporters.stores import rows_of
+from support.certificates import Authority
+from support.stores import rows_of
 
 
 @pytest.fixture

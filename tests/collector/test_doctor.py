@@ -32,7 +32,7 @@ from footfall_exporters.postgres.housekeeping import NAMES, House, Housekeeper
 from footfall_exporters.postgres.migrate import HEAD
 from footfall_processors import Loss, load_catalog
 from footfall_processors.catalog import Drop
-from ports import free_port
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "tests" / "events.yaml"

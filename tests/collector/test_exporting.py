@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from conftest import CATALOG, known_by
-from exporters.http_server import OK, serving, status
+from support.http_server import OK, serving, status
 from footfall_collector.cli.export import export, moment
 from footfall_collector.subscribers import replay
 from footfall_exporters import registry

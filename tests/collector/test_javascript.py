@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from alone import alone_in
+from support.alone import alone_in
 from collector.test_receivers import Secrets, configured, dump
 from footfall_collector.process.app import running
 

@@ -21,7 +21,7 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from collector import reference
+from support import reference
 from footfall_collector.decoding import budget, memo, plans
 from footfall_collector.decoding import spans as pipeline
 from footfall_collector.decoding.spans import Pipeline

@@ -21,7 +21,7 @@ from psycopg.conninfo import make_conninfo
 from collector.test_receivers import PROTOBUF, configured, traces
 from collector.test_workers import FOOTFALL, Up
 from conftest import CATALOG, new_database
-from exporters.http_server import serving
+from support.http_server import serving
 from footfall_collector.config.schema import OperatorConfig, ServiceConfig
 from footfall_collector.process.app import running
 from footfall_exporters.contracts import Settings

@@ -19,7 +19,7 @@ import pytest
 from collector.test_receivers import configured, dump
 from footfall_collector.process.app import running
 from footfall_processors import load_catalog
-from ports import free_port
+from support.ports import free_port
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/zero-code.md"
 GOLANG = Path(__file__).with_name("golang")

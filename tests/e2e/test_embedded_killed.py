@@ -14,7 +14,7 @@ from collector.test_receivers import PROTOBUF, traces
 from collector.test_workers import Up
 from conftest import CATALOG
 from footfall_exporters.embedded import EmbeddedPostgres
-from ports import free_port
+from support.ports import free_port
 
 
 @pytest.fixture

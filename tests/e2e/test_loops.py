@@ -22,7 +22,7 @@ from footfall_collector.subscribers.gateway import marker
 from footfall_exporters.otlp import OtlpConfig
 from footfall_exporters.postgres import PostgresConfig, origin
 from footfall_processors import Hash
-from ports import free_port
+from support.ports import free_port
 
 PACKAGE = "opentelemetry.proto.collector"
 METHODS = {

@@ -37,7 +37,7 @@ from footfall_exporters.otlp_encode import trace_requests
 from footfall_exporters.otlp_sums import metric_requests
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Batch, Dimension, Hash, Point, Policy, Rows, Shape, clean
-from ports import free_port
+from support.ports import free_port
 
 PACKAGE = "opentelemetry.proto.collector"
 METHODS = {

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from exporters.stores import rows_of, writing
+from support.stores import rows_of, writing
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from conftest import make_directory
-from ports import free_port
+from support.ports import free_port
 
 BIN = Path("/usr/lib/postgresql/15/bin")
 PGBOUNCER = shutil.which("pgbouncer", path="/usr/sbin:/usr/bin")

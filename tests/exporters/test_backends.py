@@ -22,7 +22,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporters.http_server import serving, status
+from support.http_server import serving, status
 from footfall_exporters import json_log, testing
 from footfall_exporters.contracts import Rejected, Settings, Unavailable
 from footfall_exporters.events import split

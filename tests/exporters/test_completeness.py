@@ -8,7 +8,7 @@ import psycopg
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from exporters.stores import rows_of, writing
+from support.stores import rows_of, writing
 from footfall_processors import Batch, Dimension
 
 HOUR = 3600 * 10**6

@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from exporters.stores import batch, one_row, stored, writing
+from support.stores import batch, one_row, stored, writing
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import ReadOnly, Unsuitable, connect_sync, migrate, prepare
 from footfall_exporters.postgres.connecting import READING, SCHEMA, WRITING, connect

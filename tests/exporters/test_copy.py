@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from conftest import new_database
-from exporters.stores import (
+from support.stores import (
     COLUMNS,
     DAY,
     GUILD_A,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from exporters.stores import DAY, HOUR, NOW, SECOND, batch, dimension, point, writing
+from support.stores import DAY, HOUR, NOW, SECOND, batch, dimension, point, writing
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Loss
 

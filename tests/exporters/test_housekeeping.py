@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from exporters.stores import writing
+from support.stores import writing
 from footfall_exporters.postgres import locks, partitions, purge, statements
 from footfall_exporters.postgres.connecting import HOLDING, connect
 from footfall_exporters.postgres.housekeeping import AGAIN, NAMES, TASKS, House, Housekeeper

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from exporters.http_server import OK, serving, status
+from support.http_server import OK, serving, status
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.http import (
     LARGEST_ANSWER,

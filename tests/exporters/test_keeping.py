@@ -6,7 +6,7 @@ import datetime as dt
 import psycopg
 import pytest
 
-from exporters.stores import DAY, MIDNIGHT, NOW, TODAY, batch, days, one_row, store_at, stored
+from support.stores import DAY, MIDNIGHT, NOW, TODAY, batch, days, one_row, store_at, stored
 from footfall_exporters.postgres import (
     purge,
 )

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from exporters.stores import NOW, batch, one_row, writing
+from support.stores import NOW, batch, one_row, writing
 from footfall_collector.doctor.private import private_checks
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import confinement, locks, prepare

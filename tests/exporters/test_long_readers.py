@@ -14,7 +14,7 @@ import msgspec
 import psycopg
 import pytest
 
-from exporters.stores import (
+from support.stores import (
     DAY,
     MIDNIGHT,
     TODAY,

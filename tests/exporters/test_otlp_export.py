@@ -22,7 +22,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from conftest import CATALOG
-from exporters.http_server import serving, status
+from support.http_server import serving, status
 from footfall_exporters.contracts import Rejected, Settings, Unavailable
 from footfall_exporters.http import OPERATOR_WAIT
 from footfall_exporters.otlp import OtlpConfig, OtlpHttpConfig, PartlyRejected

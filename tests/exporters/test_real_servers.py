@@ -8,7 +8,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from exporters.servers import Cluster, cluster, needs_debian, needs_pgbouncer, pooler
-from exporters.stores import batch, one_row, point, store_at, stored, writing
+from support.stores import batch, one_row, point, store_at, stored, writing
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import ReadOnly, Unsuitable, prepare
 from footfall_exporters.postgres.connecting import SCHEMA, WRITING, connect, connect_sync

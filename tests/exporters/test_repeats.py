@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from psycopg import AsyncConnection
 
-from exporters.stores import DAY, HOUR, NOW, batch, dimension, one_row, stored, writing
+from support.stores import DAY, HOUR, NOW, batch, dimension, one_row, stored, writing
 from footfall_exporters.postgres import retention
 from footfall_exporters.postgres.spans import span_ids
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 import psycopg
 import pytest
 
-from exporters.stores import (
+from support.stores import (
     DAY,
     GUILD_A,
     GUILD_B,

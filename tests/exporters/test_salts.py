@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from exporters.stores import (
+from support.stores import (
     DAY,
     GUILD_A,
     GUILD_B,

@@ -10,7 +10,7 @@ import pytest
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
-from exporters.stores import COLUMNS, batch, catalog_of, one_row, reporting_columns, rows_of, stored
+from support.stores import COLUMNS, batch, catalog_of, one_row, reporting_columns, rows_of, stored
 from footfall_exporters import postgres
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import (

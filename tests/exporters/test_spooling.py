@@ -8,7 +8,7 @@ from contextlib import closing
 import psycopg
 import pytest
 
-from exporters.stores import batch, entered, one_row, poison, rows_of
+from support.stores import batch, entered, one_row, poison, rows_of
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import PostgresConfig
 from footfall_exporters.spool import SpoolConfig

@@ -15,7 +15,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import new_database
-from exporters.stores import DAY, NOW, TODAY, batch, catalog_of, one_row, rows_of, store_at, writing
+from support.stores import DAY, NOW, TODAY, batch, catalog_of, one_row, rows_of, store_at, writing
 from footfall_collector.doctor.store import store_checks
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import partitions, prepare

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 import msgspec
 import pytest
 
-from exporters.http_server import OK, serving, status
+from support.http_server import OK, serving, status
 from footfall_exporters import registry, testing
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.ga4 import Ga4Config

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from conftest import new_database
-from exporters.stores import DAY, HOUR, NOW, TODAY, batch, one_row, point, rows_of, writing
+from support.stores import DAY, HOUR, NOW, TODAY, batch, one_row, point, rows_of, writing
 from exporters.test_statistics import catalogs, hits, program, read_all
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import partitions, prepare

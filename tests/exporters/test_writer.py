@@ -8,7 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from exporters.stores import (
+from support.stores import (
     DAY,
     HOUR,
     INT64,

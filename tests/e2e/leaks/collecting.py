@@ -17,10 +17,10 @@ import yaml
 from collector.test_workers import FOOTFALL, Up
 from conftest import CATALOG
 from e2e.leaks.planting import Book, Planted
-from exporters.http_server import OK, Request, Server, status
+from support.http_server import OK, Request, Server, status
 from footfall_collector.security.keys import KeyEntry, digest, make_token
 from footfall_collector.security.keys_file import changing
-from ports import free_port
+from support.ports import free_port
 
 METRICS = Path("/dev/shm")
 NOBODYS_GROUP = 65534

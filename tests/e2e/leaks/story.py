@@ -29,7 +29,7 @@ from e2e.leaks.planting import Book, Place
 from e2e.leaks.refusing import EACH, PAGES, Refusals
 from e2e.leaks.requests import POISON, filler, request
 from e2e.leaks.sending import Senders
-from exporters.http_server import Server, serving
+from support.http_server import Server, serving
 from footfall_exporters.embedded import EmbeddedPostgres
 
 TALKATIVE = {

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from alone import alone_in
+from support.alone import alone_in
 from instrumentation.browser_client.server import Telemetry, telemetry_server
 
 FLAGS = [

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from instrumentation.ends.sink import Sink, until
-from ports import free_port
+from support.ports import free_port
 
 ENDS: Final = ("exit", "TERM", "INT", "limit", "reload")
 NONE: Final = "-"

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ports import free_port
+from support.ports import free_port
 
 GUIDES = Path(__file__).parents[3] / "docs/guides"
 SERVE = {
