@@ -12,7 +12,6 @@ from click.testing import CliRunner
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from conftest import CATALOG, known_by
-from support.http_server import OK, serving, status
 from footfall_collector.cli.export import export, moment
 from footfall_collector.subscribers import replay
 from footfall_exporters import registry
@@ -20,6 +19,7 @@ from footfall_exporters.background import beside
 from footfall_exporters.otlp import OtlpHttpConfig
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Rows, Shape
+from support.http_server import OK, serving, status
 
 NOW = time.time_ns() // 1000
 ORDER = Dimension("shop.order", "web", "order", "success", "ok", None, None, None, None, ())

@@ -21,6 +21,7 @@ from footfall_exporters.postgres import subscriptions
 from footfall_exporters.postgres.subscriptions import lags
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Dimension, Rows, Shape
+from support.waiting import until
 
 HOUR = 3600 * 10**6
 NOW = time.time_ns() // 1000
@@ -89,12 +90,6 @@ async def store(dsn, catalog, *batches):
 
 def follow(subscriber, dsn, catalog, name="webhook", backoff=QUICK):
     return following(name, subscriber, dsn, catalog, backoff=backoff, poll=0.02)
-
-
-async def until(condition, seconds=30):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 def cursor(query, name="webhook"):

@@ -24,6 +24,7 @@ from footfall_collector.receivers.admission import MOST_REQUESTS, Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.refusals import Refusal
 from footfall_processors import Batch
+from support.waiting import until
 
 SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 EXPORT = f"/{SERVICE}/Export"
@@ -34,12 +35,6 @@ ANNOUNCED = (
     b"content-length: 1000000\r\n\r\nbegun"
 )
 """The begin of a request, whose end never comes."""
-
-
-async def until(holds):
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110  # what is watched knows no events
-            await asyncio.sleep(0.01)
 
 
 class Store:

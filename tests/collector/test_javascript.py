@@ -15,9 +15,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from support.alone import alone_in
 from collector.test_receivers import Secrets, configured, dump
 from footfall_collector.process.app import running
+from support.alone import alone_in
+from support.waiting import until
 
 HERE = Path(__file__).with_name("javascript")
 PROTOCOLS = ["grpc", "http/protobuf", "http/json"]
@@ -340,9 +341,3 @@ async def failed(running_program, wire):
 async def recovery(running_program, protocol):
     """Until all that is sent again was taken."""
     await running_program.says("ok", {"metrics"} if protocol == "grpc" else SIGNALS)
-
-
-async def until(condition, seconds=20):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # neither database nor proxy tells
-            await asyncio.sleep(0.02)

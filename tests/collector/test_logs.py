@@ -9,7 +9,6 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
-from support import reference
 from collector import test_pipeline as spans
 from collector.test_pipeline import (
     NOW_US,
@@ -25,6 +24,7 @@ from collector.test_pipeline import (
 from footfall_collector.decoding.attributes import MARK
 from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Loss
+from support import reference
 
 NOW_NS = NOW_US * 1000
 ERROR = 17

@@ -21,12 +21,12 @@ from opentelemetry.proto.common.v1.common_pb2 import (
 )
 from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans, Span, Status
 
-from support import reference
 from footfall_collector.decoding import budget, memo, plans
 from footfall_collector.decoding import spans as pipeline
 from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Hash, Loss, Policy
 from footfall_processors.catalog import Rule
+from support import reference
 
 NOW = dt.datetime(2026, 11, 18, 0, 30, tzinfo=dt.UTC)  # a Wednesday, half an hour into the day
 NOW_US = int(NOW.timestamp()) * 10**6

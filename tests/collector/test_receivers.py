@@ -43,6 +43,7 @@ from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers.intake import Intake
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Batch, Hash, Loss
+from support.waiting import until
 
 DAY = 86_400 * 10**9
 PROTOBUF = {"content-type": "application/x-protobuf"}
@@ -609,12 +610,6 @@ BLOCKED = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE wait_event_type = 'Lock' AND datname = current_database()"
 )
-
-
-async def until(condition, seconds=20):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110  # the database does not tell
-            await asyncio.sleep(0.01)
 
 
 async def test_housekeeping_goes_on_after_a_failure(

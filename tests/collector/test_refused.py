@@ -9,7 +9,7 @@ import pytest
 
 from collector.test_conformance import Sender
 from collector.test_keys_asked import ALL, OVER, SHOP, SLOW, keys_file, of_service  # noqa: F401  # a fixture
-from collector.test_receivers import METHODS, PROTOBUF, configured, connected, until
+from collector.test_receivers import METHODS, PROTOBUF, configured, connected
 from footfall_collector.config.schema import CorsConfig, HttpConfig
 from footfall_collector.doctor import losses as doctor_losses
 from footfall_collector.receivers import refusals
@@ -20,6 +20,7 @@ from footfall_exporters.postgres import refused
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 from footfall_processors import Loss
 from processors.test_docs import LOSSES, table
+from support.waiting import until
 
 TODAY = dt.datetime.now(dt.UTC).date()
 SMALL = HttpConfig(

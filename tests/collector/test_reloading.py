@@ -19,7 +19,6 @@ from collector.test_receivers import (
     connected,
     counts,
     traces,
-    until,
 )
 from footfall_collector.config.schema import (
     GrpcConfig,
@@ -34,6 +33,7 @@ from footfall_exporters.http import ClientTls
 from footfall_exporters.json_log import JsonLogConfig
 from footfall_exporters.otlp import OtlpHttpConfig
 from footfall_processors import load_catalog
+from support.waiting import until
 
 CATALOG = """
 product: reloaded

@@ -21,7 +21,6 @@ from psycopg.conninfo import make_conninfo
 from collector.test_receivers import PROTOBUF, configured, traces
 from collector.test_workers import FOOTFALL, Up
 from conftest import CATALOG, new_database
-from support.http_server import serving
 from footfall_collector.config.schema import OperatorConfig, ServiceConfig
 from footfall_collector.process.app import running
 from footfall_exporters.contracts import Settings
@@ -29,6 +28,8 @@ from footfall_exporters.postgres import NewerSchema, PostgresConfig, prepare
 from footfall_exporters.postgres.absence import is_away
 from footfall_exporters.posthog import PostHogConfig
 from footfall_exporters.spool import SpoolConfig
+from support.http_server import serving
+from support.waiting import until
 
 
 @pytest.fixture
@@ -64,12 +65,6 @@ async def ready(collector):
 async def soon(seconds=60):
     async with asyncio.timeout(seconds):
         yield
-
-
-async def until(holds):
-    async with soon():
-        while not await holds():  # noqa: ASYNC110  # another process does it
-            await asyncio.sleep(0.1)
 
 
 def stored(dsn):

@@ -14,8 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families as families
 from footfall_collector.telemetry import multiprocess
 from footfall_collector.telemetry.instruments import Refused, Reloaded
 from footfall_collector.telemetry.telemetry import Telemetry
-from footfall_processors import Batch, Dimension, Loss
-from footfall_processors.batch import Point, Rows, Shape
+from footfall_processors import Dimension, Loss
+from support.batches import batch, one_row, point
 
 DOCS = Path(__file__).parents[2] / "docs/metrics.md"
 SECRET = "planted-7f3a9c"
@@ -23,15 +23,14 @@ PLANTED = Dimension(SECRET, SECRET, SECRET, SECRET, SECRET, SECRET, SECRET, SECR
 OTLP = {"receiver": "otlp"}
 
 
-def batch(kind="traces", rows=0, points=0, counts=0, losses=None):
-    shape = Shape(PLANTED, 1.0, ())
-    return Batch(
-        SECRET.encode(),
-        kind,
-        rows=[Rows([0] * rows, [None] * rows, [shape] * rows, [])] if rows else [],
+def planted(kind="traces", rows=0, points=0, counts=0, losses=None):
+    return batch(
+        *[one_row(0, PLANTED)] * rows,
+        points=[point(9, of=PLANTED)] * points,
         counts={(hour, PLANTED): 7 for hour in range(counts)},
-        points=[Point(b"", b"", PLANTED, 0, 0, 9)] * points,
-        losses=losses or {},
+        losses=losses,
+        digest=SECRET.encode(),
+        signal=kind,
     )
 
 
@@ -98,9 +97,9 @@ def everything_happens(telemetry):
     for kind in ("traces", "metrics", "logs"):
         for transport in ("grpc", "http"):
             with telemetry.request(kind, transport) as seen:
-                seen.decoded(batch(kind, 1, losses={Loss.MALFORMED: 1}))
-    telemetry.committed(0.01, [batch(rows=2)], {})
-    telemetry.send_failed("otlp/backup", [batch(rows=2)])
+                seen.decoded(planted(kind, 1, losses={Loss.MALFORMED: 1}))
+    telemetry.committed(0.01, [planted(rows=2)], {})
+    telemetry.send_failed("otlp/backup", [planted(rows=2)])
     metrics = telemetry.metrics
     for gauge in (metrics.queue_size, metrics.lag_commits, metrics.lag_seconds):
         gauge.labels("otlp/backup").set(1)
@@ -122,7 +121,7 @@ def test_a_request_that_is_taken_counts_what_was_accepted_refused_and_lost():
     telemetry = made()
     losses = {Loss.UNDECLARED_EVENT: 5, Loss.OUT_OF_WINDOW: 2, Loss.MALFORMED: 1}
     with telemetry.request("traces", "grpc") as seen:
-        seen.decoded(batch(rows=40, losses=losses))
+        seen.decoded(planted(rows=40, losses=losses))
     text = telemetry.scrape()
     grpc = OTLP | {"transport": "grpc"}
     assert value(text, "otelcol_receiver_accepted_spans_total", **grpc) == 40
@@ -143,7 +142,7 @@ def test_a_request_that_is_taken_counts_what_was_accepted_refused_and_lost():
 def test_points_and_counts_are_metric_points():
     telemetry = made()
     with telemetry.request("metrics", "http") as seen:
-        seen.decoded(batch("metrics", points=3, counts=4))
+        seen.decoded(planted("metrics", points=3, counts=4))
     http = OTLP | {"transport": "http"}
     text = telemetry.scrape()
     assert value(text, "otelcol_receiver_accepted_metric_points_total", **http) == 7
@@ -159,7 +158,7 @@ def test_points_and_counts_are_metric_points():
 def test_a_request_that_is_not_taken_counts_its_items_but_no_losses(reason, kind, outcome):
     telemetry = made()
     with telemetry.request("logs", "http") as seen:
-        seen.decoded(batch("logs", rows=6, losses={Loss.UNDECLARED_EVENT: 9}))
+        seen.decoded(planted("logs", rows=6, losses={Loss.UNDECLARED_EVENT: 9}))
         seen.refused(reason, 503)
     text, http = telemetry.scrape(), OTLP | {"transport": "http"}
     counted = {
@@ -199,7 +198,7 @@ def test_durations_are_measured():
 
 def test_a_commit_counts_its_time_its_group_and_what_it_stored():
     telemetry = made()
-    batches = [batch(rows=20), batch("logs", rows=5), batch("metrics", points=2)]
+    batches = [planted(rows=20), planted("logs", rows=5), planted("metrics", points=2)]
     telemetry.committed(0.3, batches, {("metrics", Loss.COUNTER_RESET): 3})
     text, store = telemetry.scrape(), {"exporter": "postgres"}
     assert value(text, "footfall_commit_duration_seconds_sum") == pytest.approx(0.3)

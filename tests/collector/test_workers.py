@@ -19,6 +19,7 @@ import yaml
 from collector.test_receivers import METHODS, PROTOBUF, traces
 from conftest import CATALOG
 from footfall_exporters.postgres import locks
+from support.waiting import until
 
 FOOTFALL = [str(Path(sys.executable).with_name("footfall")), "up"]
 
@@ -101,12 +102,6 @@ def up(settings):
 
 def is_there(pid):
     return Path(f"/proc/{pid}").exists()
-
-
-async def until(holds):
-    async with asyncio.timeout(30):
-        while not holds():  # noqa: ASYNC110  # another process does it
-            await asyncio.sleep(0.1)
 
 
 async def post(address, body):

@@ -20,6 +20,7 @@ from collector.test_receivers import configured, dump
 from footfall_collector.process.app import running
 from footfall_processors import load_catalog
 from support.ports import free_port
+from support.waiting import until
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/zero-code.md"
 GOLANG = Path(__file__).with_name("golang")
@@ -52,7 +53,9 @@ async def serving(command, folder, port, collector):
     )  # fmt: skip
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            await until(lambda: listens(port), process)
+            await until(lambda: listens(port) or process.returncode is not None)
+            if process.returncode is not None:
+                pytest.fail((await process.stderr.read()).decode())
             yield client
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -63,14 +66,6 @@ async def serving(command, folder, port, collector):
 def listens(port):
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-async def until(holds, process=None, seconds=30):
-    async with asyncio.timeout(seconds):
-        while not holds():
-            if process is not None and process.returncode is not None:
-                pytest.fail((await process.stderr.read()).decode())
-            await asyncio.sleep(0.05)
 
 
 def usage(dsn):

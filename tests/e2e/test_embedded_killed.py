@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import time
 
 import httpx
 import psycopg
@@ -15,6 +14,7 @@ from collector.test_workers import Up
 from conftest import CATALOG
 from footfall_exporters.embedded import EmbeddedPostgres
 from support.ports import free_port
+from support.waiting import wait_until
 
 
 @pytest.fixture
@@ -35,13 +35,6 @@ def settings(tmp_path, postgres_directory):
 
 def kill(directory):
     os.kill(int((directory / "data/postmaster.pid").read_text().split()[0]), signal.SIGKILL)
-
-
-def until(holds, seconds=60):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.1)
 
 
 def send(address, body):
@@ -65,7 +58,7 @@ async def test_requests_are_stored_again_after_it_was_killed(settings, options, 
             assert send(address, body) == 200
         kill(directory)
         for body in bodies:
-            until(lambda: send(address, body) == 200)  # noqa: B023
+            wait_until(lambda: send(address, body) == 200)  # noqa: B023
         with psycopg.connect(EmbeddedPostgres(directory).start()) as connection:  # joins
             found = connection.execute("SELECT count(*) FROM footfall.feature_events").fetchone()
         assert found == (12,)
@@ -82,4 +75,4 @@ async def test_requests_are_stored_again_after_it_was_killed(settings, options, 
         assert up.stop(signal.SIGTERM) == 0
     finally:
         up.stop(signal.SIGKILL)
-    until(lambda: not (directory / "data/postmaster.pid").exists())
+    wait_until(lambda: not (directory / "data/postmaster.pid").exists())

@@ -23,6 +23,7 @@ from footfall_exporters.otlp import OtlpConfig
 from footfall_exporters.postgres import PostgresConfig, origin
 from footfall_processors import Hash
 from support.ports import free_port
+from support.waiting import until
 
 PACKAGE = "opentelemetry.proto.collector"
 METHODS = {
@@ -108,12 +109,6 @@ def used(dsn):
 def loops(dsn):
     found = rows(dsn, "SELECT signal, count::int FROM reporting.losses WHERE reason = 'loop'")
     return dict(found)
-
-
-async def until(condition, seconds=40):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
 
 
 async def calm(*dsns):

@@ -22,7 +22,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from support.http_server import serving, status
 from footfall_exporters import json_log, testing
 from footfall_exporters.contracts import Rejected, Settings, Unavailable
 from footfall_exporters.events import split
@@ -32,8 +31,9 @@ from footfall_exporters.posthog import PostHogConfig
 from footfall_exporters.segment import SegmentConfig
 from footfall_exporters.webhook import WebhookConfig
 from footfall_processors import Attribute, Batch, Catalog, Dimension, Event, Hash, Rows, Shape, Type
+from support.batches import HOUR, batch
+from support.http_server import serving, status
 
-HOUR = 3_600_000_000
 NOW = time.time_ns() // 1000 // HOUR * HOUR - 2 * HOUR
 SECRET = "s3cr3t-key-of-24-bytes-or-more"
 GUILD, SEED = uuid.UUID(int=0xBEEF), uuid.UUID(int=7)
@@ -68,25 +68,15 @@ def everything(event):
     return Dimension(event, *fixed, ())
 
 
-def batch(times=(NOW + 1_500_000,), counts=None, digest=b"\7" * 16, durations=None, **values):
-    """A batch of rows with the same values, and counts beyond them."""
-    made = dimension(provider="smz3")
-    columns = tuple(sorted(values))
-    rows = Rows(
-        times=times,
-        durations=durations or [250] * len(times),
-        shapes=[Shape(made, 1.0, columns)] * len(times),
-        values=[[values[name]] * len(times) for name in columns],
-    )
-    counted = {}
-    for moment in times:
-        counted[moment // HOUR * HOUR, made] = counted.get((moment // HOUR * HOUR, made), 0) + 1
-    for hour, number in (counts or {}).items():
-        counted[hour, made] = counted.get((hour, made), 0) + number
-    return Batch(digest=digest, signal="traces", rows=[rows] if times else [], counts=counted)
+def uses(times=(NOW + 1_500_000,), counts=None, digest=b"\7" * 16, **values):
+    """A batch of rows with the same values, and counts beyond them, by the hour."""
+    of = dimension(provider="smz3")
+    rows = [(moment, 250, of, values) for moment in times]
+    more = {(hour, of): number for hour, number in (counts or {}).items()}
+    return batch(*rows, counts=more, digest=digest)
 
 
-FULL = batch(
+FULL = uses(
     counts={NOW: 41},
     guild_id=GUILD.bytes,
     attempts=3,
@@ -182,7 +172,7 @@ async def test_posthog_gets_events_without_persons():
 
 
 async def test_posthog_gets_many_events_in_bounded_requests():
-    many = batch(times=[NOW + n for n in range(2_300)], note="🎲" * 1024, digest=b"\1" * 16)
+    many = uses(times=[NOW + n for n in range(2_300)], note="🎲" * 1024, digest=b"\1" * 16)
     bodies = [check_posthog(request) for request in await sent(POSTHOG, many)]
     ids = [event["uuid"] for body in bodies for event in body["batch"]]
     assert ids == [event_id(n, b"\1" * 16) for n in range(2_300)]
@@ -232,8 +222,8 @@ async def test_segment_gets_track_calls_of_one_anonymous_id():
 
 
 async def test_segment_gets_many_events_in_bounded_requests():
-    many = batch(times=[NOW + n for n in range(2_700)], note="🎲" * 200, digest=b"\1" * 16)
-    few = batch(times=[NOW + n for n in range(2_501)], digest=b"\2" * 16)
+    many = uses(times=[NOW + n for n in range(2_700)], note="🎲" * 200, digest=b"\1" * 16)
+    few = uses(times=[NOW + n for n in range(2_501)], digest=b"\2" * 16)
     bodies = [check_segment(request) for request in await sent(SEGMENT, many, few)]
     ids = [event["messageId"] for body in bodies for event in body["batch"]]
     assert ids[:2_700] == [event_id(n, b"\1" * 16) for n in range(2_700)]
@@ -245,7 +235,7 @@ async def test_an_event_too_large_for_segment_costs_no_other_event():
     event = Event(surface="web", feature="order", attributes=tuple(wide))
     catalog = Catalog(products=("shop",), events={"shop.order": event}, attributes=wide)
     text = dict.fromkeys(wide, "🎲" * 1024)
-    batches = [batch(), batch(digest=b"\1" * 16, **text)]
+    batches = [uses(), uses(digest=b"\1" * 16, **text)]
     joined = Batch(
         digest=b"\2" * 16,
         signal="traces",
@@ -325,7 +315,7 @@ async def test_ga4_gets_events_with_custom_dimensions():
 
 async def test_ga4_gets_many_events_in_bounded_requests_each_within_an_hour():
     times = [NOW - (n % 3) * HOUR + n for n in range(400)]
-    many = batch(times=times, note="🎲" * 1024, digest=b"\1" * 16)
+    many = uses(times=times, note="🎲" * 1024, digest=b"\1" * 16)
     requests = await sent(GA4, many)
     bodies = [check_ga4(request) for request in requests]
     ids = [event["params"]["event_id"] for body in bodies for event in body["events"]]
@@ -342,7 +332,7 @@ async def test_ga4_is_not_sent_what_it_would_misdate():
     async with serving() as server:
         config = msgspec.convert({"endpoint": server.url} | GA4[1], Ga4Config)
         async with config.open(Settings(CATALOG)) as subscriber:
-            requests = list(subscriber.requests(batch(times=(old, NOW, NOW - 68 * HOUR))))
+            requests = list(subscriber.requests(uses(times=(old, NOW, NOW - 68 * HOUR))))
             with pytest.raises(Rejected, match="72 hours"):
                 await subscriber.send(requests[0])
             for request in requests[1:]:
@@ -424,7 +414,7 @@ async def test_a_retry_of_a_webhook_has_the_id_of_the_first_try():
         config = WebhookConfig(endpoint=server.url, secret=SECRET)
         async with config.open(Settings(CATALOG)) as subscriber:
             (request,) = subscriber.requests(FULL)
-            (other,) = subscriber.requests(batch(digest=b"\1" * 16))
+            (other,) = subscriber.requests(uses(digest=b"\1" * 16))
             with pytest.raises(Unavailable):
                 await subscriber.send(request)
             await subscriber.send(request)
@@ -435,7 +425,7 @@ async def test_a_retry_of_a_webhook_has_the_id_of_the_first_try():
 
 async def test_a_webhook_gets_many_events_in_bounded_requests():
     times = [NOW + n for n in range(1_990)]
-    many = batch(times=times, counts={NOW - n * HOUR: 5 for n in range(30)}, digest=b"\1" * 16)
+    many = uses(times=times, counts={NOW - n * HOUR: 5 for n in range(30)}, digest=b"\1" * 16)
     requests = await sent((WebhookConfig, {"secret": SECRET}), many)
     bodies = [check_webhook(request, SECRET.encode()) for request in requests]
     assert [(len(b["events"]), len(b["counts"])) for b in bodies] == [(1000, 0), (990, 10), (0, 20)]
@@ -469,7 +459,7 @@ def lines(path):
 async def test_the_log_gets_a_line_of_json_an_event(tmp_path):
     path = tmp_path / "events.jsonl"
     await logged(JsonLogConfig(path=str(path)), FULL)
-    await logged(JsonLogConfig(path=str(path)), batch(digest=b"\1" * 16))
+    await logged(JsonLogConfig(path=str(path)), uses(digest=b"\1" * 16))
     assert path.read_bytes().endswith(b"\n")
     first, count, second = lines(path)
     assert first == OBSERVED | {
@@ -486,7 +476,7 @@ async def test_the_log_gets_a_line_of_json_an_event(tmp_path):
 async def test_the_log_goes_on_in_a_new_file_after_a_rotation(tmp_path):
     path, moved = tmp_path / "events.jsonl", tmp_path / "events.jsonl.1"
     async with JsonLogConfig(path=str(path)).open(Settings(CATALOG)) as log:
-        (request,) = log.requests(batch())
+        (request,) = log.requests(uses())
         await log.send(request)
         path.rename(moved)
         await log.send(request)
@@ -500,7 +490,7 @@ async def test_the_log_goes_on_in_a_new_file_after_a_rotation(tmp_path):
 async def test_a_line_that_was_cut_short_is_ended_before_the_next(tmp_path):
     path = tmp_path / "events.jsonl"
     path.write_bytes(b'{"event": "sh')
-    await logged(JsonLogConfig(path=str(path)), batch())
+    await logged(JsonLogConfig(path=str(path)), uses())
     torn, *whole = path.read_bytes().split(b"\n")
     assert torn == b'{"event": "sh'
     assert json.loads(whole[0])["event_id"] == event_id(0)
@@ -526,7 +516,7 @@ async def test_a_full_disk_or_a_missing_folder_is_tried_again(tmp_path):
     folder = tmp_path / "later"
     for path, reason in (("/dev/full", "No space left"), (f"{folder}/events.jsonl", "No such")):
         async with JsonLogConfig(path=path).open(Settings(CATALOG)) as log:
-            (request,) = log.requests(batch())
+            (request,) = log.requests(uses())
             with pytest.raises(Unavailable, match=f"the log cannot be written: {reason}"):
                 await log.send(request)
             if not path.startswith("/dev"):
@@ -542,7 +532,7 @@ async def test_a_pipe_that_nobody_reads_blocks_nobody(tmp_path, monkeypatch):
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
         async with JsonLogConfig(path=str(path)).open(Settings(CATALOG)) as log:
-            (request,) = log.requests(batch(times=[NOW + n for n in range(500)]))
+            (request,) = log.requests(uses(times=[NOW + n for n in range(500)]))
             with pytest.raises(Unavailable, match="nobody reads it"):
                 await log.send(request)
             read = os.read(reader, 1_000_000)

@@ -8,8 +8,8 @@ import psycopg
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from support.stores import rows_of, writing
 from footfall_processors import Batch, Dimension
+from support.stores import rows_of, writing
 
 HOUR = 3600 * 10**6
 EVENTS = ("shop.order", "shop.ping")

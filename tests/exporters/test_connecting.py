@@ -11,11 +11,12 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from support.stores import batch, one_row, stored, writing
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import ReadOnly, Unsuitable, connect_sync, migrate, prepare
 from footfall_exporters.postgres.connecting import READING, SCHEMA, WRITING, connect
 from footfall_exporters.postgres.session import Session
+from support.batches import batch, one_row
+from support.stores import stored, writing
 
 RIGHT = {
     "client_encoding": "UTF8",

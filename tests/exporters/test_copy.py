@@ -10,19 +10,9 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from conftest import new_database
-from support.stores import (
-    COLUMNS,
-    DAY,
-    GUILD_A,
-    GUILD_B,
-    INT64,
-    MIDNIGHT,
-    batch,
-    dimension,
-    one_row,
-    writing,
-)
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
+from support.batches import DAY, batch, dimension, one_row
+from support.stores import COLUMNS, GUILD_A, GUILD_B, INT64, MIDNIGHT, writing
 
 
 @st.composite

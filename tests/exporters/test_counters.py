@@ -4,9 +4,10 @@ import asyncio
 
 import pytest
 
-from support.stores import DAY, HOUR, NOW, SECOND, batch, dimension, point, writing
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Loss
+from support.batches import DAY, HOUR, NOW, SECOND, batch, dimension, point
+from support.stores import writing
 
 
 async def export(writer, *points):

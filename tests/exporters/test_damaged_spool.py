@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exporters.test_spool import batch, plain, put_until_refused, shown
+from exporters.spools import numbered, plain, put_until_refused, shown
 from footfall_exporters.batch_codec import Decoder, encode
 from footfall_exporters.spool import SpoolConfig, SpoolError
 from footfall_exporters.spool_file import is_damage
@@ -31,7 +31,7 @@ KEY = b"k" * 32
 
 def hidden(number, size):
     """A batch as it stands in a spool with this key."""
-    plainly = batch(number, size)
+    plainly = numbered(number, size)
     return replace(plainly, digest=SpoolKey(KEY).hide(plainly.digest))
 
 
@@ -40,9 +40,9 @@ async def filled(directory, sizes=SIZES):
     (Path(directory) / "key").write_bytes(KEY)
     async with SpoolConfig(directory=str(directory)).open() as spool:
         for number in (100, 101, 102):
-            await spool.put(batch(number, size=80))
+            await spool.put(numbered(number, size=80))
         for number, size in enumerate(sizes):
-            await spool.put(batch(number, size))
+            await spool.put(numbered(number, size))
         first = await spool.first(1)
         gone = [e.position for e in [*first, *await spool.first(ALL, first[0].position)][:3]]
         await spool.remove(gone)
@@ -66,7 +66,7 @@ async def read_back(directory):
     """Batches by their numbers, and how many are said to be damaged."""
     async with SpoolConfig(directory=str(directory)).open() as spool:
         entries = await spool.first(ALL)
-        await spool.put(batch(999))
+        await spool.put(numbered(999))
         assert 999 in [
             int.from_bytes(e.digest, "big") for e in await spool.first(ALL) if e.body is not None
         ]
@@ -114,7 +114,7 @@ def placed(directory, data):
 
 
 MOST_ON_A_PAGE = 8
-EXPECTED = {number: plain(batch(number, size)) for number, size in enumerate(SIZES)}
+EXPECTED = {number: plain(numbered(number, size)) for number, size in enumerate(SIZES)}
 
 
 def judge(directory, data):
@@ -122,7 +122,7 @@ def judge(directory, data):
     yields = sqlite_yields(placed(directory, data))
     placed(directory, data)
     found, _ = asyncio.run(read_back(directory))
-    former = {number: plain(batch(number, 80)) for number in (100, 101, 102)}
+    former = {number: plain(numbered(number, 80)) for number in (100, 101, 102)}
     for number, got in found.items():
         assert got == (EXPECTED | former)[number]
     assert yields <= found.keys()
@@ -221,10 +221,10 @@ async def test_a_file_of_the_former_version_is_read(tmp_path):
         pass
     with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as connection, connection:
         for number in range(3):
-            row = number.to_bytes(16, "big"), encode(batch(number))
+            row = number.to_bytes(16, "big"), encode(numbered(number))
             connection.execute("INSERT INTO batches (digest, body) VALUES (?, ?)", row)
     found, damaged = await read_back(tmp_path)
-    assert found == {number: plain(batch(number)) for number in range(3)}
+    assert found == {number: plain(numbered(number)) for number in range(3)}
     assert damaged == 0
 
 
@@ -242,10 +242,10 @@ def overwrite_root(directory):
 async def test_damage_that_shows_while_it_runs_is_mended_while_it_runs(tmp_path):
     async with SpoolConfig(directory=str(tmp_path)).open() as spool:
         for number in range(40):
-            await spool.put(batch(number, size=20))
+            await spool.put(numbered(number, size=20))
         overwrite_root(tmp_path)
         for number in range(40, 60):
-            await spool.put(batch(number, size=20))
+            await spool.put(numbered(number, size=20))
         found = {int.from_bytes(e.digest, "big") for e in await spool.first(ALL) if e.body}
         assert found == set(range(60))
         assert list(tmp_path.glob("*.damaged-*"))
@@ -255,11 +255,11 @@ async def test_workers_that_share_a_spool_go_on_in_the_new_file(tmp_path):
     config = SpoolConfig(directory=str(tmp_path))
     async with config.open() as one, config.open() as other:
         for number in range(30):
-            await one.put(batch(number, size=20))
+            await one.put(numbered(number, size=20))
         overwrite_root(tmp_path)
         await asyncio.gather(
-            *(one.put(batch(number, size=20)) for number in range(30, 40)),
-            *(other.put(batch(number, size=20)) for number in range(40, 50)),
+            *(one.put(numbered(number, size=20)) for number in range(30, 40)),
+            *(other.put(numbered(number, size=20)) for number in range(40, 50)),
         )
         found = {int.from_bytes(e.digest, "big") for e in await other.first(ALL) if e.body}
         assert found == set(range(50))
@@ -268,14 +268,14 @@ async def test_workers_that_share_a_spool_go_on_in_the_new_file(tmp_path):
 
 async def test_a_row_that_is_damaged_is_mended_by_its_senders_retry(tmp_path):
     async with SpoolConfig(directory=str(tmp_path)).open() as spool:
-        await spool.put(batch(1))
+        await spool.put(numbered(1))
         with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as connection, connection:
             connection.execute("UPDATE batches SET body = substr(body, 1, 50)")
         [entry] = await spool.first(ALL)
         assert entry.body is None
-        await spool.put(batch(1))
+        await spool.put(numbered(1))
         [entry] = await spool.first(ALL)
-        assert plain(shown(entry)) == plain(batch(1))
+        assert plain(shown(entry)) == plain(numbered(1))
 
 
 async def test_a_disk_that_fails_is_not_damage(tmp_path, image):
@@ -337,5 +337,5 @@ async def test_a_refusal_is_remembered_until_something_can_be_put(tmp_path, monk
         await put_until_refused(spool, range(1000))
         assert spool.refuses
         await spool.remove([e.position for e in await spool.first(ALL)])
-        await spool.put(batch(2000))
+        await spool.put(numbered(2000))
         assert not spool.refuses

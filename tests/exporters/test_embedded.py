@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime
@@ -23,6 +23,7 @@ from conftest import make_directory
 from footfall_exporters import embedded
 from footfall_exporters.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_directory
 from footfall_exporters.postgres.connecting import READING, WRITING, connect_sync
+from support.waiting import wait_until
 
 AS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not AS_ROOT, reason="only root runs the server as another user")
@@ -93,24 +94,17 @@ def processes_of(directory: Path) -> list[int]:
     return found
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
 def crash(directory: Path) -> None:
     """Kill the server as the kernel would for want of memory: it clears nothing away."""
     os.kill(number_of_postmaster(directory), signal.SIGKILL)
-    wait_for(lambda: not processes_of(directory))
+    wait_until(lambda: not processes_of(directory))
 
 
 @pytest.fixture
 def directory(postgres_directory: Path) -> Iterator[Path]:
     """A directory that does not exist yet."""
     yield postgres_directory / "postgres"
-    wait_for(lambda: not processes_of(postgres_directory / "postgres"))
+    wait_until(lambda: not processes_of(postgres_directory / "postgres"))
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +122,7 @@ def made(stopped: Path) -> Iterator[Path]:
     """That cluster, with a log that begins anew, for tests that leave it whole."""
     (stopped / "postgres.log").unlink(missing_ok=True)
     yield stopped
-    wait_for(lambda: not processes_of(stopped))
+    wait_until(lambda: not processes_of(stopped))
 
 
 @pytest.fixture
@@ -295,7 +289,7 @@ def test_the_log_quotes_no_statement_no_parameter_and_no_row(made: Path):
             ):
                 copy.write(f"x\t{secret}\n")
         kill_a_session_that_runs(conninfo, f"SELECT pg_sleep(60), '{secret}'")
-        wait_for(lambda: answers(conninfo))
+        wait_until(lambda: answers(conninfo))
     log = server.log_file.read_text()
     assert "ready to accept connections" in log
     assert "terminated by signal 9" in log
@@ -330,7 +324,7 @@ def test_after_kill_9_of_the_owner_no_process_is_left_and_no_acknowledged_row_is
                 writer.stdout.read()
             )  # communicate() would miss what readline() has read ahead
             acknowledged = max([acknowledged, *map(int, whole_lines(remaining))])
-    wait_for(lambda: not processes_of(made))
+    wait_until(lambda: not processes_of(made))
     with EmbeddedPostgres(made) as conninfo:
         count, last = execute(conninfo, "SELECT count(*), max(n) FROM numbers")
     assert count == last
@@ -348,7 +342,7 @@ def test_the_server_of_a_killed_owner_shuts_down_in_order(made: Path):
     with python(OWN_UNTIL_TOLD, made) as owner:
         assert line_of(owner) == "up"
         owner.kill()
-    wait_for(lambda: not processes_of(made))
+    wait_until(lambda: not processes_of(made))
     assert "database system is shut down" in (made / "postgres.log").read_text()
 
 
@@ -554,7 +548,7 @@ def test_a_server_that_someone_started_by_hand_on_the_data_is_not_disturbed(made
         stderr=subprocess.DEVNULL,
     ) as by_hand:
         conninfo = make_conninfo(conninfo, host=data)
-        wait_for(lambda: answers(conninfo))
+        wait_until(lambda: answers(conninfo))
         with pytest.raises(EmbeddedPostgresError, match=r"shared memory block .* still in use"):
             EmbeddedPostgres(made).start()
         assert answers(conninfo)
@@ -571,7 +565,7 @@ def answers(conninfo: str) -> bool:
 @only_linux
 def test_an_initdb_whose_owner_was_killed_is_waited_for_and_its_work_thrown_away(directory: Path):
     with python(OWN_UNTIL_TOLD, directory) as owner:
-        wait_for((directory / "data.new" / "PG_VERSION").exists)
+        wait_until((directory / "data.new" / "PG_VERSION").exists)
         (initdb,) = children_of(owner.pid)
         os.kill(initdb, signal.SIGSTOP)
         owner.kill()
@@ -757,7 +751,7 @@ def test_a_full_disk_is_said_and_the_next_start_with_space_succeeds(
         with EmbeddedPostgres(postgres_directory / "postgres") as conninfo:
             assert execute(conninfo, "SELECT 1") == (1,)
     finally:
-        wait_for(lambda: not processes_of(postgres_directory / "postgres"))
+        wait_until(lambda: not processes_of(postgres_directory / "postgres"))
         subprocess.run(["umount", postgres_directory], check=True)
 
 

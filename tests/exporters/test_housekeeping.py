@@ -1,6 +1,5 @@
 import asyncio
 import datetime as dt
-import hashlib
 import math
 import os
 import random
@@ -8,61 +7,35 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from itertools import count
 
 import psycopg
 import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from support.stores import writing
 from footfall_exporters.postgres import locks, partitions, purge, statements
 from footfall_exporters.postgres.connecting import HOLDING, connect
 from footfall_exporters.postgres.housekeeping import AGAIN, NAMES, TASKS, House, Housekeeper
 from footfall_exporters.postgres.rollups import LIMIT
 from footfall_exporters.postgres.stuck import end_stuck
-from footfall_processors import Batch, Dimension, Loss, Rows, Shape
+from footfall_processors import Loss
+from support.batches import DAY, HOUR, NOW, SECOND, batch, dimension
+from support.stores import MIDNIGHT, TODAY, writing
+from support.waiting import until
 
-SECOND, HOUR, DAY = 10**6, 3600 * 10**6, 86_400 * 10**6
-NOW = time.time_ns() // 1000
-MIDNIGHT = NOW // DAY * DAY
-TODAY = dt.datetime.fromtimestamp(MIDNIGHT / 1e6, dt.UTC).date()
 BOUND = 0.022
 """What the buckets promise."""
-digests = (hashlib.sha256(str(n).encode()).digest()[:16] for n in count())
 
 
 def day(back):
     return TODAY - dt.timedelta(days=back)
 
 
-_dimensions = {}
-
-
-def dimension(event="shop.order", action="success", surface="web", enums=()):
-    key = event, action, surface, enums
-    fields = (event, surface, event.rpartition(".")[2], action, "ok", *[None] * 4, enums)
-    return _dimensions.setdefault(key, Dimension(*fields))
-
-
-def batch(*rows, counts=None, losses=None, signal="traces"):
-    """Rows of (time, duration, guild or None, dimension), counted as the pipeline does."""
-    tally = dict(counts or {})
-    for moment, _, _, of in rows:
-        tally[moment // HOUR * HOUR, of] = tally.get((moment // HOUR * HOUR, of), 0) + 1
-    columns = []
-    if rows:
-        times, durations, guilds, dims = map(list, zip(*rows, strict=True))
-        columns = [Rows(times, durations, [Shape(d, 1.0, ("guild_id",)) for d in dims], [guilds])]
-    return Batch(next(digests), signal, columns, tally, (), losses or {})
-
-
 def row(moment, duration=None, guild=None, of=None):
-    return moment, duration, guild and guild.ljust(16).encode(), of or dimension()
+    return moment, duration, of or dimension(), {"guild_id": guild and guild.ljust(16).encode()}
 
 
 @pytest.fixture
@@ -493,7 +466,7 @@ def losses(query):
 
 
 async def test_what_a_subscriber_had_not_taken_when_it_was_deleted_is_a_loss(store, query, keeper):
-    own = dimension("footfall.emitted", "count", "footfall", (("emitted_event", "shop.order"),))
+    own = dimension("footfall.emitted", "count", surface="footfall", emitted_event="shop.order")
     hour = NOW // HOUR * HOUR
     await store(batch(row(NOW)))
     query("INSERT INTO footfall.subscribers (name, position) SELECT 'first', 1")
@@ -524,7 +497,7 @@ async def test_what_a_backend_refused_is_a_loss_until_it_was_taken(query):
 
 
 async def test_losses_of_every_place_are_in_one_view(store, query):
-    dropped = dimension("footfall.dropped", "count", "footfall", (("drop_reason", "queue_full"),))
+    dropped = dimension("footfall.dropped", "count", surface="footfall", drop_reason="queue_full")
     await store(batch(counts={(NOW // HOUR * HOUR, dropped): 6}, signal="metrics"))
     await store(batch(row(NOW), losses={Loss.ENUM_VALUE: 2}))
     query("INSERT INTO footfall.losses_daily VALUES (%s, 'logs', 'refused_by_store', 4)", TODAY)
@@ -583,13 +556,6 @@ def paused_writer(store_database, request):
             yield process
         finally:
             os.kill(process.pid, signal.SIGKILL)
-
-
-async def until(condition):
-    deadline = time.monotonic() + 10
-    while not await condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
 
 
 async def test_a_paused_writer_that_holds_others_up_is_ended(

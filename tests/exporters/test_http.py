@@ -13,7 +13,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from support.http_server import OK, serving, status
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.http import (
     LARGEST_ANSWER,
@@ -24,6 +23,7 @@ from footfall_exporters.http import (
     retry_after,
     sender,
 )
+from support.http_server import OK, serving, status
 
 SECRET = "s3cr3t-key-0123456789"
 

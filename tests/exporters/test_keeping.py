@@ -6,11 +6,12 @@ import datetime as dt
 import psycopg
 import pytest
 
-from support.stores import DAY, MIDNIGHT, NOW, TODAY, batch, days, one_row, store_at, stored
 from footfall_exporters.postgres import (
     purge,
 )
 from footfall_processors import Loss
+from support.batches import DAY, NOW, batch, one_row
+from support.stores import MIDNIGHT, TODAY, days, store_at, stored
 
 
 def partition_days(query):

@@ -9,13 +9,14 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from support.stores import NOW, batch, one_row, writing
 from footfall_collector.doctor.private import private_checks
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import confinement, locks, prepare
 from footfall_exporters.postgres.connecting import HOLDING, connect
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_exporters.spool import SpoolConfig
+from support.batches import NOW, batch, one_row
+from support.stores import writing
 
 
 @pytest.fixture

@@ -14,17 +14,6 @@ import msgspec
 import psycopg
 import pytest
 
-from support.stores import (
-    DAY,
-    MIDNIGHT,
-    TODAY,
-    batch,
-    catalog_of,
-    one_row,
-    store_at,
-    stored,
-    writing,
-)
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import (
     PostgresConfig,
@@ -39,6 +28,8 @@ from footfall_exporters.postgres import store as store_module
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_exporters.spool import SpoolConfig
+from support.batches import DAY, batch, one_row
+from support.stores import MIDNIGHT, TODAY, catalog_of, store_at, stored, writing
 
 BACK = 12
 """Days ago: the day that has expired."""

@@ -22,19 +22,20 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from conftest import CATALOG
-from support.http_server import serving, status
 from footfall_exporters.contracts import Rejected, Settings, Unavailable
 from footfall_exporters.http import OPERATOR_WAIT
 from footfall_exporters.otlp import OtlpConfig, OtlpHttpConfig, PartlyRejected
 from footfall_processors import Batch, Dimension, Point, Rows, Shape
+from support.batches import HOUR, batch_of
+from support.http_server import serving, status
 
-HOUR = 3600 * 10**6
 NOW = 1_760_000_000_123_456
 SECRET = "s3cr3t-0123456789"
 EXPORT = {
     "t": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
     "m": "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
 }
+DIGEST = b"digest of 16 byt"
 GUILD, SEED = bytes(range(16)), uuid.UUID("12345678-1234-5678-1234-567812345678")
 
 
@@ -54,20 +55,14 @@ def one_row(columns=(), values=(), duration=83, rate=1.0, of=None):
     return Rows([NOW], [duration], [Shape(of or dimension(), rate, columns)], [[v] for v in values])
 
 
-def batch(*rows, counts=None, points=(), signal="traces"):
-    tally = dict(counts or {})
-    for part in rows:
-        for moment, shape in zip(part.times, part.shapes, strict=True):
-            key = (moment // HOUR * HOUR, shape.dimension)
-            tally[key] = tally.get(key, 0) + 1
-    return Batch(b"digest of 16 byt", signal, rows, tally, points)
+batch = partial(batch_of, digest=DIGEST)
 
 
 def counted(event="shop.order", number=5, hour=NOW // HOUR * HOUR, **fields):
     return batch(counts={(hour, dimension(event, **fields)): number}, signal="metrics")
 
 
-def event_id(ordinal, digest=b"digest of 16 byt"):
+def event_id(ordinal, digest=DIGEST):
     return hashlib.sha256(b"footfall event\0" + digest + ordinal.to_bytes(8, "big")).digest()[:16]
 
 

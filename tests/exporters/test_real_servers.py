@@ -8,12 +8,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from exporters.servers import Cluster, cluster, needs_debian, needs_pgbouncer, pooler
-from support.stores import batch, one_row, point, store_at, stored, writing
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import ReadOnly, Unsuitable, prepare
 from footfall_exporters.postgres.connecting import SCHEMA, WRITING, connect, connect_sync
 from footfall_exporters.postgres.session import Session
 from footfall_exporters.postgres.stream import Stream
+from support.batches import batch, one_row, point
+from support.stores import store_at, stored, writing
 
 pytestmark = [needs_debian, pytest.mark.timeout(240)]
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 from psycopg import AsyncConnection
 
-from support.stores import DAY, HOUR, NOW, batch, dimension, one_row, stored, writing
 from footfall_exporters.postgres import retention
 from footfall_exporters.postgres.spans import span_ids
+from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
+from support.stores import stored, writing
 
 KEY = b"k" * 32
 

@@ -10,20 +10,6 @@ from itertools import pairwise
 import psycopg
 import pytest
 
-from support.stores import (
-    DAY,
-    GUILD_A,
-    GUILD_B,
-    HOUR,
-    MIDNIGHT,
-    NOW,
-    TODAY,
-    batch,
-    catalog_of,
-    dimension,
-    one_row,
-    reporting_columns,
-)
 from footfall_exporters import postgres
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import (
@@ -32,6 +18,8 @@ from footfall_exporters.postgres import (
 )
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_processors import Loss
+from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
+from support.stores import GUILD_A, GUILD_B, MIDNIGHT, TODAY, catalog_of, reporting_columns
 
 
 async def test_events_are_shown_by_the_names_of_the_requirements(writer, query):

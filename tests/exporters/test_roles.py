@@ -1,9 +1,6 @@
 import datetime as dt
-import hashlib
 import secrets
-import time
 from contextlib import asynccontextmanager, suppress
-from itertools import count
 
 import psycopg
 import pytest
@@ -20,24 +17,8 @@ from footfall_exporters.postgres.discretion import QUIET, advice, quiet, talkati
 from footfall_exporters.postgres.roles import WRITER, become_writer, grant_writer
 from footfall_exporters.postgres.session import Session
 from footfall_exporters.postgres.writer import Writer
-from footfall_processors import Batch, Dimension, Loss, Point, Rows, Shape
-
-NOW = time.time_ns() // 1000
-HOUR, DAY = 3600 * 10**6, 86_400 * 10**6
-digests = (hashlib.sha256(str(n).encode()).digest()[:16] for n in count())
-
-
-def dimension(event="shop.order"):
-    return Dimension(event, "web", "order", "success", "ok", None, None, None, None, ())
-
-
-def batch(moment=NOW, losses=None, points=(), of=None, duration=83):
-    """One observation, and what else is said."""
-    of = of or dimension()
-    rows = Rows([moment], [duration], [Shape(of, 1.0, ())], [])
-    return Batch(
-        next(digests), "traces", [rows], {(moment // HOUR * HOUR, of): 1}, points, losses or {}
-    )
+from footfall_processors import Loss, Point
+from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
 
 
 class RoleSession(Session):
@@ -97,15 +78,15 @@ async def test_the_writer_stores_all_there_is_with_its_own_rights_alone(
     store_database, catalog, query
 ):
     point = Point(b"s" * 16, b"t" * 16, dimension("shop.ping"), NOW - HOUR, NOW, 40)
-    first = batch(losses={Loss.MALFORMED: 2}, points=[point])
+    first = batch(one_row(), losses={Loss.MALFORMED: 2}, points=[point])
     async with writing(store_database, catalog) as writer:
         await writer.consume(first)
         await writer.consume(first)  # a retry
-        await writer.consume(batch(of=dimension("shop.ping")))
+        await writer.consume(batch(one_row(of=dimension("shop.ping"))))
         old = Point(b"u" * 16, b"v" * 16, dimension("shop.ping"), NOW - 9 * DAY, NOW, 40)
-        await writer.consume(batch(points=[old]))  # a baseline changes the ledger's row
+        await writer.consume(batch(one_row(), points=[old]))  # a baseline changes the ledger's row
         with pytest.raises(Rejected):  # and what is refused enters the losses
-            await writer.consume(batch(of=dimension("shop.\0")))
+            await writer.consume(batch(one_row(of=dimension("shop.\0"))))
     stored = query("SELECT event, sum(count)::int FROM reporting.usage GROUP BY 1 ORDER BY 1")
     assert stored == [("shop.order", 2), ("shop.ping", 41)]
     assert query("SELECT count(*) FROM footfall.feature_events") == [(3,)]
@@ -124,7 +105,7 @@ async def test_the_writer_stores_into_partitions_that_are_made_later(
     async with await AsyncConnection.connect(store_database, autocommit=True) as connection:
         assert await partitions.ensure(connection, [day]) == [day]
     async with writing(store_database, catalog) as writer:
-        await writer.consume(batch(ahead))
+        await writer.consume(batch(one_row(ahead)))
     assert query("SELECT count(*) FROM footfall.feature_events") == [(1,)]
 
 

@@ -9,23 +9,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from support.stores import (
-    DAY,
-    GUILD_A,
-    GUILD_B,
-    HOUR,
-    MIDNIGHT,
-    NOW,
-    TODAY,
-    batch,
-    dimension,
-    one_row,
-    rows_of,
-    store_at,
-    writing,
-)
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_processors import Hash
+from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
+from support.stores import GUILD_A, GUILD_B, MIDNIGHT, TODAY, rows_of, store_at, writing
 
 
 def salt_rows(query):

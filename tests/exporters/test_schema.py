@@ -10,7 +10,6 @@ import pytest
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
 
-from support.stores import COLUMNS, batch, catalog_of, one_row, reporting_columns, rows_of, stored
 from footfall_exporters import postgres
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import (
@@ -22,6 +21,8 @@ from footfall_exporters.postgres import (
     migrate,
 )
 from footfall_exporters.postgres.migrate import HEAD
+from support.batches import batch, one_row
+from support.stores import COLUMNS, catalog_of, reporting_columns, rows_of, stored
 
 
 def columns_of(query, table):

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import textwrap
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -18,73 +17,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporters.spools import dimension, numbered, plain, put_until_refused, shown
 from footfall_exporters.batch_codec import Decoder, encode
-from footfall_exporters.contracts import Unavailable
 from footfall_exporters.spool import SpoolConfig, SpoolError
 from footfall_exporters.spool_key import load
-from footfall_processors import Batch, Dimension, Loss, Point, Rows
+from footfall_processors import Batch, Rows
 from footfall_processors.batch import Shape
 
 MIB = 2**20
-
-
-def dimension(**changed):
-    fields = {
-        "event": "shop.sold", "surface": "web", "feature": "shop", "action": "success",
-        "status": "ok", "error_type": None, "service": "till", "service_version": None,
-        "environment": None, "enums": (("size", "large"),),
-    }  # fmt: skip
-    return Dimension(**{**fields, **changed})
-
-
-def batch(number=0, size=2):
-    dim = dimension()
-    shape = Shape(dim, 0.5, ("guild_id", "note", "price", "fast"))
-    values = [[b"\x00" * 16] * size, ["text"] * size, [2**60] * size, [True] * size]
-    return Batch(
-        digest=number.to_bytes(16, "big"),
-        signal="traces",
-        rows=[Rows([1_000_000] * size, [5, *[None] * (size - 1)], [shape] * size, values)],
-        counts={(0, dim): size, (3_600_000_000, dimension(action="invoke")): 7},
-        points=[Point(b"s" * 16, b"t" * 16, dim, 1, 2, 3)],
-        losses={Loss.ENUM_VALUE: 2},
-        layout={"guild_id": "guild_hash"},
-    )
-
-
-def shown(entry):
-    """A batch that waits, with its digest."""
-    found = Decoder().decode(entry.body)
-    assert found.digest == entry.name != entry.digest
-    return replace(found, digest=entry.digest)
-
-
-def plain(found):
-    """A batch as plain values; dimensions have no equality of their own."""
-
-    def dim(d):
-        return tuple(getattr(d, name) for name in Dimension.__slots__)
-
-    return (
-        found.digest,
-        found.signal,
-        [
-            (
-                list(r.times),
-                list(r.durations),
-                [(dim(s.dimension), s.sample_rate, s.columns) for s in r.shapes],
-                [list(column) for column in r.values],
-            )
-            for r in found.rows
-        ],
-        {(hour, dim(d)): n for (hour, d), n in found.counts.items()},
-        [
-            (p.stream, p.series, dim(p.dimension), p.start_us, p.time_us, p.value)
-            for p in found.points
-        ],
-        dict(found.losses),
-        dict(found.layout),
-    )
 
 
 values = st.one_of(
@@ -115,7 +55,7 @@ def test_a_batch_is_the_same_after_being_bytes(rows):
 )
 def test_what_is_no_batch_is_said_to_be_none(change):
     with pytest.raises(msgspec.DecodeError):
-        Decoder().decode(change(encode(batch())))
+        Decoder().decode(change(encode(numbered())))
 
 
 def test_through_whose_hands_it_came_is_kept_and_an_older_version_did_not_say():
@@ -130,21 +70,21 @@ def test_through_whose_hands_it_came_is_kept_and_an_older_version_did_not_say():
 
 def test_equal_dimensions_of_several_batches_are_one_object():
     decoder = Decoder()
-    first, second = (decoder.decode(encode(batch(number))) for number in range(2))
+    first, second = (decoder.decode(encode(numbered(number))) for number in range(2))
     assert {id(d) for _, d in first.counts} == {id(d) for _, d in second.counts}
-    assert plain(first) == plain(batch(0))
+    assert plain(first) == plain(numbered(0))
 
 
 async def test_batches_come_out_in_the_order_in_which_they_were_put(tmp_path):
     async with SpoolConfig(directory=str(tmp_path)).open() as spool:
         for number in range(5):
-            await spool.put(batch(number))
+            await spool.put(numbered(number))
         assert spool.batches == 5
     async with SpoolConfig(directory=str(tmp_path)).open() as spool:
         assert spool.batches == 5
         entries = await spool.first(MIB)
         decoded = list(map(shown, entries))
-        assert list(map(plain, decoded)) == [plain(batch(number)) for number in range(5)]
+        assert list(map(plain, decoded)) == [plain(numbered(number)) for number in range(5)]
         await spool.remove([entry.position for entry in entries[:2]])
         left = [shown(entry).digest for entry in await spool.first(MIB)]
         assert left == [number.to_bytes(16, "big") for number in (2, 3, 4)]
@@ -152,14 +92,14 @@ async def test_batches_come_out_in_the_order_in_which_they_were_put(tmp_path):
 
 async def test_a_batch_that_is_put_twice_waits_once(tmp_path):
     async with SpoolConfig(directory=str(tmp_path)).open() as spool:
-        await asyncio.gather(*(spool.put(batch(number % 3)) for number in range(30)))
+        await asyncio.gather(*(spool.put(numbered(number % 3)) for number in range(30)))
         assert len(await spool.first(MIB)) == 3
 
 
 async def test_a_reading_is_bounded_and_goes_on_where_it_ended(tmp_path):
     async with SpoolConfig(directory=str(tmp_path)).open() as spool:
         for number in range(4):
-            await spool.put(batch(number))
+            await spool.put(numbered(number))
         (one,) = await spool.first(1)
         (two,) = await spool.first(1, after=one[0])
         assert one[0] < two[0]
@@ -168,20 +108,10 @@ async def test_a_reading_is_bounded_and_goes_on_where_it_ended(tmp_path):
 async def test_the_files_are_for_their_owner_alone(tmp_path):
     directory = tmp_path / "new"
     async with SpoolConfig(directory=str(directory)).open() as spool:
-        await spool.put(batch())
+        await spool.put(numbered())
         modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in directory.iterdir()}
     assert stat.S_IMODE(directory.stat().st_mode) == 0o700
     assert set(modes.values()) == {0o600}
-
-
-async def put_until_refused(spool, numbers):
-    """How many were taken, and the refusal of the next."""
-    for taken, number in enumerate(numbers):
-        try:
-            await spool.put(batch(number, size=300))
-        except Unavailable as refused:
-            return taken, refused
-    raise AssertionError("nothing was refused")
 
 
 async def test_a_full_spool_refuses_with_a_hint_keeps_what_it_has_and_recovers(tmp_path):
@@ -194,7 +124,7 @@ async def test_a_full_spool_refuses_with_a_hint_keeps_what_it_has_and_recovers(t
         entries = await spool.first(100 * MIB)
         assert len(entries) == kept
         await spool.remove([entry.position for entry in entries])
-        await spool.put(batch(2000))
+        await spool.put(numbered(2000))
         assert spool.batches == 1
         assert (tmp_path / "spool.sqlite").stat().st_size < 200_000
 
@@ -202,13 +132,13 @@ async def test_a_full_spool_refuses_with_a_hint_keeps_what_it_has_and_recovers(t
 PUT_UNTIL_KILLED = """
     import asyncio, sys
     sys.path[:0] = sys.argv[2].split(":")
-    from exporters.test_spool import batch
+    from exporters.spools import numbered
     from footfall_exporters.spool import SpoolConfig
 
     async def main():
         async with SpoolConfig(directory=sys.argv[1]).open() as spool:
             for number in range(100_000):
-                await spool.put(batch(number))
+                await spool.put(numbered(number))
                 print(number, flush=True)
 
     asyncio.run(main())
@@ -241,7 +171,7 @@ async def test_a_disk_without_room_is_a_refusal_and_what_was_there_can_be_taken_
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     async with SpoolConfig(directory=str(tmp_path)).open() as spool:
         for number in range(10):
-            await spool.put(batch(number, size=200))
+            await spool.put(numbered(number, size=200))
         limit = (tmp_path / "spool.sqlite").stat().st_size + 8192
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
         try:
@@ -275,7 +205,7 @@ async def test_a_spool_on_a_full_disk_can_be_emptied_and_used_again(small_disk):
         while entries := await spool.first(MIB):
             await spool.remove([entry.position for entry in entries])
         (small_disk / "more").unlink()
-        await spool.put(batch(20_000))
+        await spool.put(numbered(20_000))
         assert spool.batches == 1
 
 
@@ -290,7 +220,7 @@ async def test_two_processes_share_a_spool(tmp_path):
     config = SpoolConfig(directory=str(tmp_path))
     async with config.open() as one, config.open() as other:
         await asyncio.gather(
-            *(one.put(batch(number)) for number in range(10)),
-            *(other.put(batch(number)) for number in range(5, 15)),
+            *(one.put(numbered(number)) for number in range(10)),
+            *(other.put(numbered(number)) for number in range(5, 15)),
         )
         assert len(await one.first(100 * MIB)) == 15

@@ -1,29 +1,22 @@
 """A store whose Postgres goes away: what was acknowledged is stored once, in order, when it is back."""
 
-import asyncio
 import sqlite3
-import time
 from contextlib import closing
 
 import psycopg
 import pytest
 
-from support.stores import batch, entered, one_row, poison, rows_of
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import PostgresConfig
 from footfall_exporters.spool import SpoolConfig
+from support.batches import batch, one_row, poison
+from support.stores import entered, rows_of
+from support.waiting import until
 
 
 @pytest.fixture
 def config(own_database, tmp_path):
     return PostgresConfig(dsn=own_database, spool=SpoolConfig(directory=str(tmp_path), max_mib=1))
-
-
-async def until(holds, seconds=30):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        await asyncio.sleep(0.05)
 
 
 def ledger(dsn):

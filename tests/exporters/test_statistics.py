@@ -15,11 +15,12 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import new_database
-from support.stores import DAY, NOW, TODAY, batch, catalog_of, one_row, rows_of, store_at, writing
 from footfall_collector.doctor.store import store_checks
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import partitions, prepare
 from footfall_exporters.postgres.statistics import found
+from support.batches import DAY, NOW, batch, one_row
+from support.stores import TODAY, catalog_of, rows_of, store_at, writing
 
 GUILDS = [os.urandom(16) for _ in range(80)]
 NOTES = [f"a note of somebody, {os.urandom(6).hex()}" for _ in range(80)]

@@ -1,11 +1,9 @@
 import asyncio
 import datetime as dt
 import hashlib
-import time
 import uuid
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from itertools import count
 
 import msgspec
 import psycopg
@@ -18,12 +16,10 @@ from footfall_exporters.postgres import partitions
 from footfall_exporters.postgres import stream as stream_module
 from footfall_exporters.postgres.stream import INCREMENTS, Stored, Stream
 from footfall_exporters.postgres.writer import Writer
-from footfall_processors import Attribute, Batch, Dimension, Point, Rows, Shape, Type
+from footfall_processors import Attribute, Dimension, Point, Rows, Shape, Type
+from support.batches import DAY, HOUR, NOW, SECOND, batch_of
 
-SECOND, HOUR, DAY = 10**6, 3600 * 10**6, 86_400 * 10**6
-NOW = time.time_ns() // 1000
 NOON = NOW // DAY * DAY - DAY // 2
-NUMBERS = count(1)
 SURVEY = ("attempts", "guild_id", "note", "org_id", "ranked", "ratio", "seed", "team_id", "visitor")
 
 
@@ -39,16 +35,6 @@ def rows(columns, *found, rate=1.0):
     times, durations, of, *values = map(list, zip(*found, strict=True))
     shapes = {each: Shape(each, rate, columns) for each in set(of)}
     return Rows(times, durations, [shapes[each] for each in of], values)
-
-
-def batch(*parts, signal="traces", counts=None, points=()):
-    tally = dict(counts or {})
-    for part in parts:
-        for moment, shape in zip(part.times, part.shapes, strict=True):
-            key = (moment // HOUR * HOUR, shape.dimension)
-            tally[key] = tally.get(key, 0) + 1
-    digest = hashlib.sha256(str(next(NUMBERS)).encode()).digest()[:16]
-    return Batch(digest, signal, parts, tally, points)
 
 
 def orders(number, moment=NOON, of=None):
@@ -143,8 +129,8 @@ async def test_batches_come_back_as_they_were_stored(store_database, catalog):
         (NOON - 3 * DAY, 2**31 - 1, full, None, *values[1:]),
         rate=0.125,
     )
-    first = batch(survey, orders(3), rows((), (NOON, None, dimension("shop.ping", "invoke"))))
-    second = batch(orders(2, NOON + HOUR, dimension(provider="smz3")), signal="logs")
+    first = batch_of(survey, orders(3), rows((), (NOON, None, dimension("shop.ping", "invoke"))))
+    second = batch_of(orders(2, NOON + HOUR, dimension(provider="smz3")), signal="logs")
     await store(store_database, catalog, [first], [second])
     commits, gone = await read(store_database, catalog)
     [[(_, one)], [(_, other)]] = commits
@@ -159,7 +145,7 @@ async def test_requests_that_were_committed_together_come_back_apart(
     store_database, catalog, monkeypatch
 ):
     monkeypatch.setattr(stream_module, "PORTION", 4)
-    sent = [batch(orders(size)) for size in (1, 2, 9, 1, 1, 3, 4)]
+    sent = [batch_of(orders(size)) for size in (1, 2, 9, 1, 1, 3, 4)]
     await store(store_database, catalog, sent)
     [[*found]], gone = await read(store_database, catalog)
     assert gone == 0
@@ -168,7 +154,7 @@ async def test_requests_that_were_committed_together_come_back_apart(
 
 
 async def test_a_position_starts_after_it_and_the_end_is_known(store_database, catalog):
-    sent = [batch(orders(1)) for _ in range(3)]
+    sent = [batch_of(orders(1)) for _ in range(3)]
     await store(store_database, catalog, *([each] for each in sent))
     [[(_, last)]], _ = await read(store_database, catalog, 2)
     assert described(last) == described(sent[2])
@@ -186,13 +172,13 @@ async def test_occurrences_beyond_rows_come_as_one_batch_of_metrics_named_by_wha
     point = Point(b"s" * 16, b"1" * 16, ping, NOON - SECOND, NOON, 7)
     mine = Point(b"s" * 16, b"2" * 16, own, NOON - SECOND, NOON, 11)
     sent = [
-        batch(orders(2, hour, order), counts={(hour, order): 40}),
-        batch(signal="metrics", counts={(hour - HOUR, ping): 5}, points=[point, mine]),
+        batch_of(orders(2, hour, order), counts={(hour, order): 40}),
+        batch_of(signal="metrics", counts={(hour - HOUR, ping): 5}, points=[point, mine]),
     ]
     read_back = []
     for before in (0, 2):  # in another store the same requests are another commit
         with new_database(postgres_server, store_template) as dsn:
-            await store(dsn, catalog, *([batch(orders(1))] for _ in range(before)), sent)
+            await store(dsn, catalog, *([batch_of(orders(1))] for _ in range(before)), sent)
             commits, _ = await read(dsn, catalog, before)
             read_back.append(commits[0])
     for found in read_back:
@@ -212,7 +198,7 @@ async def test_occurrences_beyond_rows_come_as_one_batch_of_metrics_named_by_wha
 
 
 async def test_a_commit_reads_the_same_twice(store_database, catalog):
-    await store(store_database, catalog, [batch(orders(3), counts={(NOON, dimension()): 9})])
+    await store(store_database, catalog, [batch_of(orders(3), counts={(NOON, dimension()): 9})])
     once, twice = [(await read(store_database, catalog))[0] for _ in range(2)]
     assert [[described(b) for _, b in c] for c in once] == [
         [described(b) for _, b in c] for c in twice
@@ -224,12 +210,12 @@ async def test_what_the_catalog_no_longer_declares_stays_out_and_the_others_keep
 ):
     ping = rows((), (NOON, None, dimension("shop.ping", "invoke")))
     survey = dimension("shop.survey", "skip", provider="smr", mode="open")
-    sent = batch(ping, rows(SURVEY, (NOON, 5, survey, 3, *[None] * 8)), orders(1))
+    sent = batch_of(ping, rows(SURVEY, (NOON, 5, survey, 3, *[None] * 8)), orders(1))
     await store(
         store_database,
         catalog,
         [sent],
-        [batch(signal="metrics", counts={(NOON, ping.shapes[0].dimension): 1})],
+        [batch_of(signal="metrics", counts={(NOON, ping.shapes[0].dimension): 1})],
     )
     attributes = {n: a for n, a in catalog.attributes.items() if n not in ("attempts", "mode")}
     events = {n: e for n, e in catalog.events.items() if n != "shop.ping"}
@@ -244,7 +230,7 @@ async def test_what_the_catalog_no_longer_declares_stays_out_and_the_others_keep
 
 
 async def test_columns_that_are_not_there_yet_do_no_harm(store_database, catalog):
-    sent = batch(orders(2))
+    sent = batch_of(orders(2))
     await store(store_database, catalog, [sent])
     added = {"later": Attribute(type=Type.INT), "soon": Attribute(type=Type.ENUM, values=("a",))}
     order = catalog.events["shop.order"]
@@ -261,8 +247,8 @@ async def test_columns_that_are_not_there_yet_do_no_harm(store_database, catalog
 async def test_rows_that_retention_took_are_left_out_and_counted_and_the_others_keep_their_ids(
     store_database, catalog
 ):
-    sent = batch(orders(1, NOON - 5 * DAY), orders(2))
-    await store(store_database, catalog, [sent], [batch(orders(1))])
+    sent = batch_of(orders(1, NOON - 5 * DAY), orders(2))
+    await store(store_database, catalog, [sent], [batch_of(orders(1))])
     async with await AsyncConnection.connect(store_database, autocommit=True) as connection:
         first_kept = dt.datetime.fromtimestamp((NOON - DAY) / 10**6, dt.UTC).date()
         await partitions.drop(connection, first_kept)
@@ -275,9 +261,9 @@ async def test_rows_that_retention_took_are_left_out_and_counted_and_the_others_
 async def test_requests_that_the_ledger_forgot_are_skipped_and_counted(
     store_database, catalog, execute
 ):
-    kept, lost = batch(orders(1)), batch(orders(1))
+    kept, lost = batch_of(orders(1)), batch_of(orders(1))
     hour = NOON // HOUR * HOUR
-    counted = batch(signal="metrics", counts={(hour, dimension()): 5})
+    counted = batch_of(signal="metrics", counts={(hour, dimension()): 5})
     await store(store_database, catalog, [kept, lost, counted])
     execute("DELETE FROM footfall.ingest_batches WHERE digest = %s", known_by(lost.digest).hex())
     [found], gone = await read(store_database, catalog)
@@ -287,7 +273,7 @@ async def test_requests_that_the_ledger_forgot_are_skipped_and_counted(
 
 
 async def test_commits_that_are_gone_are_skipped_and_counted(store_database, catalog, execute):
-    sent = [batch(orders(1)) for _ in range(4)]
+    sent = [batch_of(orders(1)) for _ in range(4)]
     await store(store_database, catalog, *([each] for each in sent))
     execute("DELETE FROM footfall.commits WHERE position IN (2, 3)")
     commits, gone = await read(store_database, catalog)
@@ -296,7 +282,7 @@ async def test_commits_that_are_gone_are_skipped_and_counted(store_database, cat
 
 
 async def test_only_the_partitions_of_a_commits_times_are_read(store_database, catalog, execute):
-    await store(store_database, catalog, [batch(orders(3))])
+    await store(store_database, catalog, [batch_of(orders(3))])
     before = scans(execute)
     await read(store_database, catalog)
     execute("SELECT pg_stat_clear_snapshot()")

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager, contextmanager
 import msgspec
 import pytest
 
-from support.http_server import OK, serving, status
 from footfall_exporters import registry, testing
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.ga4 import Ga4Config
@@ -18,6 +17,7 @@ from footfall_exporters.otlp import OtlpConfig, OtlpHttpConfig
 from footfall_exporters.posthog import PostHogConfig
 from footfall_exporters.segment import SegmentConfig
 from footfall_exporters.webhook import WebhookConfig
+from support.http_server import OK, serving, status
 
 SECRET = "s3cr3t-key-of-24-bytes-or-more"
 HTTP = {

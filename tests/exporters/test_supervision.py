@@ -17,6 +17,7 @@ from conftest import make_directory
 from footfall_exporters.embedded import EmbeddedPostgres, EmbeddedPostgresError, Supervision
 from footfall_exporters.embedded import supervision as module
 from footfall_exporters.embedded.orphans import end_orphans
+from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +46,6 @@ def kill(place):
     os.kill(first_process(place), signal.SIGKILL)
 
 
-def until(holds, seconds=30):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.02)
-
-
 def answers(dsn):
     with suppress(psycopg.OperationalError), psycopg.connect(dsn, connect_timeout=2) as connection:
         return connection.execute("SELECT 1").fetchone() == (1,)
@@ -70,7 +64,7 @@ def test_a_killed_server_serves_again_at_the_same_place_with_all_that_was_commit
                 committed += 1
             kill(place)
         begun = time.monotonic()
-        until(lambda: supervision.restarts == round_)  # noqa: B023
+        wait_until(lambda: supervision.restarts == round_)  # noqa: B023
         assert answers(dsn)
         assert time.monotonic() - begun < 15
     with psycopg.connect(dsn) as connection:
@@ -83,7 +77,7 @@ def test_a_killed_server_serves_again_at_the_same_place_with_all_that_was_commit
 def test_a_server_that_someone_stops_in_order_is_started_again(supervised, place):
     dsn, supervision, _ = supervised
     os.kill(first_process(place), signal.SIGINT)
-    until(lambda: supervision.restarts == 1)
+    wait_until(lambda: supervision.restarts == 1)
     assert answers(dsn)
 
 
@@ -108,7 +102,7 @@ def test_a_session_that_computes_on_after_its_server_was_killed_holds_nothing_up
     time.sleep(0.5)
     assert works_on(pid, place)
     kill(place)
-    until(lambda: supervision.restarts == 1, 20)
+    wait_until(lambda: supervision.restarts == 1, 20)
     assert answers(dsn)
     computing.join(10)
     connection.close()
@@ -143,7 +137,7 @@ def test_whoever_had_joined_takes_over_when_the_owner_is_killed(place):
             before = first_process(place)
             server.supervise(supervision)
             owner.kill()
-            until(lambda: supervision.restarts == 1)
+            wait_until(lambda: supervision.restarts == 1)
             assert answers(dsn)
             assert first_process(place) != before
         assert not answers(dsn)  # it was ours in the end, and ended with us

@@ -12,7 +12,6 @@ import psycopg
 import pytest
 
 from conftest import new_database
-from support.stores import DAY, HOUR, NOW, TODAY, batch, one_row, point, rows_of, writing
 from exporters.test_statistics import catalogs, hits, program, read_all
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import partitions, prepare
@@ -21,6 +20,8 @@ from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.migrate import HEAD, migrate, version
 from footfall_exporters.postgres.stream import Stream
 from footfall_processors import Hash
+from support.batches import DAY, HOUR, NOW, batch, one_row, point
+from support.stores import TODAY, rows_of, writing
 
 FORMER = ("0001_initial", "0002_stream", "0003_roles", "0004_housekeeping")
 DIGEST = b"d" * 16

@@ -8,22 +8,6 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from support.stores import (
-    DAY,
-    HOUR,
-    INT64,
-    MIDNIGHT,
-    NOW,
-    TODAY,
-    batch,
-    dimension,
-    one_row,
-    point,
-    poison,
-    rows_of,
-    stored,
-    writing,
-)
 from footfall_exporters import postgres
 from footfall_exporters.contracts import Rejected, Unavailable
 from footfall_exporters.postgres import (
@@ -34,6 +18,8 @@ from footfall_exporters.postgres import writer as writer_module
 from footfall_exporters.postgres.dims import Dimensions
 from footfall_exporters.postgres.locks import TURN, taking
 from footfall_processors import Loss
+from support.batches import DAY, HOUR, NOW, batch, dimension, one_row, point, poison
+from support.stores import INT64, MIDNIGHT, TODAY, rows_of, stored, writing
 
 # Exactly once
 

@@ -12,9 +12,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode, TraceFlags, TraceState
 
 from footfall.allowlist import AllowlistSpanProcessor
-from instrumentation.ends.sink import until
 from instrumentation.planted import ID, SECRET, assert_no_secret, secret
 from instrumentation.programs import started
+from support.waiting import happens
 
 
 class Person(Exception):
@@ -278,7 +278,9 @@ def test_a_fork_adds_nothing_about_the_process(received_http, catalog):
         "OTEL_EXPERIMENTAL_RESOURCE_DETECTORS": "process,host,os",
     }
     with started(code, **variables) as process:
-        assert until(lambda: received_http.count("shop.visit") == 1), "the child has sent something"
+        assert happens(lambda: received_http.count("shop.visit") == 1), (
+            "the child has sent something"
+        )
         assert process.communicate() == ("", "")
     for leak in (b"process.", b"host.", b"os.type"):
         assert leak not in received_http.bytes

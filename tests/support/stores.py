@@ -1,14 +1,10 @@
-"""What the tests of the store are made of: batches, a writer at work, what is stored."""
+"""The store under test: one at work, its writer, its catalogs, and what is stored."""
 
 import datetime as dt
-import hashlib
 import hmac
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cache
-from itertools import count, groupby
 
 from hypothesis import strategies as st
 
@@ -19,10 +15,9 @@ from footfall_exporters.postgres import (
     Store,
 )
 from footfall_exporters.postgres.writer import Writer
-from footfall_processors import Batch, Dimension, Point, Rows, Shape, load_catalog
+from footfall_processors import load_catalog
+from support.batches import DAY, NOW
 
-SECOND, HOUR, DAY = 10**6, 3600 * 10**6, 86_400 * 10**6
-NOW = time.time_ns() // 1000
 TODAY = dt.datetime.fromtimestamp(NOW / 10**6, dt.UTC).date()
 MIDNIGHT = NOW // DAY * DAY
 GUILD_A, GUILD_B = b"a" * 16, b"b" * 16
@@ -40,42 +35,6 @@ COLUMNS = {
     "note": ("note", st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))),
 }
 """The catalog's attributes that are columns of feature_events, and what they may hold."""
-
-digests = (hashlib.sha256(str(n).encode()).digest()[:16] for n in count())
-
-
-@cache
-def dimension(event="shop.order", action="success", status="ok", error=None, **fields):
-    service = [fields.pop(name, None) for name in ("service", "service_version", "environment")]
-    surface, feature = fields.pop("surface", "web"), event.rpartition(".")[2]
-    enums = tuple(sorted(fields.items()))
-    return Dimension(event, surface, feature, action, status, error, *service, enums)
-
-
-def batch(*rows, points=(), losses=None, counts=None, digest=None, signal="traces"):
-    """A batch of (time, duration, dimension, values by attribute) rows, counted as the pipeline does."""
-    tally = dict(counts or {})
-    for moment, _, of, _ in rows:
-        tally[moment // HOUR * HOUR, of] = tally.get((moment // HOUR * HOUR, of), 0) + 1
-    alike = [as_rows(list(group)) for _, group in groupby(rows, key=lambda row: sorted(row[3]))]
-    return Batch(digest or next(digests), signal, alike, tally, points, losses or {})
-
-
-def as_rows(together):
-    """Rows with the same attributes, as columns."""
-    times, durations, dimensions, named = map(list, zip(*together, strict=True))
-    names = tuple(sorted(named[0]))
-    shapes = [shape(of, names) for of in dimensions]
-    return Rows(times, durations, shapes, [[row[name] for row in named] for name in names])
-
-
-@cache
-def shape(of, columns):
-    return Shape(of, 1.0, columns)
-
-
-def one_row(moment=NOW, of=None, duration=83, **values):
-    return moment, duration, of or dimension(), values
 
 
 @asynccontextmanager
@@ -105,15 +64,6 @@ def stored(query):
         " (SELECT count(*) FROM footfall.ingest_batches), (SELECT count(*) FROM footfall.commits)"
     )
     return numbers
-
-
-def poison():
-    """A batch that COPY refuses; the pipeline makes none."""
-    return batch(one_row(of=dimension("shop.visit"), note="walker\0"))
-
-
-def point(value, *, of=None, stream=b"s" * 16, series=b"1" * 16, at=NOW, start=NOW - HOUR):
-    return Point(stream, series, of or dimension("shop.ping", "invoke"), start, at, value)
 
 
 def days(first, last):

@@ -1,13 +1,10 @@
 """A collector as its operator runs it, and everything that can be had of it afterwards."""
 
-import asyncio
 import datetime as dt
 import os
 import re
 import secrets
 import subprocess
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,9 +14,9 @@ import yaml
 from collector.test_workers import FOOTFALL, Up
 from conftest import CATALOG
 from e2e.leaks.planting import Book, Planted
-from support.http_server import OK, Request, Server, status
 from footfall_collector.security.keys import KeyEntry, digest, make_token
 from footfall_collector.security.keys_file import changing
+from support.http_server import OK, Request, Server, status
 from support.ports import free_port
 
 METRICS = Path("/dev/shm")
@@ -143,13 +140,6 @@ def misbehaving(server: Server) -> None:
         return status(code, "Retry-After: 1", body=request.body) if code in (503, 400, 500) else OK
 
     server.answer = answer
-
-
-async def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come to pass"
-        await asyncio.sleep(0.05)
 
 
 async def sql(dsn: str, *statements: str) -> list[tuple]:

@@ -29,8 +29,8 @@ from e2e.leaks.planting import Book, Place
 from e2e.leaks.refusing import EACH, PAGES, Refusals
 from e2e.leaks.requests import POISON, filler, request
 from e2e.leaks.sending import Senders
-from support.http_server import Server, serving
 from footfall_exporters.embedded import EmbeddedPostgres
+from support.http_server import Server, serving
 
 TALKATIVE = {
     "log_statement": "all", "log_min_messages": "debug1", "log_min_error_statement": "debug1",

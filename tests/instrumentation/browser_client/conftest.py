@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from support.alone import alone_in
 from instrumentation.browser_client.server import Telemetry, telemetry_server
+from support.alone import alone_in
 
 FLAGS = [
     "--no-sandbox",

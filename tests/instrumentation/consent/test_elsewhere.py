@@ -13,6 +13,7 @@ from footfall._consent.consent import Consent
 from footfall._settings import VARIABLES
 from footfall.sessions import session
 from instrumentation.programs import python
+from support.waiting import happens
 
 pytestmark = [pytest.mark.requirement("E1")]
 
@@ -36,15 +37,6 @@ def elsewhere(allowed):
 
 def events(received):
     return [each["event"] for each in received.observations()]
-
-
-def until(condition):
-    """Waits for what another thread does."""
-    for _ in range(1_000):
-        if condition():
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def no(consent, decision):
@@ -95,12 +87,12 @@ def test_the_periodic_exports_look_as_well(catalog, received, elsewhere, monkeyp
     client = Client(strict=True)
     client.configure(catalog, received.endpoint, consent=True)
     client.event("shop.visit")
-    assert until(lambda: received.spans() and received.metrics)  # which follow the first spans
+    assert happens(lambda: received.spans() and received.metrics)  # which follow the first spans
     elsewhere.revoke()
     time.sleep(0.5)  # an export that had begun before ends as it would
     sent = received.bytes
     client.event("shop.order")
-    assert until(lambda: not client.on)
+    assert happens(lambda: not client.on)
     assert received.bytes == sent
     client.shutdown()
 
@@ -238,7 +230,7 @@ def test_a_request_that_is_tried_again_stops(
     asking.event("shop.order")
     assert not asking.flush(0.1)
     elsewhere.revoke()
-    assert until(lambda: not asking.on)
+    assert happens(lambda: not asking.on)
     received_http.status = None
     time.sleep(1.5)
     assert received_http.bytes == b""

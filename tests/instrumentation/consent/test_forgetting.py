@@ -12,7 +12,7 @@ from footfall._consent.consent import Consent
 from footfall.sessions import session
 from footfall_processors import load_catalog
 from instrumentation.consent.conftest import finish
-from instrumentation.ends.sink import until
+from support.waiting import happens
 
 pytestmark = [pytest.mark.requirement("E5")]
 
@@ -150,10 +150,10 @@ def test_a_request_that_is_tried_again_does_not_bring_it_back(
     asking.observe("shop.order", None, everything(old), keep=True)
     assert not asking.flush(0.2)
     forget()
-    assert until(lambda: asking._gate.forgotten), "a program that waits looks twice a second"
+    assert happens(lambda: asking._gate.forgotten), "a program that waits looks twice a second"
     receiver.status = None
     asking.event("shop.order")
-    assert until(lambda: asking.flush() and len(receiver.spans()) == 2)
+    assert happens(lambda: asking.flush() and len(receiver.spans()) == 2)
     assert old[:20].encode() not in receiver.bytes
 
 

@@ -17,8 +17,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
-from instrumentation.ends.sink import Sink, until
+from instrumentation.ends.sink import Sink
 from support.ports import free_port
+from support.waiting import happens
 
 ENDS: Final = ("exit", "TERM", "INT", "limit", "reload")
 NONE: Final = "-"
@@ -301,7 +302,7 @@ def run(
         if end != "exit":
             _use(way, folder, port, environment)
         _end(process, end, folder, signals)
-        until(lambda: sink.has(USES), patience)
+        happens(lambda: sink.has(USES), patience)
     finally:
         _kill(process)
     return "all" if sink.has(USES) else f"{sink.spans} spans, {sink.invokes} counted"
@@ -317,7 +318,7 @@ def _started(command: Sequence[str]) -> list[str]:
 def _use(way: Way, folder: Path, port: int, environment: Mapping[str, str]) -> None:
     """Five requests, or five jobs."""
     if way.command is not None and way.jobs is None:
-        assert until(lambda: _status(f"http://127.0.0.1:{port}/"), 30), (
+        assert happens(lambda: _status(f"http://127.0.0.1:{port}/"), 30), (
             folder / "output"
         ).read_text()
         for number in range(USES):
@@ -330,7 +331,7 @@ def _use(way: Way, folder: Path, port: int, environment: Mapping[str, str]) -> N
         off = {**environment, "TELEMETRY_ENABLED": "false"}
         subprocess.run([sys.executable, "-c", way.jobs], cwd=folder, env=off, check=True)
     done: Callable[[], bool] = lambda: len([*folder.glob("done-*")]) == USES  # noqa: E731
-    assert until(done, 40), (folder / "output").read_text()
+    assert happens(done, 40), (folder / "output").read_text()
     time.sleep(0.1)  # the use ends after its file is there
 
 

@@ -1,7 +1,6 @@
 """A collector on loopback that counts what programs and servers, processes of their own, send."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -70,13 +69,3 @@ def receiving() -> Iterator[Sink]:
             yield sink
         finally:
             server.stop(None).wait()
-
-
-def until(true: Callable[[], object], seconds: float = 20.0) -> bool:
-    """Waits for something to become true; whether it did."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True

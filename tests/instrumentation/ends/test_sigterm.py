@@ -7,7 +7,7 @@ import time
 import pytest
 
 from instrumentation import programs
-from instrumentation.ends.sink import until
+from support.waiting import happens
 
 PROGRAM = """
 import asyncio, faulthandler, os, signal, sys, threading, time
@@ -216,8 +216,8 @@ def test_counters_go_out_with_the_first_spans(catalog, received):
         sys.stdin.read()
     """
     with programs.started(code, OTEL_BSP_SCHEDULE_DELAY="50") as process:
-        assert until(received.spans)
-        assert until(lambda: received.count("shop.order", feature_action="invoke"))
+        assert happens(received.spans)
+        assert happens(lambda: received.count("shop.order", feature_action="invoke"))
         process.kill()
         assert process.communicate() == ("", "")
     assert len(received.spans()) == 1

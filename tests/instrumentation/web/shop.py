@@ -1,7 +1,6 @@
 """The FastAPI application of these tests, and the ways in which it may be traced."""
 
 import asyncio
-import time
 
 from fastapi import APIRouter, BackgroundTasks, Depends, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -99,15 +98,6 @@ def outcomes(client, received):
         (o["event"], o["feature.action"], o["feature.status"], o.get("error.type"))
         for o in received.observations()
     ]
-
-
-def eventually(condition):
-    """Waits for what a server does after it has answered."""
-    for _ in range(200):
-        if condition():
-            return
-        time.sleep(0.02)
-    assert condition()
 
 
 OK = ("seed.get", "success", "ok", None)

@@ -13,7 +13,8 @@ from starlette.requests import ClientDisconnect
 
 import footfall
 from footfall.web import instrument_asgi, instrument_fastapi
-from instrumentation.web.shop import SoldOut, eventually, outcomes
+from instrumentation.web.shop import SoldOut, outcomes
+from support.waiting import wait_until
 
 LATE = ("failure", "timeout", "provider_timeout")
 OK = ("success", "ok", None)
@@ -78,7 +79,7 @@ def test_a_stream_that_breaks_is_a_failure(between, client, received, serve, tmp
     assert len(http.get("/seeds/1").content) == 500_000
     (tmp_path / "file").unlink()
     assert http.get("/seeds/1").status_code == 500
-    eventually(lambda: len(outcomes(client, received)) == 7)
+    wait_until(lambda: len(outcomes(client, received)) == 7)
     broken = ("seed.stream", "failure", "error", "sold_out")
     assert outcomes(client, received) == [
         ("seed.stream", *OK), broken, broken, broken, broken, ("seed.get", *OK),
@@ -93,7 +94,7 @@ def test_a_client_that_leaves_before_its_answer_stopped_waiting(client, received
     address = (http.base_url.host, http.base_url.port)
     with socket.create_connection(address) as half:
         half.sendall(b"POST /answer/1 HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nabc")
-    eventually(lambda: outcomes(client, received))
+    wait_until(lambda: outcomes(client, received))
     assert outcomes(client, received) == [("seed.answer", *LATE)]
 
 

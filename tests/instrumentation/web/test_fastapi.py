@@ -15,10 +15,10 @@ from instrumentation.web.shop import (
     OK,
     WAYS,
     SoldOut,
-    eventually,
     make_app,
     outcomes,
 )
+from support.waiting import wait_until
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
@@ -171,7 +171,7 @@ def test_a_request_that_is_refused_before_its_handler_is_denied(client, received
     assert http.get("/admin/page").status_code == 401
     assert http.get("/seeds/1", headers={"x-stop": "1"}).status_code == 403
     assert http.get("/seeds/1").status_code == 200
-    eventually(lambda: len(outcomes(client, received)) == 3)  # an empty part follows the answer
+    wait_until(lambda: len(outcomes(client, received)) == 3)  # an empty part follows the answer
     assert outcomes(client, received) == [
         ("admin.page", "failure", "denied", "permission_denied"),
         ("seed.get", "failure", "denied", "permission_denied"),

@@ -15,10 +15,10 @@ import footfall
 from footfall.web import instrument_fastapi, route_event
 from instrumentation.web.shop import (
     OK,
-    eventually,
     make_app,
     outcomes,
 )
+from support.waiting import wait_until
 
 
 def test_a_stream_lasts_until_its_end_and_fails_when_it_breaks(client, received, serve):
@@ -42,7 +42,7 @@ def test_a_client_that_leaves_a_stream_had_enough(client, received, serve):
     http = serve(app)
     with http.stream("GET", "/stream") as response:
         next(response.iter_raw())
-    eventually(lambda: client.flush() and received.spans())
+    wait_until(lambda: client.flush() and received.spans())
     assert outcomes(client, received) == [("seed.stream", "success", "ok", None)]
 
 
@@ -108,7 +108,7 @@ def test_websockets_count_as_get_from_handshake_to_close(client, received, serve
         pass
     with pytest.raises(InvalidStatus), websocket(f"{url}/rooms/closed"):
         pass
-    eventually(lambda: len(outcomes(client, received)) == 4)
+    wait_until(lambda: len(outcomes(client, received)) == 4)
     assert Counter(outcome[1:] for outcome in outcomes(client, received)) == {
         ("failure", "error", "sold_out"): 1,
         ("success", "ok", None): 2,

@@ -16,13 +16,13 @@ from instrumentation.web.shop import (
     after_its_middleware,
     after_opentelemetry,
     by_footfall,
-    eventually,
     excluded,
     make_app,
     on_a_provider,
     outcomes,
     sampled_out,
 )
+from support.waiting import wait_until
 
 PATHS = ("/seeds/1", "/other", "/nowhere", "/answer/403", "/stream", "/raise/key")
 
@@ -51,7 +51,7 @@ def test_every_answer_has_its_trace_in_the_headers_also_while_off(way, serve, sp
         finished = (s for s in spans[1].get_finished_spans() if s.kind.name == "SERVER")
         return {(f"{s.context.trace_id:032x}", f"{s.context.span_id:016x}", 1) for s in finished}
 
-    eventually(lambda: servers() == named)
+    wait_until(lambda: servers() == named)
 
 
 def test_a_measured_answer_has_its_trace_in_the_headers(client, serve):
@@ -101,7 +101,7 @@ def test_the_hosts_own_tracing_goes_on_unharmed(client, received, serve, spans):
     after_opentelemetry(app, client, provider)
     serve(app).get("/seeds/1")
     assert client.flush()
-    eventually(lambda: "GET /seeds/{id}" in [s.name for s in exporter.get_finished_spans()])
+    wait_until(lambda: "GET /seeds/{id}" in [s.name for s in exporter.get_finished_spans()])
     finished = {s.name: s for s in exporter.get_finished_spans()}
     server, inside = finished["GET /seeds/{id}"], finished["inside"]
     assert inside.parent.span_id == server.context.span_id

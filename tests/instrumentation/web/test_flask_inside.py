@@ -11,7 +11,8 @@ from werkzeug.wsgi import FileWrapper
 
 import footfall
 from footfall.web import instrument_flask, route_event
-from instrumentation.web.shop import SoldOut, eventually
+from instrumentation.web.shop import SoldOut
+from support.waiting import wait_until
 
 CATALOG = """
 product: shop
@@ -143,7 +144,7 @@ def test_a_stream_lasts_until_its_end_and_fails_when_it_breaks(
     with contextlib.suppress(httpx.RemoteProtocolError):
         http.get(f"/stream/{kind}/broken")
     http.head(f"/stream/{kind}/whole")
-    eventually(lambda: len(outcomes(client, received)) == 3)
+    wait_until(lambda: len(outcomes(client, received)) == 3)
     part = None if kind == "file" else "stream"
     assert outcomes(client, received) == [
         ("seed.stream", "success", None, part),
@@ -161,7 +162,7 @@ def test_a_client_that_leaves_had_enough(kind, app, client, received, serve_wsgi
     http = serve_wsgi(app)
     with http.stream("GET", f"/stream/{kind}/left") as response:
         next(response.iter_raw())
-    eventually(lambda: outcomes(client, received))
+    wait_until(lambda: outcomes(client, received))
     assert outcomes(client, received) == [("seed.stream", "success", None, "stream")]
 
 
@@ -176,7 +177,7 @@ def test_files_are_sent_as_files(app, client, received, serve_wsgi):
         response = app.full_dispatch_request()
         assert type(response.response) is FileWrapper
         response.response.close()
-    eventually(lambda: len(outcomes(client, received)) == 4)
+    wait_until(lambda: len(outcomes(client, received)) == 4)
     found = [o[:3] for o in outcomes(client, received)]
     assert found == [
         ("seed.view", "success", None),

@@ -18,7 +18,8 @@ from starlette.routing import Route
 from footfall.web import instrument_asgi, instrument_fastapi, instrument_flask
 from instrumentation.web import test_flask
 from instrumentation.web.hosts import Host
-from instrumentation.web.shop import SoldOut, eventually, make_app, outcomes
+from instrumentation.web.shop import SoldOut, make_app, outcomes
+from support.waiting import wait_until
 
 PATHS = (
     "/seeds/1",
@@ -181,7 +182,7 @@ def run(pair, steps, client, serve, serve_wsgi):
     answers = [(r.status_code, r.content) for r in map(http.get, PATHS)]
     port = str(http.base_url.port)
     is_first_traced = steps[:2] == ["theirs", "request"]
-    eventually(lambda: ended(host, len(PATHS) + is_first_traced))
+    wait_until(lambda: ended(host, len(PATHS) + is_first_traced))
     if pair.undo:
         pair.undo(app)  # it also patches what is global
     return host.exported(port), answers
@@ -231,7 +232,7 @@ def test_the_headers_name_the_hosts_span(pair, way, client, serve, serve_wsgi):
         finished = [s for s in host.spans.get_finished_spans() if s.kind.name == "SERVER"]
         return {(f"{s.context.trace_id:032x}", f"{s.context.span_id:016x}") for s in finished}
 
-    eventually(servers)
+    wait_until(servers)
     inside = isinstance(pair, AroundFastapi) and way == "host first"
     assert servers() == {(trace_id, span_id)} or inside
     if pair.undo:
