@@ -23,9 +23,10 @@ LEFT = 4 * SIZE
 """What may be left of all of them: allocators keep some, and round."""
 NOW = time.time_ns()
 PATH = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux", reason="the kernel says how much is resident"
-)
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the kernel says how much is resident"),
+    pytest.mark.timeout(1800 if LARGE else 120),
+]
 
 
 @pytest.fixture(scope="module")
