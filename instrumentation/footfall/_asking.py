@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from footfall import _settings, _threads
 from footfall._decision import State, decide
 from footfall._ends import fork
+from footfall._guard import guarded
 from footfall._lifecycle import Lifecycle
 
 if TYPE_CHECKING:
@@ -154,22 +155,19 @@ class Asking(Lifecycle):
 
     def _decided(self) -> None:
         """The user has just agreed, no longer agrees, or dropped his id; here or in another program."""
-        try:
-            with self._changing:
-                consent, state = self._consent, self._said() or State()
-                mode = decide(os.environ, self._given.enabled, state)
-                if mode == "off":
-                    self._discard()
-                elif not self.on or mode != self._settings.mode:
-                    # What waits was not agreed to be sent, when he now wants it kept here.
-                    self._stop(0 if mode == "local" else 2.0)
-                    self._apply()
-                elif self._gate is not None:
-                    self._gate.passes()
-                if consent is not None:
-                    self.surround(consent.cleaned(self.surroundings))
-        except Exception as error:
-            self._refuse(error)
+        with guarded(self._refuse), self._changing:
+            consent, state = self._consent, self._said() or State()
+            mode = decide(os.environ, self._given.enabled, state)
+            if mode == "off":
+                self._discard()
+            elif not self.on or mode != self._settings.mode:
+                # What waits was not agreed to be sent, when he now wants it kept here.
+                self._stop(0 if mode == "local" else 2.0)
+                self._apply()
+            elif self._gate is not None:
+                self._gate.passes()
+            if consent is not None:
+                self.surround(consent.cleaned(self.surroundings))
 
     def _discard(self) -> None:
         """Stops without sending what still waits, and forgets the session."""

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from footfall._configure import Configured
 from footfall._feature import Feature, Measured
+from footfall._guard import guarded
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -78,7 +79,7 @@ class Client(Configured):
         if self.recorder is not None:
             try:
                 self.recorder.instant(event, action, attributes)
-            except Exception as error:
+            except Exception as error:  # the measured path
                 self.trouble(error)
 
     def count(
@@ -99,7 +100,7 @@ class Client(Configured):
         if self.recorder is not None:
             try:
                 self.recorder.count(event, n, action, attributes)
-            except Exception as error:
+            except Exception as error:  # the measured path
                 self.trouble(error)
 
     def observe(
@@ -133,7 +134,7 @@ class Client(Configured):
                     length=recorder.length(duration_ms),
                     keep=keep,
                 )
-            except Exception as error:
+            except Exception as error:  # the measured path
                 self.trouble(error)
 
     def adopt(self, span: "ReadableSpan") -> None:
@@ -141,7 +142,7 @@ class Client(Configured):
         if self.recorder is not None:
             try:
                 self.recorder.adopt(span)
-            except Exception as error:
+            except Exception as error:  # the measured path
                 self.trouble(error)
 
     def ambient(self, **attributes: Any) -> None:
@@ -159,23 +160,19 @@ class Client(Configured):
         Returns:
             Event and action; None when no rule fits, or while telemetry is off.
         """
-        try:
+        with guarded(self.trouble):
             return None if self.recorder is None else self.recorder.matchers[kind].find(text)
-        except Exception as error:
-            self.trouble(error)
-            return None
+        return None
 
     def declared(self, event: str, attribute: str) -> "Attribute | None":
         """What an event may carry under this name; None when nothing, or while telemetry is off."""
-        try:
+        with guarded(self.trouble):
             if self.recorder is None or event not in self.recorder.plans:
                 return None
             catalog = self.recorder.catalog
             declared = attribute in catalog.events[event].attributes
             return catalog.attributes[attribute] if declared else None
-        except Exception as error:
-            self.trouble(error)
-            return None
+        return None
 
 
 default = Client()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from footfall import _settings
 from footfall._asking import Asking
+from footfall._guard import guarded, tolerant
 from footfall._lifecycle import Given
-from footfall._tolerant import tolerant
 
 if TYPE_CHECKING:
     from footfall._recording.outcome import Errors
@@ -90,19 +90,16 @@ class Configured(Asking):
             "certificate": certificate, "client_certificate": client_certificate,
             "client_key": client_key, "timeout": timeout, "compression": compression,
         }  # fmt: skip
-        try:
-            with self._changing:
-                self._stop()
-                self._hears, self._told = True, False
-                self._given = Given(
-                    catalog, ways, enabled, sample_rate, consent, errors, exporters,
-                    (service_name, service_version, environment), exit_hooks,
-                )  # fmt: skip
-                if self._capturing is not None:
-                    self._given = replace(
-                        self._given, enabled=True, consent=False, exporters=self._capturing
-                    )
-                self._consent = self._user() if self._given.consent else None
-                self._apply()
-        except Exception as error:
-            self._refuse(error)
+        with guarded(self._refuse), self._changing:
+            self._stop()
+            self._hears, self._told = True, False
+            self._given = Given(
+                catalog, ways, enabled, sample_rate, consent, errors, exporters,
+                (service_name, service_version, environment), exit_hooks,
+            )  # fmt: skip
+            if self._capturing is not None:
+                self._given = replace(
+                    self._given, enabled=True, consent=False, exporters=self._capturing
+                )
+            self._consent = self._user() if self._given.consent else None
+            self._apply()

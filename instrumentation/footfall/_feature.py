@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from types import GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from footfall._guard import guarded
 from footfall._recording.struct import Struct
 from footfall._wrapping.wrap import wrap
 
@@ -106,11 +107,9 @@ class Feature(Struct, eq=False, gc=False):
         that has ended. What is not a function, a class or a command of a bot for example, or has
         functions of its own, is returned as it is; while developing, a warning says so.
         """
-        try:
+        with guarded(self.client.trouble):
             return wrap(self.client, self.event, self.action, self.attributes, function)
-        except Exception as error:
-            self.client.trouble(error)
-            return function
+        return function
 
 
 class Measured(Feature, eq=False):
@@ -141,14 +140,14 @@ class Measured(Feature, eq=False):
         if self.plan is not None:
             try:
                 self.kept |= self.recorder.check(self.plan, attributes)
-            except Exception as error:
+            except Exception as error:  # the measured path
                 self.client.trouble(error)
 
     def fail(self, error: str | BaseException = "unexpected_error") -> None:
         """Marks the use as failed; see `Feature.fail`."""
         try:
             self.error = self.recorder.failure(error)
-        except Exception as trouble:
+        except Exception as trouble:  # the measured path
             self.client.trouble(trouble)
 
     def __enter__(self) -> Self:
@@ -159,7 +158,7 @@ class Measured(Feature, eq=False):
                 self.kept = recorder.check(plan, self.attributes)
                 if self.action is None:
                     recorder.started(plan, self.kept)
-        except Exception as error:
+        except Exception as error:  # the measured path
             self.client.trouble(error)
         self._resume()
         self.clock = time.perf_counter_ns()
@@ -197,7 +196,7 @@ class Measured(Feature, eq=False):
             if error is not None and self.error is None:
                 self.error = self.recorder.failure(error)
             self.recorder.ended(plan, self.action, self.error, self.kept, length)
-        except Exception as trouble:
+        except Exception as trouble:  # the measured path
             self.client.trouble(trouble)
 
     def _until(self, result: Any, at_once: Kinds) -> Any:
@@ -209,7 +208,7 @@ class Measured(Feature, eq=False):
                 return until(self, result)
             if len(at_once) < _REMEMBERED:
                 at_once.add(type(result))
-        except Exception as error:
+        except Exception as error:  # the measured path
             self.client.trouble(error)
         return result
 

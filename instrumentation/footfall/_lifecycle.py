@@ -11,6 +11,7 @@ from footfall import _settings, _threads
 from footfall._decision import State
 from footfall._delivery.flushed import Flushed
 from footfall._ends import fork, hard_exit, sigterm
+from footfall._guard import guarded
 from footfall._log import Warnings, log
 
 if TYPE_CHECKING:
@@ -92,23 +93,19 @@ class Lifecycle:
             `DONE` when the collector took it all in time, `OFF` while telemetry is off; both are true as
             a condition. `NOT_DONE` is false.
         """
-        try:
+        with guarded(self.trouble):
             self.hear()
             if self._delivery is None:
                 return Flushed.OFF
             return Flushed(self._asleep or self._delivery.flush(timeout))
-        except Exception as error:
-            self.trouble(error)
-            return Flushed.NOT_DONE
+        return Flushed.NOT_DONE
 
     def finish(self, timeout: float) -> bool:
         """Sends what waits because the process may end now, within `timeout` seconds; see `flush()`."""
-        try:
+        with guarded(self.trouble):
             delivery = self._closing or self._delivery
             return delivery is None or self._asleep or delivery.finish(timeout)
-        except Exception as error:
-            self.trouble(error)
-            return False
+        return False
 
     def hurry(self) -> None:
         """The process was told to end: for a while, what comes is sent at once."""
@@ -121,16 +118,14 @@ class Lifecycle:
         Returns:
             Whether the collector took it all within `timeout` seconds; the rest is lost.
         """
-        try:
+        with guarded(self.trouble):
             atexit.unregister(self.shutdown)
             self._ends = False
             stopped = self._stop(timeout)
             if not sigterm.unhook(self):  # not before: the signal may come meanwhile
                 hard_exit.unhook()
             return stopped
-        except Exception as error:
-            self.trouble(error)
-            return False
+        return False
 
     def _stop(self, timeout: float = 2.0) -> bool:
         with self._changing:
@@ -184,10 +179,8 @@ class Lifecycle:
                 self._asleep = False
                 self._parents.append(self._delivery)
                 self._delivery = self.recorder = None
-                try:
+                with guarded(self._refuse):
                     self._start_again()
-                except Exception as error:
-                    self._refuse(error)
             return self.recorder if self.on else None
 
     def hear(self) -> None:

@@ -22,6 +22,7 @@ from racetime_bot import (  # type: ignore[import-untyped]
 
 from footfall._client import Client
 from footfall._feature import Feature
+from footfall._guard import at_debug, guarded
 from footfall._wrapping.wrap import is_function, partial_of
 from footfall_processors.catalog import Catalog
 from footfall_processors.matching import Match, rules
@@ -52,12 +53,10 @@ def _lookup(handler: Any, client: Client) -> Callable[[Any, str], Any]:
 
     def __getattribute__(self: Any, name: str) -> Any:
         found = own(self, name) if own else super(handler, self).__getattribute__(name)
-        try:
+        with guarded(client.trouble):
             match = names.find(name)
             return found if match is None else _measured(client, match, self, found)
-        except Exception as error:
-            client.trouble(error)
-            return found
+        return found
 
     return __getattribute__
 
@@ -157,7 +156,7 @@ class _Use(NamedTuple):
 
     def _begin(self, args: tuple[Any, ...]) -> Feature:
         feature = self.client.feature(self.match.event, self.match.action)
-        with suppress(Exception):  # nothing that is unusual about a function may stop it
+        with guarded(at_debug("a command")):  # a function may be unusual in any way
             if _is_refused(self.function, args[-1]):
                 feature.deny()
         return feature

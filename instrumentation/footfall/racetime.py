@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from footfall import _threads
 from footfall._client import Client, default
+from footfall._guard import guarded
 from footfall._log import log
 
 H = TypeVar("H", bound=type)
@@ -46,10 +47,8 @@ def instrument_racetime(handler: H, *, client: Client | None = None) -> H:
             " pip install 'footfall[racetime]'"
         )
         return handler
-    try:
+    with guarded(used.trouble):
         from footfall._racetime import instrument
 
         instrument(handler, used)
-    except Exception as error:
-        used.trouble(error)
     return handler

@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from footfall import _threads
 from footfall._client import Client, default
+from footfall._guard import guarded
 
 START: Final = "start"
 ALIVE: Final = "alive"
@@ -61,7 +62,7 @@ class Session:
 
         A program whose user agrees later calls it again then.
         """
-        try:
+        with guarded(self._client.trouble):
             self._client.hear()
             if self._running() or not self._client.on:
                 return
@@ -76,8 +77,6 @@ class Session:
             if self._heartbeat > 0:
                 beat = partial(self._beat, self._over)
                 self._ended = _threads.start(beat, "footfall-session")
-        except Exception as error:
-            self._client.trouble(error)
 
     def _running(self) -> bool:
         """Whether it goes on, in the process that began it and under the consent that it began with."""
@@ -86,23 +85,20 @@ class Session:
 
     def alive(self) -> None:
         """Says that the session goes on."""
-        try:
+        with guarded(self._client.trouble):
             self._say(ALIVE)
-        except Exception as error:
-            self._client.trouble(error)
 
     def end(self) -> None:
         """Ends the session; its end carries how long it took."""
         if self.id is None:
             return
         try:
-            self._over.set()
-            self._ended()
-            atexit.unregister(self.end)
-            self._say(END, (time.monotonic() - self._began) * 1000)
-            self._client.ambient(**{SESSION: None, INSTALLATION: None})
-        except Exception as error:
-            self._client.trouble(error)
+            with guarded(self._client.trouble):
+                self._over.set()
+                self._ended()
+                atexit.unregister(self.end)
+                self._say(END, (time.monotonic() - self._began) * 1000)
+                self._client.ambient(**{SESSION: None, INSTALLATION: None})
         finally:
             self.id = None
 

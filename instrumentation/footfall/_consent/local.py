@@ -23,6 +23,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from footfall._consent.forgetting import Forms
 from footfall._consent.state import give_to_owner, make_folder, remove_database
+from footfall._guard import at_debug, guarded
 from footfall._log import log
 from footfall._settings import Exporters
 from footfall_processors import names
@@ -205,13 +206,11 @@ class LocalSpanExporter(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Keeps what the OTLP exporter would have sent as one request."""
-        try:
+        with guarded(at_debug("the local exporter of spans")):
             if not self._stopped:
                 body = encode_spans(spans).SerializeToString()
                 if self._store.keep("traces", body, len(spans)):
                     return SpanExportResult.SUCCESS
-        except Exception as error:
-            log.debug("%s in the local exporter of spans", type(error).__name__)
         return SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
@@ -235,11 +234,9 @@ class LocalMetricExporter(MetricExporter):
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
         """Keeps what the OTLP exporter would have sent as one request, in place of the last one."""
-        try:
+        with guarded(at_debug("the local exporter of counters")):
             if not self._stopped and self._keep(metrics_data):
                 return MetricExportResult.SUCCESS
-        except Exception as error:
-            log.debug("%s in the local exporter of counters", type(error).__name__)
         return MetricExportResult.FAILURE
 
     def _keep(self, data: MetricsData) -> bool:

@@ -2,10 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Final
 
 from footfall import _threads
+from footfall._guard import at_debug, guarded
 
 AFTER_AN_ERROR: Final = 1.0
 """Seconds until the next round where one failed."""
@@ -32,7 +32,7 @@ class Job:
 
     def run(self) -> None:
         """Does it."""
-        with suppress(Exception):
+        with guarded(at_debug("a job of the thread")):
             self.succeeded = self._work()
         self.done.set()
 
@@ -93,5 +93,5 @@ class Courier:
                     return
                 job.run()
             pause = AFTER_AN_ERROR
-            with suppress(Exception):
+            with guarded(at_debug("a round of the thread")):
                 pause = self._rounds()

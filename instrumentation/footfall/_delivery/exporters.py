@@ -18,7 +18,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from footfall import _threads
 from footfall._delivery.outage import Outage
 from footfall._delivery.quiet import quiet
-from footfall._log import log
+from footfall._guard import at_debug, guarded
 from footfall._recording.counters import Counters
 from footfall._recording.recorder import KeptSpan
 from footfall._recording.runs import Runs
@@ -130,12 +130,9 @@ class SpansExporter(SpanExporter):
         self.discard()
 
     def _send(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        try:
-            with quiet.exporting():
-                result = self._exporter.export(spans)
-        except Exception as error:
-            log.debug("%s in the exporter of spans", type(error).__name__)
-            result = SpanExportResult.FAILURE
+        result = SpanExportResult.FAILURE
+        with guarded(at_debug("the exporter of spans")), quiet.exporting():
+            result = self._exporter.export(spans)
         if result is SpanExportResult.SUCCESS:
             self._outage.over()
         else:
@@ -220,12 +217,9 @@ class CountersExporter(MetricExporter):
         ours = self._runs.rewrite(metrics_data)
         if self.news_only and not self._runs.has_news():
             return MetricExportResult.SUCCESS
-        try:
-            with quiet.exporting():
-                result = self._exporter.export(ours, timeout_millis)
-        except Exception as error:
-            log.debug("%s in the exporter of counters", type(error).__name__)
-            result = MetricExportResult.FAILURE
+        result = MetricExportResult.FAILURE
+        with guarded(at_debug("the exporter of counters")), quiet.exporting():
+            result = self._exporter.export(ours, timeout_millis)
         if self._is_over():  # meanwhile
             return MetricExportResult.SUCCESS
         if result is not MetricExportResult.SUCCESS:

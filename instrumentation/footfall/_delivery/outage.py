@@ -8,7 +8,8 @@ from footfall._delivery import reasons
 from footfall._delivery.diagnosis import diagnose
 from footfall._delivery.reasons import Failure, Reason
 from footfall._destination import Destination
-from footfall._log import Warnings, log
+from footfall._guard import at_debug, guarded
+from footfall._log import Warnings
 
 _UNKNOWN: Final = (
     "footfall: what sends did not take it; set the logger `footfall` to DEBUG to see more. Observations that"
@@ -42,10 +43,8 @@ class Outage:
             patience: Seconds to wait for each answer.
             hurried: Whether there was little time, so that a slow answer is no failure.
         """
-        try:
+        with guarded(at_debug("the search for a reason")):
             self._failed(exporter, patience, hurried)
-        except Exception as error:
-            log.debug("%s in the search for a reason", type(error).__name__)
 
     def _failed(self, exporter: Any, patience: float, hurried: bool) -> None:
         to: Destination | None = getattr(exporter, "destination", None)

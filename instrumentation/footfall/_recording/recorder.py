@@ -89,7 +89,7 @@ class Recorder:
         """The plan of a declared event; an undeclared one is counted as dropped."""
         try:
             plan = self.plans.get(event)
-        except Exception:
+        except Exception:  # the measured path
             plan = None  # not even hashable
         if plan is None:
             self.counters.drop(Drop.UNDECLARED_EVENT)
@@ -128,7 +128,7 @@ class Recorder:
                 continue
             try:
                 good = check(value)
-            except Exception:
+            except Exception:  # the measured path
                 good = None  # the value's own methods failed
             if good is None:
                 self.counters.drop(Drop.WRONG_TYPE)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from footfall import _threads
 from footfall._client import Client, default
+from footfall._guard import guarded
 from footfall._log import log
 
 if TYPE_CHECKING:
@@ -45,10 +46,8 @@ def instrument_discord(
             " pip install 'footfall[discord]'"
         )
         return
-    try:
+    with guarded(client.trouble):
         _instrument(bot, client, statement_command)
-    except Exception as error:
-        client.trouble(error)
 
 
 def _instrument(bot: "discord.Client", client: Client, statement_command: bool) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from discord.ext import commands
 
+from footfall._guard import guarded
 from footfall.discord._errors import fail
 
 if TYPE_CHECKING:
@@ -53,10 +54,9 @@ class Run:
     def end(self, left: BaseException | None) -> None:
         """Sends the observation; `left` is what left discord.py's own code, which is rare."""
         try:
-            self._judge(self.error or left)
-            self._use.__exit__(None, None, None)
-        except Exception as trouble:
-            self._client.trouble(trouble)
+            with guarded(self._client.trouble):
+                self._judge(self.error or left)
+                self._use.__exit__(None, None, None)
         finally:
             self.origin = self.error = None
 
@@ -134,7 +134,7 @@ async def measured(
 def _begin(client: "Client", origin: object, describe: Describe, reached: bool) -> Run | None:
     if client.recorder is None:
         return None
-    try:
+    with guarded(client.trouble):
         text, guild = describe()
         match = client.match("discord", text) if text else None
         if match is None:
@@ -144,9 +144,7 @@ def _begin(client: "Client", origin: object, describe: Describe, reached: bool) 
         attributes: dict[str, Any] = {GUILD: str(guild)} if hashed and guild is not None else {}
         use = client.feature(match.event, match.action, **attributes)
         return Run(origin, client, use.__enter__(), reached)
-    except Exception as trouble:
-        client.trouble(trouble)
-        return None
+    return None
 
 
 def client_of(bot: object) -> "Client | None":

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Final
 import discord
 from discord import app_commands
 
+from footfall._guard import guarded
 from footfall._log import log
 
 if TYPE_CHECKING:
@@ -23,10 +24,8 @@ def add(bot: discord.Client, client: "Client") -> None:
     """
 
     async def telemetry(interaction: discord.Interaction[Any]) -> None:
-        try:
+        with guarded(client.trouble):
             await _reply(interaction, messages(client))
-        except Exception as trouble:
-            client.trouble(trouble)
 
     command: app_commands.Command[Any, ..., None] = app_commands.Command(
         name="telemetry",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import discord
 
+from footfall._guard import guarded
 from footfall.discord._run import Coroutine, client_of, current, measured, note, noting, wrap
 
 if TYPE_CHECKING:
@@ -62,11 +63,9 @@ def _describe(interaction: discord.Interaction) -> tuple[str | None, int | None]
 
 def _watch(client: "Client", owner: Any, **hooks: Callable[[Coroutine], Coroutine]) -> None:
     """Wraps methods that the host overrides or sets; done before each use, for it may set them late."""
-    try:
+    with guarded(client.trouble):
         for name, hook in hooks.items():
             wrap(owner, name, hook)
-    except Exception as trouble:
-        client.trouble(trouble)
 
 
 class _Factory:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from footfall import _threads
 from footfall._client import Client, default
+from footfall._guard import guarded
 from footfall._log import log
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def instrument_fastapi(
 
         instrument(app, client, tracer_provider)
 
-    _guarded("fastapi", run, client)
+    _instrument("fastapi", run, client)
 
 
 def instrument_asgi(
@@ -101,7 +102,7 @@ def instrument_asgi(
 
         wrapped = instrument(app, client, tracer_provider)
 
-    _guarded("fastapi", run, client)
+    _instrument("fastapi", run, client)
     return wrapped
 
 
@@ -131,7 +132,7 @@ def instrument_django(
 
         instrument(client, tracer_provider)
 
-    _guarded("django", run, client)
+    _instrument("django", run, client)
 
 
 def instrument_flask(
@@ -163,7 +164,7 @@ def instrument_flask(
 
         instrument(app, client, tracer_provider)
 
-    _guarded("flask", run, client)
+    _instrument("flask", run, client)
 
 
 def route_event(event: str, /, action: str | None = None) -> Callable[[F], F]:
@@ -198,13 +199,14 @@ def route_event(event: str, /, action: str | None = None) -> Callable[[F], F]:
     return decorate
 
 
-def _guarded(extra: str, run: Callable[[Client], None], client: Client | None) -> None:
+def _instrument(extra: str, run: Callable[[Client], None], client: Client | None) -> None:
     """Runs what may need an extra that is not installed; nothing where telemetry cannot be on."""
     used = default if client is None else client
-    try:
-        if _threads.may_start():
-            run(used)
-    except ImportError:
-        log.warning("footfall: the routes are not measured; run pip install 'footfall[%s]'", extra)
-    except Exception as error:
-        used.trouble(error)
+    with guarded(used.trouble):
+        try:
+            if _threads.may_start():
+                run(used)
+        except ImportError:
+            log.warning(
+                "footfall: the routes are not measured; run pip install 'footfall[%s]'", extra
+            )

@@ -14,6 +14,7 @@ from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.trace import TracerProvider, get_current_span
 
 from footfall._feature import Measured as Use
+from footfall._guard import guarded
 from footfall._recording.outcome import is_one_of
 from footfall.web._lifespan import flushing
 from footfall.web._request import GONE, TRACE, TRACE_ID, TRACEPARENT, Visit, traceparent
@@ -129,13 +130,11 @@ class Exchange(Visit):
     def begin(self, routes: Routes | Paths) -> None:
         """Finds the route, and whether it is to be counted."""
         scope = self._scope
-        try:
+        with guarded(self._client.trouble):
             route = routes.find(scope)
             # A WebSocket has no method of its own: it begins as a GET (RFC 6455, 4.1).
             self.routed(scope.get("method", "GET"), route.template)
             self.handled(route.endpoint)
-        except Exception as error:
-            self._client.trouble(error)
         if self.use is not None:
             scope[_COUNTED] = True
 
@@ -193,7 +192,7 @@ class Exchange(Visit):
 
     def _with_trace(self, message: Message) -> Message:
         """A copy of an answer's start with the trace headers; those that it has already stay."""
-        try:
+        with guarded(self._client.trouble):
             value = traceparent(self._span).encode()
             added = {_TRACEPARENT: value, _TRACE_ID: value[TRACE]}
             given = [*message.get("headers", ())]
@@ -201,9 +200,7 @@ class Exchange(Visit):
                 if name.lower() in added:
                     del added[name.lower()]
             return {**message, "headers": [*given, *added.items()]}
-        except Exception as error:
-            self._client.trouble(error)
-            return message
+        return message
 
 
 class Traced:

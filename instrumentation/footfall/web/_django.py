@@ -18,6 +18,7 @@ from django.urls import (  # type: ignore[import-untyped]
 )
 from opentelemetry.trace import Span, TracerProvider, get_current_span
 
+from footfall._guard import guarded
 from footfall.web._parts import AsyncParts, Parts
 from footfall.web._request import Visit, trace_headers
 from footfall.web._tracing import Traced, Tracing
@@ -101,10 +102,8 @@ class Middleware:
         setattr(request, _SPAN, get_current_span())
         visit: Visit | None = getattr(request, _VISIT, None)
         if visit is not None:
-            try:
+            with guarded(self._client.trouble):
                 _route(visit, request)
-            except Exception as trouble:
-                self._client.trouble(trouble)
 
     async def _process_view(self, request: HttpRequest, view: object, *rest: Any) -> None:
         type(self).process_view(self, request, view, *rest)
@@ -114,11 +113,9 @@ class Middleware:
         setattr(request, _ERROR, exception)
 
     def _traced(self, request: HttpRequest) -> Traced | None:
-        try:
+        with guarded(self._client.trouble):
             return self._tracing.begin(request.method or "", request.headers.items())
-        except Exception as trouble:
-            self._client.trouble(trouble)
-            return None
+        return None
 
     def _visit(self, request: HttpRequest) -> Visit | None:
         if self._client.recorder is None:
@@ -136,7 +133,7 @@ class Middleware:
         traced: Traced | None = None,
     ) -> None:
         """Counts the request, and adds the trace headers unless the response has them."""
-        try:
+        with guarded(self._client.trouble):
             if visit is not None:
                 if visit.use is None:
                     _route(visit, request)
@@ -153,8 +150,6 @@ class Middleware:
                     traced.answer(request.method or "", route, response.status_code)
                 for name, value in trace_headers(_span(request)):
                     response.headers.setdefault(name, value)
-        except Exception as trouble:
-            self._client.trouble(trouble)
 
 
 def _span(request: HttpRequest) -> Span:

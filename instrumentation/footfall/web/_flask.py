@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import Flask, Response, current_app, request
 from opentelemetry.trace import TracerProvider, get_current_span
 
+from footfall._guard import guarded
 from footfall.web._parts import Parts, end_with_file
 from footfall.web._request import Visit, trace_headers
 from footfall.web._tracing import Traced, Tracing
@@ -42,7 +43,7 @@ class Hooks:
 
     def before(self) -> None:
         """Begins a visit."""
-        try:
+        with guarded(self._client.trouble):
             if not getattr(current_app, "_is_instrumented_by_opentelemetry", False):
                 traced = self._tracing.begin(request.method, request.headers.items())
                 request.environ.setdefault(_TRACED, traced)
@@ -51,12 +52,10 @@ class Hooks:
                 if request.url_rule is not None:
                     visit.routed(request.method, request.url_rule.rule)
                     visit.handled(current_app.view_functions.get(request.endpoint or ""))
-        except Exception as error:
-            self._client.trouble(error)
 
     def after(self, response: Response) -> Response:
         """Notes the response, and adds the trace headers unless it has them."""
-        try:
+        with guarded(self._client.trouble):
             for name, value in trace_headers(get_current_span()):
                 response.headers.setdefault(name, value)
             traced: Traced | None = request.environ.get(_TRACED)
@@ -71,8 +70,6 @@ class Hooks:
                     _follow(visit, response)
                 else:
                     visit.end()
-        except Exception as error:
-            self._client.trouble(error)
         return response
 
     def teardown(self, error: BaseException | None) -> None:

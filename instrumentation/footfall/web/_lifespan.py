@@ -6,6 +6,7 @@ Source: ASGI 3.0, "Lifespan Protocol".
 import asyncio
 from typing import TYPE_CHECKING, Final
 
+from footfall._guard import guarded
 from footfall.web._routes import Message, Send
 
 if TYPE_CHECKING:
@@ -21,10 +22,8 @@ def flushing(client: "Client", send: Send) -> Send:
 
     async def send_flushed(message: Message) -> None:
         if message["type"] in _OVER:
-            try:
+            with guarded(client.trouble):
                 await _flush(client)
-            except Exception as error:
-                client.trouble(error)
         await send(message)
 
     return send_flushed

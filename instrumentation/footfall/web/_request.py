@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from opentelemetry.trace import Span
 
 from footfall._feature import Measured
+from footfall._guard import guarded
 from footfall._recording.outcome import is_one_of
 from footfall_processors.error_types import UNEXPECTED_ERROR, http_error, is_vague
 from footfall_processors.matching import Match
@@ -104,25 +105,21 @@ class Visit:
         """
         recorder = self._recorder
         if recorder is not None:
-            try:
+            with guarded(self._client.trouble):
                 if recorder.is_telling:
                     recorder.tell_of_rules(_offered(self._client))
                 match = recorder.matchers["route"].find(f"{method} {route}")
                 if match is not None:
                     self._begin(recorder, match)
-            except Exception as trouble:
-                self._client.trouble(trouble)
 
     def handled(self, handler: object) -> None:
         """Notes what handles the request: it may be marked with an event, which a rule goes before."""
         recorder = self._recorder
         if recorder is not None and self.open and self.use is None:
-            try:
+            with guarded(self._client.trouble):
                 match = getattr(handler, _MARK, None)
                 if isinstance(match, Match):
                     self._begin(recorder, match)
-            except Exception as trouble:
-                self._client.trouble(trouble)
 
     def answer(self, status: int, error: BaseException | None = None) -> None:
         """Notes the answer's status, and the exception that it was made of, if there is one."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import TracerProvider
 
+from footfall._guard import guarded
 from footfall.web._asgi import Traced, measured, watch_router
 from footfall.web._routes import App, Receive, Routes, Scope, Send
 
@@ -44,10 +45,8 @@ class _Place:
         if app.middleware_stack is None:
             app.middleware_stack = app.build_middleware_stack()
         if app.middleware_stack is not self._filled:
-            try:
+            with guarded(self._client.trouble):
                 self._filled = app.middleware_stack = self._measured(app.middleware_stack)
-            except Exception as error:
-                self._client.trouble(error)
 
     def _measured(self, stack: App) -> App:
         ours = measured(stack, self._client, self._routes)

@@ -1,0 +1,88 @@
+"""How Footfall survives a fault of its own: it is reported, and the host goes on.
+
+One way for all (docs/design.md, "The promises"): `with guarded(report)`. A report names the class of an
+error, and never repeats its message, which may be personal. What is meant to end a program or a task passes,
+as it is no `Exception`: KeyboardInterrupt, SystemExit, CancelledError, GreenletExit.
+
+The measured path catches by itself, as a block costs more there than an `except`, and reports the same;
+`tests/instrumentation/test_guard.py` has the names of its functions.
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from footfall._log import log
+
+S = TypeVar("S")
+P = ParamSpec("P")
+Report = Callable[[Exception], object]
+
+
+class guarded:  # as `contextlib.suppress`
+    """A block whose faults are reported and go no further; what follows it is done after one as well.
+
+    Args:
+        report: Is told of a fault. What it raises leaves the block (`Client(strict=True)`).
+
+    Example:
+        >>> def first(items):
+        ...     with guarded(at_debug("first()")):
+        ...         return items[0]
+        ...     return None  # there was none
+    """
+
+    __slots__ = ("_report",)
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        self._report(error)
+        return True
+
+
+def at_debug(where: str) -> Report:
+    """A report to the logger's DEBUG, of what is counted or told in another way already.
+
+    Args:
+        where: What had the fault, in words.
+    """
+
+    def report(error: Exception) -> None:
+        log.debug("%s in %s", type(error).__name__, where)
+
+    return report
+
+
+def tolerant(
+    refuse: Callable[[S, str], None],
+) -> Callable[[Callable[Concatenate[S, P], None]], Callable[Concatenate[S, P], None]]:
+    """Hands what Python says about a call that does not fit its signature to `refuse(self, text)`."""
+
+    def decorate(
+        method: Callable[Concatenate[S, P], None],
+    ) -> Callable[Concatenate[S, P], None]:
+        @wraps(method)
+        def call(self: S, /, *args: Any, **options: Any) -> None:
+            try:
+                method(self, *args, **options)
+            except TypeError as error:
+                if error.__traceback__ is None or error.__traceback__.tb_next is not None:
+                    raise  # it is from inside
+                refuse(self, str(error))
+
+        return call
+
+    return decorate
