@@ -15,8 +15,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from footfall._client import Client, default
-from footfall._delivery.flushed import Flushed
 from footfall._feature import Feature, current
+from footfall._lifecycle import Flushed
 from footfall._settings import Exporters
 
 if TYPE_CHECKING:

@@ -137,10 +137,9 @@ class Asking(Lifecycle):
         if not _threads.may_start():
             return None
         from footfall._consent import consent as _consent
-        from footfall._sources import load
 
         try:
-            catalog = load(_settings.catalog_of(os.environ, self._given.catalog))
+            catalog = _settings.load(_settings.catalog_of(os.environ, self._given.catalog))
         except _settings.ConfigurationError:
             if decide(os.environ, self._given.enabled, State("on", decided=True)) == "off":
                 return None  # in silence, as in every program that is turned off

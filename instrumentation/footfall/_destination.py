@@ -21,7 +21,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from footfall._headers import parse_headers
-from footfall._quotes import bare
+from footfall._values import bare
 
 T = TypeVar("T")
 Signal = Literal["traces", "metrics"]

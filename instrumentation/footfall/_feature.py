@@ -11,14 +11,32 @@ from contextvars import ContextVar
 from types import GeneratorType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from footfall import _threads
 from footfall._guard import guarded
-from footfall._recording.struct import Struct
 from footfall._wrapping.wrap import wrap
 
 if TYPE_CHECKING:
     from footfall._client import Client
     from footfall._recording.plan import Plan
     from footfall._recording.recorder import Recorder
+
+# Where telemetry cannot be on, a plain class is enough. msgspec is not asked for there: an isolated
+# sub-interpreter (Python 3.12 and later) refuses it, and some releases abort at their end if it was tried.
+if TYPE_CHECKING or _threads.may_start():
+    from msgspec import Struct
+else:
+
+    class Struct:
+        """Fields by position, and msgspec's options, which mean nothing here."""
+
+        _fields: tuple[str, ...] = ()
+
+        def __init_subclass__(cls, **options: Any) -> None:
+            cls._fields = tuple(dict.fromkeys((*cls._fields, *cls.__annotations__)))
+
+        def __init__(self, *values: Any) -> None:
+            vars(self).update(zip(self._fields, values, strict=False))
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 Kinds = set[type]

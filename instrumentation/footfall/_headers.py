@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
-from footfall._quotes import bare
+from footfall._values import bare
 
 _NAMES: Final = {
     "grpc": re.compile(r"(?!grpc-)[0-9a-z_.-]+(?<!-bin)"),  # gRPC over HTTP2, "Custom-Metadata"

@@ -4,12 +4,12 @@ import atexit
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from weakref import WeakSet
 
 from footfall import _settings, _threads
 from footfall._decision import State
-from footfall._delivery.flushed import Flushed
 from footfall._ends import fork, hard_exit, sigterm
 from footfall._guard import guarded
 from footfall._log import Warnings, log
@@ -24,6 +24,23 @@ if TYPE_CHECKING:
 
 _UNMEASURED: Final = 64
 """How many things that `@feature` left as they are may wait to be told of."""
+
+
+class Flushed(IntEnum):
+    """How `flush()` ended; as a condition it is false only where something may be lost.
+
+    Attributes:
+        NOT_DONE: The collector has not taken everything in time. A warning on the logger `footfall` says why.
+        DONE: It has.
+        OFF: Telemetry is off: there was nothing to send, and nothing will be.
+    """
+
+    NOT_DONE = 0
+    DONE = 1
+    OFF = 2
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", " ")
 
 
 @dataclass(frozen=True)

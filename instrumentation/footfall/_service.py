@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import unquote
 
-from footfall._quotes import bare
+from footfall._values import bare
 from footfall_processors import names
 from footfall_processors.catalog import Catalog
 from footfall_processors.policy import Policy

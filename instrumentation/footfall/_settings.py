@@ -7,11 +7,10 @@ telemetry is off, it is off. An empty variable counts as unset (OpenTelemetry sp
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
-from os import PathLike, pathsep
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
-from footfall import _threads
+from footfall import _threads, _values
 from footfall._decision import Mode, State, decide
 
 if TYPE_CHECKING:
@@ -206,8 +205,8 @@ def read(
                 mistakes.append(f"{name} {error}")
             return parse(VARIABLES[name].default)
 
-    value("OTEL_SDK_DISABLED", _flag)
-    value("TELEMETRY_ENABLED", _switch)
+    value("OTEL_SDK_DISABLED", _values.flag)
+    value("TELEMETRY_ENABLED", _values.switch)
     if enabled not in (None, True, False):
         mistakes.append("enabled must be True or False")
     mode = decide(environ, enabled, consent)
@@ -218,20 +217,20 @@ def read(
         traces, metrics = None, None
         if mode == "on" and ways is not None:
             traces, metrics = _destinations(environ, ways, notes, mistakes)
-        queue = value("OTEL_BSP_MAX_QUEUE_SIZE", _whole)
+        queue = value("OTEL_BSP_MAX_QUEUE_SIZE", _values.whole)
         settings = Settings(
             mode=mode,
             catalog=catalog_of(environ, catalog),
             traces=traces,
             metrics=metrics,
-            sample_rate=value("TELEMETRY_SAMPLE_RATE", _share, sample_rate),
-            salt=value("TELEMETRY_HASH_SALT", _salt),
-            metric_interval=value("OTEL_METRIC_EXPORT_INTERVAL", _positive),
-            span_delay=value("OTEL_BSP_SCHEDULE_DELAY", _positive),
+            sample_rate=value("TELEMETRY_SAMPLE_RATE", _values.share, sample_rate),
+            salt=value("TELEMETRY_HASH_SALT", _values.salt),
+            metric_interval=value("OTEL_METRIC_EXPORT_INTERVAL", _values.positive),
+            span_delay=value("OTEL_BSP_SCHEDULE_DELAY", _values.positive),
             queue=queue,
-            batch=min(value("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _whole), queue),
+            batch=min(value("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _values.whole), queue),
             notes=tuple(dict.fromkeys(notes)),
-            exit_hooks=value("FOOTFALL_EXIT_HOOKS", _flag, exit_hooks),
+            exit_hooks=value("FOOTFALL_EXIT_HOOKS", _values.flag, exit_hooks),
         )
         if not settings.catalog:
             mistakes.append(NO_CATALOG)
@@ -257,50 +256,25 @@ def _destinations(
 
 def catalog_of(environ: Mapping[str, str], catalog: "Catalog | Paths | None") -> "Catalog | Paths":
     """The catalog that was given, or the files that TELEMETRY_CATALOG names; empty without either."""
-    return _paths(environ.get("TELEMETRY_CATALOG", "").strip()) if catalog is None else catalog
+    return _values.paths(environ.get("TELEMETRY_CATALOG", "").strip()) if catalog is None else catalog
 
 
-def _flag(text: str) -> bool:
-    if text.lower() not in ("true", "false", "1", "0"):
-        raise ValueError("must be true or false")
-    return text.lower() in ("true", "1")
+def load(catalog: "Catalog | Paths") -> "Catalog":
+    """A catalog from its files; needs no OpenTelemetry, which nobody needs before their user was asked.
 
+    Raises:
+        ConfigurationError: with every mistake in every file.
+    """
+    from footfall_processors.catalog import Catalog
+    from footfall_processors.document import DocumentError
+    from footfall_processors.loading import load_catalog
 
-def _switch(text: str) -> None:
-    if text.lower() not in ("true", "false", "1", "0", "local"):
-        raise ValueError("must be true, false or local")
-
-
-def _number(text: str, good: Callable[[float], bool], rule: str) -> float:
+    if isinstance(catalog, Catalog):
+        return catalog
+    if not catalog:
+        raise ConfigurationError([NO_CATALOG])
+    paths = [catalog] if isinstance(catalog, str | PathLike) else list(catalog)
     try:
-        number = float(text)
-    except ValueError:
-        number = float("nan")
-    if not (isfinite(number) and good(number)):
-        raise ValueError(rule)
-    return number
-
-
-def _share(text: str) -> float:
-    return _number(text, lambda n: 0 <= n <= 1, "must be a number from 0 to 1")
-
-
-def _salt(text: str) -> bytes:
-    from footfall_processors.hashing import SaltError, static_salts
-
-    try:
-        return next(iter(static_salts(text).values()), b"")
-    except SaltError as error:  # its message names the variable, as ours does
-        raise ValueError(str(error).partition(" ")[2].rstrip(".")) from None
-
-
-def _positive(text: str) -> float:
-    return _number(text, lambda n: n > 0, "must be a number above 0")
-
-
-def _whole(text: str) -> int:
-    return int(_number(text, lambda n: n >= 1 and n == int(n), "must be a whole number above 0"))
-
-
-def _paths(text: str) -> Sequence[str]:
-    return [path for path in text.split(pathsep) if path]
+        return load_catalog([str(path) for path in paths])
+    except DocumentError as error:
+        raise ConfigurationError([str(mistake) for mistake in error.mistakes]) from error

@@ -17,8 +17,7 @@ from footfall._recording.outcome import Errors
 from footfall._recording.plan import Plan
 from footfall._recording.recorder import Recorder
 from footfall._service import service as describe
-from footfall._settings import ConfigurationError, Exporters, Settings
-from footfall._sources import load
+from footfall._settings import ConfigurationError, Exporters, Settings, load
 from footfall_processors import names
 from footfall_processors.catalog import DROPPED, EMITTED, Catalog
 from footfall_processors.document import nearest
@@ -132,6 +131,6 @@ def _otlp(settings: Settings) -> Exporters:
 
 
 def _probe(settings: Settings, delivery: Delivery) -> None:
-    from footfall._delivery.probe import probe
+    from footfall._delivery.outage import probe
 
     probe(settings, delivery.outage)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from footfall._client import Client, default
-from footfall._delivery.flushed import Flushed
+from footfall._lifecycle import Flushed
 
 
 class TelemetryService:

@@ -1,15 +1,18 @@
 """What the host is told when a collector takes nothing: once, where, why, and what to do."""
 
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from footfall import _threads
 from footfall._delivery import reasons
 from footfall._delivery.diagnosis import diagnose
+from footfall._delivery.quiet import quietly
 from footfall._delivery.reasons import Failure, Reason
 from footfall._destination import Destination
 from footfall._guard import at_debug, guarded
 from footfall._log import Warnings
+from footfall._settings import Settings
 
 _UNKNOWN: Final = (
     "footfall: what sends did not take it; set the logger `footfall` to DEBUG to see more. Observations that"
@@ -21,6 +24,8 @@ _KNOWN: Final = (
 )
 PATIENCE: Final = 0.6
 """Seconds to wait for each answer while an endpoint is looked at."""
+PROBE: Final = 0.7
+"""Seconds; too short for OpenTelemetry to try again, so that a refusal is known at once."""
 
 
 class Outage:
@@ -54,7 +59,7 @@ class Outage:
             self._say(to, Failure(""), reasons.REJECTED)
         else:
             failure = exporter.failure or Failure("", late=True)
-            found = _look(to, patience) if failure.status in reasons.UNCLEAR else None
+            found = diagnose(to, patience) if failure.status in reasons.UNCLEAR else None
             if found or not (hurried and failure.late):
                 self._say(to, failure, found or reasons.by_status(failure))
 
@@ -83,5 +88,25 @@ class Outage:
         self._warnings.warn(text, message, *values)
 
 
-def _look(to: Destination, patience: float) -> Reason | None:
-    return diagnose(to, patience)
+def probe(settings: Settings, outage: Outage) -> None:
+    """Sends an empty request while developing, so that a wrong setting is told at once; does not wait.
+
+    It takes a key as any other request does.
+    """
+
+    def run() -> None:
+        from footfall._delivery import otlp
+
+        exporters = otlp.exporters(settings, PROBE)
+        sender: Any = exporters.spans
+        try:
+            with quietly(sender):
+                sender.export(())
+            if sender.failure is not None:
+                outage.failed(sender, hurried=True)
+        finally:
+            exporters.spans.shutdown()
+            exporters.metrics.shutdown()
+
+    with suppress(RuntimeError):  # an interpreter that ends, or has no such threads
+        _threads.start(run, "footfall-probe")

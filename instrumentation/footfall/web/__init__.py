@@ -58,9 +58,12 @@ def instrument_fastapi(
     """
 
     def run(client: Client) -> None:
-        from footfall.web._fastapi import instrument
+        from opentelemetry.instrumentation.fastapi import _get_default_span_details
 
-        instrument(app, client, tracer_provider)
+        from footfall.web._routes import Routes
+        from footfall.web._starlette import instrument
+
+        instrument(app, client, tracer_provider, Routes(app, _get_default_span_details))
 
     _instrument("fastapi", run, client)
 
