@@ -102,7 +102,7 @@ class Asking(Lifecycle):
         if consent is not None:
             from footfall._consent.gate import Gate
 
-            enabled = self._given.enabled
+            enabled = self._options.enabled
             said = lambda: decide(os.environ, enabled, consent.state())  # noqa: E731
             self._gate = Gate(consent, self._settings.mode, said, self._overheard)
         return self._gate
@@ -139,14 +139,14 @@ class Asking(Lifecycle):
         from footfall._consent import consent as _consent
 
         try:
-            catalog = _settings.load(_settings.catalog_of(os.environ, self._given.catalog))
+            catalog = _settings.load(_settings.catalog_of(os.environ, self._options.catalog))
         except _settings.ConfigurationError:
-            if decide(os.environ, self._given.enabled, State("on", decided=True)) == "off":
+            if decide(os.environ, self._options.enabled, State("on", decided=True)) == "off":
                 return None  # in silence, as in every program that is turned off
             raise
-        self._given = replace(self._given, catalog=catalog)
+        self._options = replace(self._options, catalog=catalog)
         user = _consent.Consent(
-            catalog.products[0], catalog, changed=self._decided, enabled=self._given.enabled
+            catalog.products[0], catalog, changed=self._decided, enabled=self._options.enabled
         )
         if self._consent is not None:
             user.known |= self._consent.known  # a session that goes on may still carry one of them
@@ -156,7 +156,7 @@ class Asking(Lifecycle):
         """The user has just agreed, no longer agrees, or dropped his id; here or in another program."""
         with guarded(self._refuse), self._changing:
             consent, state = self._consent, self._said() or State()
-            mode = decide(os.environ, self._given.enabled, state)
+            mode = decide(os.environ, self._options.enabled, state)
             if mode == "off":
                 self._discard()
             elif not self.on or mode != self._settings.mode:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from footfall import _settings
 from footfall._asking import Asking
 from footfall._guard import guarded, tolerant
-from footfall._lifecycle import Given
 
 if TYPE_CHECKING:
     from footfall._recording.outcome import Errors
@@ -93,13 +92,18 @@ class Configured(Asking):
         with guarded(self._refuse), self._changing:
             self._stop()
             self._hears, self._told = True, False
-            self._given = Given(
+            options = _settings.Options(
                 catalog, ways, enabled, sample_rate, consent, errors, exporters,
                 (service_name, service_version, environment), exit_hooks,
             )  # fmt: skip
             if self._capturing is not None:
-                self._given = replace(
-                    self._given, enabled=True, consent=False, exporters=self._capturing
+                options = replace(
+                    options,
+                    enabled=True,
+                    consent=False,
+                    exporters=self._capturing,
+                    captured=True,
                 )
-            self._consent = self._user() if self._given.consent else None
+            self._options = options
+            self._consent = self._user() if self._options.consent else None
             self._apply()

@@ -3,7 +3,7 @@
 import atexit
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from weakref import WeakSet
@@ -17,9 +17,7 @@ from footfall._log import Warnings, log
 if TYPE_CHECKING:
     from footfall._consent.gate import Gate
     from footfall._delivery.delivery import Delivery
-    from footfall._recording.outcome import Errors
     from footfall._recording.recorder import Recorder
-    from footfall_processors.catalog import Catalog
 
 
 _UNMEASURED: Final = 64
@@ -41,21 +39,6 @@ class Flushed(IntEnum):
 
     def __str__(self) -> str:
         return self.name.lower().replace("_", " ")
-
-
-@dataclass(frozen=True)
-class Given:
-    """The arguments of `configure()`."""
-
-    catalog: "Catalog | _settings.Paths | None" = None
-    ways: Mapping[str, Any] = field(default_factory=dict)
-    enabled: bool | None = None
-    sample_rate: float | None = None
-    consent: bool = False
-    errors: "Errors | None" = None
-    exporters: _settings.Exporters | None = None
-    service: tuple[object, object, object] = (None, None, None)
-    exit_hooks: bool | None = None
 
 
 class Lifecycle:
@@ -84,7 +67,7 @@ class Lifecycle:
         self.applications: WeakSet[Any] = WeakSet()
         self._unmeasured: set[tuple[str, str]] = set()
         self._capturing: _settings.Exporters | None = None
-        self._given = Given()
+        self._options = _settings.Options()
         self._settings = _settings.Settings()
 
     def surround(self, attributes: Mapping[str, Any]) -> None:
@@ -217,16 +200,7 @@ class Lifecycle:
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
-        given = self._given
-        settings = _settings.read(
-            os.environ,
-            enabled=given.enabled,
-            catalog=given.catalog,
-            ways=given.ways if given.exporters is None else None,
-            sample_rate=given.sample_rate,
-            exit_hooks=given.exit_hooks,
-            consent=self._said(),
-        )
+        settings = _settings.read(os.environ, self._options, self._said())
         if settings.mode != "off":
             self._settings = settings
             self._start()
@@ -239,16 +213,9 @@ class Lifecycle:
     def _start(self) -> None:
         from footfall import _setup  # not before it is needed: it imports the OpenTelemetry SDK
 
-        given = self._given
+        tell = not self._told and not self._options.captured
         recorder, self._delivery = _setup.start(
-            self._settings,
-            given.service,
-            given.errors,
-            given.exporters,
-            self._warnings,
-            self._capturing is not None,
-            self._new_gate(),
-            not self._told and self._capturing is None,
+            self._settings, self._warnings, self._new_gate(), tell=tell
         )
         self._told = True
         recorder.surroundings = self.surroundings
@@ -260,7 +227,7 @@ class Lifecycle:
             atexit.register(self.shutdown)
             fork.at_end_of_worker(self.shutdown)
             self._ends = True
-        if self._settings.exit_hooks and self._capturing is None:
+        if self._settings.exit_hooks and not self._options.captured:
             sigterm.hook(self)
             hard_exit.hook()
         self.recorder = fork.told(self, recorder)

@@ -10,10 +10,10 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.version import __version__ as SDK_VERSION
 
 from footfall._delivery.delivery import Delivery
+from footfall._delivery.outage import probe
 from footfall._log import Warnings
 from footfall._recording.counters import Counters
 from footfall._recording.hints import DEVELOPMENT
-from footfall._recording.outcome import Errors
 from footfall._recording.plan import Plan
 from footfall._recording.recorder import Recorder
 from footfall._service import service as describe
@@ -28,34 +28,25 @@ if TYPE_CHECKING:
 
 
 def start(
-    settings: Settings,
-    service: tuple[object, object, object],
-    errors: Errors | None,
-    exporters: Exporters | None,
-    warnings: Warnings,
-    developing: bool = False,
-    gate: "Gate | None" = None,
-    tell: bool = True,
+    settings: Settings, warnings: Warnings, gate: "Gate | None" = None, *, tell: bool = True
 ) -> tuple[Recorder, Delivery]:
     """Makes everything that a client needs while telemetry is on.
 
     Args:
         settings: With a mode that is not `off`.
-        service: Name, version and environment, None where `configure()` was not told.
-        errors: Exception classes and their error types.
-        exporters: What sends; None makes OTLP exporters.
         warnings: Where warnings go.
-        developing: Whether mistakes in calls are told, in whatever environment.
         gate: What looks at the user's answer before each export, in a program that asks.
         tell: Whether to say which settings are not used as they are.
 
     Raises:
         ConfigurationError: the catalog, the errors or the exporters are wrong.
     """
+    options = settings.options
+    errors = {} if options.errors is None else options.errors
     catalog = load(settings.catalog)
-    if mistakes := _check_errors(catalog, {} if errors is None else errors):
+    if mistakes := _check_errors(catalog, errors):
         raise ConfigurationError(mistakes)
-    about, notes = describe(catalog, service, os.environ)
+    about, notes = describe(catalog, options.service, os.environ)
     if tell and (notes := [*settings.notes, *notes]):
         lines = "".join(f"\n  {note}" for note in notes)
         warnings.warn(
@@ -68,25 +59,21 @@ def start(
         if name not in (EMITTED, DROPPED)
     }
     counters = Counters(plans, settings.queue, warnings)
-    ways_out = exporters or (_local(catalog) if settings.mode == "local" else _otlp(settings))
-    if gate is not None:
-        again = partial(_otlp, settings) if not exporters and settings.mode == "on" else None
-        ways_out = gate.exporters(ways_out, again)
-    delivery = Delivery(settings, counters, resource, ways_out)
+    delivery = Delivery(settings, counters, resource, _exporters(settings, catalog, gate))
     is_development = about.get(names.ENVIRONMENT, "").lower() in DEVELOPMENT
-    if is_development and exporters is None and settings.mode == "on":
-        _probe(settings, delivery)
+    if is_development and _sends_otlp(settings):
+        probe(settings, delivery.outage)
     recorder = Recorder(
         catalog,
         plans,
         counters,
-        errors or {},
+        errors,
         resource,
         delivery.queue,
-        developing=developing or is_development,
+        developing=options.captured or is_development,
     )
     # A test has one application of the product's; the rules for the others are no mistakes of it.
-    recorder.is_telling = recorder.is_telling and not developing
+    recorder.is_telling = recorder.is_telling and not options.captured
     return recorder, delivery
 
 
@@ -118,6 +105,20 @@ def _check_errors(catalog: Catalog, errors: Any) -> list[str]:
     return mistakes
 
 
+def _sends_otlp(settings: Settings) -> bool:
+    return settings.options.exporters is None and settings.mode == "on"
+
+
+def _exporters(settings: Settings, catalog: Catalog, gate: "Gate | None") -> Exporters:
+    """What sends, or keeps; behind the gate, where there is one."""
+    otlp = partial(_otlp, settings)
+    keeps = settings.mode == "local"
+    made = settings.options.exporters or (_local(catalog) if keeps else otlp())
+    if gate is None:
+        return made
+    return gate.exporters(made, otlp if _sends_otlp(settings) else None)
+
+
 def _local(catalog: Catalog) -> Exporters:
     from footfall._consent import local, state
 
@@ -128,9 +129,3 @@ def _otlp(settings: Settings) -> Exporters:
     from footfall._delivery import otlp
 
     return otlp.exporters(settings)
-
-
-def _probe(settings: Settings, delivery: Delivery) -> None:
-    from footfall._delivery.outage import probe
-
-    probe(settings, delivery.outage)

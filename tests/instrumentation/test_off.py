@@ -6,7 +6,7 @@ import pytest
 
 import footfall
 from footfall import Client
-from footfall._settings import VARIABLES
+from footfall._variables import VARIABLES
 
 
 def use_everything(client: Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from footfall import Client
 from footfall._consent.consent import Consent
-from footfall._settings import VARIABLES
+from footfall._variables import VARIABLES
 from footfall.sessions import session
 from instrumentation.programs import python
 from support.waiting import happens
