@@ -6,22 +6,21 @@ Nothing heavy is imported here: commands and workers say with this why they end.
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 import click
 
-if TYPE_CHECKING:
-    from footfall_processors import DocumentError
+from footfall_processors import DocumentError, OperatorError
 
 WRONG_INPUT = 2
 """Exit status for a wrong catalog, configuration or argument; 1 is for what could not be done."""
 
 
-class StartError(Exception):
-    """The collector cannot start; the message is one line that says why and what to do."""
+class StartError(OperatorError):
+    """The collector cannot start, or cannot go on."""
 
 
-def refuse(error: "DocumentError") -> NoReturn:
+def refuse(error: DocumentError) -> NoReturn:
     """Prints all mistakes of a document, and ends the process."""
     for mistake in error.mistakes:
         click.echo(str(mistake), err=True)
@@ -35,28 +34,12 @@ def failing_plainly() -> Iterator[None]:
     """Turns what can go wrong at the start into one line that says what to do."""
     import psycopg
 
-    from footfall_exporters.embedded import EmbeddedPostgresError
-    from footfall_exporters.postgres import (
-        NewerSchema,
-        ReadOnly,
-        SchemaBusy,
-        SchemaConflict,
-        Unsuitable,
-    )  # fmt: skip
-    from footfall_exporters.spool import SpoolError
-    from footfall_processors import DocumentError
-
     try:
         yield
     except DocumentError as error:
         refuse(error)
-    except (
-        StartError, EmbeddedPostgresError, NewerSchema, SchemaBusy, SchemaConflict, SpoolError, Unsuitable,
-    ) as error:  # fmt: skip
+    except OperatorError as error:
         raise click.ClickException(str(error)) from None
-    except ReadOnly as error:
-        advice = "connect to the primary, or to several hosts of which one is"
-        raise click.ClickException(f"{error}: {advice}.") from None
     except (psycopg.errors.LockNotAvailable, psycopg.errors.QueryCanceled):
         raise click.ClickException(
             "Postgres is busy: somebody holds what is needed, see pg_stat_activity. Try again later."

@@ -24,7 +24,7 @@ from footfall_exporters.contracts import Unavailable
 from footfall_exporters.spool_file import Damaged, SpoolFile
 from footfall_exporters.spool_key import SpoolKey
 from footfall_exporters.spool_rows import is_hidden, seal, unseal
-from footfall_processors import Batch
+from footfall_processors import Batch, OperatorError
 
 T = TypeVar("T")
 log = logging.getLogger("footfall.spool")
@@ -81,8 +81,8 @@ class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
             await spool.close()
 
 
-class SpoolError(Exception):
-    """The spool cannot be opened; the message is one line that says what to do."""
+class SpoolError(OperatorError):
+    """The spool cannot be opened."""
 
 
 class Spool:

@@ -7,6 +7,7 @@ from footfall_processors.batch import Batch, Counts, Delta, Dimension, Point, Ro
 from footfall_processors.catalog import Attribute, Catalog, Drop, Event, Hash, Type, column_name
 from footfall_processors.document import DocumentError, Mistake
 from footfall_processors.error_types import ERROR_TYPES, error_type, normalise
+from footfall_processors.errors import OperatorError
 from footfall_processors.hashing import SaltError, keyed_hash, period, static_salts
 from footfall_processors.loading import load_catalog, needs_static_salt
 from footfall_processors.losses import REJECTED, Loss
@@ -17,8 +18,8 @@ from footfall_processors.values import Value, clean, hashable, safe_text
 
 __all__ = [
     "ERROR_TYPES", "REJECTED", "Atom", "Attribute", "Batch", "Catalog", "Counts", "Delta", "Dimension",
-    "DocumentError", "Drop", "Event", "Hash", "Loss", "Match", "Matcher", "Mistake", "Point", "Policy",
-    "Role", "Rows", "SaltError", "Service", "Shape", "Type", "Value", "Verdict", "clean", "column_name",
-    "error_type", "hashable", "keyed_hash", "load_catalog", "needs_static_salt", "normalise", "period",
-    "redact", "safe_text", "static_salts",
+    "DocumentError", "Drop", "Event", "Hash", "Loss", "Match", "Matcher", "Mistake", "OperatorError",
+    "Point", "Policy", "Role", "Rows", "SaltError", "Service", "Shape", "Type", "Value", "Verdict",
+    "clean", "column_name", "error_type", "hashable", "keyed_hash", "load_catalog", "needs_static_salt",
+    "normalise", "period", "redact", "safe_text", "static_salts",
 ]  # fmt: skip

@@ -13,6 +13,8 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 import yaml
 
+from footfall_processors.errors import OperatorError
+
 Keys = tuple[str | int, ...]
 T = TypeVar("T")
 
@@ -44,8 +46,8 @@ class Mistake:
         return where + self.message
 
 
-class DocumentError(ValueError):
-    """A file was refused; `mistakes` holds every reason (never empty)."""
+class DocumentError(OperatorError, ValueError):
+    """A file was refused; `mistakes` holds every reason (never empty), and the message a line for each."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = tuple(mistakes)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 
 from footfall_processors.catalog import Hash
+from footfall_processors.errors import OperatorError
 
 MINIMUM_SALT = 32
 """Bytes; a shorter TELEMETRY_HASH_SALT is refused."""
@@ -32,17 +33,18 @@ _BITS_OF_A_WORD = 13
 _REPEATED = 5
 """Characters on end that were there before say nothing new."""
 STATIC_PERIOD = 0
+_MAKE_ONE = "make one with `openssl rand -hex 32`."
 
 Period = tuple[Hash, int]
 Salts = Mapping[Period, bytes]
 
 
-class SaltError(ValueError):
-    """TELEMETRY_HASH_SALT must be at least 32 bytes; make one with `openssl rand -hex 32`."""
+class SaltError(OperatorError, ValueError):
+    """TELEMETRY_HASH_SALT cannot be used."""
 
 
 class WeakSalt(SaltError):
-    """TELEMETRY_HASH_SALT is easy to guess; make one with `openssl rand -hex 32`."""
+    """Somebody might guess it."""
 
 
 def static_salts(salt: str | None) -> dict[Period, bytes]:
@@ -56,9 +58,9 @@ def static_salts(salt: str | None) -> dict[Period, bytes]:
         return {}
     key = salt.encode("utf-8", "surrogateescape")
     if len(key) < MINIMUM_SALT:
-        raise SaltError(SaltError.__doc__)
+        raise SaltError(f"TELEMETRY_HASH_SALT must be at least {MINIMUM_SALT} bytes", _MAKE_ONE)
     if strength(salt) < MINIMUM_STRENGTH:
-        raise WeakSalt(WeakSalt.__doc__)
+        raise WeakSalt("TELEMETRY_HASH_SALT is easy to guess", _MAKE_ONE)
     return {(Hash.STATIC, STATIC_PERIOD): key}
 
 

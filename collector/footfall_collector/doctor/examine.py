@@ -68,5 +68,4 @@ def _store(store: PostgresConfig, config: Config | None) -> Iterator[Check]:
         with database(store) as dsn:
             yield from store_checks(dsn, config)
     except EmbeddedPostgresError as error:
-        found, _, advice = str(error).partition("; ")
-        yield problem("store", found, advice or "read its log, or set FOOTFALL_DSN")
+        yield problem("store", error.found, error.advice or "read its log, or set FOOTFALL_DSN")

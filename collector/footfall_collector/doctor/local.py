@@ -87,8 +87,8 @@ def certificate_checks(config: Config, now: dt.datetime) -> Iterator[Check]:
         try:
             end = Tls(tls, name).expires
         except StartError as error:
-            found, _, advice = str(error).partition("; ")
-            yield problem("certificates", found, advice or "put a valid certificate there")
+            advice = error.advice or "put a valid certificate there"
+            yield problem("certificates", error.found, advice)
             continue
         found = f"{name}: the certificate is valid until {end:%Y-%m-%d}"
         if end - now <= SOON:

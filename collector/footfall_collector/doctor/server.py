@@ -84,9 +84,8 @@ def writing_checks(dsn: str) -> Iterator[Check]:
     try:
         found = asyncio.run(look())
     except ReadOnly as error:
-        yield problem(
-            "store", str(error), "connect to the primary, or name several hosts in the DSN"
-        )
+        advice = "connect to the primary, or name several hosts in the DSN"
+        yield problem("store", error.found, advice)
         return
     said = ", ".join(f"{name} {found[name]}" for name in _WRITING)
     yield ok("store", f"a transaction that stores has {said}")

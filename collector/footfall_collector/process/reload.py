@@ -12,7 +12,6 @@ import psycopg
 
 from footfall_collector.config.config import Config
 from footfall_collector.decoding.decoder import Decoding
-from footfall_collector.errors import StartError
 from footfall_collector.process.housekeeping import Keeping
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.security.keys import Keys, Operators
@@ -20,8 +19,7 @@ from footfall_collector.security.tls import Tls
 from footfall_collector.subscribers.gateway import Hops
 from footfall_collector.telemetry.instruments import Reloaded
 from footfall_collector.telemetry.telemetry import Telemetry
-from footfall_exporters.postgres import NewerSchema, SchemaBusy, SchemaConflict
-from footfall_processors import DocumentError
+from footfall_processors import DocumentError, OperatorError
 from footfall_processors.changes import fingerprint
 
 log = logging.getLogger("footfall.collector")
@@ -80,7 +78,7 @@ class Reloading:
             await self._behind.use(config.catalog)
             if isinstance(self._behind, Hops):
                 self._decoding.use(config.catalog, self._config.static_salts, self._behind.origin)
-        except (SchemaConflict, SchemaBusy, NewerSchema, StartError) as error:
+        except OperatorError as error:
             log.error("the former catalog stays in force: %s", error)
             return False
         except psycopg.Error as error:

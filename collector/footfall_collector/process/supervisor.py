@@ -31,10 +31,10 @@ from footfall_collector.receivers.sockets import cannot_listen, open_socket, spl
 from footfall_collector.telemetry import multiprocess
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import Supervision
-from footfall_exporters.postgres import PostgresConfig, SchemaBusy, database, prepare
+from footfall_exporters.postgres import PostgresConfig, database, prepare
 from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.store import STARTING_S
-from footfall_processors import Catalog
+from footfall_processors import Catalog, OperatorError
 
 log = logging.getLogger("footfall.workers")
 START_S = 60.0
@@ -131,7 +131,8 @@ class Supervisor:
     async def _start_all(self, watching: list[asyncio.Task[None]]) -> None:
         for order in self._orders:
             if not await self._start(order):
-                raise StartError(f"worker {order.number} did not start; its message is above")
+                found = f"worker {order.number} did not start"
+                raise StartError(found, "its message is above")
             watching.append(asyncio.create_task(self._watch(order)))
 
     async def _start(self, order: Order) -> bool:
@@ -163,8 +164,8 @@ class Supervisor:
         while True:
             status = await self._processes[order.number].wait()
             if status == LOST and not self._lost.done():
-                message = f"worker {order.number} cannot go on; its message is above"
-                self._lost.set_exception(StartError(message))
+                found = f"worker {order.number} cannot go on"
+                self._lost.set_exception(StartError(found, "its message is above"))
                 return
             log.error("worker %d ended (%s); it is started again", order.number, _ending(status))
             await asyncio.sleep(wait)
@@ -257,7 +258,7 @@ def _prepare(dsn: str, catalog: Catalog, store: PostgresConfig) -> None:
     """Prepares the database once for all workers, when it is there."""
     try:
         prepare(dsn, Settings(catalog), STARTING_S, store.event_time)
-    except (psycopg.Error, SchemaBusy) as error:
+    except (psycopg.Error, OperatorError) as error:
         if not waits(error):
             raise
         log.error("%s: the workers wait for it", told(error))

@@ -79,8 +79,8 @@ async def serve(
     """
     if authorised is None and not _is_loopback(split(config.endpoint)[0]):
         raise StartError(
-            f"the operator's listener: {config.endpoint} can be reached by others; set"
-            " `service.operator.keys_file`, or an endpoint on 127.0.0.1"
+            f"the operator's listener: {config.endpoint} can be reached by others",
+            "set `service.operator.keys_file`, or an endpoint on 127.0.0.1",
         )
     app = _Guard(application(telemetry, status, alive), authorised)
     listening = http_server.listening(

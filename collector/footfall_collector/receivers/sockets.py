@@ -18,18 +18,18 @@ def cannot_listen(endpoint: str, what: str, error: OSError | None = None) -> Sta
         try:
             open_socket(endpoint, what).close()
         except StartError as found:
-            return StartError(str(found))
+            return StartError(found.found, found.advice)
     number = error.errno if error else errno.EADDRINUSE
     if number == errno.EADDRINUSE:
         return StartError(
-            f"{what}: port {port} on {host} is in use, perhaps by another collector; stop that"
-            f" one, or set another endpoint"
+            f"{what}: port {port} on {host} is in use, perhaps by another collector",
+            "stop that one, or set another endpoint",
         )
     if number == errno.EACCES:
-        message = f"{what}: port {port} may not be opened by this user; use one from 1024 on"
-        return StartError(message)
+        refused = f"{what}: port {port} may not be opened by this user"
+        return StartError(refused, "use one from 1024 on")
     reason = error.strerror if error and error.strerror else "the address is not valid here"
-    return StartError(f"{what}: cannot listen on {endpoint}: {reason}; set another endpoint")
+    return StartError(f"{what}: cannot listen on {endpoint}: {reason}", "set another endpoint")
 
 
 def most_connections() -> int:

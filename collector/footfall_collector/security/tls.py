@@ -101,7 +101,7 @@ def _load(config: TlsConfig, what: str) -> _Loaded:
     context = _context(config, what)
     expires = _check(config, what)
     if _read(config, what) != before:
-        raise StartError(f"{what}: the certificate was replaced while it was read; do it again")
+        raise StartError(f"{what}: the certificate was replaced while it was read", "do it again")
     pair, authorities = before
     return _Loaded(context, grpc.ssl_server_certificate_configuration([pair], authorities), expires)
 
@@ -118,8 +118,8 @@ def _content(file: str, what: str) -> bytes:
         return Path(file).read_bytes()
     except OSError as error:
         raise StartError(
-            f"{what}: {file} cannot be read: {error.strerror}; correct the path under `tls`, or let"
-            f" this user read it"
+            f"{what}: {file} cannot be read: {error.strerror}",
+            "correct the path under `tls`, or let this user read it",
         ) from None
 
 
@@ -145,28 +145,28 @@ def _own(config: TlsConfig, what: str) -> ssl.SSLContext:
         # Without a passphrase at hand, OpenSSL would ask for one on the terminal.
         context.load_cert_chain(config.cert_file, config.key_file, password=lambda: b"")
     except ssl.SSLError as error:
-        raise StartError(f"{what}: {_plainly(error, config)}") from None
+        found, advice = _plainly(error, config)
+        raise StartError(f"{what}: {found}", advice) from None
     return context
 
 
-def _plainly(error: ssl.SSLError, config: TlsConfig) -> str:
+def _plainly(error: ssl.SSLError, config: TlsConfig) -> tuple[str, str]:
+    """What is wrong, and what to do."""
+    cert, key = config.cert_file, config.key_file
     if error.reason == "KEY_VALUES_MISMATCH":
-        return f"{config.key_file} is not the key of {config.cert_file}; name the two that were made together"
-    if b"ENCRYPTED" in Path(config.key_file).read_bytes():
-        return (
-            f"{config.key_file} has a passphrase; store it without one, readable for this user only"
-        )
+        return f"{key} is not the key of {cert}", "name the two that were made together"
+    if b"ENCRYPTED" in Path(key).read_bytes():
+        return f"{key} has a passphrase", "store it without one, readable for this user only"
     reason = f" ({error.reason})" if error.reason else ""
-    return (
-        f"{config.cert_file} and {config.key_file} are no certificate and key that can be used{reason};"
-        f" both must be PEM, the certificate with its chain"
-    )
+    found = f"{cert} and {key} are no certificate and key that can be used{reason}"
+    return found, "both must be PEM, the certificate with its chain"
 
 
 def _check_authorities(context: ssl.SSLContext, file: str, what: str) -> None:
     ends = [str(found["notAfter"]) for found in context.get_ca_certs()]
     if ends and all(ssl.cert_time_to_seconds(end) < time.time() for end in ends):
-        raise StartError(f"{what}: every authority in {file} has expired; no client could connect")
+        found = f"{what}: every authority in {file} has expired"
+        raise StartError(found, "no client could connect")
 
 
 def _check(config: TlsConfig, what: str) -> dt.datetime:
@@ -180,7 +180,8 @@ def _check(config: TlsConfig, what: str) -> dt.datetime:
     except ssl.SSLError as error:
         reason = getattr(error, "verify_message", error.reason)
         raise StartError(
-            f"{what}: clients would refuse {config.cert_file}: {reason}; put a valid certificate there"
+            f"{what}: clients would refuse {config.cert_file}: {reason}",
+            "put a valid certificate there",
         ) from None
     return dt.datetime.fromtimestamp(end, dt.UTC)
 

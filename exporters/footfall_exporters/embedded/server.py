@@ -113,7 +113,7 @@ class EmbeddedPostgres:
         with explained(self._layout.directory):
             if not self._layout.data.exists():
                 raise EmbeddedPostgresError(
-                    f"the data in {self._layout.data} is gone; restore it, or start Footfall anew"
+                    f"the data in {self._layout.data} is gone", "restore it, or start Footfall anew"
                 )
             self._have_served(server_identity(self._layout.data))
 
@@ -181,8 +181,8 @@ class EmbeddedPostgres:
 
         if not self._wait_until(served):
             raise EmbeddedPostgresError(
-                f"the server in {self._layout.directory} has not answered for {_PATIENCE:.0f} s;"
-                f" see {self.log_file}, and end the process that holds {self._layout.lock}"
+                f"the server in {self._layout.directory} has not answered for {_PATIENCE:.0f} s",
+                f"see {self.log_file}, and end the process that holds {self._layout.lock}",
             )
 
     def _serve(self, identity: Identity, lock: int) -> None:
@@ -192,8 +192,8 @@ class EmbeddedPostgres:
         try:
             if not self._wait_until(lambda: self._is_ready(child, logged_before)):
                 raise EmbeddedPostgresError(
-                    f"Postgres in {self._layout.directory} was not ready after {_PATIENCE:.0f} s;"
-                    f" see {self.log_file}"
+                    f"Postgres in {self._layout.directory} was not ready after {_PATIENCE:.0f} s",
+                    f"see {self.log_file}",
                 )
         except BaseException:
             self._end_child()
@@ -217,8 +217,8 @@ class EmbeddedPostgres:
         if child.has_ended:
             output = self.log_file.read_bytes()[logged_before:].decode(errors="replace")
             raise EmbeddedPostgresError(
-                f"Postgres in {self._layout.directory} ended while it started: {complaint(output)};"
-                f" see {self.log_file}"
+                f"Postgres in {self._layout.directory} ended while it started: {complaint(output)}",
+                f"see {self.log_file}",
             )
         return ensure_database(self._layout)
 
@@ -241,8 +241,8 @@ def _prepare_directory(layout: Layout, identity: Identity) -> None:
             path.chmod(0o711 if identity.is_other else 0o700)
     if not identity.can_enter(layout.directory):
         raise EmbeddedPostgresError(
-            f"user {identity.name}, who runs Postgres, cannot enter {layout.directory};"
-            " set FOOTFALL_HOME to a directory that this user can reach"
+            f"user {identity.name}, who runs Postgres, cannot enter {layout.directory}",
+            "set FOOTFALL_HOME to a directory that this user can reach",
         )
     identity.make_directory(layout.sockets)
 

@@ -61,7 +61,7 @@ def server_arguments(settings: Mapping[str, str], sockets: Path) -> list[str]:
     fixed = _PRIVACY | _placement(sockets)
     if clash := sorted(given.keys() & fixed.keys()):
         raise EmbeddedPostgresError(
-            f"the Postgres setting {clash[0]} is fixed by Footfall; remove it from the settings"
+            f"the Postgres setting {clash[0]} is fixed by Footfall", "remove it from the settings"
         )
     return [f"-c{name}={value}" for name, value in (_DEFAULTS | given | fixed).items()]
 

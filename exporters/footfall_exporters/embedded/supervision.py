@@ -8,6 +8,7 @@ from threading import Event
 from typing import Protocol
 
 from footfall_exporters.embedded.errors import EmbeddedPostgresError
+from footfall_processors import OperatorError
 
 log = logging.getLogger("footfall.embedded")
 WAITS_S = (0.0, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
@@ -89,8 +90,7 @@ def _bring_back(
         except Exception as error:  # also one of ours: nobody else would start it
             if stopping.is_set():
                 return None, None
-            foreseen = isinstance(error, EmbeddedPostgresError)
-            reason = str(error) if foreseen else type(error).__name__
+            reason = str(error) if isinstance(error, OperatorError) else type(error).__name__
             log.error("the embedded Postgres does not start: %s", reason)
         else:
             return number, None

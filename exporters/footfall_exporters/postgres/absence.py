@@ -4,7 +4,9 @@ import re
 
 import psycopg
 
+from footfall_exporters.postgres.connecting import ReadOnly
 from footfall_exporters.postgres.holding import SchemaBusy
+from footfall_processors import OperatorError
 
 _AWAY = ("08", "25006", "53", "57P", "58")
 """SQLSTATEs, or classes of them: connections, a standby that is not promoted, no room, restarts, the disk."""
@@ -44,9 +46,9 @@ def waits(error: Exception) -> bool:
     return isinstance(error, psycopg.Error) and is_away(error)
 
 
-def told(error: psycopg.Error | SchemaBusy) -> str:
+def told(error: psycopg.Error | OperatorError) -> str:
     """What is waited for, for the operator."""
-    if isinstance(error, SchemaBusy):
+    if not isinstance(error, psycopg.Error):
         return error.found
     held = isinstance(error, psycopg.errors.LockNotAvailable)
     return f"Postgres is {'busy' if held else 'away'} ({first_line(error)})"
@@ -56,5 +58,5 @@ def first_line(error: psycopg.Error) -> str:
     """What is wrong, for the operator: it names host and user, no password and no value."""
     if error.sqlstate is not None:
         return f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
-    said = str(error).strip()
+    said = error.found if isinstance(error, ReadOnly) else str(error).strip()
     return said.splitlines()[0] if said else type(error).__name__

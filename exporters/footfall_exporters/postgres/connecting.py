@@ -16,6 +16,8 @@ import psycopg
 from psycopg import AsyncConnection, BaseConnection, Connection
 from psycopg.conninfo import conninfo_to_dict
 
+from footfall_processors import OperatorError
+
 MARK = "footfall.session"
 """A setting of our own, whose value nobody else's session has."""
 _BEHAVIOUR = {
@@ -54,28 +56,21 @@ _LOOK = (
 )
 
 
-class Unsuitable(psycopg.NotSupportedError):
-    """A server, a pooler or a role with which what Footfall promises cannot be kept.
+class Unsuitable(OperatorError, psycopg.NotSupportedError):
+    """A server, a pooler or a role with which what Footfall promises cannot be kept."""
 
-    Args:
-        found: What is, in one line.
-        advice: What would be right.
-    """
-
-    def __init__(self, found: str, advice: str) -> None:
-        super().__init__(f"{found}: {advice}")
-        self.found, self.advice = found, advice
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.found, self.advice)
+    BETWEEN = ": "
 
 
-class ReadOnly(psycopg.OperationalError):
+class ReadOnly(OperatorError, psycopg.OperationalError):
     """The server may not be written now: it is a standby, or was made read-only. It is tried again."""
+
+    BETWEEN = ": "
 
     def __init__(self) -> None:
         super().__init__(
-            "this Postgres is read-only (a standby, or default_transaction_read_only is on)"
+            "this Postgres is read-only (a standby, or default_transaction_read_only is on)",
+            "connect to the primary, or to several hosts of which one is.",
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -7,6 +7,8 @@ from typing import Any
 
 import psycopg
 
+from footfall_processors import OperatorError
+
 _HOLDERS = """
     SELECT DISTINCT l.pid, a.application_name, a.state, a.xact_start
     FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
@@ -44,7 +46,7 @@ class Holder:
         )
 
 
-class SchemaBusy(Exception):  # what it is
+class SchemaBusy(OperatorError):
     """Somebody else has been changing the schema for long, or reads what is to be changed.
 
     Args:
@@ -52,10 +54,14 @@ class SchemaBusy(Exception):  # what it is
         holders: Who was in the way all the time.
     """
 
+    BETWEEN = ": "
+
     def __init__(self, waited_s: float, holders: Sequence[Holder]) -> None:
         held = " and ".join(map(str, holders)) or "nobody who can be seen now"
-        self.found = f"the schema could not be changed in {waited_s:.1f} s, it is held by {held}"
-        super().__init__(f"{self.found}: end what holds it, or wait for its end, and try again")
+        super().__init__(
+            f"the schema could not be changed in {waited_s:.1f} s, it is held by {held}",
+            "end what holds it, or wait for its end, and try again",
+        )
         self.waited_s, self.holders = waited_s, tuple(holders)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -13,6 +13,7 @@ from psycopg import Connection, errors, sql
 from footfall_exporters.postgres import locks
 from footfall_exporters.postgres.connecting import SCHEMA, Unsuitable, connect_sync
 from footfall_exporters.postgres.holding import busy
+from footfall_processors import OperatorError
 
 HEAD = "0008"
 PATIENT_S = 60.0
@@ -23,8 +24,10 @@ SCHEMAS = ("footfall", "reporting")
 _LOCKING = replace(SCHEMA, in_transaction="0")
 
 
-class NewerSchema(Exception):  # what it is
+class NewerSchema(OperatorError):
     """The database was migrated by a newer Footfall, which this one would not understand."""
+
+    BETWEEN = ": "
 
 
 def version(connection: Connection) -> str | None:
@@ -59,7 +62,8 @@ def migrate(dsn: str, patience_s: float = PATIENT_S) -> tuple[str | None, str]:
         before = version(connection)
         if before is not None and before > HEAD:
             raise NewerSchema(
-                f"the database has schema {before}, and this Footfall knows up to {HEAD}: update Footfall"
+                f"the database has schema {before}, and this Footfall knows up to {HEAD}",
+                "update Footfall",
             )
         if before != HEAD:
             _make_schema(connection, "reporting")

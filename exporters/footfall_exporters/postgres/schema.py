@@ -11,7 +11,7 @@ from footfall_exporters.postgres.holding import busy
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S
 from footfall_exporters.postgres.statistics import rewrite_catalog, silence
 from footfall_exporters.postgres.views import DROP_VIEWS, create_views, views_of_others
-from footfall_processors import Attribute, Catalog, Type, column_name
+from footfall_processors import Attribute, Catalog, OperatorError, Type, column_name
 from footfall_processors.names import DURATION
 
 DIMS, EVENTS = "feature_dims", "feature_events"
@@ -25,7 +25,7 @@ _SQL_TYPES = {
 }
 
 
-class SchemaConflict(Exception):  # what it is
+class SchemaConflict(OperatorError):
     """An attribute's column exists otherwise, from an earlier catalog or another product."""
 
 
@@ -100,8 +100,8 @@ def apply_catalog(
         except psycopg.errors.DependentObjectsStillExist:
             theirs = ", ".join(views_of_others(connection))
             raise SchemaConflict(
-                f"the views in `reporting` have to be made anew, and {theirs} depends on one of them;"
-                " keep its definition (pg_get_viewdef), drop it, start, and make it again"
+                f"the views in `reporting` have to be made anew, and {theirs} depends on one of them",
+                "keep its definition (pg_get_viewdef), drop it, start, and make it again",
             ) from None
         except psycopg.errors.LockNotAvailable:
             if (waited := time.monotonic() - begun) + turn_s > patience_s:

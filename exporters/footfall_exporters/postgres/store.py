@@ -20,14 +20,13 @@ from footfall_exporters.postgres import refused, roles
 from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.confinement import confine
 from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
-from footfall_exporters.postgres.holding import SchemaBusy
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
-from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S, NewerSchema, migrate
-from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
+from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S, migrate
+from footfall_exporters.postgres.schema import apply_catalog
 from footfall_exporters.postgres.spooling import Spooling
 from footfall_exporters.postgres.writer import Writer
 from footfall_exporters.spool import Spool, SpoolConfig
-from footfall_processors import Batch, Catalog, window
+from footfall_processors import Batch, Catalog, OperatorError, window
 from footfall_processors.hashing import Period
 
 log = logging.getLogger("footfall.postgres")
@@ -178,7 +177,7 @@ class Store:
         """
         try:
             await self._prepare(STARTING_S)
-        except (psycopg.Error, SchemaBusy) as error:
+        except (psycopg.Error, OperatorError) as error:
             if not waits(error):
                 raise
             self._say_waiting(error)
@@ -205,23 +204,20 @@ class Store:
             try:
                 # Now and then for longer: many who read for an instant each would never let it through.
                 await self._prepare(TURN_S if again else INSTANT_S)
-            except (psycopg.Error, SchemaBusy) as error:
+            except (psycopg.Error, OperatorError) as error:
                 if not waits(error):
                     self._lose(error)
                     return
                 if again:
                     self._say_waiting(error)
                     said = time.monotonic()
-            except (NewerSchema, SchemaConflict) as error:
-                self._lose(error)
-                return
         log.warning("Postgres is there, and prepared: requests are stored")
 
     def _lose(self, error: Exception) -> None:
         if not self.lost.done():
             self.lost.set_exception(error)
 
-    def _say_waiting(self, error: psycopg.Error | SchemaBusy) -> None:
+    def _say_waiting(self, error: psycopg.Error | OperatorError) -> None:
         then = "wait in the spool" if self.spool is not None else "are told to retry"
         log.error("%s: it is tried again every second, and requests %s", told(error), then)
 
