@@ -23,7 +23,6 @@ from e2e.leaks.collecting import (
     read_all,
     shared_metrics,
     sql,
-    until,
 )
 from e2e.leaks.planting import Book, Place
 from e2e.leaks.refusing import EACH, PAGES, Refusals
@@ -31,6 +30,7 @@ from e2e.leaks.requests import POISON, filler, request
 from e2e.leaks.sending import Senders
 from footfall_exporters.embedded import EmbeddedPostgres
 from support.http_server import Server, serving
+from support.waiting import until
 
 TALKATIVE = {
     "log_statement": "all", "log_min_messages": "debug1", "log_min_error_statement": "debug1",
