@@ -1,5 +1,6 @@
 """What stands beside the collector under test: a database, certificates."""
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -8,7 +9,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from collector.decoded import with_rules
+from collector.keyed import ALL, OVER, SHOP, SLOW, write_keys
+from collector.spans import NOW_US, SALTS
+from footfall_collector.decoding.spans import Pipeline
+from footfall_processors import Policy
 from support.certificates import Authority
+from support.collectors import configured, connected
 from support.stores import rows_of
 
 
@@ -35,3 +42,37 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority.openssl("ec", "-in", "first.key", "-aes128", "-passout", "pass:abcd",
                       "-out", "locked.key")  # fmt: skip
     return folder
+
+
+@pytest.fixture
+async def client(catalog, store_database):
+    async with connected(configured(catalog, store_database)) as client:
+        yield client
+
+
+@pytest.fixture
+def keys_file(tmp_path):
+    path = tmp_path / "keys.yaml"
+    write_keys(
+        path,
+        all=(ALL, {}),
+        shop=(SHOP, {"services": ("till", "walkers-laptop")}),
+        slow=(SLOW, {"requests_per_minute": 2}),
+        over=(OVER, {"expires": dt.date(2026, 1, 2)}),
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def policy(catalog):
+    return Policy(catalog)
+
+
+@pytest.fixture(scope="module")
+def ruled(catalog):
+    return with_rules(catalog)
+
+
+@pytest.fixture
+def pipe(policy):
+    return Pipeline(policy, SALTS, lambda: NOW_US * 1000)

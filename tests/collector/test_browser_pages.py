@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 import pytest
 from playwright.async_api import async_playwright
 
-from collector.test_receivers import configured
 from footfall_collector.config.schema import CorsConfig, HttpConfig
 from footfall_collector.process.app import running
 from instrumentation.browser_client.conftest import FLAGS, chromium  # noqa: F401  # a fixture
 from instrumentation.browser_client.server import telemetry_server
+from support.collectors import configured
 
 SEND = """async ([url, way]) => {
     const record = {eventName: "shop.ping", timeUnixNano: `${Date.now()}000000`};

@@ -13,100 +13,26 @@ import sys
 import time
 import tracemalloc
 from dataclasses import replace
-from typing import NamedTuple
 
 import grpc
 import psycopg
 import pytest
 import pytest_asyncio
-from google.protobuf import json_format
-from google.rpc import code_pb2, error_details_pb2, status_pb2
+from google.rpc import code_pb2
 
-from collector.test_otlp_json import REQUESTS, as_json
-from collector.test_receivers import (
-    DAY,
-    METHODS,
-    PROTOBUF,
-    RESPONSES,
-    configured,
-    connected,
-    counts,
-    details,
-    logs,
-    metrics,
-    one_ping,
-    traces,
-    trailer,
-)
+from collector.senders import JSON, Answer, Sender, read
+from collector.spans import DAY
 from conftest import new_database
 from footfall_collector.config.schema import CorsConfig, GrpcConfig, HttpConfig
+from support.collectors import configured, connected, counts, details
+from support.otlp import PROTOBUF, REQUESTS, RESPONSES, as_json, logs, metrics, one_ping, traces
 
-JSON = {"content-type": "application/json"}
 REJECTED = {
     "traces": "rejected_spans",
     "metrics": "rejected_data_points",
     "logs": "rejected_log_records",
 }
 MIB = 2**20
-
-
-class Answer(NamedTuple):
-    """What came back: a decoded response, or a refusal's code, google.rpc.Status and retry hint (s)."""
-
-    code: object
-    response: object = None
-    status: status_pb2.Status | None = None
-    retry_after: float | None = None
-
-
-class Sender:
-    """A client of one collector that sends encoded protobuf requests in the way it is told."""
-
-    def __init__(self, collector, channel, http):
-        self.collector, self.channel, self.http = collector, channel, http
-
-    async def send(self, way, signal, body, *, compressed=False):
-        if way == "grpc":
-            return await self._grpc(signal, body, compressed)
-        sent = as_json(signal, body) if way == "json" else body
-        return await self.post(way, signal, sent, compressed=compressed)
-
-    async def _grpc(self, signal, body, compressed):
-        call = self.channel.unary_unary(METHODS[signal])
-        try:
-            answer = await call(body, compression=grpc.Compression.Gzip if compressed else None)
-        except grpc.aio.AioRpcError as error:
-            known, status, seconds = dict(error.trailing_metadata()), status_pb2.Status(), None
-            if "grpc-status-details-bin" in known:
-                status.ParseFromString(trailer(error, "grpc-status-details-bin"))
-            if "google.rpc.retryinfo-bin" in known:
-                hint = trailer(error, "google.rpc.retryinfo-bin")
-                delay = error_details_pb2.RetryInfo.FromString(hint).retry_delay
-                seconds = delay.ToTimedelta().total_seconds()
-            return Answer(error.code(), None, status, seconds)
-        return Answer("ok", RESPONSES[signal].FromString(answer))
-
-    async def post(self, way, signal, content, *, compressed=False, **headers):
-        """An HTTP request with this very content; the answer must be in the same encoding."""
-        headers = (JSON if way == "json" else PROTOBUF) | headers
-        if compressed:
-            headers, content = headers | {"content-encoding": "gzip"}, gzip.compress(content)
-        response = await self.http.post(f"/v1/{signal}", content=content, headers=headers)
-        return read(response, way, RESPONSES[signal])
-
-
-def read(response, way, kind):
-    """An HTTP answer in the encoding of its request."""
-    assert response.headers["content-type"] == (JSON if way == "json" else PROTOBUF)["content-type"]
-    message = kind() if response.status_code == 200 else status_pb2.Status()
-    if way == "json":
-        json_format.Parse(response.text, message)
-    else:
-        message.ParseFromString(response.content)
-    if response.status_code == 200:
-        return Answer("ok", message)
-    hint = response.headers.get("retry-after")
-    return Answer(response.status_code, None, message, hint and float(hint))
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ import zlib
 
 import pytest
 
-from collector.test_conformance import JSON, PROTOBUF, Sender
-from collector.test_otlp_json import as_json
-from collector.test_receivers import configured, connected, counts, status_of, traces
+from collector.senders import JSON, Sender
 from footfall_collector.config.schema import HttpConfig
 from footfall_collector.receivers import decompression
 from footfall_collector.receivers.decompression import PIECE, Decompressor, zstd
 from footfall_collector.receivers.refusals import Refusal
+from support.collectors import configured, connected, counts, status_of
+from support.otlp import PROTOBUF, as_json, traces
 
 KIB = 1024
 

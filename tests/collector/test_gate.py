@@ -12,64 +12,25 @@ import httpx
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
+from collector.http2 import PREFACE, half_a_call
+from collector.listeners import EXPORT, Store, receiving, serving
 from footfall_collector.config.schema import AdmissionConfig, GrpcConfig, HttpConfig
-from footfall_collector.decoding.signals import Signal
 from footfall_collector.receivers import admission as gate_module
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import grpc_reader, http_server, received, refusals, sockets
 from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers.admission import MOST_REQUESTS, Gate
-from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.refusals import Refusal
-from footfall_processors import Batch
+from support.otlp import PROTOBUF
 from support.waiting import until
 
-SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
-EXPORT = f"/{SERVICE}/Export"
-PROTOBUF = {"content-type": "application/x-protobuf"}
 KIB, MIB = 2**10, 2**20
 ANNOUNCED = (
     b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
     b"content-length: 1000000\r\n\r\nbegun"
 )
 """The begin of a request, whose end never comes."""
-
-
-class Store:
-    """Holds what it is given until it is let go."""
-
-    def __init__(self):
-        self.open = asyncio.Event()
-        self.waiting = 0
-
-    async def consume(self, batch):
-        self.waiting += 1
-        await self.open.wait()
-        self.waiting -= 1
-
-    async def until_waiting(self, number):
-        await until(lambda: self.waiting == number)
-
-
-@contextlib.asynccontextmanager
-async def serving(limit_mib, store):
-    """Both protocols before `store`; yields the gate, a gRPC call and an HTTP client."""
-
-    async def decode(body, key, groups, take):
-        return Batch(digest=body[:16].ljust(16), signal="traces")
-
-    gate = Gate(AdmissionConfig(request_limit_mib=limit_mib))
-    intake = Intake(store.consume, gate)
-    signals = [Signal("traces", SERVICE, ExportTraceServiceResponse, decode)]
-    async with (
-        otlp_grpc.serve(GrpcConfig(endpoint="127.0.0.1:0"), intake, signals) as rpc,
-        otlp_http.serve(HttpConfig(endpoint="127.0.0.1:0"), intake, signals) as web,
-        grpc.aio.insecure_channel(rpc) as channel,
-        httpx.AsyncClient(base_url=f"http://{web}", timeout=30) as http,
-    ):
-        yield gate, channel.unary_unary(EXPORT), http
 
 
 async def refused_over_grpc(export, body):
@@ -343,10 +304,6 @@ def files():
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-"""How an HTTP/2 connection begins: the preface, and SETTINGS without any (RFC 9113, section 3.4)."""
-
-
 def connect(stack, address, number, greeting=b""):
     """As many connections, open until the stack is unwound."""
     host, _, port = address.rpartition(":")
@@ -466,56 +423,6 @@ def test_a_listener_takes_a_quarter_of_the_files(monkeypatch):
         assert sockets.most_connections() == 100
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@contextlib.asynccontextmanager
-async def receiving(store, gate, serve, config):
-    """One listener before `store`; yields its address."""
-
-    async def decode(body, key, groups, take):
-        return Batch(digest=body[:16].ljust(16), signal="traces")
-
-    signals = [Signal("traces", SERVICE, ExportTraceServiceResponse, decode)]
-    async with serve(config, Intake(store.consume, gate), signals) as address:
-        yield address
-
-
-@contextlib.asynccontextmanager
-async def half_a_call(address, size, sent):
-    """A gRPC call of which so many bytes have come: HTTP/2 by hand, as no client stops in the middle."""
-    host, _, port = address.rpartition(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = hpack(
-        (":method", "POST"), (":scheme", "http"), (":path", EXPORT), (":authority", "x"),
-        ("content-type", "application/grpc"), ("te", "trailers"),
-    )  # fmt: skip
-    writer.write(PREFACE + frame(4) + frame(4, flags=1) + frame(1, flags=4, stream=1, content=head))
-    content = b"\0" + size.to_bytes(4, "big") + bytes(sent)
-    if sent:
-        reading = asyncio.ensure_future(reader.read(2**20))
-        await asyncio.wait_for(reading, 10)
-        for at in range(0, len(content), 16_000):
-            writer.write(frame(0, stream=1, content=content[at : at + 16_000]))
-        await writer.drain()
-    yield
-    writer.close()
-    with contextlib.suppress(ConnectionError):
-        await writer.wait_closed()
-
-
-def frame(kind, flags=0, stream=0, content=b""):
-    """RFC 9113, section 4.1."""
-    return (
-        len(content).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + content
-    )
-
-
-def hpack(*headers):
-    """RFC 7541, section 6.2.2: literals that are not indexed, without Huffman coding."""
-    return b"".join(
-        b"\0" + b"".join(bytes([len(text)]) + text.encode() for text in header)
-        for header in headers
-    )
 
 
 async def test_of_a_grpc_request_that_arrives_slowly_is_counted_what_has_come():

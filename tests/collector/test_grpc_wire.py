@@ -10,7 +10,8 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 
-from collector.test_receivers import METHODS, configured, connected, counts, traces
+from support.collectors import configured, connected, counts
+from support.otlp import METHODS, traces
 
 OK, UNIMPLEMENTED, INTERNAL = (
     str(code.value[0])

@@ -11,29 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from collector.test_gate import Store, receiving
-from footfall_collector.config.schema import HttpConfig, TlsConfig
-from footfall_collector.receivers import handshakes, http, sockets
-from footfall_collector.receivers.admission import Gate
-from footfall_collector.security.tls import Tls
+from collector.listeners import serving_tls
+from footfall_collector.receivers import handshakes, sockets
 
 IDLE_KB = 50
 """That an idle connection with TLS may take."""
-
-
-@contextlib.asynccontextmanager
-async def serving(made):
-    """OTLP/HTTP with TLS; yields its port."""
-    files = TlsConfig(cert_file=str(made / "first.pem"), key_file=str(made / "first.key"))
-    tls = Tls(files, "OTLP/HTTP")
-
-    def serve(config, intake, signals):
-        return http.serve(config, intake, signals, tls)
-
-    store = Store()
-    store.open.set()
-    async with receiving(store, Gate(), serve, HttpConfig(endpoint="127.0.0.1:0")) as address:
-        yield int(address.rpartition(":")[2])
 
 
 def client(made):
@@ -64,7 +46,7 @@ async def test_half_open_connections_are_never_too_many_and_keep_nobody_out(
     made, monkeypatch, greeting
 ):
     monkeypatch.setattr(sockets, "MOST_CONNECTIONS", 20)
-    async with serving(made) as port:
+    async with serving_tls(made) as port:
         files = len(os.listdir("/proc/self/fd"))
         with contextlib.ExitStack() as stack:
             for _ in range(15):
@@ -79,7 +61,7 @@ async def test_half_open_connections_are_never_too_many_and_keep_nobody_out(
 async def test_a_handshake_has_a_few_seconds(made, monkeypatch):
     assert handshakes.HANDSHAKE_S <= 5
     monkeypatch.setattr(handshakes, "HANDSHAKE_S", 0.3)
-    async with serving(made) as port:
+    async with serving_tls(made) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         assert await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
@@ -88,7 +70,7 @@ async def test_a_handshake_has_a_few_seconds(made, monkeypatch):
 
 async def test_requests_of_many_records_are_taken(made):
     """More than the small buffer of a connection holds, in pieces that fit none."""
-    async with serving(made) as port:
+    async with serving_tls(made) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=client(made))
         body = os.urandom(300_001)
         head = "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
@@ -103,9 +85,9 @@ PROGRAM = """
 import asyncio, sys
 from pathlib import Path
 sys.path[:0] = {path!r}
-from collector.test_half_open import serving
+from collector.listeners import serving_tls
 async def main():
-    async with serving(Path({made!r})) as port:
+    async with serving_tls(Path({made!r})) as port:
         print(port, flush=True)
         await asyncio.to_thread(sys.stdin.read)
 asyncio.run(main())

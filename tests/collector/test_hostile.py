@@ -8,8 +8,8 @@ import pytest
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from collector.test_metrics import NOW_NS, Request, point
-from collector.test_pipeline import NOW_US, SALTS, key_value, length_prefixed, one_span
+from collector.spans import NOW_US, SALTS, key_value, length_prefixed, one_span
+from collector.sums import NOW_NS, Request, point
 from footfall_collector.decoding import metrics, otlp, wire
 from footfall_collector.decoding import spans as pipeline
 from footfall_collector.decoding.spans import Pipeline

@@ -8,10 +8,10 @@ import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.test_otlp_json import as_json
 from footfall_collector.decoding import otlp_json
 from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Policy
+from support.otlp import as_json
 
 NOW_NS = time.time_ns()
 KEY = b"k" * 32

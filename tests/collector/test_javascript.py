@@ -15,9 +15,10 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from collector.test_receivers import Secrets, configured, dump
 from footfall_collector.process.app import running
 from support.alone import alone_in
+from support.collectors import configured
+from support.secrets import Secrets, dump
 from support.waiting import until
 
 HERE = Path(__file__).with_name("javascript")

@@ -1,38 +1,13 @@
 """A collector that asks for keys: who may send what, over both protocols."""
 
-import datetime as dt
-
 import grpc
 import pytest
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
-from collector.test_receivers import METHODS, PROTOBUF, both, configured, connected, counts, traces
-from footfall_collector.security.keys import KeyEntry, digest, make_token
-from footfall_collector.security.keys_file import changing
-
-ALL, SHOP, SLOW, OVER = (make_token() for _ in range(4))
-
-
-def write_keys(path, **tokens):
-    """A keys file; each value is a token and what its key may do."""
-    with changing(path) as entries:
-        entries.clear()
-        for name, (token, options) in tokens.items():
-            hashed = "sha256:" + digest(token).hex()
-            entries[name] = KeyEntry(hash=hashed, created=dt.date(2026, 1, 1), **options)
-
-
-@pytest.fixture
-def keys_file(tmp_path):
-    path = tmp_path / "keys.yaml"
-    write_keys(
-        path,
-        all=(ALL, {}),
-        shop=(SHOP, {"services": ("till", "walkers-laptop")}),
-        slow=(SLOW, {"requests_per_minute": 2}),
-        over=(OVER, {"expires": dt.date(2026, 1, 2)}),
-    )
-    return path
+from collector.keyed import ALL, OVER, SHOP, SLOW, of_service, with_service, write_keys
+from footfall_collector.security.keys import make_token
+from support.collectors import both, configured, connected, counts
+from support.otlp import METHODS, PROTOBUF, traces
 
 
 class Sender:
@@ -73,20 +48,6 @@ async def sender(catalog, store_database, keys_file):
     config = configured(catalog, store_database, keys_file=str(keys_file))
     async with connected(config, Sender) as sender:
         yield sender
-
-
-def of_service(name):
-    request = traces("shop.ping")
-    return request if name is None else with_service(request, name)
-
-
-def with_service(body, name):
-    from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-
-    request = ExportTraceServiceRequest.FromString(body)
-    attribute = request.resource_spans[0].resource.attributes.add(key="service.name")
-    attribute.value.string_value = name
-    return request.SerializeToString()
 
 
 @both

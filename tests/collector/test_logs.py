@@ -4,23 +4,13 @@ import tracemalloc
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
-from hypothesis import strategies as st
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord, ResourceLogs, ScopeLogs
 
-from collector import test_pipeline as spans
-from collector.test_pipeline import (
-    NOW_US,
-    SALTS,
-    SECOND,
-    Tape,
-    as_result,
-    length_prefixed,
-    rows_of,
-    thorough,
-    with_rules,
-)
+from collector.decoded import as_result, rows_of
+from collector.drawn import LOGS, thorough
+from collector.spans import NOW_US, SALTS, SECOND, length_prefixed
 from footfall_collector.decoding.attributes import MARK
 from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Loss
@@ -31,8 +21,8 @@ ERROR = 17
 
 
 @pytest.fixture(scope="module")
-def pipe(catalog):
-    return Pipeline(with_rules(catalog), SALTS, lambda: NOW_NS + 999)
+def pipe(ruled):
+    return Pipeline(ruled, SALTS, lambda: NOW_NS + 999)
 
 
 def decode(pipe, body):
@@ -67,42 +57,6 @@ def what_is_counted(pipe, *records):
 # The property: a plain walk over the official classes says the same
 
 
-def drawn_record(tape):
-    time = NOW_NS - tape.choice(spans.AGES)
-    found = LogRecord(
-        severity_number=tape.choice([0, 1, 9, 16, 17, 18, 24, 25, -1]),
-        attributes=[spans.attribute(tape) for _ in range(tape.number(6))],
-    )
-    if not tape.flag(6):
-        found.time_unix_nano = time
-    if tape.flag():
-        found.observed_time_unix_nano = time + SECOND
-    if tape.flag():
-        found.event_name = tape.choice(spans.NAMES)
-    for _ in range(tape.choice([0, 0, 1, 2])):
-        named = AnyValue(string_value=tape.choice(spans.NAMES))
-        said = named if not tape.flag(5) else spans.value(tape)
-        found.attributes.insert(tape.number(3), KeyValue(key="event.name", value=said))
-    if tape.flag(3):
-        found.body.string_value, found.severity_text = "walker", "walker"
-        found.trace_id, found.span_id, found.flags = b"t" * 16, b"s" * 8, 1
-        found.dropped_attributes_count = 3
-    return found
-
-
-def drawn_request(tape):
-    tape = Tape(tape)
-    body = ExportLogsServiceRequest()
-    for _ in range(tape.choice([1, 2, 0])):
-        group = body.resource_logs.add()
-        for key, text in tape.choice(spans.RESOURCES):
-            group.resource.attributes.add(key=key).value.string_value = text
-        for _ in range(tape.choice([1, 2, 0])):
-            found = [drawn_record(tape) for _ in range(tape.choice([1, 2, 4, 0]))]
-            group.scope_logs.add(log_records=found)
-    return body.SerializeToString()
-
-
 def walked(body):
     for group in ExportLogsServiceRequest.FromString(body).resource_logs:
         records = [as_span(each) for scope in group.scope_logs for each in scope.log_records]
@@ -123,7 +77,7 @@ def as_span(record):
 
 
 @thorough
-@given(body=st.binary(min_size=150, max_size=400).map(drawn_request))
+@given(body=LOGS)
 def test_a_request_means_what_a_plain_walk_over_the_official_classes_says(pipe, body):
     found = as_result(decode(pipe, body))
     assert found == reference.evaluate(pipe.policy, SALTS, walked(body), NOW_US)

@@ -13,7 +13,7 @@ import grpc
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.test_gate import frame, hpack
+from collector.http2 import frame, hpack
 
 LARGE = "FOOTFALL_LARGE" in os.environ
 """Whether bodies are as large as they may be, and many: some minutes."""

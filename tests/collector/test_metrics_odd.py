@@ -6,7 +6,7 @@ import json
 import pytest
 from opentelemetry.proto.metrics.v1.metrics_pb2 import NumberDataPoint
 
-from collector.test_metrics import KEY, NOW_US, START, Request, counts, point
+from collector.sums import KEY, NOW_US, START, Request, counts, point
 from footfall_collector.decoding import metrics, otlp, otlp_json
 from footfall_processors import Loss, Policy
 

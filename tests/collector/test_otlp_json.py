@@ -1,80 +1,36 @@
 import asyncio
-import base64
 import json
 import math
 
 import pytest
-from google.protobuf import json_format
 from google.protobuf.message import DecodeError
 from hypothesis import given
-from hypothesis import strategies as st
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from collector import test_logs, test_metrics, test_pipeline
-from collector.test_metrics import CUMULATIVE, DELTA, KEY, point
-from collector.test_pipeline import NOW_US, SALTS, as_result, thorough
+from collector.decoded import as_result
+from collector.drawn import LOGS, TRACES, thorough
+from collector.json_requests import groups, one_span, read, read_span, read_value
+from collector.spans import NOW_US, SALTS
+from collector.sums import CUMULATIVE, DELTA, KEY, Request, point
 from footfall_collector.decoding import metrics, otlp_json, wire
 from footfall_collector.decoding.otlp_json import patient
 from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Policy
+from support.otlp import REQUESTS, as_json
 
-REQUESTS = {
-    "traces": ExportTraceServiceRequest,
-    "metrics": ExportMetricsServiceRequest,
-    "logs": ExportLogsServiceRequest,
-}
 signals = pytest.mark.parametrize("signal", REQUESTS)
 
 
 @pytest.fixture(scope="module")
-def pipe(catalog):
-    return Pipeline(test_pipeline.with_rules(catalog), SALTS, lambda: NOW_US * 1000 + 999)
-
-
-def groups(signal, body):
-    return asyncio.run(otlp_json.groups(signal, body))
-
-
-def read(signal, document):
-    """The official request that a JSON document became, with one scope for each resource."""
-    body = document if isinstance(document, bytes) else json.dumps(document).encode()
-    message = REQUESTS[signal]()
-    (request_field,) = message.DESCRIPTOR.fields
-    (scopes_field,) = (f for f in request_field.message_type.fields if f.name.startswith("scope_"))
-    items_field = scopes_field.message_type.fields_by_number[2]
-    for resource, _, items in groups(signal, body):
-        group = getattr(message, request_field.name).add()
-        group.resource.MergeFromString(resource)
-        scope = getattr(group, scopes_field.name).add()
-        for item in items:
-            getattr(scope, items_field.name).add().MergeFromString(item)
-    return message
-
-
-def as_json(signal, body):
-    """OTLP/JSON by protobuf's own writer, with the ids as OTLP has them."""
-    message = REQUESTS[signal].FromString(body)
-    document = json_format.MessageToDict(message, use_integers_for_enums=True)
-    return json.dumps(with_hex_ids(document)).encode()
-
-
-def with_hex_ids(value):
-    if isinstance(value, list):
-        return [with_hex_ids(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    ids = {"traceId", "spanId", "parentSpanId"}
-    return {k: base64.b64decode(v).hex() if k in ids else with_hex_ids(v) for k, v in value.items()}
+def pipe(ruled):
+    return Pipeline(ruled, SALTS, lambda: NOW_US * 1000 + 999)
 
 
 # The property: JSON means what protobuf means
 
 
 @thorough
-@given(body=test_pipeline.REQUESTS)
+@given(body=TRACES)
 def test_traces_in_json_mean_what_they_mean_in_protobuf(pipe, body):
     sent = as_json("traces", body)
     found = asyncio.run(pipe.traces(sent, groups=groups("traces", sent)))
@@ -82,7 +38,7 @@ def test_traces_in_json_mean_what_they_mean_in_protobuf(pipe, body):
 
 
 @thorough
-@given(body=st.binary(min_size=150, max_size=400).map(test_logs.drawn_request))
+@given(body=LOGS)
 def test_logs_in_json_mean_what_they_mean_in_protobuf(pipe, body):
     sent = as_json("logs", body)
     found = asyncio.run(pipe.logs(sent, groups=groups("logs", sent)))
@@ -96,7 +52,7 @@ NUMBERS = [0, 7, 10**12, 10**12 + 1, -1, None, 2.5, math.nan, math.inf, -math.in
 @pytest.mark.parametrize("temporality", [0, DELTA, CUMULATIVE])
 def test_metrics_in_json_mean_what_they_mean_in_protobuf(catalog, number, temporality):
     policy = Policy(catalog)
-    sent = test_metrics.Request(service__name="shop", service__instance__id="one", host__name="h")
+    sent = Request(service__name="shop", service__instance__id="one", host__name="h")
     flagged = point(3)
     flagged.flags = 1
     flagged.exemplars.add(as_int=99, trace_id=b"t" * 16)
@@ -113,20 +69,6 @@ def test_metrics_in_json_mean_what_they_mean_in_protobuf(catalog, number, tempor
 
 
 # What JSON may look like
-
-
-def one_span(**fields):
-    return {"resourceSpans": [{"scopeSpans": [{"spans": [fields]}]}]}
-
-
-def read_span(**fields):
-    [group] = read("traces", one_span(**fields)).resource_spans
-    return group.scope_spans[0].spans[0]
-
-
-def read_value(value):
-    [pair] = read_span(attributes=[{"key": "k", "value": value}]).attributes
-    return pair.value
 
 
 @signals

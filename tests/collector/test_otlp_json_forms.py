@@ -18,26 +18,26 @@ from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector import test_logs, test_metrics, test_pipeline
-from collector.test_metrics import CUMULATIVE, DELTA, KEY, point
-from collector.test_otlp_json import (
-    REQUESTS,
-    groups,
-    one_span,
-    pipe,  # noqa: F401  # a fixture
-    read,
-    read_span,
-    read_value,
-)
-from collector.test_pipeline import NOW_US, as_result, thorough
+from collector.decoded import as_result
+from collector.drawn import LOGS, TRACES, thorough
+from collector.json_requests import groups, one_span, read, read_span, read_value
+from collector.spans import NOW_US, SALTS
+from collector.sums import CUMULATIVE, DELTA, KEY, Request, point
 from footfall_collector.decoding import metrics, otlp_json, wire
 from footfall_collector.decoding.otlp_json import patient
+from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Loss, Policy
+from support.otlp import REQUESTS
 
 IDS = {"trace_id", "span_id", "parent_span_id"}
 INT64 = {Field.TYPE_INT64, Field.TYPE_UINT64, Field.TYPE_FIXED64, Field.TYPE_SFIXED64}
 INT32 = {Field.TYPE_INT32, Field.TYPE_UINT32, Field.TYPE_FIXED32}
 UNKNOWN = [None, 5, "x", [1, {"a": None}], {"a": [[]]}, 1e300, True, {"": {"": ""}}]
+
+
+@pytest.fixture(scope="module")
+def pipe(ruled):
+    return Pipeline(ruled, SALTS, lambda: NOW_US * 1000 + 999)
 
 
 class Writer:
@@ -120,16 +120,16 @@ seeds = st.integers(0, 2**32)
 
 
 @thorough
-@given(body=test_pipeline.REQUESTS, seed=seeds)
-def test_traces_in_any_form_mean_what_they_mean_in_protobuf(pipe, body, seed):  # noqa: F811
+@given(body=TRACES, seed=seeds)
+def test_traces_in_any_form_mean_what_they_mean_in_protobuf(pipe, body, seed):
     sent = written("traces", body, seed)
     found = asyncio.run(pipe.traces(sent, groups=groups("traces", sent)))
     assert as_result(found) == as_result(asyncio.run(pipe.traces(body)))
 
 
 @thorough
-@given(body=st.binary(min_size=150, max_size=400).map(test_logs.drawn_request), seed=seeds)
-def test_logs_in_any_form_mean_what_they_mean_in_protobuf(pipe, body, seed):  # noqa: F811
+@given(body=LOGS, seed=seeds)
+def test_logs_in_any_form_mean_what_they_mean_in_protobuf(pipe, body, seed):
     sent = written("logs", body, seed)
     found = asyncio.run(pipe.logs(sent, groups=groups("logs", sent)))
     assert as_result(found) == as_result(asyncio.run(pipe.logs(body)))
@@ -143,7 +143,7 @@ def test_logs_in_any_form_mean_what_they_mean_in_protobuf(pipe, body, seed):  # 
 )
 def test_metrics_in_any_form_mean_what_they_mean_in_protobuf(catalog, numbers, temporality, seed):
     policy = Policy(catalog)
-    request = test_metrics.Request(service__name="shop", service__instance__id="one")
+    request = Request(service__name="shop", service__instance__id="one")
     points = [
         point(number, provider="smz3", time=NOW_US * 1000 + n) for n, number in enumerate(numbers)
     ]
@@ -158,7 +158,7 @@ def test_metrics_in_any_form_mean_what_they_mean_in_protobuf(catalog, numbers, t
 @pytest.mark.parametrize("seed", range(20))
 def test_the_writer_writes_what_the_official_parser_reads(seed):
     """It must not permit itself more than ProtoJSON does; ids are hexadecimal in OTLP, left out here."""
-    sent = test_metrics.Request(service__name="shop").sum(point(7, provider="smz3")).message
+    sent = Request(service__name="shop").sum(point(7, provider="smz3")).message
     document = Writer(seed).message(sent)
     parsed = json_format.ParseDict(document, REQUESTS["metrics"](), ignore_unknown_fields=True)
     assert parsed == sent
@@ -167,7 +167,7 @@ def test_the_writer_writes_what_the_official_parser_reads(seed):
 # One odd value costs itself
 
 
-def losses(pipe, signal, document):  # noqa: F811
+def losses(pipe, signal, document):
     """What is stored, and what was lost, of a request."""
     body = document if isinstance(document, bytes) else json.dumps(document).encode()
     batch = asyncio.run(getattr(pipe, signal)(body, groups=groups(signal, body)))
@@ -197,14 +197,14 @@ ODD_PAIRS = [
 
 
 @pytest.mark.parametrize("pair", ODD_PAIRS)
-def test_an_odd_attribute_costs_itself(pipe, pair):  # noqa: F811
+def test_an_odd_attribute_costs_itself(pipe, pair):
     lost = {Loss.UNDECLARED_ATTRIBUTE: 1}
     assert losses(pipe, "traces", spans(attributes=[pair])) == (3, lost)
     assert losses(pipe, "logs", records(attributes=[pair])) == (3, lost)
 
 
 @pytest.mark.parametrize("value", [{"intValue": 2**63}, {"stringValue": "\ud83d"}, "plain", 7])
-def test_an_odd_value_of_a_declared_attribute_is_of_the_wrong_type(pipe, value):  # noqa: F811
+def test_an_odd_value_of_a_declared_attribute_is_of_the_wrong_type(pipe, value):
     document = spans(name="shop.survey", attributes=[{"key": "note", "value": value}])
     assert losses(pipe, "traces", document) == (3, {Loss.WRONG_TYPE: 1})
 
@@ -213,7 +213,7 @@ def test_an_odd_value_of_a_declared_attribute_is_of_the_wrong_type(pipe, value):
     "odd", [rb"\ud83d", rb"\uDE00\ud83D", b"\xff", rb"\\\ud83d", rb"\ud83dx\ude00"]
 )
 @pytest.mark.parametrize("place", ["body", "kind", "traceState", "new", "scope", "spanId"])
-def test_text_that_is_no_unicode_costs_nothing_where_nobody_reads_it(pipe, odd, place):  # noqa: F811
+def test_text_that_is_no_unicode_costs_nothing_where_nobody_reads_it(pipe, odd, place):
     body = json.dumps(spans(**{place: "XXXX"})).encode().replace(b"XXXX", odd)
     assert losses(pipe, "traces", body) == (3, {})
 
@@ -229,7 +229,7 @@ def test_what_only_looks_like_half_a_letter_is_read_beside_one_that_is(written):
 
 
 @pytest.mark.parametrize("name", ["cut \ud83d", "\udc00"])
-def test_an_event_whose_name_is_no_text_is_not_declared(pipe, name):  # noqa: F811
+def test_an_event_whose_name_is_no_text_is_not_declared(pipe, name):
     assert losses(pipe, "traces", spans(name=name)) == (2, {Loss.UNDECLARED_EVENT: 1})
     assert losses(pipe, "logs", records(eventName=name)) == (2, {Loss.UNDECLARED_EVENT: 1})
 
@@ -246,20 +246,20 @@ def test_an_event_whose_name_is_no_text_is_not_declared(pipe, name):  # noqa: F8
         ("logs", {"body": {"stringValue": "\ud83d"}}), ("logs", {"observedTimeUnixNano": None}),
     ],
 )  # fmt: skip
-def test_what_is_odd_where_nobody_reads_it_costs_nothing(pipe, signal, fields):  # noqa: F811
+def test_what_is_odd_where_nobody_reads_it_costs_nothing(pipe, signal, fields):
     document = {"traces": spans, "logs": records}[signal](**fields)
     assert losses(pipe, signal, document) == (3, {})
 
 
 @pytest.mark.parametrize("name", ["STATUS_CODE_ERROR", 2, "2", 2.0])
-def test_a_status_may_be_said_by_name_or_number(pipe, name):  # noqa: F811
+def test_a_status_may_be_said_by_name_or_number(pipe, name):
     body = json.dumps(spans(status={"code": name})).encode()
     batch = asyncio.run(pipe.traces(body, groups=groups("traces", body)))
     assert sorted(d.status for _, d in batch.counts) == ["error", "ok"]
 
 
 @pytest.mark.parametrize("level", ["SEVERITY_NUMBER_ERROR", 17, "17"])
-def test_a_severity_may_be_said_by_name_or_number(pipe, level):  # noqa: F811
+def test_a_severity_may_be_said_by_name_or_number(pipe, level):
     body = json.dumps(records(severityNumber=level)).encode()
     batch = asyncio.run(pipe.logs(body, groups=groups("logs", body)))
     assert sorted(d.status for _, d in batch.counts) == ["error", "ok"]
@@ -278,24 +278,24 @@ def test_a_severity_may_be_said_by_name_or_number(pipe, level):  # noqa: F811
         {"attributes": "x"}, {"endTimeUnixNano": True}, {"endTimeUnixNano": []},
     ],
 )  # fmt: skip
-def test_a_span_with_a_field_of_another_type_costs_itself(pipe, fields):  # noqa: F811
+def test_a_span_with_a_field_of_another_type_costs_itself(pipe, fields):
     assert losses(pipe, "traces", spans(**fields)) == (2, {Loss.MALFORMED: 1})
 
 
 @pytest.mark.parametrize("odd", [None, 5, "x", [], True, [{}]])
-def test_what_is_no_span_costs_itself(pipe, odd):  # noqa: F811
+def test_what_is_no_span_costs_itself(pipe, odd):
     assert losses(pipe, "traces", spans(odd)) == (2, {Loss.MALFORMED: 1})
 
 
 @pytest.mark.parametrize(
     "fields", [{"timeUnixNano": "soon"}, {"eventName": 5}, {"severityNumber": 2**40}]
 )
-def test_a_record_with_a_field_of_another_type_costs_itself(pipe, fields):  # noqa: F811
+def test_a_record_with_a_field_of_another_type_costs_itself(pipe, fields):
     assert losses(pipe, "logs", records(**fields)) == (2, {Loss.MALFORMED: 1})
 
 
 @pytest.mark.parametrize("resource", [5, "x", {"attributes": 5}, {"attributes": [None]}])
-def test_a_resource_that_cannot_be_read_has_no_attributes(pipe, resource):  # noqa: F811
+def test_a_resource_that_cannot_be_read_has_no_attributes(pipe, resource):
     document = spans()
     document["resourceSpans"][0]["resource"] = resource
     assert losses(pipe, "traces", document) == (3, {})
@@ -351,7 +351,7 @@ def test_what_is_odd_in_a_point_where_nobody_reads_it_costs_nothing(catalog, fie
 @pytest.mark.parametrize(
     "names", [("instrumentationLibrarySpans", "spans"), ("instrumentation_library_spans", "spans")]
 )
-def test_scopes_under_their_earlier_name_are_read_where_there_are_no_others(pipe, names):  # noqa: F811
+def test_scopes_under_their_earlier_name_are_read_where_there_are_no_others(pipe, names):
     scopes, items = names
     document = spans()
     [group] = document["resourceSpans"]
@@ -363,14 +363,14 @@ def test_scopes_under_their_earlier_name_are_read_where_there_are_no_others(pipe
     assert losses(pipe, "traces", document) == (3, {})
 
 
-def test_log_records_under_their_earlier_name_are_read(pipe):  # noqa: F811
+def test_log_records_under_their_earlier_name_are_read(pipe):
     document = records()
     [group] = document["resourceLogs"]
     group["instrumentationLibraryLogs"] = [{"logs": group.pop("scopeLogs")[0]["logRecords"]}]
     assert losses(pipe, "logs", document) == (3, {})
 
 
-def test_scopes_in_their_earlier_field_are_read_in_protobuf(pipe):  # noqa: F811
+def test_scopes_in_their_earlier_field_are_read_in_protobuf(pipe):
     """Field 1000 of ResourceSpans; who sets both fields sends the same twice (comments of OTLP 0.15)."""
     body = json.dumps(spans()).encode()
     encoded = read("traces", body).resource_spans[0].scope_spans[0].SerializeToString()
@@ -438,12 +438,12 @@ PLACES = [
 
 @pytest.mark.parametrize(("place", "odd"), PLACES)
 @pytest.mark.parametrize("first", [True, False])
-def test_an_odd_part_costs_itself_and_is_counted(pipe, place, odd, first):  # noqa: F811
+def test_an_odd_part_costs_itself_and_is_counted(pipe, place, odd, first):
     assert losses(pipe, "traces", parts_with(odd, place, first)) == (3, {Loss.MALFORMED: 1})
 
 
 @pytest.mark.parametrize("place", ["resources", "scopes"])
-def test_null_among_the_parts_is_nothing(pipe, place):  # noqa: F811
+def test_null_among_the_parts_is_nothing(pipe, place):
     assert losses(pipe, "traces", parts_with(None, place, True)) == (3, {})
 
 

@@ -7,9 +7,8 @@ import grpc
 import psycopg
 import pytest
 
-from collector.test_conformance import Sender
-from collector.test_keys_asked import ALL, OVER, SHOP, SLOW, keys_file, of_service  # noqa: F401  # a fixture
-from collector.test_receivers import METHODS, PROTOBUF, configured, connected
+from collector.keyed import ALL, OVER, SHOP, SLOW, of_service  # a fixture
+from collector.senders import Sender
 from footfall_collector.config.schema import CorsConfig, HttpConfig
 from footfall_collector.doctor import losses as doctor_losses
 from footfall_collector.receivers import refusals
@@ -19,7 +18,9 @@ from footfall_collector.telemetry.refused import MOST, Tally
 from footfall_exporters.postgres import refused
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 from footfall_processors import Loss
-from processors.test_docs import LOSSES, table
+from support.collectors import configured, connected
+from support.documents import LOSSES, table
+from support.otlp import METHODS, PROTOBUF
 from support.waiting import until
 
 TODAY = dt.datetime.now(dt.UTC).date()
@@ -31,7 +32,7 @@ SMALL = HttpConfig(
 
 
 @pytest.fixture
-def config(catalog, store_database, keys_file):  # noqa: F811
+def config(catalog, store_database, keys_file):
     return configured(catalog, store_database, keys_file=str(keys_file), http=SMALL)
 
 

@@ -11,15 +11,7 @@ import httpx
 import psycopg
 import pytest
 
-from collector.test_keys_asked import write_keys
-from collector.test_receivers import (
-    METHODS,
-    PROTOBUF,
-    configured,
-    connected,
-    counts,
-    traces,
-)
+from collector.keyed import write_keys
 from footfall_collector.config.schema import (
     GrpcConfig,
     HttpConfig,
@@ -33,6 +25,8 @@ from footfall_exporters.http import ClientTls
 from footfall_exporters.json_log import JsonLogConfig
 from footfall_exporters.otlp import OtlpHttpConfig
 from footfall_processors import load_catalog
+from support.collectors import configured, connected, counts
+from support.otlp import METHODS, PROTOBUF, traces
 from support.waiting import until
 
 CATALOG = """

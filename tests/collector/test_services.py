@@ -3,9 +3,9 @@
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-from collector.test_metrics import KEY, Request, point
-from collector.test_metrics import NOW_US as METRICS_NOW_US
-from collector.test_pipeline import NOW_US, body_of, one_span
+from collector.spans import NOW_US, body_of, one_span
+from collector.sums import KEY, Request, point
+from collector.sums import NOW_US as METRICS_NOW_US
 from footfall_collector.decoding import metrics
 from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Loss, Policy

@@ -18,8 +18,6 @@ import pytest
 import yaml
 from psycopg.conninfo import make_conninfo
 
-from collector.test_receivers import PROTOBUF, configured, traces
-from collector.test_workers import FOOTFALL, Up
 from conftest import CATALOG, new_database
 from footfall_collector.config.schema import OperatorConfig, ServiceConfig
 from footfall_collector.process.app import running
@@ -28,7 +26,10 @@ from footfall_exporters.postgres import NewerSchema, PostgresConfig, prepare
 from footfall_exporters.postgres.absence import is_away
 from footfall_exporters.posthog import PostHogConfig
 from footfall_exporters.spool import SpoolConfig
+from support.collectors import configured
 from support.http_server import serving
+from support.otlp import PROTOBUF, traces
+from support.up import FOOTFALL, Up
 from support.waiting import until
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from collector.test_pipeline import NOW_US, SALTS
+from collector.spans import NOW_US, SALTS
 from footfall_collector.decoding import metrics, otlp_json, spans, turns
 from footfall_collector.decoding.spans import Pipeline
 from footfall_collector.decoding.turns import Work

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import platform
-import re
 import signal
 import subprocess
 import sys
@@ -16,53 +15,11 @@ import psycopg
 import pytest
 import yaml
 
-from collector.test_receivers import METHODS, PROTOBUF, traces
 from conftest import CATALOG
 from footfall_exporters.postgres import locks
+from support.otlp import METHODS, PROTOBUF, traces
+from support.up import FOOTFALL, Up
 from support.waiting import until
-
-FOOTFALL = [str(Path(sys.executable).with_name("footfall")), "up"]
-
-
-class Up:
-    """A running `footfall up`."""
-
-    def __init__(self, config, *options):
-        # Where it writes is a file: a pipe that nobody reads would hold it up.
-        self.log = config.with_suffix(".log")
-        with self.log.open("w") as out:
-            self.process = subprocess.Popen(
-                [*FOOTFALL, "--config", str(config), *options],
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    async def address(self, name):
-        return await self.said(rf"{name}\s+http://(\S+)")
-
-    async def said(self, pattern, seconds=60):
-        end = time.monotonic() + seconds
-        while not (found := re.search(pattern, self.log.read_text())):
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < end, self.log.read_text()
-            await asyncio.sleep(0.05)
-        return found[1] if found.groups() else found[0]
-
-    def workers(self):
-        """The process ids of the workers, the first one first."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        found = [int(pid) for pid in children.split()]
-        return [
-            p
-            for p in found
-            if b"footfall_collector.process.worker" in Path(f"/proc/{p}/cmdline").read_bytes()
-        ]
-
-    def stop(self, number=signal.SIGTERM):
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(30)
 
 
 @pytest.fixture

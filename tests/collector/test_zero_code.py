@@ -16,10 +16,11 @@ import httpx
 import psycopg
 import pytest
 
-from collector.test_receivers import configured, dump
 from footfall_collector.process.app import running
 from footfall_processors import load_catalog
+from support.collectors import configured
 from support.ports import free_port
+from support.secrets import dump
 from support.waiting import until
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/zero-code.md"

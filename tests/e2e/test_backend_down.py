@@ -8,11 +8,12 @@ import grpc
 import psycopg
 import pytest
 
-from collector.test_receivers import METHODS, configured, one_ping, traces
 from footfall_collector.process.app import running
 from footfall_collector.subscribers import delivery
 from footfall_exporters.posthog import PostHogConfig
+from support.collectors import configured
 from support.http_server import serving, status
+from support.otlp import METHODS, one_ping, traces
 from support.ports import free_port
 
 pytestmark = [pytest.mark.requirement("F5"), pytest.mark.requirement("G10")]

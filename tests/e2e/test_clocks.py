@@ -5,10 +5,10 @@ import asyncio
 import psycopg
 import pytest
 
-from collector.test_receivers import configured
 from conftest import CATALOG
 from footfall_collector.process.app import running
 from instrumentation.programs import run
+from support.collectors import configured
 
 SECOND, DAY = 10**9, 86_400 * 10**9
 STORED = "SELECT action, sum(count)::int FROM reporting.usage WHERE event = 'shop.order' GROUP BY 1"
@@ -16,7 +16,7 @@ PROGRAM = """
 import time
 real, ahead = time.time_ns, [{ahead}]
 time.time_ns = lambda: real() + ahead[0]
-import footfall
+import footfall  # noqa: E402
 footfall.configure({catalog!r}, {endpoint!r}, enabled=True)
 for number, ahead[0] in enumerate([{ahead}, {ahead}, 0, 0], 1):
     footfall.count("shop.order", number)

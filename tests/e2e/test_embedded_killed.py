@@ -9,11 +9,11 @@ import psycopg
 import pytest
 import yaml
 
-from collector.test_receivers import PROTOBUF, traces
-from collector.test_workers import Up
 from conftest import CATALOG
 from footfall_exporters.embedded import EmbeddedPostgres
+from support.otlp import PROTOBUF, traces
 from support.ports import free_port
+from support.up import Up
 from support.waiting import wait_until
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import psycopg
 import yaml
 
-from collector.test_workers import FOOTFALL, Up
 from conftest import CATALOG
 from e2e.leaks.planting import Book, Planted
 from footfall_collector.security.keys import KeyEntry, digest, make_token
 from footfall_collector.security.keys_file import changing
 from support.http_server import OK, Request, Server, status
 from support.ports import free_port
+from support.up import FOOTFALL, Up
 
 METRICS = Path("/dev/shm")
 NOBODYS_GROUP = 65534

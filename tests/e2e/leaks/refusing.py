@@ -6,13 +6,12 @@ from functools import cache
 
 from grpc_health.v1.health_pb2 import HealthCheckRequest
 
-from collector.test_otlp_json import as_json
-from collector.test_receivers import METHODS
 from e2e.leaks.collecting import Secrets
 from e2e.leaks.planting import Place
 from e2e.leaks.requests import SIGNALS, request
 from e2e.leaks.sending import TYPES, WAYS, Senders, http2_call
 from footfall_collector.security.keys import make_token
+from support.otlp import METHODS, as_json
 
 EACH = [(way, signal) for way in WAYS for signal in SIGNALS]
 PAGES = ("/metrics", "/readyz", "/healthz")

@@ -6,8 +6,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from collector.test_receivers import secret_logs, secret_metrics, secret_traces
 from e2e.leaks.planting import PERSONAL, Place
+from support.secrets import secret_logs, secret_metrics, secret_traces
 
 SIGNALS = ("traces", "metrics", "logs")
 DEFAULTS = {

@@ -10,9 +10,8 @@ from functools import cache, lru_cache
 import grpc
 import httpx
 
-from collector.test_otlp_json import as_json
-from collector.test_receivers import METHODS, RESPONSES
 from e2e.leaks.planting import Book, Place
+from support.otlp import METHODS, RESPONSES, as_json
 
 WAYS = ("grpc", "protobuf", "json")
 SENDER = "127.183.141.207"

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 
-from collector.test_receivers import dump
 from e2e.leaks.collecting import (
     Collector,
     Evidence,
@@ -30,6 +29,7 @@ from e2e.leaks.requests import POISON, filler, request
 from e2e.leaks.sending import Senders
 from footfall_exporters.embedded import EmbeddedPostgres
 from support.http_server import Server, serving
+from support.secrets import dump
 from support.waiting import until
 
 TALKATIVE = {
