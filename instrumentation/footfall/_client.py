@@ -1,20 +1,26 @@
 """The client: what an application calls, and what never fails it (docs/design.md, "The promises")."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
 
-from footfall._configure import Configured
+from footfall import _configure
+from footfall._answer import PresentConsent
 from footfall._feature import Feature, Measured
-from footfall._guard import guarded
+from footfall._guard import Faults, guarded
+from footfall._lifecycle import Flushed, Lifecycle
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from footfall._consent.consent import Consent
+    from footfall._recording.recorder import Recorder
+    from footfall._settings import Exporters
     from footfall_processors.catalog import Attribute
     from footfall_processors.matching import Match
 
 
-class Client(Configured):
+class Client:
     """One sender of telemetry, off until `configure()` turns it on.
 
     Most programs use the one behind `footfall.configure()`, `footfall.feature()` and so on. A test or a
@@ -24,7 +30,11 @@ class Client(Configured):
         strict: Raise Footfall's own errors instead of swallowing them; for tests of Footfall.
 
     Attributes:
-        recorder: What works while telemetry is on; None while it is off.
+        recorder: What works while telemetry is on; None while it is off. (In a child of a fork, and after
+            a no in another program, something that looks at its first use whether it is on.)
+        surroundings: What every event carries that declares it; see `Client.ambient`.
+        applications: The web applications that are measured; each says which routes it has.
+        consent: What the user of the program said, and how to tell what they say.
 
     Example:
         >>> client = Client()
@@ -32,6 +42,16 @@ class Client(Configured):
         >>> with client.feature("discord.generator", provider="smz3"):
         ...     pass
     """
+
+    configure = _configure.configure
+
+    def __init__(self, *, strict: bool = False) -> None:
+        self.recorder: Recorder | None = None
+        self.surroundings: Mapping[str, Any] = {}
+        self.applications: WeakSet[Any] = WeakSet()
+        self._faults = Faults(strict=strict)
+        self._lifecycle = Lifecycle(self, self._faults)
+        self.consent = cast("Consent", PresentConsent(self.present_consent))
 
     def __reduce__(self) -> str | tuple[type["Client"], tuple[()]]:
         """Functions that it measures are sent to other processes by value (cloudpickle), and so with it.
@@ -150,6 +170,12 @@ class Client(Configured):
         merged = {**self.surroundings, **attributes}
         self.surround({name: value for name, value in merged.items() if value is not None})
 
+    def surround(self, attributes: Mapping[str, Any]) -> None:
+        """Replaces what every event carries; never changed in place, as other threads read it."""
+        self.surroundings = attributes
+        if self.recorder is not None:
+            self.recorder.surroundings = attributes
+
     def match(self, kind: str, text: str) -> "Match | None":
         """The event that a route or a command stands for by the catalog's rules.
 
@@ -173,6 +199,74 @@ class Client(Configured):
             declared = attribute in catalog.events[event].attributes
             return catalog.attributes[attribute] if declared else None
         return None
+
+    def unmeasured(self, event: str, kind: str) -> None:
+        """Notes what `@feature` left as it is; mostly before `configure()`, which may tell of it."""
+        self._lifecycle.unmeasured(event, kind)
+
+    def flush(self, timeout: float = 5.0) -> Flushed:
+        """Sends everything that waits; blocks for at most `timeout` seconds.
+
+        Programs need it before they are frozen or killed, not at exit. In asynchronous code:
+        `await asyncio.to_thread(footfall.flush)`.
+
+        Returns:
+            `DONE` when the collector took it all in time, `OFF` while telemetry is off; both are true as
+            a condition. `NOT_DONE` is false.
+        """
+        return self._lifecycle.flush(timeout)
+
+    def finish(self, timeout: float) -> bool:
+        """Sends what waits because the process may end now, within `timeout` seconds; see `flush()`."""
+        return self._lifecycle.finish(timeout)
+
+    def hurry(self) -> None:
+        """The process was told to end: for a while, what comes is sent at once."""
+        self._lifecycle.hurry()
+
+    def shutdown(self, timeout: float = 2.0) -> bool:
+        """Sends everything that waits and turns telemetry off; at exit this happens by itself.
+
+        Returns:
+            Whether the collector took it all within `timeout` seconds; the rest is lost.
+        """
+        return self._lifecycle.shutdown(timeout)
+
+    def trouble(self, error: Exception) -> None:
+        """Swallows an error of Footfall itself, naming its type but never its message."""
+        self._faults.trouble(error)
+
+    def captured(self, exporters: "Exporters | None") -> "Exporters | None":
+        """Makes what is configured from now on go to these exporters; see `footfall.testing`.
+
+        Args:
+            exporters: None ends it. What was configured before is shut down.
+        """
+        return self._lifecycle.captured(exporters)
+
+    def forked(self) -> None:
+        """Begins anew in the child of a fork: spans, counts and connections are the parent's.
+
+        Nothing is made until the child uses telemetry: most children never do.
+        """
+        self._lifecycle.forked()
+
+    def wake(self) -> "Recorder | None":
+        """Starts what `forked()` has put to sleep; called at its first use."""
+        return self._lifecycle.wake()
+
+    def hear(self) -> None:
+        """Acts on what the user has said in another program since; costs a `stat`."""
+        self._lifecycle.hear()
+
+    def present_consent(self) -> "Consent":
+        """The consent that holds now; see `footfall.consent`."""
+        return self._lifecycle.present_consent()
+
+    @property
+    def on(self) -> bool:
+        """Whether telemetry is on."""
+        return self._lifecycle.on
 
 
 default = Client()

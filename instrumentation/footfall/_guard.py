@@ -11,9 +11,10 @@ The measured path catches by itself, as a block costs more there than an `except
 from collections.abc import Callable
 from functools import wraps
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
-from footfall._log import log
+from footfall._log import Warnings, log
+from footfall._settings import ConfigurationError
 
 S = TypeVar("S")
 P = ParamSpec("P")
@@ -64,6 +65,56 @@ def at_debug(where: str) -> Report:
         log.debug("%s in %s", type(error).__name__, where)
 
     return report
+
+
+class StaysOff(Exception):  # no fault
+    """Telemetry stays off in the child of a fork: its user has said no meanwhile, or it cannot start."""
+
+
+class Faults:
+    """What one client reports, to the logger `footfall`.
+
+    Args:
+        strict: Whether faults are raised as well; for tests of Footfall.
+
+    Attributes:
+        warnings: Where warnings go.
+    """
+
+    def __init__(self, *, strict: bool) -> None:
+        self._strict = strict
+        self.warnings = Warnings()
+
+    def renew(self) -> None:
+        """Forgets what was told; after a fork, its lock may be held for ever."""
+        self.warnings = Warnings()
+
+    def trouble(self, error: Exception) -> None:
+        """Reports a fault in a call."""
+        if isinstance(error, StaysOff):
+            return
+        if self._strict:
+            _raise(error)
+        self.warnings.warn(
+            "internal", "footfall: %s in a call, which was ignored", type(error).__name__
+        )
+
+    def refuse(self, error: Exception) -> None:
+        """Reports why telemetry stays off."""
+        if isinstance(error, ConfigurationError):
+            lines = "".join(f"\n  {mistake}" for mistake in error.mistakes)
+            log.warning("footfall is off, nothing is sent; to turn it on, correct:%s", lines)
+            return
+        log.warning("footfall is off, nothing is sent: %s in configure()", type(error).__name__)
+        if self._strict:
+            _raise(error)
+
+
+def _raise(error: Exception) -> NoReturn:
+    try:
+        raise error
+    finally:
+        del error
 
 
 def tolerant(

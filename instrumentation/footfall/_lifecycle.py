@@ -1,21 +1,22 @@
-"""A client's life: started, captured, forked, flushed, shut down."""
+"""A client's life: started, captured, forked, flushed, shut down; and what its user says about it."""
 
 import atexit
 import os
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Final, cast
 
-from footfall import _settings, _threads
-from footfall._decision import State
+from footfall import _threads
+from footfall._answer import Answer
+from footfall._decision import State, decide
 from footfall._ends import fork, hard_exit, sigterm
-from footfall._guard import guarded
-from footfall._log import Warnings, log
+from footfall._guard import Faults, guarded
+from footfall._settings import ConfigurationError, Exporters, Options, Settings, read
 
 if TYPE_CHECKING:
-    from footfall._consent.gate import Gate
+    from footfall._client import Client
+    from footfall._consent.consent import Consent
     from footfall._delivery.delivery import Delivery
     from footfall._recording.recorder import Recorder
 
@@ -42,58 +43,60 @@ class Flushed(IntEnum):
 
 
 class Lifecycle:
-    """What turns a client on and off.
+    """What turns a client on and off, by setting its `recorder`.
+
+    Its methods are those of the client, which says what they do.
 
     Args:
-        strict: Raise Footfall's own errors instead of swallowing them; for tests of Footfall.
-
-    Attributes:
-        recorder: What works while telemetry is on; None while it is off. (In a child of a fork, and after
-            a no in another program, something that looks at its first use whether it is on.)
-        surroundings: What every event carries that declares it; see `Client.ambient`.
-        applications: The web applications that are measured; each says which routes it has.
+        client: The client.
+        faults: Where faults are reported.
     """
 
-    def __init__(self, *, strict: bool = False) -> None:
-        self.recorder: Recorder | None = None
-        self.surroundings: Mapping[str, Any] = {}
+    def __init__(self, client: "Client", faults: Faults) -> None:
+        self._client, self._faults = client, faults
+        self._answer = Answer()
+        self._options, self._settings = Options(), Settings()
         self._delivery: Delivery | None = None
         self._closing: Delivery | None = None
-        self._strict = strict
-        self._warnings = Warnings()
+        self._parents: list[Delivery | None] = []  # never closed here: their connections are shared
         self._changing = _threads.lock()
         self._asleep = self._ends = self._told = False
-        self._parents: list[Delivery | None] = []  # never closed here: their connections are shared
-        self.applications: WeakSet[Any] = WeakSet()
         self._unmeasured: set[tuple[str, str]] = set()
-        self._capturing: _settings.Exporters | None = None
-        self._options = _settings.Options()
-        self._settings = _settings.Settings()
+        self._capturing: Exporters | None = None
 
-    def surround(self, attributes: Mapping[str, Any]) -> None:
-        """Replaces what every event carries; never changed in place, as other threads read it."""
-        self.surroundings = attributes
-        if self.recorder is not None:
-            self.recorder.surroundings = attributes
+    @property
+    def on(self) -> bool:
+        """Whether telemetry is on."""
+        return self._delivery is not None
+
+    def configure(self, options: Options) -> None:
+        """Starts with what `configure()` was told, in place of what it was told before."""
+        with guarded(self._faults.refuse), self._changing:
+            self._stop()
+            self._answer.is_followed, self._told = True, False
+            if self._capturing is not None:
+                options = replace(
+                    options, enabled=True, consent=False, exporters=self._capturing, captured=True
+                )
+            self._options = options
+            self._options = self._answer.ask(options, self._decided)
+            self._apply()
+
+    def misfit(self, text: str) -> None:
+        """`configure()` was called with arguments that it does not have."""
+        self._stop()
+        self._faults.refuse(ConfigurationError([text]))
 
     def unmeasured(self, event: str, kind: str) -> None:
-        """Notes what `@feature` left as it is; mostly before `configure()`, which may tell of it."""
+        """Notes what is told when telemetry is turned on."""
         if isinstance(event, str) and len(self._unmeasured) < _UNMEASURED:
             self._unmeasured.add((event, kind))
-        if self.recorder is not None:
-            self.recorder.unmeasured(event, kind)
+        if self._client.recorder is not None:
+            self._client.recorder.unmeasured(event, kind)
 
-    def flush(self, timeout: float = 5.0) -> Flushed:
-        """Sends everything that waits; blocks for at most `timeout` seconds.
-
-        Programs need it before they are frozen or killed, not at exit. In asynchronous code:
-        `await asyncio.to_thread(footfall.flush)`.
-
-        Returns:
-            `DONE` when the collector took it all in time, `OFF` while telemetry is off; both are true as
-            a condition. `NOT_DONE` is false.
-        """
-        with guarded(self.trouble):
+    def flush(self, timeout: float) -> Flushed:
+        """Sends everything that waits."""
+        with guarded(self._faults.trouble):
             self.hear()
             if self._delivery is None:
                 return Flushed.OFF
@@ -101,150 +104,158 @@ class Lifecycle:
         return Flushed.NOT_DONE
 
     def finish(self, timeout: float) -> bool:
-        """Sends what waits because the process may end now, within `timeout` seconds; see `flush()`."""
-        with guarded(self.trouble):
+        """Sends what waits because the process may end now."""
+        with guarded(self._faults.trouble):
             delivery = self._closing or self._delivery
             return delivery is None or self._asleep or delivery.finish(timeout)
         return False
 
     def hurry(self) -> None:
-        """The process was told to end: for a while, what comes is sent at once."""
+        """The process was told to end."""
         if self._delivery is not None and not self._asleep:
             self._delivery.hurry()
 
-    def shutdown(self, timeout: float = 2.0) -> bool:
-        """Sends everything that waits and turns telemetry off; at exit this happens by itself.
-
-        Returns:
-            Whether the collector took it all within `timeout` seconds; the rest is lost.
-        """
-        with guarded(self.trouble):
-            atexit.unregister(self.shutdown)
+    def shutdown(self, timeout: float) -> bool:
+        """Sends everything that waits and turns telemetry off."""
+        self._answer.is_followed = False
+        with guarded(self._faults.trouble):
+            atexit.unregister(self._client.shutdown)
             self._ends = False
             stopped = self._stop(timeout)
-            if not sigterm.unhook(self):  # not before: the signal may come meanwhile
+            if not sigterm.unhook(self._client):  # not before: the signal may come meanwhile
                 hard_exit.unhook()
             return stopped
         return False
+
+    def captured(self, exporters: Exporters | None) -> Exporters | None:
+        """Makes what is configured from now on go to these exporters."""
+        self._client.shutdown()
+        before, self._capturing = self._capturing, exporters
+        self._faults.renew()
+        return before
+
+    def forked(self) -> None:
+        """Begins anew in the child of a fork."""
+        self._answer.gate = None  # its lock may have been held
+        self._changing = _threads.lock()
+        self._faults.renew()
+        self._ends, self._closing = False, None
+        if self._delivery is not None:
+            self._delivery.abandon()
+            self._asleep = True
+            self._client.recorder = cast("Recorder", fork.Asleep(self._client.wake))
+
+    def wake(self) -> "Recorder | None":
+        """Starts what `forked()` has put to sleep."""
+        with self._changing:
+            if self._asleep:
+                self._asleep = False
+                self._parents.append(self._delivery)
+                self._delivery = self._client.recorder = None
+                with guarded(self._faults.refuse):
+                    self._start_again()
+            return self._client.recorder if self.on else None
+
+    def hear(self) -> None:
+        """Acts on what the user has said in another program since.
+
+        Where that ends telemetry, whatever stands for the recorder looks at each use whether they agree
+        again: nothing is exported by then, before which one could look.
+        """
+        if not self._answer.has_news():
+            return
+        with self._changing:
+            if self._answer.has_news():  # another thread may have heard it meanwhile
+                before = self._client.recorder
+                self._decided()
+                if before is not None and not self.on:
+                    self._client.recorder = cast("Recorder", fork.Asleep(self._listen))
+
+    def present_consent(self) -> "Consent":
+        """The consent that holds now."""
+        self.hear()
+        return self._answer.present(self._faults.warnings, quiet=self._capturing is not None)
+
+    def _listen(self) -> "Recorder | None":
+        self.hear()
+        return self._client.recorder if self.on else None
+
+    def _overheard(self) -> None:
+        """Has it heard by another thread: the one that exports is waited for by whoever stops it."""
+        with suppress(RuntimeError):  # at the interpreter's end
+            _threads.start(self.hear, "footfall-consent")
+
+    def _decided(self) -> None:
+        """The user has just agreed, no longer agrees, or dropped their id; here or in another program."""
+        with guarded(self._faults.refuse), self._changing:
+            consent, state = self._answer.consent, self._answer.said() or State()
+            mode = decide(os.environ, self._options.enabled, state)
+            if mode == "off":
+                self._discard()
+            elif not self.on or mode != self._settings.mode:
+                # What waits was not agreed to be sent, when they now want it kept here.
+                self._stop(0 if mode == "local" else 2.0)
+                self._apply()
+            elif self._answer.gate is not None:
+                self._answer.gate.passes()
+            if consent is not None:
+                self._client.surround(consent.cleaned(self._client.surroundings))
+
+    def _discard(self) -> None:
+        """Stops without sending what still waits, and forgets the session."""
+        self._client.surround({})
+        if self._delivery is not None:
+            self._delivery.discard()
+        self._stop(0)
 
     def _stop(self, timeout: float = 2.0) -> bool:
         with self._changing:
             delivery, self._delivery = self._delivery, None
             if self._asleep:
                 delivery = None  # the parent's
-            self.recorder, self._asleep = None, False
+            self._client.recorder, self._asleep = None, False
         self._closing = delivery
         try:
             return delivery is None or delivery.close(timeout)
         finally:
             self._closing = None
 
-    def trouble(self, error: Exception) -> None:
-        """Swallows an error of Footfall itself, naming its type but never its message."""
-        if isinstance(error, fork.StaysOff):
-            return
-        if self._strict:
-            self._raise(error)
-        self._warnings.warn(
-            "internal", "footfall: %s in a call, which was ignored", type(error).__name__
-        )
-
-    def captured(self, exporters: _settings.Exporters | None) -> _settings.Exporters | None:
-        """Makes what is configured from now on go to these exporters; see `footfall.testing`.
-
-        Args:
-            exporters: None ends it. What was configured before is shut down.
-        """
-        self.shutdown()
-        before, self._capturing, self._warnings = self._capturing, exporters, Warnings()
-        return before
-
-    def forked(self) -> None:
-        """Begins anew in the child of a fork: spans, counts and connections are the parent's.
-
-        Nothing is made until the child uses telemetry: most children never do.
-        """
-        self._changing = _threads.lock()
-        self._warnings = Warnings()
-        self._ends, self._closing = False, None
-        if self._delivery is not None:
-            self._delivery.abandon()
-            self._asleep = True
-            self.recorder = cast("Recorder", fork.Asleep(self.wake))
-
-    def wake(self) -> "Recorder | None":
-        """Starts what `forked()` has put to sleep; called at its first use."""
-        with self._changing:
-            if self._asleep:
-                self._asleep = False
-                self._parents.append(self._delivery)
-                self._delivery = self.recorder = None
-                with guarded(self._refuse):
-                    self._start_again()
-            return self.recorder if self.on else None
-
-    def hear(self) -> None:
-        """Acts on what the user has said in another program since; here nobody asks one."""
-
-    def _said(self) -> State | None:
-        """What the user says; None where nobody asks him."""
-        return None
-
-    def _new_gate(self) -> "Gate | None":
-        """What looks at the user's answer before each export."""
-        return None
-
-    def _start_again(self) -> None:
-        """Starts in a process that was forked."""
-        self._start()
-
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
-        settings = _settings.read(os.environ, self._options, self._said())
+        settings = read(os.environ, self._options, self._answer.said())
         if settings.mode != "off":
             self._settings = settings
             self._start()
 
-    @property
-    def on(self) -> bool:
-        """Whether telemetry is on."""
-        return self._delivery is not None
+    def _start_again(self) -> None:
+        """Starts in a process that was forked."""
+        if self._answer.consent is None:
+            self._start()
+            return
+        self._apply()  # what the user says now; another process may have asked them
+        if self._client.recorder is None:
+            self._client.recorder = cast("Recorder", fork.Asleep(self._listen))
 
     def _start(self) -> None:
         from footfall import _setup  # not before it is needed: it imports the OpenTelemetry SDK
 
-        tell = not self._told and not self._options.captured
+        client, options = self._client, self._options
+        gate = self._answer.new_gate(self._settings, self._overheard)
+        tell = not self._told and not options.captured
         recorder, self._delivery = _setup.start(
-            self._settings, self._warnings, self._new_gate(), tell=tell
+            self._settings, self._faults.warnings, gate, tell=tell
         )
         self._told = True
-        recorder.surroundings = self.surroundings
+        recorder.surroundings = client.surroundings
         for event, kind in self._unmeasured:
             recorder.unmeasured(event, kind)
         self._settings = replace(self._settings, catalog=recorder.catalog)  # not read after a fork
-        fork.watch(self)
+        fork.watch(client)
         if not self._ends:  # once: what else the program does at its end comes before
-            atexit.register(self.shutdown)
-            fork.at_end_of_worker(self.shutdown)
+            atexit.register(client.shutdown)
+            fork.at_end_of_worker(client.shutdown)
             self._ends = True
-        if self._settings.exit_hooks and not self._options.captured:
-            sigterm.hook(self)
+        if self._settings.exit_hooks and not options.captured:
+            sigterm.hook(client)
             hard_exit.hook()
-        self.recorder = fork.told(self, recorder)
-
-    def _refuse(self, error: Exception) -> None:
-        """Says why telemetry stays off."""
-        if isinstance(error, _settings.ConfigurationError):
-            lines = "".join(f"\n  {mistake}" for mistake in error.mistakes)
-            log.warning("footfall is off, nothing is sent; to turn it on, correct:%s", lines)
-            return
-        log.warning("footfall is off, nothing is sent: %s in configure()", type(error).__name__)
-        if self._strict:
-            self._raise(error)
-
-    @staticmethod
-    def _raise(error: Exception) -> NoReturn:
-        try:
-            raise error
-        finally:
-            del error
+        client.recorder = fork.told(client, recorder)

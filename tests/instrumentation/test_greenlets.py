@@ -176,7 +176,7 @@ def test_a_process_ends_well_while_an_export_is_tried_again(catalog, away, proto
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 def test_exporters_wait_with_an_event_of_ours(connect, away, monkeypatch, protocol):
     monkeypatch.setenv("FOOTFALL_PROTOCOL", protocol)
-    delivery = connect(away)._delivery
+    delivery = connect(away)._lifecycle._delivery
     for exporter in (delivery._spans._exporter, delivery._metrics._exporter):
         owner = exporter if protocol == "grpc" else exporter._client
         name = "_shutdown_in_progress" if protocol == "grpc" else "_shutdown_event"

@@ -58,7 +58,7 @@ def test_names_without_end_neither_fill_the_memory_nor_take_long(connect, receiv
         client.event(f"made up {number}")
     client.event("x" * 1_000_000)
     client.event("shop.order", **{"y" * 1_000_000: 1})
-    assert len(client._warnings._next) <= 256
+    assert len(client._faults.warnings._next) <= 256
     assert all(len(message) < 300 for message in told(caplog))
 
 

@@ -196,7 +196,7 @@ def test_what_is_decorated_without_end_does_not_fill_the_memory():
     client = Client(strict=True)
     for number in range(1_000):
         client.feature(f"shop.order{number}")(Counter())
-    assert len(client._unmeasured) <= 64
+    assert len(client._lifecycle._unmeasured) <= 64
 
 
 def test_objects_at_work_are_what_their_owners_need(client):

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from weakref import WeakSet
 
+from footfall._guard import StaysOff
+
 if TYPE_CHECKING:
-    from footfall._lifecycle import Lifecycle
+    from footfall._client import Client
     from footfall._recording.recorder import Recorder
 
 
@@ -22,10 +24,6 @@ class Forked(Protocol):
 
 
 _watched: WeakSet[Forked] = WeakSet()
-
-
-class StaysOff(Exception):  # no error
-    """Telemetry stays off in the child: its user has said no meanwhile, or it cannot start."""
 
 
 class Asleep:
@@ -49,7 +47,7 @@ class Untold:
         recorder: That recorder.
     """
 
-    def __init__(self, client: "Lifecycle", recorder: "Recorder") -> None:
+    def __init__(self, client: "Client", recorder: "Recorder") -> None:
         self._client = client
         self._recorder = recorder
         self._process = os.getpid()
@@ -69,7 +67,7 @@ class Untold:
         return self._client.recorder
 
 
-def told(client: "Lifecycle", recorder: "Recorder") -> "Recorder":
+def told(client: "Client", recorder: "Recorder") -> "Recorder":
     """What a client is to use as its recorder, so that it will know when its process was forked."""
     return cast("Recorder", Untold(client, recorder)) if _is_master() else recorder
 

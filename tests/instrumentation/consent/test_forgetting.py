@@ -150,7 +150,9 @@ def test_a_request_that_is_tried_again_does_not_bring_it_back(
     asking.observe("shop.order", None, everything(old), keep=True)
     assert not asking.flush(0.2)
     forget()
-    assert happens(lambda: asking._gate.forgotten), "a program that waits looks twice a second"
+    assert happens(lambda: asking._lifecycle._answer.gate.forgotten), (
+        "a program that waits looks twice a second"
+    )
     receiver.status = None
     asking.event("shop.order")
     assert happens(lambda: asking.flush() and len(receiver.spans()) == 2)
