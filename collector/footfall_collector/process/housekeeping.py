@@ -12,6 +12,7 @@ from footfall_collector.decoding.decoder import Decoding
 from footfall_collector.subscribers.group import Subscribers
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.background import beside
+from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres import Store, locks
 from footfall_exporters.postgres.connecting import READING, connect
 from footfall_exporters.postgres.housekeeping import LOOK_EVERY
@@ -96,8 +97,8 @@ class Keeping:
                 name = type(error).__name__
                 log.warning("refused requests wait to be counted in Postgres (%s)", name)
                 await asyncio.sleep(LOOK_EVERY)
-            except Exception:  # a fault of ours must not end it
-                log.exception("refused requests cannot be counted in Postgres")
+            except Exception as error:  # a fault of ours must not end it
+                log_fault(log, "refused requests cannot be counted in Postgres", error)
                 await asyncio.sleep(LOOK_EVERY)
 
     async def _note_refused_now(self) -> None:
@@ -137,7 +138,7 @@ class Keeping:
                 await self._look_at_locks()
             except psycopg.Error as error:
                 log.warning("housekeeping does not reach Postgres (%s)", type(error).__name__)
-            except Exception:  # a fault of ours must not end it
-                log.exception("housekeeping failed")
+            except Exception as error:  # a fault of ours must not end it
+                log_fault(log, "housekeeping failed", error)
             else:
                 self._take_over()

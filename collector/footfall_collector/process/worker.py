@@ -22,6 +22,7 @@ import msgspec
 from footfall_collector.config.config import Config, load_config
 from footfall_collector.process.signals import STOPS, end_at_once
 from footfall_collector.telemetry import logging as diagnostics
+from footfall_exporters.faults import log_fault
 from footfall_processors import DocumentError
 
 if TYPE_CHECKING:  # they import gRPC, which must not come before `diagnostics.configure`
@@ -114,8 +115,10 @@ async def _reloading(
         hang_up.clear()
         try:
             await collector.reload(await _read_again(load))
-        except Exception:  # a fault of ours must not end it: the next signal may revoke a key
-            log.exception("reloading failed")
+        except (
+            Exception
+        ) as error:  # a fault of ours must not end it: the next signal may revoke a key
+            log_fault(log, "reloading failed", error)
 
 
 async def _read_again(load: Callable[[], Config]) -> Config | None:

@@ -1,7 +1,6 @@
 """What all receivers share: bytes in, an answer out, whatever the protocol (OTLP specification 1.x)."""
 
 import logging
-import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from footfall_collector.security.keys import Key
 from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.telemetry import Request, Telemetry
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
+from footfall_exporters.faults import log_fault
 from footfall_processors import REJECTED, Batch, Loss, window
 
 log = logging.getLogger("footfall.receivers")
@@ -101,9 +101,7 @@ class Intake:
         except Refusal:
             raise
         except Exception as error:
-            # Where it happened, not its message: that may quote what was sent.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("a %s request failed: %s\n%s", signal.name, type(error).__name__, where)
+            log_fault(log, f"a {signal.name} request failed", error)
             raise refusals.internal() from None
         return _answer(signal, batch)
 

@@ -7,7 +7,6 @@ before that, the commit is sent again, as the same bytes.
 
 import asyncio
 import logging
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -18,6 +17,7 @@ from footfall_collector.subscribers.delivery import Backoff, Delivery
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Subscriber
+from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres import locks, subscriptions
 from footfall_exporters.postgres.connecting import FOLLOWING, HOLDING, connect
 from footfall_exporters.postgres.stream import Stream
@@ -96,9 +96,7 @@ class Follower:
             except psycopg.Error as error:
                 log.warning("%s does not reach the store (%s)", self._name, type(error).__name__)
             except Exception as error:  # a fault of ours must not end it
-                # Where it happened, not its message: that may quote values.
-                where = "".join(traceback.format_tb(error.__traceback__))
-                log.error("%s failed: %s\n%s", self._name, type(error).__name__, where)
+                log_fault(log, f"{self._name} failed", error)
             await asyncio.sleep(min(RECONNECT, 5 * self._poll))
 
     async def register(self, connection: AsyncConnection) -> None:

@@ -8,6 +8,7 @@ from threading import Event
 from typing import Protocol
 
 from footfall_exporters.embedded.errors import EmbeddedPostgresError
+from footfall_exporters.faults import log_fault
 from footfall_processors import OperatorError
 
 log = logging.getLogger("footfall.embedded")
@@ -90,11 +91,20 @@ def _bring_back(
         except Exception as error:  # also one of ours: nobody else would start it
             if stopping.is_set():
                 return None, None
-            reason = str(error) if isinstance(error, OperatorError) else type(error).__name__
-            log.error("the embedded Postgres does not start: %s", reason)
+            reason = _said(error)
         else:
             return number, None
     return None, reason
+
+
+def _said(error: Exception) -> str:
+    """Why it does not start, which is logged."""
+    what = "the embedded Postgres does not start"
+    if isinstance(error, OperatorError):
+        log.error("%s: %s", what, error)
+        return str(error)
+    log_fault(log, what, error)
+    return type(error).__name__
 
 
 def _given_up(reason: str) -> EmbeddedPostgresError:

@@ -9,13 +9,13 @@ again in a minute. The tasks themselves are in tasks.py.
 import datetime as dt
 import logging
 import time
-import traceback
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import AsyncConnection
 
+from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres import locks, salts
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.origin import marker
@@ -201,12 +201,10 @@ def _failure(task: str, error: Exception) -> str:
     what = type(error).__name__
     if isinstance(error, psycopg.Error) and error.sqlstate:
         what += f" (SQLSTATE {error.sqlstate})"
-    places = (
-        ""
-        if isinstance(error, psycopg.Error)
-        else "".join(traceback.format_tb(error.__traceback__))
-    )
-    log.warning("the task %s failed: %s; again in a minute\n%s", task, what, places)
+    if isinstance(error, psycopg.Error):
+        log.warning("the task %s failed: %s; again in a minute", task, what)
+    else:
+        log_fault(log, f"the task {task} failed, and is tried again in a minute", error)
     return f"failed: {what}"
 
 

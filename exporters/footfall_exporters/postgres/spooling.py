@@ -15,6 +15,7 @@ import msgspec
 
 from footfall_exporters.batch_codec import Decoder
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
+from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres.writer import Away, Writer
 from footfall_exporters.spool import Entry, Spool
 from footfall_processors import Batch, Loss
@@ -81,7 +82,7 @@ class Spooling:
             except Unavailable:
                 left = True
             except Exception as error:  # a fault of ours must not end it
-                log.error("draining the spool failed: %s", type(error).__name__)
+                log_fault(log, "draining the spool failed", error)
                 left = True
             if left:
                 await asyncio.sleep(self._retry)

@@ -6,7 +6,6 @@ goes wrong, either the whole group is stored or none of it.
 
 import asyncio
 import logging
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -16,6 +15,7 @@ from dataclasses import dataclass
 import psycopg
 
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
+from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres.group_commit import GroupCommit, Late
 from footfall_exporters.postgres.partitions import DayHeld
 from footfall_processors import Batch, Catalog
@@ -159,9 +159,7 @@ class Writer:
             if len(group) > 1:
                 await self._one_by_one(group)
                 return
-            # Where it happened, not its message: that may quote values.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("commit failed: %s\n%s", type(error).__name__, where)
+            log_fault(log, "commit failed", error)
             _fail(group, Unavailable("the store has failed", self._reconnect))
         else:
             self.away = False
