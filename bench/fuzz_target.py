@@ -23,9 +23,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from footfall_collector import signals
 from footfall_collector.config.schema import HttpConfig
 from footfall_collector.decoding import metrics
-from footfall_collector.decoding.signals import Signal
+from footfall_collector.decoding.decoder import Decoder
 from footfall_collector.decoding.spans import Pipeline
 from footfall_collector.decoding.wire import Groups, Take
 from footfall_collector.receivers import http
@@ -192,10 +193,10 @@ class Target:
             return await pipeline.logs(body, groups=groups, take=take)
 
         decoders = {"traces": decode_traces, "metrics": decode_metrics, "logs": decode_logs}
-        self._signals = {s: Signal(s, "", RESPONSES[s], decoders[s]) for s in SIGNALS}
+        self._decoders = {s: Decoder(signals.SIGNALS[s], decoders[s]) for s in SIGNALS}
         self._intake = Intake(self._consume, telemetry=self._telemetry)
         self._application = http.application(
-            HttpConfig(), self._intake, list(self._signals.values())
+            HttpConfig(), self._intake, list(self._decoders.values())
         )
 
     def close(self) -> None:
@@ -225,11 +226,11 @@ class Target:
         self._judge.batch(batch)
 
     async def _export(self, given: Input) -> tuple[str, str]:
-        signal = self._signals[given.signal]
-        with self._telemetry.request(signal.name, "grpc") as seen:
+        decoder = self._decoders[given.signal]
+        with self._telemetry.request(decoder.signal.name, "grpc") as seen:
             try:
                 answer = await self._intake.export(
-                    signal, given.body, seen, json=given.way == "json"
+                    decoder, given.body, seen, json=given.way == "json"
                 )
             except Refusal as refusal:
                 answer = refusal.answer

@@ -5,20 +5,19 @@ import contextlib
 
 import grpc
 import httpx
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
 from footfall_collector.config.schema import AdmissionConfig, GrpcConfig, HttpConfig, TlsConfig
-from footfall_collector.decoding.signals import Signal
+from footfall_collector.decoding.decoder import Decoder
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.security.tls import Tls
+from footfall_collector.signals import TRACES
 from footfall_processors import Batch
 from support.waiting import until
 
-SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
-EXPORT = f"/{SERVICE}/Export"
+EXPORT = f"/{TRACES.service}/Export"
 
 
 @contextlib.asynccontextmanager
@@ -28,9 +27,9 @@ async def http_before(consume, **options):
     async def decode(body, key, groups, take):
         return Batch(digest=body[:16].ljust(16), signal="traces")
 
-    signal = Signal("traces", "none", ExportTraceServiceResponse, decode)
+    decoder = Decoder(TRACES, decode)
     async with otlp_http.serve(
-        HttpConfig(endpoint="127.0.0.1:0", **options), Intake(consume), [signal]
+        HttpConfig(endpoint="127.0.0.1:0", **options), Intake(consume), [decoder]
     ) as address:
         yield address
 
@@ -60,10 +59,10 @@ async def serving(limit_mib, store):
 
     gate = Gate(AdmissionConfig(request_limit_mib=limit_mib))
     intake = Intake(store.consume, gate)
-    signals = [Signal("traces", SERVICE, ExportTraceServiceResponse, decode)]
+    decoders = [Decoder(TRACES, decode)]
     async with (
-        otlp_grpc.serve(GrpcConfig(endpoint="127.0.0.1:0"), intake, signals) as rpc,
-        otlp_http.serve(HttpConfig(endpoint="127.0.0.1:0"), intake, signals) as web,
+        otlp_grpc.serve(GrpcConfig(endpoint="127.0.0.1:0"), intake, decoders) as rpc,
+        otlp_http.serve(HttpConfig(endpoint="127.0.0.1:0"), intake, decoders) as web,
         grpc.aio.insecure_channel(rpc) as channel,
         httpx.AsyncClient(base_url=f"http://{web}", timeout=30) as http,
     ):
@@ -77,8 +76,8 @@ async def receiving(store, gate, serve, config):
     async def decode(body, key, groups, take):
         return Batch(digest=body[:16].ljust(16), signal="traces")
 
-    signals = [Signal("traces", SERVICE, ExportTraceServiceResponse, decode)]
-    async with serve(config, Intake(store.consume, gate), signals) as address:
+    decoders = [Decoder(TRACES, decode)]
+    async with serve(config, Intake(store.consume, gate), decoders) as address:
         yield address
 
 
@@ -88,8 +87,8 @@ async def serving_tls(made):
     files = TlsConfig(cert_file=str(made / "first.pem"), key_file=str(made / "first.key"))
     tls = Tls(files, "OTLP/HTTP")
 
-    def serve(config, intake, signals):
-        return otlp_http.serve(config, intake, signals, tls)
+    def serve(config, intake, decoders):
+        return otlp_http.serve(config, intake, decoders, tls)
 
     store = Store()
     store.open.set()

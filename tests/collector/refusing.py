@@ -50,13 +50,13 @@ def catalog() -> Catalog:
 
 
 async def serve(decoding: Decoding, most: int) -> None:
-    signals = decoding.signals(["traces"])
+    decoders = decoding.decoders(["traces"])
     intake = Intake(consume, Gate(AdmissionConfig(request_limit_mib=128)))
     grpc_config = GrpcConfig(endpoint="127.0.0.1:0", max_recv_msg_size_mib=most)
     http_config = HttpConfig(endpoint="127.0.0.1:0", max_request_body_size=most * 2**20)
     async with (
-        grpc.serve(grpc_config, intake, signals) as rpc,
-        http.serve(http_config, intake, signals) as web,
+        grpc.serve(grpc_config, intake, decoders) as rpc,
+        http.serve(http_config, intake, decoders) as web,
     ):
         print(*(address.rpartition(":")[2] for address in (rpc, web)), flush=True)
         await asyncio.to_thread(sys.stdin.read)

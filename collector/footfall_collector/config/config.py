@@ -18,13 +18,13 @@ import msgspec
 
 from footfall_collector.config.reader import STORE, located, read, section
 from footfall_collector.config.schema import (
-    SIGNALS,
     AdmissionConfig,
     File,
     GrpcConfig,
     HttpConfig,
     ServiceConfig,
 )
+from footfall_collector.signals import SIGNALS
 from footfall_exporters.contracts import SubscriberConfig
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Catalog, SaltError, load_catalog, needs_static_salt, static_salts
@@ -60,7 +60,7 @@ class Config:
     static_salts: Mapping[Period, bytes] = field(default_factory=dict)
     postgres: PostgresConfig | None = field(default_factory=PostgresConfig)
     subscribers: Mapping[str, SubscriberConfig] = field(default_factory=dict)
-    signals: tuple[str, ...] = SIGNALS
+    signals: tuple[str, ...] = tuple(SIGNALS)
     deduplicate_spans: bool = False
     service: ServiceConfig = field(default_factory=ServiceConfig)
     catalog_files: Sequence[str] = ()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from footfall_collector.config.schema import SIGNALS
+from footfall_collector.signals import SIGNALS
 from footfall_processors.document import Document, Keys, nearest
 
 ENVIRONMENT = {

@@ -12,13 +12,13 @@ from psycopg.conninfo import conninfo_to_dict
 
 from footfall_collector.config.environment import expand, fill, fill_sinks
 from footfall_collector.config.schema import (
-    SIGNALS,
     File,
     GrpcConfig,
     HttpConfig,
     OperatorConfig,
     PipelineConfig,
 )
+from footfall_collector.signals import SIGNALS
 from footfall_exporters import registry
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors.document import Document, Keys, convert, load, nearest

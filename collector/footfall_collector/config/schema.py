@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-SIGNALS = ("traces", "metrics", "logs")
+from footfall_collector.signals import SIGNALS
+
 MAX_BYTES, MAX_GRPC_MIB = 64 * 2**20, 16
 """Of one request after decompression, unless configured otherwise; less over gRPC, which has each three
 times in memory when it hands it over."""

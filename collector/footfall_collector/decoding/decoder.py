@@ -1,25 +1,32 @@
 """The catalog in force, as what decodes requests under it; replaced as a whole when it is reloaded."""
 
 import time
-from collections.abc import Sequence
-
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceResponse
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceResponse,
-)
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 
 from footfall_collector.decoding import metrics
 from footfall_collector.decoding.budget import Budget
-from footfall_collector.decoding.signals import Signal, sender
 from footfall_collector.decoding.spans import Pipeline
 from footfall_collector.decoding.wire import Groups, Take
 from footfall_collector.security.keys import Key
+from footfall_collector.signals import LOGS, METRICS, TRACES, Signal
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Batch, Catalog, Policy
 from footfall_processors.hashing import Salts
 
-_PACKAGE = "opentelemetry.proto.collector"
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """What decodes one signal.
+
+    Attributes:
+        signal: Which.
+        decode: A request, its sender's key, what the request says when it is not protobuf, and what counts
+            the memory that it takes → a batch.
+    """
+
+    signal: Signal
+    decode: Callable[[bytes, Key | None, Groups | None, Take], Awaitable[Batch]]
 
 
 class Decoding:
@@ -65,24 +72,14 @@ class Decoding:
         for pipeline in self._pipelines.values():
             pipeline.contexts.use_salts(salts)
 
-    def signals(self, names: Sequence[str]) -> list[Signal]:
-        """The signals of these names, each with the decoder of whatever catalog is in force then."""
-        known = [
-            Signal(
-                "traces",
-                f"{_PACKAGE}.trace.v1.TraceService",
-                ExportTraceServiceResponse,
-                self.traces,
-            ),
-            Signal(
-                "metrics",
-                f"{_PACKAGE}.metrics.v1.MetricsService",
-                ExportMetricsServiceResponse,
-                self.metrics,
-            ),
-            Signal("logs", f"{_PACKAGE}.logs.v1.LogsService", ExportLogsServiceResponse, self.logs),
-        ]
-        return [signal for signal in known if signal.name in names]
+    def decoders(self, names: Collection[str]) -> list[Decoder]:
+        """Those of the signals of these names, each under whatever catalog is in force then."""
+        known = (
+            Decoder(TRACES, self.traces),
+            Decoder(METRICS, self.metrics),
+            Decoder(LOGS, self.logs),
+        )
+        return [decoder for decoder in known if decoder.signal.name in names]
 
     async def traces(
         self, body: bytes, key: Key | None, groups: Groups | None, take: Take
@@ -92,7 +89,7 @@ class Decoding:
         if self._spans and identities is None:
             raise Unavailable("the collector has not reached its store yet", 5.0)
         return await self._pipeline(key).traces(
-            body, sender(key), groups, identities, _services(key), take
+            body, _sender(key), groups, identities, _services(key), take
         )
 
     async def metrics(
@@ -101,15 +98,20 @@ class Decoding:
         """See `metrics.decode`; it reads so little at a time that this is not counted."""
         policy, now_us = self._pipeline(key).policy, time.time_ns() // 1000
         return await metrics.decode(
-            policy, body, now_us, sender(key), groups, self.identities, _services(key)
+            policy, body, now_us, _sender(key), groups, self.identities, _services(key)
         )
 
     async def logs(self, body: bytes, key: Key | None, groups: Groups | None, take: Take) -> Batch:
         """See `Pipeline.logs`."""
-        return await self._pipeline(key).logs(body, sender(key), groups, _services(key), take)
+        return await self._pipeline(key).logs(body, _sender(key), groups, _services(key), take)
 
     def _pipeline(self, key: Key | None) -> Pipeline:
         return self._pipelines[key is not None and key.relay]
+
+
+def _sender(key: Key | None) -> bytes:
+    """What distinguishes senders in the ledger."""
+    return key.id if key else b""
 
 
 def _services(key: Key | None) -> frozenset[str]:

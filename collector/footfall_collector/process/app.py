@@ -182,18 +182,19 @@ class _Parts:
         return hops.gateway
 
     async def _serve(self, intake: Intake) -> tuple[str | None, str | None]:
-        signals, shared = self._decoding.signals(self._config.signals), self._worker is not None
+        decoders = self._decoding.decoders(self._config.signals)
+        shared = self._worker is not None
         grpc, http = self._config.grpc, self._config.http
         addresses: list[str | None] = [None, None]
         if grpc is not None:
             tls = self._listener("OTLP/gRPC", grpc.tls)
             addresses[0] = await self._enter(
-                otlp_grpc.serve(grpc, intake, signals, tls, shared=shared)
+                otlp_grpc.serve(grpc, intake, decoders, tls, shared=shared)
             )
         if http is not None:
             tls = self._listener("OTLP/HTTP", http.tls)
             addresses[1] = await self._enter(
-                otlp_http.serve(http, intake, signals, tls, shared=shared)
+                otlp_http.serve(http, intake, decoders, tls, shared=shared)
             )
         return addresses[0], addresses[1]
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import grpc
 
 from footfall_collector.config.schema import GrpcConfig
-from footfall_collector.decoding.signals import Signal
+from footfall_collector.decoding.decoder import Decoder
 from footfall_collector.receivers import health, refusals
 from footfall_collector.receivers.grpc_reader import Reader
 from footfall_collector.receivers.intake import Intake
@@ -42,7 +42,7 @@ _Context = grpc.aio.ServicerContext[bytes, bytes]
 async def serve(
     config: GrpcConfig,
     intake: Intake,
-    signals: Sequence[Signal],
+    decoders: Sequence[Decoder],
     tls: Tls | None = None,
     *,
     shared: bool = False,
@@ -52,7 +52,7 @@ async def serve(
     Args:
         config: Where, and how large a request may be.
         intake: Takes the requests.
-        signals: Which are served.
+        decoders: Of the signals that are served.
         tls: The listener's; plain text without.
         shared: Whether other processes listen on the same port.
 
@@ -71,9 +71,9 @@ async def serve(
     )
     reader, calls = Reader(largest), _Calls()
     server.add_generic_rpc_handlers(
-        tuple(_handler(intake, signal, reader, calls) for signal in signals)
+        tuple(_handler(intake, decoder, reader, calls) for decoder in decoders)
     )
-    state = health.add(server, [signal.service for signal in signals])
+    state = health.add(server, [decoder.signal.service for decoder in decoders])
     server.add_generic_rpc_handlers((_Nowhere(intake.telemetry),))
     port = _listen(server, config.endpoint, tls, shared=shared)
     await server.start()
@@ -102,17 +102,17 @@ def _listen(server: grpc.aio.Server, endpoint: str, tls: Tls | None, *, shared: 
 
 
 def _handler(
-    intake: Intake, signal: Signal, reader: Reader, calls: _Calls
+    intake: Intake, decoder: Decoder, reader: Reader, calls: _Calls
 ) -> grpc.GenericRpcHandler:
     # On the wire a stream of one is a unary request; so it is not read before it may come in. It is read
     # through the context: the iterator would be left unfinished, and keep the request until it is collected.
     async def export(_: AsyncIterator[bytes], context: _Context) -> bytes:
         call = asyncio.current_task()
         assert call is not None  # noqa: S101  # gRPC makes one for each
-        with intake.telemetry.request(signal.name, "grpc") as seen:
+        with intake.telemetry.request(decoder.signal.name, "grpc") as seen:
             calls.add(call)
             try:
-                return await _export(intake, signal, context, seen, reader)
+                return await _export(intake, decoder, context, seen, reader)
             except Refusal as refusal:
                 answer = refusal.answer
             except asyncio.CancelledError:
@@ -131,7 +131,7 @@ def _handler(
             return b""
 
     method: grpc.RpcMethodHandler[bytes, bytes] = grpc.stream_unary_rpc_method_handler(export)
-    return grpc.method_handlers_generic_handler(signal.service, {"Export": method})
+    return grpc.method_handlers_generic_handler(decoder.signal.service, {"Export": method})
 
 
 class _Nowhere(grpc.GenericRpcHandler):
@@ -156,7 +156,7 @@ class _Nowhere(grpc.GenericRpcHandler):
 
 async def _export(
     intake: Intake,
-    signal: Signal,
+    decoder: Decoder,
     context: _Context,
     seen: Request,
     reader: Reader,
@@ -167,7 +167,7 @@ async def _export(
     seen.key = key.name if key else ""
     with intake.gate.open(key.id if key else context.peer()) as passage:
         response = await intake.export(
-            signal, await reader.read(context, passage), seen, key=key, take=passage.grow
+            decoder, await reader.read(context, passage), seen, key=key, take=passage.grow
         )
         return response.SerializeToString()
 

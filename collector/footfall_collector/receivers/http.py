@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from footfall_collector.config.schema import HttpConfig
-from footfall_collector.decoding.signals import Signal
+from footfall_collector.decoding.decoder import Decoder
 from footfall_collector.decoding.turns import Work
 from footfall_collector.receivers import (
     browser,
@@ -46,7 +46,7 @@ UNREAD_S, UNREAD_BYTES = 2.0, 2**26
 async def serve(
     config: HttpConfig,
     intake: Intake,
-    signals: Sequence[Signal],
+    decoders: Sequence[Decoder],
     tls: Tls | None = None,
     *,
     shared: bool = False,
@@ -56,14 +56,14 @@ async def serve(
     Args:
         config: Where, how large a request may be, and which web pages may send.
         intake: Takes the requests.
-        signals: Which are served.
+        decoders: Of the signals that are served.
         tls: The listener's; plain text without.
         shared: Whether other processes listen on the same port.
 
     Raises:
         StartError: the port cannot be had.
     """
-    app = application(config, intake, signals)
+    app = application(config, intake, decoders)
     context = tls.context if tls else None
     listening = http_server.listening(
         app,
@@ -78,11 +78,11 @@ async def serve(
         yield address
 
 
-def application(config: HttpConfig, intake: Intake, signals: Sequence[Signal]) -> Starlette:
+def application(config: HttpConfig, intake: Intake, decoders: Sequence[Decoder]) -> Starlette:
     """The ASGI application with one route per signal, and those of the browser client."""
     # A redirect to the path without its slash would send a client to whatever host it named.
     otlp: ASGIApp = Router(
-        [_route(intake, signal, config.max_request_body_size) for signal in signals],
+        [_route(intake, decoder, config.max_request_body_size) for decoder in decoders],
         redirect_slashes=False,
     )
     if config.cors:
@@ -111,12 +111,12 @@ def _wrong_place(
     return answer
 
 
-def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
+def _route(intake: Intake, decoder: Decoder, max_bytes: int) -> Route:
     async def export(request: Request) -> Response:
-        with intake.telemetry.request(signal.name, "http") as seen:
+        with intake.telemetry.request(decoder.signal.name, "http") as seen:
             encoding = _encoding(request) or encodings.FALLBACK
             try:
-                return await _export(intake, signal, request, max_bytes, seen)
+                return await _export(intake, decoder, request, max_bytes, seen)
             except Refusal as refusal:
                 answer = refusal.answer
             except asyncio.CancelledError:
@@ -131,11 +131,11 @@ def _route(intake: Intake, signal: Signal, max_bytes: int) -> Route:
                 await _read_away(request)
             return _response(encoding, answer.status, answer.http, _headers(answer))
 
-    return Route(f"/{signal.name}", export, methods=["POST"])
+    return Route(f"/{decoder.signal.name}", export, methods=["POST"])
 
 
 async def _export(
-    intake: Intake, signal: Signal, request: Request, max_bytes: int, seen: telemetry.Request
+    intake: Intake, decoder: Decoder, request: Request, max_bytes: int, seen: telemetry.Request
 ) -> Response:
     current.set(TraceContext(request.headers.get(HEADER)))
     key = intake.gate.key(request.headers.get("authorization"))
@@ -148,7 +148,7 @@ async def _export(
     # Not the address: whole offices share one.
     with intake.gate.open(key.id if key else request.scope["client"]) as passage:
         body = await passage.receive(_body(request, max_bytes, passage))
-        response = await intake.export(signal, body, seen, key=key, json=json, take=passage.grow)
+        response = await intake.export(decoder, body, seen, key=key, json=json, take=passage.grow)
         return Response(encoding.write(response), media_type=encoding.media_type)
 
 

@@ -7,12 +7,13 @@ from dataclasses import replace
 from google.protobuf.message import DecodeError, Message
 
 from footfall_collector.decoding import otlp_json
-from footfall_collector.decoding.signals import FIELDS, Signal
+from footfall_collector.decoding.decoder import Decoder
 from footfall_collector.decoding.wire import Take, TooLarge, take_nothing
 from footfall_collector.receivers import refusals
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.refusals import Refusal
 from footfall_collector.security.keys import Key
+from footfall_collector.signals import Signal
 from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.telemetry import Request, Telemetry
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
@@ -54,7 +55,7 @@ class Intake:
 
     async def export(
         self,
-        signal: Signal,
+        decoder: Decoder,
         body: bytes,
         seen: Request,
         *,
@@ -65,7 +66,7 @@ class Intake:
         """The Export*ServiceResponse, once everything accepted is durable.
 
         Args:
-            signal: What is sent.
+            decoder: Of the signal that is sent.
             body: Decompressed; not kept for longer than it takes to decode it, if the caller does not.
             seen: Counts it.
             key: The sender's.
@@ -77,8 +78,8 @@ class Intake:
                 the sender would drop its data on anything else.
         """
         try:
-            groups = await otlp_json.groups(signal.name, body, take) if json else None
-            batch = await signal.decode(body, key, groups, take)
+            groups = await otlp_json.groups(decoder.signal.name, body, take) if json else None
+            batch = await decoder.decode(body, key, groups, take)
             del body, groups  # the commit can be far, and what it needs is in the batch
             seen.decoded(batch)
             if batch.misnamed:
@@ -101,16 +102,16 @@ class Intake:
         except Refusal:
             raise
         except Exception as error:
-            log_fault(log, f"a {signal.name} request failed", error)
+            log_fault(log, f"a {decoder.signal.name} request failed", error)
             raise refusals.internal() from None
-        return _answer(signal, batch)
+        return _answer(decoder.signal, batch)
 
 
 def _answer(signal: Signal, batch: Batch) -> Message:
     response = signal.response()
     if batch.rejected:
         partial = getattr(response, "partial_success")  # noqa: B009  # every response has it
-        setattr(partial, FIELDS[signal.name], batch.rejected)
+        setattr(partial, signal.rejected, batch.rejected)
         reasons = ((r, n) for r, n in sorted(batch.losses.items()) if r in REJECTED)
         partial.error_message = "; ".join(f"{r}: {n} ({_ADVICE[r]})" for r, n in reasons)
     return response

@@ -12,10 +12,9 @@ from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from footfall_collector.config.schema import SIGNALS
+from footfall_collector.signals import SIGNALS
 from footfall_processors import Loss
 
-ITEMS = {"traces": "spans", "metrics": "metric_points", "logs": "log_records"}
 """What a signal consists of, as the OpenTelemetry Collector's metrics call it."""
 TRANSPORTS = ("grpc", "http")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
@@ -102,11 +101,11 @@ class Instruments:
             "failed": "Items not taken because of an error of the collector's.",
         }
         self.items = {
-            (kind, signal): self._counter(
-                f"otelcol_receiver_{kind}_{ITEMS[signal]}", text, "receiver", "transport"
+            (kind, name): self._counter(
+                f"otelcol_receiver_{kind}_{signal.items}", text, "receiver", "transport"
             )
             for kind, text in kinds.items()
-            for signal in SIGNALS
+            for name, signal in SIGNALS.items()
         }
         self.requests = self._counter(
             "otelcol_receiver_requests", "Requests.", "receiver", "transport", "outcome"
@@ -139,14 +138,16 @@ class Instruments:
 
     def _declare_exporters(self) -> None:
         self.sent = {
-            signal: self._counter(f"otelcol_exporter_sent_{items}", "Items sent.", "exporter")
-            for signal, items in ITEMS.items()
+            name: self._counter(f"otelcol_exporter_sent_{signal.items}", "Items sent.", "exporter")
+            for name, signal in SIGNALS.items()
         }
         self.send_failed = {
-            signal: self._counter(
-                f"otelcol_exporter_send_failed_{items}", "Items in failed attempts.", "exporter"
+            name: self._counter(
+                f"otelcol_exporter_send_failed_{signal.items}",
+                "Items in failed attempts.",
+                "exporter",
             )
-            for signal, items in ITEMS.items()
+            for name, signal in SIGNALS.items()
         }
         self.queue_size = self._gauge(
             "otelcol_exporter_queue_size", "Requests that wait for an exporter.", "exporter"

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics,
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics import exposition as openmetrics
 
+from footfall_collector.signals import SIGNALS
 from footfall_collector.telemetry import multiprocess
 from footfall_collector.telemetry.instruments import Instruments, Outcome, Refused, Reloaded
 from footfall_collector.telemetry.multiprocess import Shared
@@ -26,11 +27,7 @@ from footfall_processors import Batch, Loss
 
 EVERY = 5.0
 """Seconds between two looks at what is not counted but looked up."""
-METHODS = {
-    "traces": "opentelemetry.proto.collector.trace.v1.TraceService/Export",
-    "metrics": "opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-    "logs": "opentelemetry.proto.collector.logs.v1.LogsService/Export",
-}
+METHODS = {name: f"{signal.service}/Export" for name, signal in SIGNALS.items()}
 KINDS = {Outcome.SUCCESS: "accepted", Outcome.REFUSED: "refused", Outcome.FAILURE: "failed"}
 
 
@@ -67,7 +64,7 @@ class Telemetry:
         """Counts one request, from before its first byte is read until it is answered.
 
         Args:
-            signal: `traces`, `metrics` or `logs`.
+            signal: Its name.
             transport: `grpc` or `http`.
         """
         return Request(self.metrics, self.tally, signal, transport)
@@ -76,7 +73,7 @@ class Telemetry:
         """A request that was refused before anybody looked at it: to a wrong place, by a wrong page."""
         self.metrics.of(self.metrics.refused, transport, reason).inc()
         self.metrics.of(self.metrics.requests, "otlp", transport, Outcome.REFUSED).inc()
-        self.tally.add(signal if signal in METHODS else UNKNOWN, reason)
+        self.tally.add(signal if signal in SIGNALS else UNKNOWN, reason)
 
     def committed(
         self,

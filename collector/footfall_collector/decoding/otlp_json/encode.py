@@ -15,6 +15,8 @@ from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from footfall_collector.signals import LOGS, METRICS, TRACES
+
 BROKEN = b"\x00"
 """No message at all: there is no field 0."""
 _double = struct.Struct("<d").pack
@@ -283,8 +285,8 @@ def _varint(value: int) -> bytes:
 
 
 ENCODERS: dict[str, Callable[[], Encoder]] = {
-    "traces": _Spans,
-    "metrics": _Metrics,
-    "logs": _LogRecords,
+    TRACES.name: _Spans,
+    METRICS.name: _Metrics,
+    LOGS.name: _LogRecords,
 }
 """Signal → what makes the encoder of one request."""

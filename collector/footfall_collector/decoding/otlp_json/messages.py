@@ -19,6 +19,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import SeverityNumber
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as _Status
 
+from footfall_collector.signals import LOGS, METRICS, TRACES
+
 FIELDS: dict[Any, dict[str, Any]] = {}
 """Message → its fields: original name and type; an enum's type is the enum."""
 
@@ -149,9 +151,9 @@ Metric = _message(
     summary=Present,
 )
 PARTS: dict[str, tuple[str, str, str, Any]] = {
-    "traces": ("resource_spans", "scope_spans", "spans", Span),
-    "metrics": ("resource_metrics", "scope_metrics", "metrics", Metric),
-    "logs": ("resource_logs", "scope_logs", "log_records", LogRecord),
+    TRACES.name: (*TRACES.fields, Span),
+    METRICS.name: (*METRICS.fields, Metric),
+    LOGS.name: (*LOGS.fields, LogRecord),
 }
 """Signal → the fields that hold resources, scopes and items, and what an item is."""
 EARLIER = {
@@ -169,7 +171,7 @@ def decoder(signal: str) -> msgspec.json.Decoder[Any]:
     What a scope says of itself matters for metrics only.
     """
     groups, scopes, items, item = PARTS[signal]
-    said = [("scope", Scope | None, None)] if signal == "metrics" else []
+    said = [("scope", Scope | None, None)] if signal == METRICS.name else []
     scope = defstruct("Items", [*_part("items", items, item), *said])
     others = [
         (f"earlier_{name}", None, field(default=None, name=name)) for name in names(EARLIER[scopes])
