@@ -21,6 +21,7 @@ from typing import Any, Final
 
 PROVIDER_UNAVAILABLE: Final = "provider_unavailable"
 PROVIDER_TIMEOUT: Final = "provider_timeout"
+TIMEOUT: Final = "timeout"
 INVALID_PRESET: Final = "invalid_preset"
 PERMISSION_DENIED: Final = "permission_denied"
 UNEXPECTED_ERROR: Final = "unexpected_error"
@@ -28,6 +29,7 @@ UNEXPECTED_ERROR: Final = "unexpected_error"
 ERROR_TYPES: Final = (
     PROVIDER_UNAVAILABLE,
     PROVIDER_TIMEOUT,
+    TIMEOUT,
     INVALID_PRESET,
     PERMISSION_DENIED,
     UNEXPECTED_ERROR,
@@ -36,22 +38,22 @@ ERROR_TYPES: Final = (
 BAD_REQUEST: Final = "bad_request"
 """The error type of a request that the application refused; kept where a catalog declares it."""
 
-STATUS_OF: Final = {PROVIDER_TIMEOUT: "timeout", PERMISSION_DENIED: "denied"}
+STATUS_OF: Final = {PROVIDER_TIMEOUT: "timeout", TIMEOUT: "timeout", PERMISSION_DENIED: "denied"}
 """The status that an error type implies; `error` for the others."""
 
 _KNOWN: Final = {
-    "TimeoutError": PROVIDER_TIMEOUT,
     "TimeoutException": PROVIDER_TIMEOUT,
+    "ServerTimeoutError": PROVIDER_TIMEOUT,
     "ConnectTimeout": PROVIDER_TIMEOUT,
     "ReadTimeout": PROVIDER_TIMEOUT,
     "Timeout": PROVIDER_TIMEOUT,
-    "TimeoutExpired": PROVIDER_TIMEOUT,
-    "TooSlowError": PROVIDER_TIMEOUT,
-    "SoftTimeLimitExceeded": PROVIDER_TIMEOUT,
     "deadline_exceeded": PROVIDER_TIMEOUT,
-    "timeout": PROVIDER_TIMEOUT,
     "408": PROVIDER_TIMEOUT,
     "504": PROVIDER_TIMEOUT,
+    "TimeoutError": TIMEOUT,
+    "TimeoutExpired": TIMEOUT,
+    "TooSlowError": TIMEOUT,
+    "SoftTimeLimitExceeded": TIMEOUT,
     "ConnectionError": PROVIDER_UNAVAILABLE,
     "ConnectionRefusedError": PROVIDER_UNAVAILABLE,
     "ConnectionResetError": PROVIDER_UNAVAILABLE,

@@ -6,14 +6,14 @@ from typing import NamedTuple
 from footfall_processors import names
 from footfall_processors.error_types import (
     PERMISSION_DENIED,
-    PROVIDER_TIMEOUT,
     STATUS_OF,
+    TIMEOUT,
     UNEXPECTED_ERROR,
     is_vague,
     normalise,
 )
 
-_MISSING = {"denied": PERMISSION_DENIED, "timeout": PROVIDER_TIMEOUT}
+_MISSING = {"denied": PERMISSION_DENIED, "timeout": TIMEOUT}
 
 
 class Said(NamedTuple):

@@ -114,7 +114,7 @@ def test_declared_attributes_make_the_dimension(policy):
         ("shop.order", "failure", "error", (), 0): 4,
     }
     assert {d.service for _, d in batch.counts} == {"shop"}
-    assert {d.error_type for _, d in batch.counts} == {None, "provider_timeout", "unexpected_error"}
+    assert {d.error_type for _, d in batch.counts} == {None, "timeout", "unexpected_error"}
     assert batch.losses == {Loss.ENUM_VALUE: 1}
 
 

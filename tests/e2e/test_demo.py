@@ -176,7 +176,7 @@ def _expected() -> Counter[Seen]:
     room = "racetime.room.command"  # the program that knows only OpenTelemetry; every tenth fails
     seen[room, "invoke", None, None] += 120
     seen[room, "success", None, None] += 108
-    seen[room, "failure", "provider_timeout", None] += 12
+    seen[room, "failure", "timeout", None] += 12
     return seen
 
 

@@ -118,7 +118,7 @@ def test_failures_of_decorated_functions_are_observed_and_raised(client, receive
     ):  # fmt: skip
         with pytest.raises(TimeoutError):
             call()
-    assert observed(client, received) == [failure("timeout", "provider_timeout")] * 4
+    assert observed(client, received) == [failure("timeout", "timeout")] * 4
 
 
 def test_a_consumer_that_stops_early_makes_no_failure(client, received):
@@ -224,7 +224,7 @@ async def test_a_cancelled_task_is_a_timeout(client, received):
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(slow(), 0.01)
     await asyncio.to_thread(client.flush)
-    assert received.observations() == [failure("timeout", "provider_timeout")]
+    assert received.observations() == [failure("timeout", "timeout")]
 
 
 def test_functions_decorated_before_configure_are_measured_after_it(received, catalog):

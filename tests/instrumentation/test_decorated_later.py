@@ -24,7 +24,7 @@ from instrumentation.orders import SUCCESS, failure, observed
 
 T = TypeVar("T")
 LENGTH = 0.05
-LATE = failure("timeout", "provider_timeout")
+LATE = failure("timeout", "timeout")
 CANCELLED = LATE
 
 
@@ -291,7 +291,7 @@ def test_a_future_that_is_done_or_cancelled_ends_so(client, received):
             measured(pool.submit(int, "x")).result()
     found = [(o["feature.status"], o.get("error.type")) for o in observed(client, received)]
     assert found == [
-        ("ok", None), ("timeout", "provider_timeout"), ("timeout", "provider_timeout"),
+        ("ok", None), ("timeout", "timeout"), ("timeout", "timeout"),
         ("ok", None), ("error", "unexpected_error"),
     ]  # fmt: skip
 
@@ -365,7 +365,7 @@ def test_an_object_can_be_entered_and_says_how_it_was_left(client, received):
 
     asyncio.run(main())
     found = [o.get("error.type") for o in observed(client, received)]
-    assert found == [None, "unexpected_error", "provider_timeout"]
+    assert found == [None, "unexpected_error", "timeout"]
     assert lasted(received)
 
 

@@ -30,14 +30,14 @@ def caused_by(error: Exception) -> Exception:
     ("error", "expected"),
     [
         (ValueError("x"), failure("error", "unexpected_error")),
-        (TimeoutError(), failure("timeout", "provider_timeout")),
+        (TimeoutError(), failure("timeout", "timeout")),
         (ConnectionRefusedError(), failure("error", "provider_unavailable")),
         (Forbidden(), failure("denied", "permission_denied")),
         (PresetError(), failure("error", "invalid_preset")),
         (StockError(), failure("error", "out_of_stock")),
         (caused_by(StockError()), failure("error", "out_of_stock")),
-        (asyncio.CancelledError(), failure("timeout", "provider_timeout")),
-        (KeyboardInterrupt(), failure("timeout", "provider_timeout")),
+        (asyncio.CancelledError(), failure("timeout", "timeout")),
+        (KeyboardInterrupt(), failure("timeout", "timeout")),
         (SystemExit(3), failure("error", "unexpected_error")),
         (SystemExit(0), SUCCESS),
         (SystemExit(), SUCCESS),
@@ -91,7 +91,7 @@ def test_a_use_can_be_failed_denied_and_described_from_inside(client, received):
         failure("error", "unexpected_error"),
         failure("error", "unexpected_error"),
         failure("denied", "permission_denied"),
-        failure("timeout", "provider_timeout"),
+        failure("timeout", "timeout"),
         failure("error", "out_of_stock"),
     ]
 

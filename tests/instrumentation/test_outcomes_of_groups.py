@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from footfall_processors.error_types import LEAVES, error_type
 from instrumentation.orders import SUCCESS, failure, observed
 
-TIMEOUT = failure("timeout", "provider_timeout")
+TIMEOUT = failure("timeout", "timeout")
 UNEXPECTED = failure("error", "unexpected_error")
 SOLD_OUT = failure("error", "out_of_stock")
 

@@ -150,13 +150,13 @@ FLOW = [
             ("permission_denied", "denied", "permission_denied"),
             ("unexpected_error", "error", "unexpected_error"),
             ("seed_exhausted", "error", "seed_exhausted"),
-            ("TimeoutError", "timeout", "provider_timeout"),
+            ("TimeoutError", "timeout", "timeout"),
             ("discord.errors.Forbidden", "denied", "permission_denied"),
             ("ValueError: alice@example.com", "error", "unexpected_error"),
         ]
     ),
     ({"feature.action": "failure", "feature.status": "timeout"}, True,
-     ("failure", "timeout", "provider_timeout")),
+     ("failure", "timeout", "timeout")),
     ({"feature.action": "failure", "feature.status": "denied"}, True,
      ("failure", "denied", "permission_denied")),
     ({"feature.action": "failure", "feature.status": "error"}, True,
@@ -170,7 +170,7 @@ FLOW = [
     ({}, True, ("failure", "error", "unexpected_error")),
     ({"error.type": "504"}, True, ("failure", "timeout", "provider_timeout")),
     ({"error.type": "504"}, False, ("success", "ok", None)),
-    ({"feature.status": "timeout"}, True, ("failure", "timeout", "provider_timeout")),
+    ({"feature.status": "timeout"}, True, ("failure", "timeout", "timeout")),
 ]  # fmt: skip
 
 
@@ -411,7 +411,7 @@ ANSWERS = [
     ),
     # The class of an exception says more than a status that is none of the known ones.
     ({"http.response.status_code": 500, "error.type": "TimeoutError"}, True,
-     ("failure", "timeout", "provider_timeout")),
+     ("failure", "timeout", "timeout")),
     ({"http.response.status_code": 404, "error.type": "PermissionError"}, None,
      ("failure", "denied", "permission_denied")),
     ({"http.response.status_code": 500, "error.type": "500"}, True,
@@ -430,10 +430,10 @@ ANSWERS = [
     ({"http.response.status_code": 403, "feature.action": "failure"}, None,
      ("failure", "denied", "permission_denied")),
     ({"http.response.status_code": 403, "feature.status": "timeout"}, None,
-     ("failure", "timeout", "provider_timeout")),
+     ("failure", "timeout", "timeout")),
     ({"http.response.status_code": 200, "feature.status": "denied"}, None,
      ("failure", "denied", "permission_denied")),
-    ({"feature.status": "timeout"}, None, ("failure", "timeout", "provider_timeout")),
+    ({"feature.status": "timeout"}, None, ("failure", "timeout", "timeout")),
     ({}, None, ("success", "ok", None)),
 ]  # fmt: skip
 

@@ -76,7 +76,7 @@ def plain_uses() -> list[Use]:
     """The uses that the plain OpenTelemetry program must cause, once it has run."""
     event = plain_otel.EVENT
     failed = [number % plain_otel.FAILS_EVERY == 0 for number in range(plain_otel.COMMANDS)]
-    ends = [_end(event, "provider_timeout" if bad else None) for bad in failed]
+    ends = [_end(event, "timeout" if bad else None) for bad in failed]
     return [Use(event, "invoke") for _ in failed] + ends
 
 

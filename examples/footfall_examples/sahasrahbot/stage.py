@@ -130,7 +130,7 @@ async def _telemetry(endpoint: str) -> AsyncIterator[None]:
         protocol="grpc",  # whatever FOOTFALL_PROTOCOL says in this shell
         service_version=version,
         environment=environment,
-        errors={providers.PresetError: "invalid_preset"},
+        errors={providers.PresetError: "invalid_preset", TimeoutError: "provider_timeout"},
     )
     try:
         yield

@@ -20,7 +20,7 @@ What `errors` says about a class wins over this table.
 from collections.abc import Mapping
 from typing import Final
 
-from footfall_processors.error_types import PROVIDER_TIMEOUT, UNEXPECTED_ERROR, error_type, leaves
+from footfall_processors.error_types import TIMEOUT, UNEXPECTED_ERROR, error_type, leaves
 
 Errors = Mapping[type[BaseException], str]
 
@@ -38,7 +38,7 @@ def failure(error: BaseException, errors: Errors) -> str | None:
     """
     if not any(cls in errors for cls in type(error).__mro__):
         if is_one_of(error, _INTERRUPTED):
-            return PROVIDER_TIMEOUT
+            return TIMEOUT
         if isinstance(error, GeneratorExit):
             return None
         if isinstance(error, SystemExit) and error.code in (None, 0):

@@ -17,7 +17,7 @@ from instrumentation.discord_bot.host import Host, Panel, PresetError, Stage, no
 OK = ("success", "ok", None)
 DENIED = ("failure", "denied", "permission_denied")
 PRESET = ("failure", "error", "invalid_preset")
-TIMEOUT = ("failure", "timeout", "provider_timeout")
+TIMEOUT = ("failure", "timeout", "timeout")
 BUG = ("failure", "error", "unexpected_error")
 DOWN = ("failure", "error", "provider_unavailable")
 WAYS = {"fine": OK, "preset": PRESET, "timeout": TIMEOUT, "bug": BUG, "down": DOWN}

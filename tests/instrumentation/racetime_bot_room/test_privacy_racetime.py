@@ -131,7 +131,7 @@ async def test_nothing_of_a_room_but_event_and_kind_of_error_leaves(
         ("racetime.room.command", "out_of_seeds"),  # the kind of its cause
         ("racetime.room.command", "permission_denied"),
         ("racetime.room.command", "out_of_seeds"),
-        ("racetime.room.command", "provider_timeout"),
+        ("racetime.room.command", "timeout"),
     ]
     assert_no_secret(received, "out_of_seeds", "racetime.seed.generate")
     for leak in (b"198.51.100.7", b"Handler", b"wait", b"seed open", b"alttpr", b"example.org"):

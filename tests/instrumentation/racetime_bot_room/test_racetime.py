@@ -105,7 +105,7 @@ async def test_failures_are_seen_although_racetime_bot_swallows_them(
         SEED | failed("out_of_seeds"),
         ROOM | failed("out_of_seeds"),
         ROOM | failed("permission_denied", "denied"),
-        ROOM | failed("provider_timeout", "timeout"),
+        ROOM | failed("timeout", "timeout"),
         ROOM | failed("unexpected_error"),
         SEED | OK,
         ROOM | OK,
@@ -415,7 +415,7 @@ async def test_a_room_that_closes_ends_its_command_as_timed_out(
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-    assert observed(client, received) == [ROOM | failed("provider_timeout", "timeout")]
+    assert observed(client, received) == [ROOM | failed("timeout", "timeout")]
     assert_balanced(received, 1)
 
 
@@ -634,6 +634,6 @@ async def test_a_command_that_returns_a_task_lasts_until_it_is_done(
             raise TimeoutError
 
     await play(instrument(Tasks), "!task")
-    assert observed(client, received) == [ROOM | failed("provider_timeout", "timeout")]
+    assert observed(client, received) == [ROOM | failed("timeout", "timeout")]
     (span,) = received.spans()
     assert span.end_time_unix_nano - span.start_time_unix_nano >= 0.045e9

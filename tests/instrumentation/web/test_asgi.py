@@ -60,7 +60,7 @@ def test_a_starlette_app_is_matched_by_its_templates(wrap, client, received, ser
         ("seed.answer", "success", None),
         ("seed.answer", "failure", "provider_timeout"),
         ("shop.item", "success", None),
-        ("seed.made", "failure", "provider_timeout"),
+        ("seed.made", "failure", "timeout"),
         ("seed.made", "failure", "bad_request"),
     ]
     assert received.dropped() == {}
@@ -150,7 +150,7 @@ async def closed(message):
     ("app", "outcome"),
     [
         (stream, ("seed.stream", "success", None)),
-        (hang, ("seed.stream", "failure", "provider_timeout")),
+        (hang, ("seed.stream", "failure", "timeout")),
     ],
 )
 def test_a_server_that_gives_up_before_the_answer_means_a_timeout(app, outcome, client, received):

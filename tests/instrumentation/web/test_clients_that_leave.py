@@ -16,7 +16,7 @@ from footfall.web import instrument_asgi, instrument_fastapi
 from instrumentation.web.shop import SoldOut, outcomes
 from support.waiting import wait_until
 
-LATE = ("failure", "timeout", "provider_timeout")
+LATE = ("failure", "timeout", "timeout")
 OK = ("success", "ok", None)
 
 

@@ -88,7 +88,7 @@ def test_an_exception_counts_by_its_class_and_a_handled_one_by_the_answer(client
     assert outcomes(client, received) == [
         ("seed.raise", "failure", "error", "sold_out"),
         ("seed.raise", "failure", "error", "unexpected_error"),
-        ("seed.raise", "failure", "timeout", "provider_timeout"),
+        ("seed.raise", "failure", "timeout", "timeout"),
         ("seed.raise", "failure", "error", "invalid_preset"),
     ]
 
