@@ -188,7 +188,11 @@ def test_a_thread_that_configures_can_hook_nothing_and_does_not_fail(catalog, re
     assert (done.returncode, done.stderr) == (TERMINATED, "")
 
 
-@pytest.mark.parametrize("held", ["recorder.counters._lock", "_warnings._lock", "_changing"])
+@pytest.mark.parametrize(
+    "held",
+    ["recorder.counters._lock", "_faults.warnings._lock", "_lifecycle._changing"],
+    ids=["recorder.counters._lock", "_warnings._lock", "_changing"],
+)
 def test_a_lock_that_the_interrupted_code_holds_keeps_nobody(ended, received, held):
     after = f"""
         with footfall.default.{held}:
