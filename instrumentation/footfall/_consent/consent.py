@@ -194,9 +194,9 @@ class Consent:
         if isinstance(self._read().decision, Revoked):
             self._remove_store()
         elif (forgotten := self.forgotten()) and self.store is not None and self.store.exists():
-            from footfall._consent import local
+            from footfall._consent import store
 
-            if not local.forget(self.store, forgotten):
+            if not store.forget(self.store, forgotten):
                 log.warning(_STAYS)
 
     def _remove_store(self) -> None:

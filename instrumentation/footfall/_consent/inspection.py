@@ -15,9 +15,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from footfall._consent import local, state
+from footfall._consent import state
 from footfall._consent.consent import Consent
-from footfall._consent.local import Dropped, Request
+from footfall._consent.store import Dropped, Request, read
 from footfall_processors.loading import load_catalog
 
 _MESSAGES: Final[dict[str, Any]] = {
@@ -62,12 +62,12 @@ class Inspection:
             self.consent["changes"] = consent.changes()
         self.requests: list[Request] = []
         self.dropped: list[Dropped] = []
-        store = state.store_path(self.product, folder)
+        kept = state.store_path(self.product, folder)
         try:
-            if store is not None and store.exists():
-                self.requests, self.dropped = local.read(store)
+            if kept is not None and kept.exists():
+                self.requests, self.dropped = read(kept)
         except (sqlite3.Error, OSError) as error:
-            raise InspectError(f"{store} cannot be read: {error}") from None
+            raise InspectError(f"{kept} cannot be read: {error}") from None
 
     def observations(self) -> list[dict[str, Any]]:
         """What was observed: time (UTC), event, duration in milliseconds, attributes."""

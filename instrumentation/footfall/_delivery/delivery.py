@@ -17,7 +17,7 @@ from footfall._delivery.outage import Outage
 from footfall._delivery.queue import Queue, Reader
 from footfall._log import later
 from footfall._recording.counters import Counters
-from footfall._recording.recorder import SCOPE
+from footfall._recording.spans import SCOPE
 from footfall._settings import Exporters, Settings
 
 AT_THE_END: Final = 0.2

@@ -20,8 +20,8 @@ from footfall._delivery.outage import Outage
 from footfall._delivery.quiet import quiet
 from footfall._guard import at_debug, guarded
 from footfall._recording.counters import Counters
-from footfall._recording.recorder import KeptSpan
 from footfall._recording.runs import Runs
+from footfall._recording.spans import KeptSpan
 from footfall_processors.catalog import Drop
 
 

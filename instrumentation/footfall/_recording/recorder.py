@@ -4,7 +4,6 @@ A span is built once, when everything about it is known, with declared fields on
 trace of the application and is never the current span, so that neither can be joined with the other.
 """
 
-import datetime as dt
 import time
 from collections.abc import Iterable, Mapping
 from random import Random
@@ -12,38 +11,24 @@ from typing import Any, Final
 
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
+from opentelemetry.trace import SpanContext
 
 from footfall._recording import hints
 from footfall._recording.counters import Counters
 from footfall._recording.outcome import Errors, failure
 from footfall._recording.plan import Plan
+from footfall._recording.spans import ERROR, OK, SAMPLED, SCOPE, KeptSpan, read
 from footfall_processors import names
 from footfall_processors.catalog import Catalog, Drop
 from footfall_processors.document import nearest
 from footfall_processors.error_types import ERROR_TYPES, STATUS_OF, UNEXPECTED_ERROR, normalise
 from footfall_processors.matching import KINDS, Matcher
-from footfall_processors.policy import Policy, Service
+from footfall_processors.policy import Policy
 
-SCOPE: Final = InstrumentationScope("footfall")
 LARGEST: Final = 1_000_000_000
 """The largest number that one `count()` may add: sums stay within OTLP's 64 bits."""
 LONGEST_MS: Final = 7 * 86_400_000
 """Milliseconds that an observation may take: what began earlier, the collector would not take."""
-
-_FIXED: Final = frozenset(
-    (names.SURFACE, names.FEATURE, names.ACTION, names.STATUS, names.ERROR_TYPE, names.SAMPLE_RATE,
-     names.HTTP_STATUS, names.HTTP_STATUS_OLD)
-)  # fmt: skip
-_FAILED: Final = {StatusCode.OK: False, StatusCode.ERROR: True}
-_SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
-_OK: Final = Status(StatusCode.UNSET)
-_ERROR: Final = Status(StatusCode.ERROR)
-
-
-class KeptSpan(ReadableSpan):
-    """A span whose export is tried again until the collector takes it."""
 
 
 class Recorder:
@@ -270,23 +255,16 @@ class Recorder:
             self.counters.add(plan, plan.key(chosen, None, None, kept), number)
 
     def adopt(self, span: ReadableSpan) -> None:
-        """Sends a span of another instrumentation, if it is a declared event, rebuilt.
-
-        The collector's own policy says what it is; expiry is left to the collector itself.
-        """
-        given = dict(span.attributes or {})
-        atoms = [self._policy.classify(key, value) for key, value in given.items()]
-        failed = _FAILED.get(span.status.status_code)
-        shape = self._policy.judge(Service(), span.name, failed, atoms, dt.date.min).shape
-        plan = None if shape is None else self.plans.get(shape.dimension.event)
-        if shape is None or plan is None:
+        """Sends a span of another instrumentation, if it is a declared event, rebuilt."""
+        found = read(span, self._policy)
+        plan = None if found is None else self.plans.get(found.dimension.event)
+        if found is None or plan is None:
             self.counters.drop(Drop.UNDECLARED_EVENT)
             return
-        kept = self.check(plan, {key: value for key, value in given.items() if key not in _FIXED})
-        end = span.end_time or time.time_ns()
-        start = min(span.start_time or end, end)  # a clock that was set meanwhile is right now
-        judged = shape.dimension
-        self._observe(plan, judged.action, judged.error_type, kept, start, end, judged.status)
+        kept, judged = self.check(plan, found.attributes), found.dimension
+        self._observe(
+            plan, judged.action, judged.error_type, kept, found.start, found.end, judged.status
+        )
 
     def _observe(
         self,
@@ -316,10 +294,10 @@ class Recorder:
         bits = self._random.getrandbits
         span = kind(
             plan.name,
-            SpanContext(bits(128) or 1, bits(64) or 1, False, _SAMPLED),
+            SpanContext(bits(128) or 1, bits(64) or 1, False, SAMPLED),
             resource=self._resource,
             attributes=attributes,
-            status=_OK if error is None else _ERROR,
+            status=OK if error is None else ERROR,
             start_time=max(start, 0),  # a clock that was never set says 1970
             end_time=end,
             instrumentation_scope=SCOPE,

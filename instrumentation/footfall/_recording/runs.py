@@ -25,7 +25,7 @@ from opentelemetry.sdk.metrics.export import (
 )
 from opentelemetry.sdk.resources import Resource
 
-from footfall._recording.recorder import SCOPE
+from footfall._recording.spans import SCOPE
 from footfall_processors import names
 
 TICK: Final = 1_000_000

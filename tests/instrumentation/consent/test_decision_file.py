@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from footfall import Client
-from footfall._consent import local, state
+from footfall._consent import state
 from footfall._consent.consent import Consent
+from footfall._consent.store import LocalStore
 from footfall._decision import State
 from footfall.sessions import session
 from instrumentation.consent.conftest import TODAY, UNDECIDED, finish, tree
@@ -273,7 +274,7 @@ def test_what_was_left_in_the_way_of_writing_is_removed_and_not_followed(
 def test_a_store_behind_a_link_is_deleted_where_it_is(consent, kept, tmp_path):
     consent.grant("local")
     target = tmp_path / "elsewhere.sqlite"
-    local.LocalStore(target)
+    LocalStore(target)
     kept.parent.mkdir(parents=True)
     kept.symlink_to(target)
     consent.revoke()
@@ -348,7 +349,7 @@ def test_what_root_notes_in_the_home_of_a_user_is_that_users(shared, allowed):
         assert not inner.nudge_due(days=0)
         inner.grant("local")
         assert inner.state().mode == "local"
-    local.LocalStore(inner.store)
+    LocalStore(inner.store)
     owners = {path.stat().st_uid for path in home.rglob("*")}
     assert owners == {NOBODY}
 

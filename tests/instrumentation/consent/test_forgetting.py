@@ -7,8 +7,8 @@ from contextlib import closing
 import pytest
 
 from footfall import Client
-from footfall._consent import local
 from footfall._consent.consent import Consent
+from footfall._consent.store import LocalStore
 from footfall.sessions import session
 from footfall_processors import load_catalog
 from instrumentation.consent.conftest import finish
@@ -216,7 +216,7 @@ def test_what_an_earlier_program_kept_is_cleaned_by_one_that_is_off(
 ])  # fmt: skip
 def test_a_store_that_cannot_be_searched_goes_as_a_whole(elsewhere, kept, damaged):
     elsewhere.grant("local")
-    local.LocalStore(kept)
+    LocalStore(kept)
     elsewhere.installation_id()
     damaged(kept)
     elsewhere.forget()

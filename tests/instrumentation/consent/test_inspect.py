@@ -19,7 +19,7 @@ from footfall import inspect
 from footfall._consent import local
 from footfall._consent.consent import Consent
 from footfall._consent.inspection import otlp_json
-from footfall._consent.local import LocalStore
+from footfall._consent.store import LocalStore
 from footfall_collector.cli.inspect import inspect as command
 from instrumentation.consent.conftest import finish, tree
 

@@ -23,7 +23,9 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 
 from footfall import Exporters
 from footfall._consent import local as _local
-from footfall._consent.local import LocalMetricExporter, LocalSpanExporter, LocalStore
+from footfall._consent import store as _store
+from footfall._consent.local import LocalMetricExporter, LocalSpanExporter
+from footfall._consent.store import LocalStore
 from instrumentation.consent.conftest import finish, tree
 
 
@@ -192,7 +194,7 @@ def test_the_newest_that_fit_are_kept_and_the_others_are_counted(puts, requests,
 KEEP = """
     import sys
     from pathlib import Path
-    from footfall._consent.local import LocalStore
+    from footfall._consent.store import LocalStore
     print("ready", flush=True)
     sys.stdin.readline()
     store = LocalStore(Path(sys.argv[1]))
@@ -296,7 +298,7 @@ def test_a_folder_in_its_place_is_a_failure(kept):
 
 
 def test_a_lock_that_is_held_is_a_failure_after_a_while(kept, monkeypatch):
-    monkeypatch.setattr(_local, "PATIENCE", 0.2)
+    monkeypatch.setattr(_store, "PATIENCE", 0.2)
     store = LocalStore(kept)
     with closing(sqlite3.connect(kept, isolation_level=None)) as database:
         database.execute("BEGIN IMMEDIATE")
