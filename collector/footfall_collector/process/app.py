@@ -11,9 +11,8 @@ from typing import NamedTuple
 from footfall_collector.config.config import Config
 from footfall_collector.config.reader import STORE
 from footfall_collector.config.schema import TlsConfig
-from footfall_collector.decoding.decoder import Decoding
-from footfall_collector.process.gauges import watch
-from footfall_collector.process.housekeeping import Keeping
+from footfall_collector.process import gauges
+from footfall_collector.process.backend import Backend, opened
 from footfall_collector.process.reload import Reloading
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import http as otlp_http
@@ -23,16 +22,9 @@ from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
 from footfall_collector.security.keys import Keys, Operators
 from footfall_collector.security.tls import Tls
-from footfall_collector.subscribers.gateway import Hops, gateway_keys
-from footfall_collector.subscribers.group import subscribers
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.telemetry import Telemetry
-from footfall_exporters.contracts import Consumer, Settings
-from footfall_exporters.embedded import default_directory
-from footfall_exporters.postgres import Store
 from footfall_exporters.postgres.housekeeping import NAMES
-from footfall_processors import Hash
-from footfall_processors.hashing import STATIC_PERIOD
 
 log = logging.getLogger("footfall.collector")
 
@@ -101,8 +93,7 @@ class _Parts:
         self._enter = stack.enter_async_context
         self.not_ready = {NotReady.STARTING}
         self._tls: list[Tls] = []
-        self._store: Store | None = None
-        self._behind: Keeping | Hops
+        self._backend: Backend | None = None
         self._operators = Operators(None)
         self._gate = Gate(
             config.admission, Keys.load(config.keys_file) if config.keys_file else None
@@ -122,67 +113,24 @@ class _Parts:
     async def start(self) -> Running:
         """Starts everything: what is told of it first, who may use it last."""
         operator_address = await self._serve_operator()
-        consumer = await (self._open_store() if self._config.postgres else self._open_gateway())
-        shared = self._worker.shared if self._worker else None
-        watch(self._telemetry, self._gate, self._store, shared)
+        backend = self._backend = await self._enter(opened(self._config, self._telemetry))
+        await self._enter(backend.running())
+        gauges.watch_gate(self._telemetry, self._gate)
+        backend.watch(self._telemetry, self._worker.shared if self._worker else None)
         ready = self._telemetry.metrics.ready
         self._telemetry.watch(ready, lambda: float(not self._why_not_ready()))
         await self._enter(self._telemetry.refreshing())
-        grpc, http = await self._serve(Intake(consumer.consume, self._gate, self._telemetry))
+        grpc, http = await self._serve(backend)
         reloading = Reloading(
-            self._config,
-            self._gate,
-            self._operators,
-            self._decoding,
-            self._tls,
-            self._telemetry,
-            self._behind,
+            self._config, self._gate, self._operators, self._tls, self._telemetry, backend
         )
         self.not_ready.discard(NotReady.STARTING)
         self._telemetry.refresh()
-        dsn, lost = (self._store.dsn, self._store.lost) if self._store else ("", Future[None]())
-        return Running(grpc, http, operator_address, dsn, lost, reloading.reload)
+        return Running(grpc, http, operator_address, backend.dsn, backend.lost, reloading.reload)
 
-    async def _open_store(self) -> Consumer:
-        """The store, its housekeeping, and those who follow it."""
-        config = self._config
-        assert config.postgres is not None  # noqa: S101  # the caller has looked
-        store = self._store = await self._enter(config.postgres.open(Settings(config.catalog)))
-        telemetry = self._telemetry
-        store.writer.group_commit.committed = telemetry.committed
-        store.writer.failed = lambda batches: telemetry.send_failed(STORE, batches)
-        self._decoding = Decoding(
-            config.catalog,
-            {**config.static_salts, **store.salts},
-            store.origin,
-            store.identities,
-            spans=config.deduplicate_spans,
-        )
-        followed = await self._enter(
-            subscribers(config.subscribers, store.dsn, config.catalog, telemetry)
-        )
-        store.arrived = followed.register
-        self._behind = Keeping(store, followed, self._decoding, config.static_salts, telemetry)
-        await self._enter(self._behind.running())
-        return store
-
-    async def _open_gateway(self) -> Consumer:
-        """The next hops, when there is no store.
-
-        Raises:
-            StartError: the catalog needs a store, or a hop cannot be opened.
-        """
-        config = self._config
-        salt = config.static_salts.get((Hash.STATIC, STATIC_PERIOD))
-        keys = gateway_keys(salt, default_directory().parent)
-        self._behind = hops = Hops(config.subscribers, keys)
-        self._stack.push_async_callback(hops.close)
-        await hops.use(config.catalog)
-        self._decoding = Decoding(config.catalog, config.static_salts, hops.origin, keys.identities)
-        return hops.gateway
-
-    async def _serve(self, intake: Intake) -> tuple[str | None, str | None]:
-        decoders = self._decoding.decoders(self._config.signals)
+    async def _serve(self, backend: Backend) -> tuple[str | None, str | None]:
+        intake = Intake(backend.consumer.consume, self._gate, self._telemetry)
+        decoders = backend.decoding.decoders(self._config.signals)
         shared = self._worker is not None
         grpc, http = self._config.grpc, self._config.http
         addresses: list[str | None] = [None, None]
@@ -214,11 +162,11 @@ class _Parts:
 
     def _is_alive(self) -> bool:
         """Whether another start would bring nothing that this one does not."""
-        return self._store is None or not self._store.lost.done()
+        return self._backend is None or not self._backend.lost.done()
 
     def _why_not_ready(self) -> set[NotReady]:
         found = set(self.not_ready)
-        if self._store is not None and self._store.is_away:
+        if self._backend is not None and self._backend.is_away:
             found.add(NotReady.STORE)
         return found
 

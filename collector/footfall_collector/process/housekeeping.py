@@ -75,17 +75,14 @@ class Keeping:
         """How far subscribers are behind; the same in every worker."""
         if not self._followed.followers:
             return
-        metrics = self._telemetry.metrics
         async with await connect(self._store.dsn, READING) as connection:
             for lag in await lags(connection):
-                metrics.lag_commits.labels(lag.name).set(lag.behind)
-                metrics.lag_seconds.labels(lag.name).set(lag.age)
-                metrics.parked_batches.labels(lag.name).set(lag.parked)
+                self._telemetry.lags(lag)
 
     async def _look_at_locks(self) -> None:
         """How long somebody has kept a lock from the others; the same in every worker."""
         async with await connect(self._store.dsn, READING) as connection:
-            self._telemetry.metrics.lock_held.set(await locks.longest_s(connection))
+            self._telemetry.lock_held(await locks.longest_s(connection))
 
     async def _note_refused(self) -> None:
         """Tells the store what was refused; while it is away, the numbers wait."""
@@ -113,8 +110,7 @@ class Keeping:
     def _salts(self) -> dict[Period, bytes]:
         """The salts in force, which are counted by kind."""
         salts = {**self._static_salts, **self._store.salts}
-        for kind, number in Counter(kind for kind, _ in salts).items():
-            self._telemetry.metrics.salts.labels(kind).set(number)
+        self._telemetry.salts(Counter(kind for kind, _ in salts))
         return salts
 
     def _take_over(self) -> None:

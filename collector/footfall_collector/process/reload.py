@@ -11,12 +11,10 @@ from dataclasses import replace
 import psycopg
 
 from footfall_collector.config.config import Config
-from footfall_collector.decoding.decoder import Decoding
-from footfall_collector.process.housekeeping import Keeping
+from footfall_collector.process.backend import Backend
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.security.keys import Keys, Operators
 from footfall_collector.security.tls import Tls
-from footfall_collector.subscribers.gateway import Hops
 from footfall_collector.telemetry.instruments import Reloaded
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_processors import DocumentError, OperatorError
@@ -32,10 +30,9 @@ class Reloading:
         config: In force.
         gate: Has the senders' keys.
         operators: Has the operators'.
-        decoding: Has the catalog.
         tls: The listeners'.
         telemetry: Where it is counted.
-        behind: The store and what belongs to it, or a gateway's hops.
+        backend: Is given the catalog.
     """
 
     def __init__(
@@ -43,14 +40,13 @@ class Reloading:
         config: Config,
         gate: Gate,
         operators: Operators,
-        decoding: Decoding,
         tls: Sequence[Tls],
         telemetry: Telemetry,
-        behind: Keeping | Hops,
+        backend: Backend,
     ) -> None:
-        self._config, self._gate, self._decoding = config, gate, decoding
+        self._config, self._gate = config, gate
         self._operators = operators
-        self._tls, self._telemetry, self._behind = tls, telemetry, behind
+        self._tls, self._telemetry, self._backend = tls, telemetry, backend
         for what in Reloaded:
             telemetry.reloaded(what, ok=True)
         telemetry.catalog(bytes.fromhex(fingerprint(config.catalog)))
@@ -75,9 +71,7 @@ class Reloading:
     async def _catalog(self, config: Config) -> bool:
         self._warn_of_the_rest(config)
         try:
-            await self._behind.use(config.catalog)
-            if isinstance(self._behind, Hops):
-                self._decoding.use(config.catalog, self._config.static_salts, self._behind.origin)
+            await self._backend.use(config.catalog)
         except OperatorError as error:
             log.error("the former catalog stays in force: %s", error)
             return False

@@ -176,7 +176,7 @@ class Hops:
         self.gateway.subscribers = hops
         await former.aclose()
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Closes all of them."""
         await self._stack.aclose()
 

@@ -23,7 +23,8 @@ from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.refused import UNKNOWN, Tally
 from footfall_exporters.background import beside
 from footfall_exporters.postgres.spooling import SPOOL
-from footfall_processors import Batch, Loss
+from footfall_exporters.postgres.subscriptions import Lag
+from footfall_processors import Batch, Hash, Loss
 
 EVERY = 5.0
 """Seconds between two looks at what is not counted but looked up."""
@@ -103,6 +104,21 @@ class Telemetry:
         """An attempt to send these has failed; a later one may succeed."""
         for signal, number in _by_signal(batches).items():
             self.metrics.of(self.metrics.send_failed[signal], exporter).inc(number)
+
+    def lags(self, lag: Lag) -> None:
+        """How far a subscriber is behind; the same in every worker."""
+        self.metrics.lag_commits.labels(lag.name).set(lag.behind)
+        self.metrics.lag_seconds.labels(lag.name).set(lag.age)
+        self.metrics.parked_batches.labels(lag.name).set(lag.parked)
+
+    def lock_held(self, seconds: float) -> None:
+        """How long somebody has kept a lock of the store from the others; the same in every worker."""
+        self.metrics.lock_held.set(seconds)
+
+    def salts(self, kinds: Mapping[Hash, int]) -> None:
+        """How many salts are in force, by kind."""
+        for kind, number in kinds.items():
+            self.metrics.salts.labels(kind).set(number)
 
     def ran(self, task: str, *, ok: bool, next_run: float) -> None:
         """One run of a task of housekeeping.

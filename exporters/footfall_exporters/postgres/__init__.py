@@ -9,6 +9,7 @@ from footfall_exporters.postgres.connecting import (
     connect,
     connect_sync,
 )  # fmt: skip
+from footfall_exporters.postgres.group_commit import Observers
 from footfall_exporters.postgres.holding import Holder, SchemaBusy
 from footfall_exporters.postgres.migrate import NewerSchema, migrate
 from footfall_exporters.postgres.reports import REPORTS, Report, report
@@ -19,7 +20,7 @@ from footfall_exporters.postgres.store import Maintenance, PostgresConfig, Store
 
 __all__ = [
     "LOOKING", "READING", "REPORTS", "SCHEMA", "Holder", "Maintenance",
-    "NewerSchema", "PostgresConfig", "Purged",
+    "NewerSchema", "Observers", "PostgresConfig", "Purged",
     "ReadOnly", "Report", "SchemaBusy", "SchemaConflict", "Store", "Unsuitable", "apply_catalog", "connect",
     "connect_sync", "database", "grant_writer", "migrate", "prepare", "purge", "report",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ Writers take turns (ADR 10): one that waits gathers more, so that its group grow
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from psycopg import AsyncConnection, errors, sql
@@ -28,6 +28,30 @@ have come since the group was closed."""
 Found = Mapping[tuple[str, Loss], int]
 
 
+def _nothing(*_: object) -> None:
+    """Nobody wants to know."""
+
+
+async def _ready() -> None:
+    """Nothing has to be done before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """Who is told what a store does.
+
+    Attributes:
+        committed: Of every commit: seconds, the batches that were new, and what was lost of them that was
+            found only now, by signal and reason.
+        failed: Of what could not be committed.
+        arrived: Is done when a database that was away at the start has come, before anything is stored.
+    """
+
+    committed: Callable[[float, Sequence[Batch], Found], None] = _nothing
+    failed: Callable[[Sequence[Batch]], None] = _nothing
+    arrived: Callable[[], Awaitable[None]] = _ready
+
+
 @dataclass(slots=True)
 class _Group:
     """Each request once, by its id; those that were sent again, by what the ledger knows them by."""
@@ -46,16 +70,19 @@ class GroupCommit:
     Args:
         dsn: Of a database whose schema is current.
         catalog: In force.
+        committed: As in `Observers`.
 
     Attributes:
         session: The connection.
-        committed: Is told of every commit: seconds, the batches that were new, and what was lost of them that
-            was found only now, by signal and reason.
     """
 
-    def __init__(self, dsn: str, catalog: Catalog) -> None:
-        self.session = Session(dsn)
-        self.committed: Callable[[float, Sequence[Batch], Found], None] | None = None
+    def __init__(
+        self,
+        dsn: str,
+        catalog: Catalog,
+        committed: Callable[[float, Sequence[Batch], Found], None] = _nothing,
+    ) -> None:
+        self.session, self._committed = Session(dsn), committed
         self.use(catalog)
 
     def use(self, catalog: Catalog) -> None:
@@ -65,6 +92,10 @@ class GroupCommit:
         copy = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)").format(names)
         layout = {name: column_name(name, a) for name, a in catalog.attributes.items()}
         self._layout = Encoder([c.attribute for c in values], layout), copy
+
+    async def close(self) -> None:
+        """Closes the connection; the next group makes another."""
+        await self.session.close()
 
     async def store(self, batches: Sequence[Batch], late: Late) -> dict[bytes, Losses]:
         """Stores batches, and late ones with them; all or none.
@@ -108,9 +139,9 @@ class GroupCommit:
                 await self._leave_out_known_spans(connection, group, new, encoder)
                 await _copy(connection, copy, [row for number in new for row in group.rows[number]])
                 await self._count(connection, group, new)
-        if new and self.committed is not None:
+        if new:
             stored = [group.batches[number] for number in new]
-            self.committed(time.perf_counter() - begun, stored, group.losses)
+            self._committed(time.perf_counter() - begun, stored, group.losses)
         return {known[name].digest: losses for name, losses in before.items() if name in known}
 
     async def _leave_out_known_spans(

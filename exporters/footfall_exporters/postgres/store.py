@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -20,6 +20,7 @@ from footfall_exporters.postgres import refused, roles
 from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.confinement import confine
 from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
+from footfall_exporters.postgres.group_commit import Observers
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S, migrate
 from footfall_exporters.postgres.schema import apply_catalog
@@ -61,11 +62,17 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     spool: SpoolConfig | None = None
 
     @asynccontextmanager
-    async def open(self, settings: Settings) -> AsyncIterator["Store"]:
+    async def open(
+        self, settings: Settings, observers: Observers | None = None
+    ) -> AsyncIterator["Store"]:
         """Starts (without a DSN) and prepares the database, and yields its store.
 
         A database that is away, or whose schema is held by others, is prepared as soon as it can be; see
         `Store.opened`.
+
+        Args:
+            settings: What every exporter is opened with.
+            observers: Are told what it does.
 
         Raises:
             EmbeddedPostgresError: the embedded Postgres could not be started.
@@ -76,7 +83,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         async with AsyncExitStack() as stack:
             supervision = Supervision()
             dsn = stack.enter_context(database(self, supervision))
-            store = Store(dsn, self, settings, supervision=supervision)
+            store = Store(dsn, self, settings, supervision=supervision, observers=observers)
             if self.spool is not None:
                 store.spool = await stack.enter_async_context(self.spool.open())
             await stack.enter_async_context(store.opening())
@@ -131,7 +138,6 @@ class Store:
 
     Attributes:
         opened: Set once it is prepared; nothing is stored in it before.
-        arrived: Is done, where it was away at the start, before anything is stored.
         supervision: Of the embedded Postgres.
         lost: Gets the reason why there is no use in going on.
         salts: The rotating salts in force, by period.
@@ -149,16 +155,18 @@ class Store:
         settings: Settings,
         clock: Callable[[], int] = time.time_ns,
         supervision: Supervision | None = None,
+        observers: Observers | None = None,
     ) -> None:
         self.dsn, self._config, self._catalog = dsn, config, settings.catalog
         self.supervision = supervision or Supervision()
         self.opened = asyncio.Event()
-        self.arrived: Callable[[], Awaitable[None]] | None = None
+        observers = observers or Observers()
+        self._arrived = observers.arrived
         passed = None if clock is time.time_ns else clock
         self._keeper = Housekeeper(dsn, self._house(settings.catalog), clock, passed)
         self.salts: dict[Period, bytes] = {}
         self.identities: bytes | None = None
-        self.writer = Writer(dsn, settings.catalog)
+        self.writer = Writer(dsn, settings.catalog, observers=observers)
         self.spool: Spool | None = None
         self.spooling: Spooling | None = None
         self.origin = ""
@@ -167,6 +175,16 @@ class Store:
     def lost(self) -> Future[None]:
         """Gets the error after which nothing more can be done here; without one, nothing."""
         return self.supervision.lost
+
+    @property
+    def waiting(self) -> int:
+        """How many batches wait for the next transaction."""
+        return self.writer.waiting
+
+    @property
+    def restarts(self) -> int:
+        """How often the embedded Postgres was started again."""
+        return self.supervision.restarts
 
     @asynccontextmanager
     async def opening(self) -> AsyncIterator[None]:
@@ -189,8 +207,7 @@ class Store:
     async def _prepare(self, patience_s: float) -> None:
         await asyncio.to_thread(self._prepare_database, self._catalog, patience_s)
         await self.maintain()
-        if self.arrived is not None:
-            await self.arrived()
+        await self._arrived()
         self.opened.set()
 
     def _prepare_database(self, catalog: Catalog, patience_s: float) -> None:
@@ -241,7 +258,7 @@ class Store:
         await asyncio.to_thread(self._prepare_database, catalog, PATIENT_S)
         self._catalog, self._keeper.house = catalog, self._house(catalog)
         await self.maintain()
-        self.writer.group_commit.use(catalog)
+        self.writer.use(catalog)
 
     def _house(self, catalog: Catalog) -> House:
         return House(catalog, self._config.retention_days, self._config.rollup_retention_days)

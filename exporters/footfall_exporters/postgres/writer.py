@@ -16,7 +16,7 @@ import psycopg
 
 from footfall_exporters.contracts import Losses, Rejected, Unavailable
 from footfall_exporters.faults import log_fault
-from footfall_exporters.postgres.group_commit import GroupCommit, Late
+from footfall_exporters.postgres.group_commit import GroupCommit, Late, Observers
 from footfall_exporters.postgres.partitions import DayHeld
 from footfall_processors import Batch, Catalog
 
@@ -52,25 +52,35 @@ class Writer:
         dsn: Of a database whose schema is current.
         catalog: In force.
         reconnect: Seconds to wait before the next attempt, and what senders are told to wait.
+        observers: Are told of commits, and of attempts that failed.
 
     Attributes:
         group_commit: What stores the groups.
         away: Whether Postgres was away at the last attempt.
-        failed: Is told of what could not be committed.
     """
 
-    def __init__(self, dsn: str, catalog: Catalog, reconnect: float = 1.0) -> None:
-        self.group_commit = GroupCommit(dsn, catalog)
-        self._reconnect = reconnect
+    def __init__(
+        self,
+        dsn: str,
+        catalog: Catalog,
+        reconnect: float = 1.0,
+        observers: Observers | None = None,
+    ) -> None:
+        observers = observers or Observers()
+        self.group_commit = GroupCommit(dsn, catalog, observers.committed)
+        self._failed, self._reconnect = observers.failed, reconnect
         self._queue: deque[_Waiting] = deque()
         self._filled = asyncio.Event()
         self.away = False
-        self.failed: Callable[[Sequence[Batch]], None] | None = None
 
     @property
     def waiting(self) -> int:
         """How many batches wait for the next transaction."""
         return len(self._queue)
+
+    def use(self, catalog: Catalog) -> None:
+        """See `GroupCommit.use`."""
+        self.group_commit.use(catalog)
 
     async def consume(self, batch: Batch) -> Losses | None:
         """Returns when the batch is committed, or was before (a retry).
@@ -104,7 +114,7 @@ class Writer:
         finally:
             _fail(self._queue, Unavailable("shutting down"))
             self._queue.clear()
-            await self.group_commit.session.close()
+            await self.group_commit.close()
 
     async def _gather(self) -> list[_Waiting]:
         while not self._queue:
@@ -179,11 +189,10 @@ class Writer:
         self, group: Sequence[_Waiting], error: psycopg.Error | TimeoutError, blames_data: bool
     ) -> None:
         log.error("commit refused: %s", _describe(error))
-        if self.failed is not None:
-            self.failed([waiting.batch for waiting in group])
+        self._failed([waiting.batch for waiting in group])
         self.away = not blames_data
         if not blames_data:  # this one may have become a standby: another may do better
-            await self.group_commit.session.close()
+            await self.group_commit.close()
         if blames_data and await self._refused(group[0].batch):
             _fail(group, Rejected("the store refuses this data"))
         else:
