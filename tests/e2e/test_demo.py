@@ -25,7 +25,8 @@ from footfall_examples.sahasrahbot.steps import Act, Chat, Press, Request, Slash
 FOOTFALL = str(Path(sys.executable).with_name("footfall"))
 PLANTED = Path(sahasrahbot.__path__[0]) / "planted.txt"
 ERROR_TYPES = {
-    "provider_unavailable", "provider_timeout", "invalid_preset", "permission_denied", "unexpected_error",
+    "provider_unavailable", "provider_timeout", "timeout", "invalid_preset", "permission_denied",
+    "unexpected_error",
 }  # fmt: skip
 
 
