@@ -8,10 +8,13 @@ from typing import Any
 
 import psycopg
 import pytest
+import pytest_asyncio
 
 from collector.decoded import with_rules
 from collector.keyed import ALL, OVER, SHOP, SLOW, write_keys
+from collector.senders import Sender
 from collector.spans import NOW_US, SALTS
+from conftest import new_database
 from footfall_collector.decoding.spans import Pipeline
 from footfall_processors import Policy
 from support.certificates import Authority
@@ -76,3 +79,17 @@ def ruled(catalog):
 @pytest.fixture
 def pipe(policy):
     return Pipeline(policy, SALTS, lambda: NOW_US * 1000)
+
+
+@pytest.fixture
+async def sender(catalog, store_database):
+    async with connected(configured(catalog, store_database), Sender) as sender:
+        yield sender
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def answering(catalog, postgres_server, store_template):
+    """A sender to one collector, for all tests that ask for nothing but its answers."""
+    with new_database(postgres_server, store_template) as dsn:
+        async with connected(configured(catalog, dsn), Sender) as sender:
+            yield sender

@@ -5,6 +5,9 @@ import contextlib
 
 import grpc
 import httpx
+import pytest
+from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2
 
 from footfall_collector.config.schema import AdmissionConfig, GrpcConfig, HttpConfig, TlsConfig
 from footfall_collector.decoding.decoder import Decoder
@@ -94,3 +97,20 @@ async def serving_tls(made):
     store.open.set()
     async with receiving(store, Gate(), serve, HttpConfig(endpoint="127.0.0.1:0")) as address:
         yield int(address.rpartition(":")[2])
+
+
+KIB, MIB = 2**10, 2**20
+ANNOUNCED = (
+    b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
+    b"content-length: 1000000\r\n\r\nbegun"
+)
+"""The begin of a request, whose end never comes."""
+
+
+async def refused_over_grpc(export, body):
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await export(body)
+    assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+    hint = dict(refusal.value.trailing_metadata())["google.rpc.retryinfo-bin"]
+    delay: Duration = error_details_pb2.RetryInfo.FromString(hint).retry_delay
+    assert delay.ToMilliseconds() > 0

