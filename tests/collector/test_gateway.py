@@ -12,6 +12,9 @@ from footfall_exporters.otlp import PartlyRejected
 from footfall_processors import Attribute, Batch, Hash, Type, load_catalog
 
 BATCH = Batch(b"d" * 16, "traces")
+ORIGIN, KEY = "0123456789abcdef", b"k" * 32
+PASSED_ON = hmac.digest(KEY, b"d" * 16, "sha256")[:16]
+"""What the batch is called by whoever the gateway with this key passes it on to."""
 
 
 class Hop:
@@ -21,18 +24,23 @@ class Hop:
         self.errors, self.delay, self.taken = list(errors), delay, []
 
     def requests(self, batch):
-        yield from (batch.digest + bytes([part]) for part in range(3))
+        yield from ((batch.digest, batch.origin, part) for part in range(3))
 
     async def send(self, request):
         await asyncio.sleep(self.delay)
         error = self.errors.pop(0) if self.errors else None
         if error is not None:
             raise error
-        self.taken.append(request[-1])
+        self.taken.append(request)
+
+
+def parts(*numbers):
+    """The requests of these numbers, as the batch is passed on."""
+    return [(PASSED_ON, ORIGIN, number) for number in numbers]
 
 
 async def consume(**hops):
-    await Gateway(hops).consume(BATCH)
+    await Gateway(hops, ORIGIN, KEY).consume(BATCH)
 
 
 async def test_what_is_passed_on_is_named_under_the_gateways_key():
@@ -64,7 +72,7 @@ def test_a_gateways_keys_are_those_of_its_salt_else_of_a_file_that_lasts(tmp_pat
 async def test_a_batch_is_acknowledged_when_every_next_hop_has_all_of_it():
     hops = {"a": Hop(delay=0.05), "b": Hop()}
     await consume(**hops)
-    assert [hop.taken for hop in hops.values()] == [[0, 1, 2]] * 2
+    assert [hop.taken for hop in hops.values()] == [parts(0, 1, 2)] * 2
 
 
 async def test_all_next_hops_are_sent_to_at_once():
@@ -78,35 +86,40 @@ async def test_all_next_hops_are_sent_to_at_once():
 
 @pytest.mark.parametrize("others", [[], [Rejected("no")], [Rejected("no"), Unavailable("away", 3)]])
 async def test_while_one_is_away_the_sender_is_told_to_come_again(others):
-    away = Hop(None, Unavailable("away", 9))
+    away, whole = Hop(None, Unavailable("away", 9)), Hop()
     hops = {f"hop{n}": Hop(error) for n, error in enumerate(others)}
     with pytest.raises(Unavailable, match="otlp: away") as caught:
-        await consume(otlp=away, whole=Hop(), **hops)
+        await consume(otlp=away, whole=whole, **hops)
     assert caught.value.retry_after == 9
-    assert away.taken == [0]
+    assert away.taken == parts(0)
+    assert whole.taken == parts(0, 1, 2)
 
 
 async def test_one_that_is_away_does_not_keep_the_others_waiting():
     other = Hop(delay=0.02)
     with pytest.raises(Unavailable):
         await consume(away=Hop(Unavailable("away")), other=other)
-    assert other.taken == [0, 1, 2]
+    assert other.taken == parts(0, 1, 2)
 
 
 async def test_what_one_refuses_for_good_is_refused_and_the_rest_is_sent():
     picky, other = Hop(None, Rejected("HTTP 400")), Hop()
     with pytest.raises(Rejected, match="picky: HTTP 400"):
         await consume(picky=picky, other=other)
-    assert (picky.taken, other.taken) == ([0, 2], [0, 1, 2])
+    assert (picky.taken, other.taken) == (parts(0, 2), parts(0, 1, 2))
 
 
 async def test_what_one_takes_in_part_is_taken():
-    await consume(otlp=Hop(PartlyRejected("3 of its events")))
+    picky, other = Hop(PartlyRejected("3 of its events")), Hop()
+    await consume(otlp=picky, other=other)
+    assert (picky.taken, other.taken) == (parts(1, 2), parts(0, 1, 2))  # and the first in part
 
 
 async def test_an_unforeseen_error_is_not_mistaken_for_an_answer():
+    other = Hop(Rejected("no"))
     with pytest.raises(KeyError):
-        await consume(broken=Hop(KeyError("x")), other=Hop(Rejected("no")))
+        await consume(broken=Hop(KeyError("x")), other=other)
+    assert other.taken == parts(1, 2)
 
 
 def test_a_catalog_with_rotating_salts_is_told_attribute_by_attribute(catalog):

@@ -424,4 +424,11 @@ async def test_it_refreshes_by_itself(monkeypatch):
 
 
 def test_tests_do_not_count_in_a_shared_folder():
+    """Only a worker that joins does: neither who makes the folder, nor collectors in one process."""
+    with multiprocess.directory() as directory:
+        one, other = made(), made()
+        with one.request("traces", "grpc"):
+            pass
+        assert (requests_of(one.scrape()), requests_of(other.scrape())) == (1, 0)
+        assert list(directory.iterdir()) == []
     assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
