@@ -13,6 +13,7 @@ from footfall_collector.process import housekeeping
 from footfall_collector.process.app import running
 from support.collectors import Client, both, configured, connected, counts
 from support.otlp import PROTOBUF, traces
+from support.ports import listens
 from support.waiting import until
 
 LISTENERS = {"grpc": GrpcConfig, "http": HttpConfig}
@@ -82,7 +83,7 @@ async def test_requests_under_way_are_finished_when_the_collector_stops(
             sending = asyncio.create_task(client.send(protocol, "traces", traces("shop.ping")))
             await until(lambda: query(BLOCKED) == [(1,)])
             stop.set()
-            await asyncio.sleep(0.2)
+            await until(lambda: not listens(collector.http))  # it has begun to stop
             assert not sending.done()
             assert not collecting.done()
         assert not (await sending).HasField("partial_success")

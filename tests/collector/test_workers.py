@@ -18,6 +18,7 @@ import yaml
 from conftest import CATALOG
 from footfall_exporters.postgres import locks
 from support.otlp import METHODS, PROTOBUF, traces
+from support.ports import listens
 from support.up import FOOTFALL, Up
 from support.waiting import until
 
@@ -143,7 +144,8 @@ async def test_requests_under_way_are_finished_when_it_is_told_to_stop(up, store
                 ).fetchone()
             )
         up.process.send_signal(signal.SIGTERM)
-        await asyncio.sleep(0.5)
+        await until(lambda: not listens(http))  # it has begun to stop
+        assert not any(each.done() for each in sending)
         holding.rollback()
     answers = await asyncio.gather(*sending)
     assert await asyncio.to_thread(up.process.wait, 30) == 0

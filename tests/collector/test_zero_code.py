@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections import Counter
@@ -19,7 +18,7 @@ import pytest
 from footfall_collector.process.app import running
 from footfall_processors import load_catalog
 from support.collectors import configured
-from support.ports import free_port
+from support.ports import free_port, listens
 from support.secrets import dump
 from support.waiting import until
 
@@ -54,7 +53,7 @@ async def serving(command, folder, port, collector):
     )  # fmt: skip
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-            await until(lambda: listens(port) or process.returncode is not None)
+            await until(lambda: listens(f"127.0.0.1:{port}") or process.returncode is not None)
             if process.returncode is not None:
                 pytest.fail((await process.stderr.read()).decode())
             yield client
@@ -62,11 +61,6 @@ async def serving(command, folder, port, collector):
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         await process.communicate()
-
-
-def listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def usage(dsn):

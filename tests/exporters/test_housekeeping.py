@@ -11,6 +11,7 @@ from footfall_exporters.postgres.connecting import HOLDING, connect
 from footfall_exporters.postgres.housekeeping import AGAIN, NAMES, TASKS
 from support.batches import DAY, NOW, SECOND, batch
 from support.stores import MIDNIGHT
+from support.waiting import until
 
 # What is due, and who does it
 
@@ -79,13 +80,19 @@ async def test_while_another_one_keeps_house_nothing_is_done_but_salts_are_taken
     assert len(await keeper().run_due()) == len(NAMES)
 
 
-async def test_one_that_is_paused_while_it_keeps_house_loses_the_lock(keeper, store_database):
+async def test_one_that_is_paused_while_it_keeps_house_loses_the_lock(
+    keeper, store_database, query
+):
     assert HOLDING.in_transaction == "60s"
     assert locks.BEAT < 60
     paused = await connect(store_database, replace(HOLDING, in_transaction="500ms"))
     assert await locks.taken(paused, locks.HOUSE)
     assert await keeper().run_due() == []
-    await asyncio.sleep(0.8)
+
+    async def gone():
+        return not query("SELECT 1 FROM pg_stat_activity WHERE pid = %s", paused.info.backend_pid)
+
+    await until(gone)
     assert len(await keeper().run_due()) == len(NAMES)
     await paused.close()
 

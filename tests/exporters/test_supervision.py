@@ -87,6 +87,12 @@ def works_on(pid, place):
     return False
 
 
+def computes(dsn, pid):
+    asked = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND state = 'active'"
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(asked + " AND query LIKE '%%md5%%'", [pid]).fetchall()
+
+
 def test_a_session_that_computes_on_after_its_server_was_killed_holds_nothing_up(supervised, place):
     dsn, supervision, _ = supervised
     connection = psycopg.connect(dsn)
@@ -99,7 +105,7 @@ def test_a_session_that_computes_on_after_its_server_was_killed_holds_nothing_up
 
     computing = threading.Thread(target=compute)
     computing.start()
-    time.sleep(0.5)
+    wait_until(lambda: computes(dsn, pid))
     assert works_on(pid, place)
     kill(place)
     wait_until(lambda: supervision.restarts == 1, 20)

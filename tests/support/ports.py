@@ -31,3 +31,10 @@ def free_port() -> int:
                 continue
         return port
     raise AssertionError("unreachable: `_turns` has no end")
+
+
+def listens(address: str) -> bool:
+    """Whether somebody takes connections at a HOST:PORT."""
+    host, _, port = address.rpartition(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) == 0
