@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import footfall_collector
+import footfall_exporters
 
 PACKAGE = Path(footfall_collector.__file__).parent
 EXECUTING = {"execute", "executemany", "executescript", "copy"}
@@ -30,6 +31,12 @@ def test_the_collector_executes_no_sql():
         for line in statements(ast.parse(file.read_text()))
     ]
     assert found == []
+
+
+def test_the_spool_alone_opens_its_file():
+    room = Path(footfall_exporters.__file__).parent
+    opening = {f.name for f in room.rglob("*.py") if "import sqlite3" in f.read_text()}
+    assert opening == {"spool.py", "spool_file.py", "spool_recovery.py"}
 
 
 @pytest.mark.parametrize(

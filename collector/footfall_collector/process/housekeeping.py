@@ -77,7 +77,7 @@ class Keeping:
             return
         async with await connect(self._store.dsn, READING) as connection:
             for lag in await lags(connection):
-                self._telemetry.lags(lag)
+                self._telemetry.behind(lag)
 
     async def _look_at_locks(self) -> None:
         """How long somebody has kept a lock from the others; the same in every worker."""

@@ -105,7 +105,7 @@ class Telemetry:
         for signal, number in _by_signal(batches).items():
             self.metrics.of(self.metrics.send_failed[signal], exporter).inc(number)
 
-    def lags(self, lag: Lag) -> None:
+    def behind(self, lag: Lag) -> None:
         """How far a subscriber is behind; the same in every worker."""
         self.metrics.lag_commits.labels(lag.name).set(lag.behind)
         self.metrics.lag_seconds.labels(lag.name).set(lag.age)
