@@ -141,7 +141,7 @@ class Client:
             attributes: Declared attributes.
             error_type: A normalised error type, if it failed.
             duration_ms: How long it took, in milliseconds; 0 for an instant.
-            keep: Whether to try again until the collector takes it.
+            keep: Whether to retry until the collector takes it.
         """
         recorder = self.recorder
         if recorder is not None:

@@ -79,13 +79,13 @@ def configure(  # noqa: D417  # a method of `Client`
         ...     errors={PresetError: "invalid_preset"},
         ... )
     """
-    ways = {
+    destination = {
         "endpoint": endpoint, "headers": headers, "protocol": protocol,
         "certificate": certificate, "client_certificate": client_certificate,
         "client_key": client_key, "timeout": timeout, "compression": compression,
     }  # fmt: skip
     options = Options(
-        catalog, ways, enabled, sample_rate, consent, errors, exporters,
+        catalog, destination, enabled, sample_rate, consent, errors, exporters,
         (service_name, service_version, environment), exit_hooks,
     )  # fmt: skip
     self._lifecycle.configure(options)

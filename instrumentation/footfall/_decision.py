@@ -14,11 +14,11 @@ class State:
     """What the user of a program said.
 
     Attributes:
-        mode: What he agreed to; `off` when he said no, or nothing yet.
-        decided: Whether he said anything.
-        outdated: Whether the catalog allows more than he agreed to: telemetry is off until he agrees
+        mode: What they agreed to; `off` when they said no, or nothing yet.
+        decided: Whether they said anything.
+        outdated: Whether the catalog allows more than they agreed to: telemetry is off until they agree
             again.
-        since: The day of his decision (UTC).
+        since: The day of their decision (UTC).
     """
 
     mode: Mode = "off"

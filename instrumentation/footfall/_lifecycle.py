@@ -186,7 +186,7 @@ class Lifecycle:
             _threads.start(self.hear, "footfall-consent")
 
     def _decided(self) -> None:
-        """The user has just agreed, no longer agrees, or dropped their id; here or in another program."""
+        """The user has just agreed, no longer agrees, or had their id forgotten, here or elsewhere."""
         with guarded(self._faults.refuse), self._changing:
             consent, state = self._answer.consent, self._answer.said() or State()
             mode = decide(os.environ, self._options.enabled, state)

@@ -51,7 +51,7 @@ class Options:
 
     Attributes:
         catalog: A catalog, or the paths of its files.
-        ways: Where telemetry goes and how, by the options of `footfall._destination`.
+        destination: Where telemetry goes and how, by the options of `footfall._destination`.
         enabled: Whether to send anything.
         sample_rate: Share of observations that are sent as spans.
         consent: Whether the program asks its user.
@@ -63,7 +63,7 @@ class Options:
     """
 
     catalog: "Catalog | Paths | None" = None
-    ways: Mapping[str, Any] = field(default_factory=dict)
+    destination: Mapping[str, Any] = field(default_factory=dict)
     enabled: bool | None = None
     sample_rate: float | None = None
     consent: bool = False
@@ -153,7 +153,7 @@ def read(environ: Mapping[str, str], options: Options, consent: State | None = N
     elif mode != "off":
         traces, metrics = None, None
         if mode == "on" and options.exporters is None:
-            traces, metrics = _destinations(environ, options.ways, notes, mistakes)
+            traces, metrics = _destinations(environ, options.destination, notes, mistakes)
         queue = value("OTEL_BSP_MAX_QUEUE_SIZE", _values.whole)
         settings = Settings(
             options,
@@ -178,14 +178,14 @@ def read(environ: Mapping[str, str], options: Options, consent: State | None = N
 
 
 def _destinations(
-    environ: Mapping[str, str], ways: Mapping[str, Any], notes: list[str], mistakes: list[str]
+    environ: Mapping[str, str], arguments: Mapping[str, Any], notes: list[str], mistakes: list[str]
 ) -> "tuple[Destination | None, Destination | None]":
     from footfall._destination import destination  # not before it is needed
 
     try:
         return (
-            destination("traces", environ, ways, notes),
-            destination("metrics", environ, ways, notes),
+            destination("traces", environ, arguments, notes),
+            destination("metrics", environ, arguments, notes),
         )
     except ValueError as error:
         mistakes.append(str(error))
@@ -200,7 +200,7 @@ def catalog_of(environ: Mapping[str, str], catalog: "Catalog | Paths | None") ->
 
 
 def load(catalog: "Catalog | Paths") -> "Catalog":
-    """A catalog from its files; needs no OpenTelemetry, which nobody needs before their user was asked.
+    """A catalog from its files; needs no OpenTelemetry, which nobody needs before a user was asked.
 
     Raises:
         ConfigurationError: with every mistake in every file.

@@ -95,7 +95,7 @@ def log_telemetry(event: str, properties: Mapping[str, Any] | None = None, /) ->
 
 
 def log_telemetry_safe(event: str, properties: Mapping[str, Any] | None = None, /) -> None:
-    """Sends an event as `log_telemetry` does, and tries again until the collector takes it.
+    """Sends an event as `log_telemetry` does, and retries until the collector takes it.
 
     What waits is bounded by the queue's size (OTEL_BSP_MAX_QUEUE_SIZE); beyond it the oldest is given
     up and counted. It does not outlive the process.

@@ -66,7 +66,7 @@ class Session:
             self._client.hear()
             if self._running() or not self._client.on:
                 return
-            self._over.set()  # of a session that ended when its user took back his consent
+            self._over.set()  # of a session that ended when its user took back their consent
             self._over = _threads.Signal()
             self.id, self._process = self._given or str(uuid.uuid4()), os.getpid()
             self._began = time.monotonic()

@@ -1,1 +1,1 @@
-"""What a program's user agreed to, and what is kept on his machine."""
+"""What a program's user agreed to, and what is kept on their machine."""

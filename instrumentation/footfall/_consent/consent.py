@@ -1,4 +1,4 @@
-"""What the user of a program agreed to, and whether to ask him.
+"""What the user of a program agreed to, and whether to ask them.
 
 For programs that run on their users' machines. The dialog is the host's; what was decided in it, and
 whether to show it at all, is here.
@@ -32,7 +32,7 @@ _STAYS = "footfall: the events that were kept on this machine cannot be deleted"
 class Consent:
     """One user's consent to one product's telemetry.
 
-    It is kept in his settings (on Linux `~/.config/footfall/PRODUCT.json`), readable by him alone.
+    It is kept in their settings (on Linux `~/.config/footfall/PRODUCT.json`), readable by them alone.
     Reading never writes: before the first `grant`, `revoke`, `nudged` or `never_again` there is no
     file, and before a yes no id. No method raises.
 
@@ -64,7 +64,7 @@ class Consent:
         self._changed = changed
         self._enabled = enabled
         self.known: set[str] = set()
-        self._dropped: set[str] = set()
+        self._forgotten: set[str] = set()
 
     def state(self) -> State:
         """What holds now; another program may have changed it since the last call."""
@@ -110,7 +110,7 @@ class Consent:
         self._remove_store()
 
     def changes(self) -> list[str]:
-        """What the catalog allows and the user has not agreed to, a sentence each, to show to him."""
+        """What the catalog allows and the user has not agreed to, a sentence each, to show to them."""
         decision = self._read().decision
         return self._news(decision if isinstance(decision, Granted) else None)
 
@@ -158,16 +158,16 @@ class Consent:
         return str(granted.installation)
 
     def forget(self) -> None:
-        """Drops the installation id; the next use makes another.
+        """Forgets the installation id; the next use makes another.
 
-        It is dropped everywhere: from what waits to be sent, in every running program, and from what
+        It is forgotten everywhere: from what waits to be sent, in every running program, and from what
         `local` mode kept.
         """
 
         def drop(stored: Stored) -> Stored:
             if not isinstance(stored.decision, Granted):
                 return stored
-            self._dropped.add(str(stored.decision.installation))  # should it not be saved
+            self._forgotten.add(str(stored.decision.installation))  # should it not be saved
             return replace(stored, decision=replace(stored.decision, installation=None))
 
         self._read()  # so that the id is known
@@ -180,17 +180,17 @@ class Consent:
         return _state.stamp(self._file.path)
 
     def forgotten(self) -> forgetting.Forms:
-        """The ids that were dropped, as each attribute would carry them."""
+        """The forgotten ids, as each attribute would carry them."""
         decision = self._read().decision
         present = {str(decision.installation)} if isinstance(decision, Granted) else set()
-        return forgetting.forms(self._catalog, self.known - present | self._dropped & self.known)
+        return forgetting.forms(self._catalog, self.known - present | self._forgotten & self.known)
 
     def cleaned(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Attributes without the ids that were dropped."""
+        """Attributes without the forgotten ids."""
         return forgetting.without(attributes, self.forgotten())
 
     def clean_store(self) -> None:
-        """Takes out of what `local` mode kept what may not stay: all after a no, else dropped ids."""
+        """Takes out of what `local` mode kept what may not stay: all after a no, else forgotten ids."""
         if isinstance(self._read().decision, Revoked):
             self._remove_store()
         elif (forgotten := self.forgotten()) and self.store is not None and self.store.exists():

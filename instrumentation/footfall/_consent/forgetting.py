@@ -1,4 +1,4 @@
-"""Taking an installation id that was dropped out of what still has it."""
+"""Taking a forgotten installation id out of what still has it."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ def forms(catalog: Catalog, ids: Iterable[str]) -> Forms:
 
 
 def carries(attributes: Mapping[str, Any], forgotten: Forms) -> bool:
-    """Whether any of the attributes is a form of an id that was dropped."""
+    """Whether any of the attributes is a form of a forgotten id."""
     return any(attributes.get(name) in values for name, values in forgotten.items())
 
 

@@ -1,7 +1,7 @@
-"""What stands between a program that asks its user and the network: a look at what he says.
+"""What stands between a program that asks its user and the network: a look at what they say.
 
-Before each export the file of his decision is looked at (a `stat`): another program may have changed it.
-After a no nothing is sent, whoever said it; an id that was dropped is taken out of what waited.
+Before each export the file of their decision is looked at (a `stat`): another program may have changed it.
+After a no nothing is sent, whoever said it; a forgotten id is taken out of what waited.
 """
 
 from collections import deque
@@ -22,14 +22,14 @@ from footfall._delivery.quiet import quiet
 from footfall._settings import Exporters
 
 EVERY: Final = 0.5
-"""Seconds between two looks while one export goes on: one that fails is tried again for a while."""
+"""Seconds between two looks while one export goes on: one that fails is retried for a while."""
 
 
 class Gate:
     """What the user says, looked at before each export; of one delivery.
 
     Args:
-        consent: What he said, on disk.
+        consent: What they said, on disk.
         mode: What this delivery does: `on` or `local`.
         said: What telemetry may do now.
         heard: Told when that is something else; it must not block.
@@ -55,15 +55,15 @@ class Gate:
         self._open = False
         self._lock = _threads.lock()
 
-    def exporters(self, inner: Exporters, again: Callable[[], Exporters] | None) -> Exporters:
+    def exporters(self, inner: Exporters, renew: Callable[[], Exporters] | None) -> Exporters:
         """Exporters that look first.
 
         Args:
             inner: What sends, or keeps.
-            again: Makes others of the kind, for when a request that goes on must end; None for what
+            renew: Makes others of the kind, for when a request in flight must end; None for what
                 takes no time.
         """
-        spans = GatedSpans(self, inner.spans, again)
+        spans = GatedSpans(self, inner.spans, renew)
         self._told.append(spans.end_what_carries)
         return Exporters(spans, GatedCounters(self, inner.metrics))
 
@@ -115,41 +115,40 @@ class _Telling:
 
 
 class GatedSpans(_Telling, SpanExporter):
-    """Exports spans if the user still agrees, without an id that he dropped."""
+    """Exports spans if the user still agrees, without an id that they had forgotten."""
 
     def __init__(
-        self, gate: Gate, inner: SpanExporter, again: Callable[[], Exporters] | None
+        self, gate: Gate, inner: SpanExporter, renew: Callable[[], Exporters] | None
     ) -> None:
         self._gate = gate
         self._inner = inner
-        self._again = again
-        self._under_way: deque[Sequence[ReadableSpan]] = deque()
+        self._renew = renew
+        self._in_flight: deque[Sequence[ReadableSpan]] = deque()
         quiet.watch(inner)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Exports what may be sent; what may not is nobody's failure."""
         if not self._gate.passes():
             return SpanExportResult.SUCCESS
-        self._under_way.append(
-            spans
-        )  # before the ids are taken out: what is dropped from now on, ends it
+        # Before the ids are taken out: one that is forgotten from now on ends it.
+        self._in_flight.append(spans)
         try:
             with self._gate.watching():
                 return self._inner.export([self._cleaned(span) for span in spans])
         finally:
-            self._under_way.remove(spans)
+            self._in_flight.remove(spans)
             if self._gate.mode == "local":
-                self._gate.passes()  # what was dropped meanwhile may have been kept after it was
+                self._gate.passes()  # what was forgotten meanwhile may have been kept after it was
 
     def end_what_carries(self) -> None:
-        """Ends the requests that go on and have an id which was dropped: they would be tried again."""
-        batches = list(self._under_way)
-        if self._again is not None and any(self._carries(span) for b in batches for span in b):
-            before, self._inner = self._inner, self._renewed(self._again)
+        """Ends the requests in flight that have a forgotten id: they would be retried."""
+        batches = list(self._in_flight)
+        if self._renew is not None and any(self._carries(span) for b in batches for span in b):
+            before, self._inner = self._inner, self._renewed(self._renew)
             before.shutdown()
 
-    def _renewed(self, again: Callable[[], Exporters]) -> SpanExporter:
-        fresh = again()
+    def _renewed(self, renew: Callable[[], Exporters]) -> SpanExporter:
+        fresh = renew()
         fresh.metrics.shutdown()
         return fresh.spans
 
@@ -176,7 +175,7 @@ class GatedSpans(_Telling, SpanExporter):
 
     def shutdown(self) -> None:
         """Ends what is being exported."""
-        self._again = None
+        self._renew = None
         self._inner.shutdown()
 
 

@@ -139,7 +139,7 @@ def give_to_owner(path: Path | int, folder: Path | None = None) -> None:
     That is another than this process' user where root runs a program in somebody's home (sudo).
 
     Raises:
-        OSError: it cannot be given to him, who could not even read it then.
+        OSError: it cannot be given to them, who could not even read it then.
     """
     if _user is not None and _user() == 0:
         owner = (folder or Path(str(path)).parent).stat()
@@ -162,7 +162,7 @@ def read(path: Path) -> Stored | None:
 
 
 def _somebody_elses(file: os.stat_result) -> bool:
-    """Whether a file is neither this user's, nor is he root, who acts for everybody."""
+    """Whether a file is another user's, and this one is not root, who acts for everybody."""
     return _user is not None and _user() not in (file.st_uid, 0)
 
 

@@ -79,8 +79,8 @@ class Dropped(NamedTuple):
 class LocalStore:
     """The file. Nothing here raises; what cannot be kept is lost.
 
-    It is made at once, and not again when it is gone later: then the user revoked his consent, or
-    deleted it himself. A file that is corrupt is begun anew.
+    It is made at once, and not again when it is gone later: then the user revoked their consent, or
+    deleted it. A file that is corrupt is begun anew.
 
     Args:
         path: Its place; None where the user has no home.
@@ -153,7 +153,7 @@ class LocalStore:
 
 
 def forget(path: Path, forgotten: Forms) -> bool:
-    """Takes ids that were dropped out of what is kept; what cannot be searched goes as a whole.
+    """Takes forgotten ids out of what is kept; what cannot be searched goes as a whole.
 
     Returns:
         Whether they are gone.
@@ -174,7 +174,7 @@ def _rewrite(database: sqlite3.Connection, forgotten: Forms) -> None:
     for number, body in kept:
         request = ExportTraceServiceRequest.FromString(body)
         for span in (s for r in request.resource_spans for p in r.scope_spans for s in p.spans):
-            stay = [a for a in span.attributes if not _is_dropped(a, forgotten)]
+            stay = [a for a in span.attributes if not _is_forgotten(a, forgotten)]
             if len(stay) < len(span.attributes):
                 del span.attributes[:]
                 span.attributes.extend(stay)
@@ -183,7 +183,7 @@ def _rewrite(database: sqlite3.Connection, forgotten: Forms) -> None:
     database.execute("COMMIT")
 
 
-def _is_dropped(attribute: KeyValue, forgotten: Forms) -> bool:
+def _is_forgotten(attribute: KeyValue, forgotten: Forms) -> bool:
     value = attribute.value.string_value
     return any(value in forgotten.get(name, ()) for name in (attribute.key, ""))
 

@@ -1,4 +1,4 @@
-"""A thread that does what may block, so that nobody waits longer than he wants to."""
+"""A thread that does what may block, so that nobody waits longer than they want to."""
 
 from collections import deque
 from collections.abc import Callable

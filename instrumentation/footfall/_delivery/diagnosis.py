@@ -1,4 +1,4 @@
-"""A look at an endpoint that takes nothing: who listens there, and what does he speak?
+"""A look at an endpoint that takes nothing: what listens there, and what does it speak?
 
 The libraries that send say little about it, each in words of its own. Here plain sockets ask one question
 after the other, by RFC 9113 (HTTP/2), 9112 (HTTP/1.1) and 8446 (TLS). No telemetry, header or key is sent.
@@ -29,7 +29,7 @@ _NO_TLS: Final = frozenset(
 
 
 def diagnose(to: Destination, patience: float) -> Reason | None:
-    """Why nothing can be sent; None when whoever listens speaks as he should.
+    """Why nothing can be sent; None when what listens speaks as it should.
 
     Args:
         to: Where it should go.

@@ -26,7 +26,7 @@ from footfall_processors.catalog import Drop
 
 
 class Waits:
-    """Where an exporter of OpenTelemetry waits before it tries again.
+    """Where an exporter of OpenTelemetry waits before it retries.
 
     It does so with an event of `threading`: beside greenlets a loop of theirs would begin in our thread, and
     a process that ends while it runs is killed by it (SIGSEGV). There is no public place for another one.
@@ -46,14 +46,14 @@ class Waits:
                 setattr(owner, name, self._event)
 
     def end(self) -> None:
-        """Lets it try no more."""
+        """Ends its retries."""
         self._event.set()
 
 
 class SpansExporter(SpanExporter):
     """Passes spans on, and counts those that the collector did not take.
 
-    A batch with a span that is to be kept is tried again, as a whole and in the same order: should the
+    A batch with a span that is to be kept is retried, as a whole and in the same order: should the
     collector have stored it, although its answer was lost, it recognises the same bytes.
 
     Args:

@@ -3,7 +3,7 @@
 They fail, too, where a receiver answers that it refused all of the counters. OpenTelemetry's own say that
 such an export succeeded: it must not be sent again. Counters may be, as they are cumulative, and a receiver
 refuses all of an export for the one thing that its points share: a time that it does not believe. When the
-clock is set right, they come again in another run (`footfall._recording.runs`).
+clock is set right, they are sent again in another run (`footfall._recording.runs`).
 
 Source: OTLP 1.5, "Partial Success"; metrics_service.proto.
 """

@@ -16,16 +16,16 @@ from footfall._settings import Settings
 
 _UNKNOWN: Final = (
     "footfall: what sends did not take it; set the logger `footfall` to DEBUG to see more. Observations that"
-    " are lost are counted; counters come again"
+    " are lost are counted; counters are sent again"
 )
 _KNOWN: Final = (
     "footfall: nothing is sent to %s (%s): %s. What to do: %s Observations that are lost meanwhile are"
-    " counted; counters come again"
+    " counted; counters are sent again"
 )
 PATIENCE: Final = 0.6
 """Seconds to wait for each answer while an endpoint is looked at."""
 PROBE: Final = 0.7
-"""Seconds; too short for OpenTelemetry to try again, so that a refusal is known at once."""
+"""Seconds; too short for OpenTelemetry to retry, so that a refusal is known at once."""
 
 
 class Outage:

@@ -91,14 +91,14 @@ class Counters:
     def register(self, meter: Meter) -> None:
         """Makes one observable counter per event, and the two of Footfall itself."""
         for plan in self._plans.values():
-            meter.create_observable_counter(plan.name, [partial(self._tally, plan)])
+            meter.create_observable_counter(plan.name, [partial(self._counted, plan)])
         meter.create_observable_counter(EMITTED, [self._emitted])
         meter.create_observable_counter(DROPPED, [self._dropped])
 
-    def _tally(self, plan: Plan, _: CallbackOptions) -> Iterable[Observation]:
+    def _counted(self, plan: Plan, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:
-            tally = dict(plan.tally)
-        return [Observation(number, plan.labels(key)) for key, number in tally.items()]
+            counts = dict(plan.counts)
+        return [Observation(number, plan.labels(key)) for key, number in counts.items()]
 
     def _emitted(self, _: CallbackOptions) -> Iterable[Observation]:
         with self._lock:

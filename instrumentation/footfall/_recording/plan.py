@@ -41,13 +41,13 @@ class Plan:
         failure: The action of a block that failed; None where the catalog has none.
         enums: The attributes that counters carry.
         checks: Attribute name to its check.
-        tally: Occurrences that travel as counts, by key.
-        emitted: All occurrences.
+        counts: Occurrences that travel as counts, by key.
+        emitted: All occurrences; the tally.
     """
 
     __slots__ = (
-        "actions", "checks", "emitted", "enums", "failure", "fixed", "invokes", "name", "rate",
-        "success", "tally",
+        "actions", "checks", "counts", "emitted", "enums", "failure", "fixed", "invokes", "name", "rate",
+        "success",
     )  # fmt: skip
 
     def __init__(
@@ -62,7 +62,7 @@ class Plan:
         self.failure = _outcome(event, names.FAILURE)
         self.enums = catalog.enums(event)
         self.checks = {n: check_of(n, catalog.attributes[n], salt) for n in event.attributes}
-        self.tally: dict[Key, int] = {}
+        self.counts: dict[Key, int] = {}
         self.emitted = 0
 
     def key(
@@ -80,10 +80,10 @@ class Plan:
 
     def count(self, key: Key, number: int) -> None:
         """Adds `number` occurrences; the caller holds the lock."""
-        tally = self.tally
-        if key not in tally and len(tally) >= SERIES:
+        counts = self.counts
+        if key not in counts and len(counts) >= SERIES:
             key = (*key[:3], (None,) * len(self.enums))
-        tally[key] = tally.get(key, 0) + number
+        counts[key] = counts.get(key, 0) + number
 
     def labels(self, key: Key) -> dict[str, str]:
         """A key as the attributes of a counter's point."""

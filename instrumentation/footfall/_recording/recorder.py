@@ -219,7 +219,7 @@ class Recorder:
             attributes: As given.
             error: Its error type, if it failed.
             length: How long it took, ns; 0 for an instant.
-            keep: Whether to try again until the collector takes it.
+            keep: Whether to retry until the collector takes it.
         """
         plan, action = self.named(event, action)
         if plan is None:

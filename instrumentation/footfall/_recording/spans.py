@@ -26,7 +26,7 @@ _FAILED: Final = {StatusCode.OK: False, StatusCode.ERROR: True}
 
 
 class KeptSpan(ReadableSpan):
-    """A span whose export is tried again until the collector takes it."""
+    """A span whose export is retried until the collector takes it."""
 
 
 class Foreign(NamedTuple):
