@@ -11,10 +11,11 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from discord import app_commands
 from discord.ext import commands
 
 from footfall._guard import guarded
-from footfall.discord._errors import fail
+from footfall_processors.error_types import INVALID_PRESET, PERMISSION_DENIED, UNEXPECTED_ERROR
 
 if TYPE_CHECKING:
     from footfall._client import Client
@@ -30,6 +31,22 @@ CLIENT: Final = "_footfall_client"
 GUILD: Final = "guild_id"
 """The one attribute that is ever sent, and only hashed."""
 _WRAPPED: Final = "_footfall_wrapped"
+_WRAPPERS: Final = (
+    commands.CommandInvokeError,
+    commands.ConversionError,
+    commands.HybridCommandError,
+    app_commands.CommandInvokeError,
+)
+_KINDS: Final = (
+    (commands.CheckFailure, PERMISSION_DENIED),
+    (commands.CommandOnCooldown, PERMISSION_DENIED),
+    (commands.MaxConcurrencyReached, PERMISSION_DENIED),
+    (commands.DisabledCommand, PERMISSION_DENIED),
+    (app_commands.CheckFailure, PERMISSION_DENIED),  # of which its CommandOnCooldown is one
+    (commands.UserInputError, INVALID_PRESET),
+    (app_commands.TransformerError, INVALID_PRESET),
+)
+"""What discord.py's own exceptions mean."""
 
 
 class Run:
@@ -62,14 +79,14 @@ class Run:
 
     def _judge(self, error: BaseException | None) -> None:
         if error is not None:
-            fail(self._use, error)
+            _fail(self._use, error)
         elif not self.reached:
             self._use.deny()
         elif getattr(self.origin, "command_failed", False):
             # discord.py swallows the cancellation of a prefix command and calls it completed; a host
             # may say of its interaction that it failed.
             prefix = isinstance(self.origin, commands.Context)
-            fail(self._use, asyncio.CancelledError() if prefix else Exception())
+            _fail(self._use, asyncio.CancelledError() if prefix else Exception())
 
 
 _current: ContextVar[Run | None] = ContextVar("footfall_discord_run", default=None)
@@ -145,6 +162,18 @@ def _begin(client: "Client", origin: object, describe: Describe, reached: bool) 
         use = client.feature(match.event, match.action, **attributes)
         return Run(origin, client, use.__enter__(), reached)
     return None
+
+
+def _fail(use: "Feature", error: BaseException) -> None:
+    """Marks a use as failed: by what the host's code raised, and then by what discord.py calls it.
+
+    What `configure(errors=...)` says about an exception wins.
+    """
+    while isinstance(error, _WRAPPERS):
+        error = error.original
+    use.fail(error)
+    if getattr(use, "error", None) == UNEXPECTED_ERROR:
+        use.fail(next((kind for cls, kind in _KINDS if isinstance(error, cls)), UNEXPECTED_ERROR))
 
 
 def client_of(bot: object) -> "Client | None":

@@ -528,7 +528,7 @@ async def test_an_error_of_footfall_itself_never_reaches_the_bot(
         (client, "feature"),
         (client.recorder, "failure"),
         (client.recorder, "ended"),
-        (_run, "fail"),
+        (_run, "_fail"),
     ]
 
     async def act(s: Stage):
