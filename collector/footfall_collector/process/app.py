@@ -72,8 +72,7 @@ async def running(config: Config, worker: Worker | None = None) -> AsyncIterator
         worker: Which of several processes this is; None for a process alone.
 
     Raises:
-        StartError, EmbeddedPostgresError, SchemaConflict, SpoolError, DocumentError, psycopg.Error: it cannot
-            start; what had been started is stopped again.
+        OperatorError, psycopg.Error: it cannot start; what had been started is stopped again.
     """
     async with AsyncExitStack() as stack:
         parts = _Parts(config, stack, worker)

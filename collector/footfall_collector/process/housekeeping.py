@@ -65,7 +65,7 @@ class Keeping:
         """Takes another catalog: first those who must know it before anything is decoded under it.
 
         Raises:
-            SchemaConflict, StartError, psycopg.Error: requests are decoded under the former.
+            OperatorError, psycopg.Error: requests are decoded under the former.
         """
         await self._store.use(catalog)
         await self._followed.use(catalog)

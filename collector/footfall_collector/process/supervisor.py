@@ -227,7 +227,7 @@ def orders(
         lost: Gets the error for which the embedded Postgres was given up.
 
     Raises:
-        StartError, EmbeddedPostgresError, SchemaConflict, psycopg.Error: they cannot be had.
+        OperatorError, psycopg.Error: they cannot be had.
     """
     with ExitStack() as stack:
         grpc = http = dsn = None

@@ -191,7 +191,7 @@ class Store:
         """Prepares the database, at once or, when it is away or held by others, as soon as it can be.
 
         Raises:
-            psycopg.Error, NewerSchema, SchemaConflict: waiting would not change it.
+            OperatorError, psycopg.Error: waiting would not change it.
         """
         try:
             await self._prepare(STARTING_S)
