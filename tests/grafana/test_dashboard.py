@@ -1,3 +1,4 @@
+import itertools
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from footfall_processors import Loss
 from grafana.known import DAY, END, HOUR, START, Known, Use
 from grafana.panels import DASHBOARD, REPOSITORY, View, dashboard, expand, panels, query, rows
 
@@ -303,6 +305,13 @@ def choices(reader: psycopg.Connection, name: str, view: View) -> list[str]:
     return [
         next(iter(row.values())) for row in rows(reader, expand(variable["query"], MODEL, view))
     ]
+
+
+def test_the_panel_of_losses_says_which_are_of_whole_events() -> None:
+    text = panels(MODEL)["Losses per day, by reason"]["description"]
+    events = itertools.takewhile(lambda loss: loss != Loss.UNDECLARED_ATTRIBUTE, Loss)
+    named = {loss for loss in Loss if loss in re.split(r"[ ,;]+", text)}
+    assert named == {loss for loss in events if not loss.startswith("refused_")}
 
 
 def test_the_variables_offer_what_is_stored(reader: psycopg.Connection, data: Known) -> None:

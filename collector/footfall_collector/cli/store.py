@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 @click.command()
-@click.argument("name", type=click.Choice(["usage", "errors", "latency", "groups"]))
+@click.argument("name", type=click.Choice(list(postgres.REPORTS)))
 @click.option("--days", type=click.IntRange(1, 3650), default=7, show_default=True)
 @json_option
 @config_option

@@ -6,14 +6,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from footfall_exporters.postgres import Report
+from footfall_exporters.postgres import REPORTS, Report
 
-_TITLES = {
-    "usage": "What was used",
-    "errors": "What failed",
-    "latency": "How long it took",
-    "groups": "Active groups per day",
-}
 _LATE = {"groups": " A day's groups are counted six hours after its end."}
 _HEADERS = {"p50_ms": "p50 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms", "error_type": "error type"}
 
@@ -22,7 +16,7 @@ def print_report(report: Report, days: int, console: Console | None = None) -> N
     """Prints a report; numbers are aligned to the right, a missing value is a dash."""
     console = console or Console()
     period = "today" if days == 1 else f"the last {days} days"
-    table = Table(title=f"{_TITLES[report.name]}, {period} (UTC)", title_justify="left")
+    table = Table(title=f"{REPORTS[report.name]}, {period} (UTC)", title_justify="left")
     for index, column in enumerate(report.columns):
         numeric = any(isinstance(row[index], int | float) for row in report.rows)
         table.add_column(_HEADERS.get(column, column), justify="right" if numeric else "left")
@@ -32,7 +26,7 @@ def print_report(report: Report, days: int, console: Console | None = None) -> N
         console.print(table)
     else:
         console.print(
-            f"{_TITLES[report.name]}, {period} (UTC): nothing yet.{_LATE.get(report.name, '')}"
+            f"{REPORTS[report.name]}, {period} (UTC): nothing yet.{_LATE.get(report.name, '')}"
         )
 
 

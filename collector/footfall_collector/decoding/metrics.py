@@ -110,7 +110,7 @@ async def decode(
         policy: The compiled catalog.
         body: Decompressed.
         now_us: The collector's clock, µs since the Unix epoch.
-        sender: As for `pipeline.digest`.
+        sender: As for `spans.digest`.
         groups: What the body says, when it is not protobuf.
         key: The store's, by which streams are named; None while it is not known.
         services: The `service.name`s that the sender may send for; all without any.

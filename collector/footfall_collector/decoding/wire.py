@@ -82,7 +82,7 @@ MOST_GROUPS = 20_000
 MOST_ITEMS = 250_000
 """Spans, log records or data points in a request."""
 MOST_ATTRIBUTES = 256_000
-"""Of spans or records read at a stretch (`pipeline.SLICE`): 128 of each, which is OpenTelemetry's limit."""
+"""Of spans or records read at a stretch (`spans.SLICE`): 128 of each, which is OpenTelemetry's limit."""
 MOST_TAGS = 1_000_000
 """Repeated fields of one number that the parser is given at once; they take it 120 bytes each, at most."""
 Take = Callable[[int], None]

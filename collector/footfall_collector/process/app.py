@@ -1,4 +1,4 @@
-"""The collector put together: exporters → pipeline → housekeeping → receivers, stopped in reverse."""
+"""The collector put together: backend → decoding → housekeeping → receivers, stopped in reverse."""
 
 import importlib.metadata
 import logging

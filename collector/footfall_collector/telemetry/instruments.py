@@ -15,7 +15,6 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from footfall_collector.signals import SIGNALS
 from footfall_processors import Loss
 
-"""What a signal consists of, as the OpenTelemetry Collector's metrics call it."""
 TRANSPORTS = ("grpc", "http")
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 """Buckets of durations (semantic conventions for HTTP and RPC metrics)."""

@@ -266,7 +266,7 @@ def measured(stack: App, client: "Client", routes: Routes | Paths) -> App:
 
 
 def instrument(app: Any, client: "Client", tracer_provider: TracerProvider | None) -> Any:
-    """See `footfall.web.__init__.instrument_asgi`."""
+    """See `footfall.web.instrument_asgi`."""
     if hasattr(app, "build_middleware_stack"):
         from footfall.web._starlette import instrument as instrument_starlette
 

@@ -196,7 +196,7 @@ def _offered(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
 
 
 def instrument(client: "Client", tracer_provider: TracerProvider | None) -> None:
-    """See `footfall.web.__init__.instrument_django`."""
+    """See `footfall.web.instrument_django`."""
     name = f"{Middleware.__module__}.{Middleware.__qualname__}"
     if name in conf.settings.MIDDLEWARE:
         return

@@ -94,7 +94,7 @@ def _follow(visit: Visit, response: Response) -> None:
 
 
 def instrument(app: Flask, client: "Client", tracer_provider: TracerProvider | None) -> None:
-    """See `footfall.web.__init__.instrument_flask`."""
+    """See `footfall.web.instrument_flask`."""
     if getattr(app, _MARK, False):
         return
     hooks = Hooks(app, client, Tracing(tracer_provider))

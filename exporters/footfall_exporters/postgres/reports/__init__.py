@@ -8,7 +8,13 @@ from typing import Any, Final
 from psycopg import Connection, sql
 
 _FOLDER = Path(__file__).parent
-REPORTS: Final = ("usage", "errors", "latency", "groups")
+REPORTS: Final = {
+    "usage": "What was used",
+    "errors": "What failed",
+    "latency": "How long it took",
+    "groups": "Active groups per day",
+}
+"""Name → title; the statement is in the file of that name."""
 
 
 @dataclass(frozen=True, slots=True)
