@@ -20,7 +20,7 @@ from typing import Any
 from opentelemetry.proto.metrics.v1.metrics_pb2 import DataPointFlags
 
 from footfall_collector.decoding import otlp, sums, wire
-from footfall_collector.decoding.spans import digest, is_other
+from footfall_collector.decoding.found import digest, is_other
 from footfall_collector.decoding.turns import Work
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import (
@@ -110,7 +110,7 @@ async def decode(
         policy: The compiled catalog.
         body: Decompressed.
         now_us: The collector's clock, µs since the Unix epoch.
-        sender: As for `spans.digest`.
+        sender: As for `found.digest`.
         groups: What the body says, when it is not protobuf.
         key: The store's, by which streams are named; None while it is not known.
         services: The `service.name`s that the sender may send for; all without any.

@@ -9,29 +9,26 @@ over the official classes that calls the two directly.
 """
 
 import datetime as dt
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import repeat
 from operator import add, attrgetter, sub
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
-
 from footfall_collector.decoding import logs, wire
-from footfall_collector.decoding.attributes import Aligned, Attributes
+from footfall_collector.decoding.attributes import Aligned
 from footfall_collector.decoding.budget import Budget
-from footfall_collector.decoding.memo import ORIGIN, Atoms, Form, Outcome, Trait
-from footfall_collector.decoding.plans import Contexts, Extract, Plan, Plans
+from footfall_collector.decoding.found import Found, digest, is_other
+from footfall_collector.decoding.memo import Outcome
+from footfall_collector.decoding.part import Part, observers, rows, split
+from footfall_collector.decoding.plans import Contexts, Plan, Plans
 from footfall_collector.decoding.turns import Work
 from footfall_exporters.postgres.spans import span_ids
-from footfall_processors import Attribute, Batch, Dimension, Loss, Policy, Rows, Service, Type
+from footfall_processors import Attribute, Batch, Loss, Policy, Service, Type
 from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
-from footfall_processors.policy import Origin
 from footfall_processors.window import FUTURE_US, PAST_US
 
 SLICE, SLICE_BYTES = 2000, 2**18
@@ -48,65 +45,7 @@ LONGEST_MS = 2**31 - 1
 OUTSIDE = -1
 """In place of an hour: outside the window in which events are accepted (docs/design.md, "The window")."""
 
-_SPAN, _SERVER = Origin.SPAN << ORIGIN, Origin.SERVER << ORIGIN
-_shape = attrgetter("shape")
 _refused = attrgetter("refused")
-_dimension = attrgetter("shape.dimension")
-_losses = attrgetter("losses")
-
-
-def digest(path: str, sender: bytes, body: bytes) -> bytes:
-    """A request's identity in the ledger: SHA-256, cut to 128 bits.
-
-    Args:
-        path: The OTLP/HTTP path of its signal, for gRPC as well.
-        sender: What distinguishes senders that must not see each other's retries; may be empty.
-        body: The decompressed request.
-    """
-    hasher = hashlib.sha256(b"%d:%s%d:%s" % (len(path), path.encode(), len(sender), sender))
-    hasher.update(body)
-    return hasher.digest()[:16]
-
-
-def is_other(name: object, services: Collection[str]) -> bool:
-    """Whether a service's name, as it was sent, is none of those that its sender may send for."""
-    return bool(services) and (not isinstance(name, str) or name not in services)
-
-
-@dataclass(slots=True)
-class _Found:
-    """A batch under construction."""
-
-    rows: list[Rows] = field(default_factory=list)
-    counts: dict[tuple[int, Dimension], int] = field(default_factory=dict)
-    losses: Counter[Loss] = field(default_factory=Counter)
-    times: list[int] = field(default_factory=list)  # the earliest and the latest of each part
-    identified: bool = True
-    misnamed: bool = False
-    identities: bytes | None = None
-
-    def count(self, hour: int, tally: Counter[Plan]) -> None:
-        """Adds how often each plan was chosen within an hour to the counts and the losses."""
-        dimensions = list(map(_dimension, tally))
-        if not self.counts and len(set(dimensions)) == len(dimensions):  # nearly always
-            hours = repeat(hour, len(dimensions))
-            self.counts.update(
-                zip(zip(hours, dimensions, strict=True), tally.values(), strict=True)
-            )
-        else:
-            for counted, number in zip(dimensions, tally.values(), strict=True):
-                self.counts[hour, counted] = self.counts.get((hour, counted), 0) + number
-        losses = set(map(_losses, tally))
-        if len(losses) == 1:
-            self.lose(losses.pop(), tally.total())
-        else:
-            for plan, number in tally.items():
-                self.lose(plan.losses, number)
-
-    def lose(self, losses: Iterable[tuple[Loss, int]], number: int) -> None:
-        """Adds what was dropped from each of so many spans."""
-        for reason, each in losses:
-            self.losses[reason] += each * number
 
 
 class Pipeline:
@@ -187,7 +126,7 @@ class Pipeline:
         take: wire.Take,
         identities: bytes | None = None,
     ) -> Batch:
-        found = _Found(identities=identities)
+        found = Found(identities=identities)
         async with Work() as work:
             await self._add_all(found, work, columns, body, sender, groups, services, take)
         return Batch(
@@ -204,7 +143,7 @@ class Pipeline:
 
     async def _add_all(
         self,
-        found: _Found,
+        found: Found,
         work: Work,
         columns: Callable[[Sequence[bytes]], wire.Columns],
         body: bytes,
@@ -246,7 +185,7 @@ class Pipeline:
                     raise wire.TooLarge(MOST_TEXT, "characters of text")
             found.misnamed |= len(found.rows) > before and is_other(said.name, services)
 
-    def _add(self, found: _Found, service: Service, columns: wire.Columns, now_us: int) -> None:
+    def _add(self, found: Found, service: Service, columns: wire.Columns, now_us: int) -> None:
         """Adds one scope's spans, hour by hour: counts are kept per hour, salts per day."""
         found.losses[Loss.MALFORMED] += columns.malformed
         if not columns.names:
@@ -276,7 +215,7 @@ class Pipeline:
             found.times += min(within.times), max(within.times)
             self._add_hour(found, within, self.contexts.plans(service, hour * HOUR_US, today))
 
-    def _part(self, columns: wire.Columns) -> "_Part":
+    def _part(self, columns: wire.Columns) -> Part:
         """The spans with their attributes classified."""
         known, attributes, size = self.contexts.atoms, columns.attributes, len(columns.names)
         name = columns.names[0]
@@ -288,7 +227,7 @@ class Pipeline:
                 outcome,
                 *map(known.column, attributes.places),
             ]
-            form, keys = _split(known, traits, size)
+            form, keys = split(known, traits, size)
         else:
             stops = attributes.stops
             atoms = tuple(map(known.__getitem__, attributes.encoded))
@@ -296,7 +235,7 @@ class Pipeline:
             outcomes = [outcome] * size if isinstance(outcome, int) else outcome
             spans = zip(columns.names, outcomes, groups, strict=True)
             form, keys = (), [(name, outcome, *group) for name, outcome, group in spans]
-        return _Part(
+        return Part(
             form=form,
             keys=keys,
             times=[end // 1000 for end in columns.ends],
@@ -306,7 +245,7 @@ class Pipeline:
 
     def _outcomes(self, columns: wire.Columns) -> Outcome | Iterator[Outcome]:
         """How each span ended and what observed it; one for all if they are alike."""
-        origins = _origins(columns.kinds)
+        origins = observers(columns.kinds)
         if not any(columns.statuses):
             return origins if isinstance(origins, int) else iter(origins)
         codes = map(self.contexts.statuses.__getitem__, columns.statuses)
@@ -314,7 +253,7 @@ class Pipeline:
             return codes
         return map(add, codes, repeat(origins) if isinstance(origins, int) else origins)
 
-    def _add_hour(self, found: _Found, part: "_Part", plans: Plans) -> None:
+    def _add_hour(self, found: Found, part: Part, plans: Plans) -> None:
         """Adds spans of one hour."""
         chosen = list(map(plans.form(part.form).__getitem__, part.keys))
         tally = Counter(chosen)
@@ -325,11 +264,11 @@ class Pipeline:
         hour = part.times[0] // HOUR_US * HOUR_US
         found.count(hour, tally)
         durations = self._durations(part, chosen, tally)
-        found.rows.extend(_rows(part, chosen, durations, {plan.values for plan in tally}))
+        found.rows.extend(rows(part, chosen, durations, {plan.values for plan in tally}))
 
     def _without_refused(
-        self, found: _Found, part: "_Part", chosen: list[Plan]
-    ) -> tuple[list[Plan], Counter[Plan], "_Part"]:
+        self, found: Found, part: Part, chosen: list[Plan]
+    ) -> tuple[list[Plan], Counter[Plan], Part]:
         """Leaves out, and counts, spans that are refused or end before they start."""
         kept: list[int] = []
         for index, (plan, spread) in enumerate(zip(chosen, part.spreads, strict=True)):
@@ -343,7 +282,7 @@ class Pipeline:
         return chosen, Counter(chosen), part.take(kept)
 
     def _durations(
-        self, part: "_Part", chosen: Sequence[Plan], tally: Iterable[Plan]
+        self, part: Part, chosen: Sequence[Plan], tally: Iterable[Plan]
     ) -> list[int | None]:
         """Milliseconds, rounded; None for an instant, whose span has no length."""
         durations: list[int | None] = [
@@ -362,75 +301,7 @@ class Pipeline:
         return min(max(duration, self._shortest), self._longest)
 
 
-@dataclass(slots=True)
-class _Part:
-    """Some spans of one resource, as columns of equal length."""
-
-    form: Form
-    keys: list[tuple[Trait, ...]]
-    times: list[int]
-    spreads: list[int]
-    attributes: Attributes
-    spans: Sequence[bytes] = ()
-
-    def take(self, indexes: Sequence[int]) -> "_Part":
-        """The spans at these positions."""
-        return _Part(
-            form=self.form,
-            keys=[self.keys[i] for i in indexes],
-            times=[self.times[i] for i in indexes],
-            spreads=[self.spreads[i] for i in indexes],
-            attributes=self.attributes.take(indexes),
-            spans=[self.spans[i] for i in indexes] if self.spans else (),
-        )
-
-
-def _origins(kinds: Sequence[int]) -> Outcome | list[Outcome]:
-    """What observed each span, as part of its outcome."""
-    servers = kinds.count(Span.SPAN_KIND_SERVER)
-    if servers == 0:
-        return _SPAN if kinds else 0
-    if servers == len(kinds):
-        return _SERVER
-    return [_SERVER if kind == Span.SPAN_KIND_SERVER else _SPAN for kind in kinds]
-
-
 def _slice(spans: Sequence[bytes]) -> int:
     """How many spans are handled at a stretch: fewer when they are long."""
     average = sum(map(len, spans)) // max(len(spans), 1)
     return min(SLICE, max(SLICE_BYTES // max(average, 1), 1))
-
-
-def _split(
-    known: Atoms, traits: Sequence[Trait | Sequence[bytes] | Iterator[Trait]], size: int
-) -> tuple[Form, list[tuple[Trait, ...]]]:
-    """What spans have in common, and in what each of them differs."""
-    # Not `Iterator`, which takes a microsecond to find out whether something is one.
-    form = tuple(trait if isinstance(trait, Trait) else None for trait in traits)
-    differing = [trait for trait in traits if not isinstance(trait, Trait)]
-    if known.mixes(form):
-        differing = [map(known.__getitem__, t) if isinstance(t, list) else t for t in differing]
-    return form, list(zip(*differing, strict=True)) if differing else [()] * size
-
-
-def _rows(
-    part: _Part, chosen: list[Plan], durations: list[int | None], extracts: set[Extract]
-) -> Iterator[Rows]:
-    """The spans' rows; those whose values are extracted alike together."""
-    shapes = list(map(_shape, chosen))
-    if len(extracts) == 1:
-        (extract,) = extracts
-        values = extract.columns(part.attributes, len(shapes))
-        yield Rows(part.times, durations, shapes, values, part.spans)
-        return
-    groups: dict[Extract, list[int]] = {}
-    for index, plan in enumerate(chosen):
-        groups.setdefault(plan.values, []).append(index)
-    for extract, indexes in groups.items():
-        yield Rows(
-            times=[part.times[i] for i in indexes],
-            durations=[durations[i] for i in indexes],
-            shapes=[shapes[i] for i in indexes],
-            values=extract.columns(part.attributes.take(indexes), len(indexes)),
-            spans=[part.spans[i] for i in indexes] if part.spans else (),
-        )
