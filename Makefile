@@ -31,7 +31,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
-	$(BIN)/python bench/$(BENCH).py
+	$(BIN)/python bench $(BENCH)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -1,6 +1,6 @@
 """What senders lose while the collector is away, by SDK (docs/failure-modes.md has the table).
 
-Small programs with the official SDKs (bench/foreign_/senders) send spans and counters to a real `footfall
+Small programs with the official SDKs (bench/foreign/senders) send spans and counters to a real `footfall
 up`, each over gRPC, over HTTP, and through an OpenTelemetry Collector that is set up as
 docs/guides/collector-in-front.md says. Then the collector is killed and started again after 2 s, after 8 s,
 and paused for 8 s (connections are taken, and nothing is answered). Their journals say what they made, plain
@@ -10,7 +10,7 @@ absence of 2 s meets an export.
 Status 1 when a counter is not exact in the end, when something is stored twice, or when spans that
 went through the Collector are lost; 2 when something is missing on this machine.
 
-Get the Collector: python bench/peers.py --install     (once; about 6 minutes)
+Get the Collector: python bench peers --install     (once; about 6 minutes)
 Run:               make bench BENCH=away               (about 3 minutes; the first time some 5 more)
 """
 
@@ -24,10 +24,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from faults_.processes import Stuck
-from foreign_.absence import Absence, Row, play
-from foreign_.programs import PROGRAMS, Missing
-from foreign_.scene import scene
+from faults.processes import Stuck
+from foreign.absence import Absence, Row, play
+from foreign.programs import PROGRAMS, Missing
+from foreign.scene import scene
 
 ABSENCES = (Absence(2), Absence(8), Absence(8, frozen=True))
 

@@ -8,7 +8,7 @@ the middle Footfall is stopped and started again, its clock is set back, and eve
 (`footfall export`). What stands in the file in the end is held against what was sent. The Collector also
 sends all of it back to Footfall, which must store none of that.
 
-The Collector is built by `python bench/peers.py --install`.
+The Collector is built by `python bench peers --install`.
 
 Run: make bench BENCH=forwarding    (options: python bench/forwarding.py --help)
 """
@@ -44,7 +44,7 @@ from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.otlp import OtlpConfig
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Catalog, load_catalog
-from peers_ import install
+from peers import install
 
 CATALOG = """
 product: shop

@@ -35,8 +35,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from faults_.flood import SPANS, Answer, flood, template
-from faults_.processes import Collector, Postgres
+from faults.flood import SPANS, Answer, flood, template
+from faults.processes import Collector, Postgres
 
 OVERLOAD = 10
 REQUESTS, OFFERED = 6, 2

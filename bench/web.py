@@ -27,7 +27,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from footfall.web import instrument_fastapi
-from sdk import QUEUE, Spans, configured
+from sdk.uses import QUEUE, Spans, configured
 
 RUNS, ROUNDS, REQUESTS = 5, 25, 200
 LIMIT = 1.10

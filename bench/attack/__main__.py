@@ -8,7 +8,7 @@ What is limited, for each attack:
   p99       of their seconds
   memory    the collector's peak (VmHWM) is at most BASE and the admission limit (128 MiB)
 
-Run: make bench BENCH=attack      (options: python bench/attack.py --help; --quick for a look)
+Run: make bench BENCH=attack      (options: python bench attack --help; --quick for a look)
 """
 
 import argparse
@@ -28,8 +28,8 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from attack_ import attacks, honest
-from faults_.processes import Collector, Postgres
+from attack import attacks, honest
+from faults.processes import Collector, Postgres
 from overload import status_mib
 
 TAKEN, P99_S, BASE_MIB, ADMITTED_MIB = 0.99, 1.0, 100, 128
@@ -131,7 +131,9 @@ def show(console: Console, all_found: list[dict[str, Any]]) -> None:
 def main() -> None:
     """Attacks, prints the table, and exits with status 1 when a limit is exceeded."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python bench attack",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each attack")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK_S:.0f} seconds of each")

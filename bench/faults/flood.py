@@ -15,7 +15,7 @@ from typing import NamedTuple
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from faults_.sender import retry_info
+from faults.sender import retry_info
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 SPANS = 512

@@ -10,9 +10,9 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults_ import servers
-from faults_.processes import Clock, Missing, Stuck, until
-from faults_.stage import Scale, Stage
+from faults import servers
+from faults.processes import Clock, Missing, Stuck, until
+from faults.stage import Scale, Stage
 
 DRAIN_S = 600.0
 BACK_S = 5.0

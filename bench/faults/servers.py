@@ -11,8 +11,8 @@ from contextlib import contextmanager
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from faults_.processes import Collector, Missing, Stuck, free_addresses, until
-from faults_.stage import Stage
+from faults.processes import Collector, Missing, Stuck, free_addresses, until
+from faults.stage import Stage
 
 _OURS = "FROM pg_stat_activity WHERE application_name = 'footfall'"
 _WAITS = f"{_OURS} AND wait_event = 'SyncRep'"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import psycopg
 
-from faults_.processes import Clock, Collector, Postgres, Sender, until
-from faults_.reckoning import KEY, Verdict, compare, look, read
+from faults.processes import Clock, Collector, Postgres, Sender, until
+from faults.reckoning import KEY, Verdict, compare, look, read
 
 BREAK_LEDGER = """
 CREATE FUNCTION footfall.forget_digest() RETURNS trigger LANGUAGE plpgsql AS

@@ -3,7 +3,7 @@
     senders  ->  Collector  ->  Footfall  ->  Collector
 
 The senders are small programs with the official SDKs for Go, Java, JavaScript, Rust and Python and with
-Footfall's own (bench/foreign_/senders). Each makes spans and increments, exports its counters every second,
+Footfall's own (bench/foreign/senders). Each makes spans and increments, exports its counters every second,
 and says in its journal how many it made. The Collector in front has the very configuration of
 docs/guides/collector-in-front.md: it joins and splits exports, keeps what it could not deliver on disk, and
 sends it again. Meanwhile Footfall is killed three times, and its Postgres with it; the third time it stays
@@ -17,7 +17,7 @@ what was refused as the same bytes: Footfall's ledger knows a request by them.
 
 Status 0: everything exact; 1: something is not, and is named; 2: something is missing on this machine.
 
-Get the Collector: python bench/peers.py --install           (once; about 6 minutes)
+Get the Collector: python bench peers --install           (once; about 6 minutes)
 Run:               make bench BENCH=foreign                  (about 3 minutes; --quick: about 2;
                                                               the first time some 5 more, to make the senders)
 """
@@ -33,12 +33,12 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from faults_.processes import Stuck
-from foreign_ import again, programs
-from foreign_.play import BY_NAME, GENERATED, SENDERS, Options, Outcome, Stage, faults
-from foreign_.programs import Missing
-from foreign_.reckoning import COUNTED, SEEN
-from foreign_.scene import scene
+from faults.processes import Stuck
+from foreign import again, programs
+from foreign.play import BY_NAME, GENERATED, SENDERS, Options, Outcome, Stage, faults
+from foreign.programs import Missing
+from foreign.reckoning import COUNTED, SEEN
+from foreign.scene import scene
 
 QUICK_S, FULL_S = 20.0, 60.0
 
@@ -124,7 +124,9 @@ def result(outcome: Outcome, retries: dict[str, int], found: list[str]) -> dict[
 def main() -> None:
     """Plays and prints the table; status 1 when something is not exact, 2 when something is missing."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python bench foreign",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--quick", action="store_true", help="20 s of sending, not a minute")
     parser.add_argument("--rate", type=int, default=50, help="spans a second of each sender")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGCONT, SIGSTOP
 
-from foreign_ import reckoning
-from foreign_.guide import Front
-from foreign_.processes import Footfall
-from foreign_.programs import PROGRAMS
-from foreign_.reckoning import COUNTED, SEEN
-from foreign_.sender import Sender
+from foreign import reckoning
+from foreign.guide import Front
+from foreign.processes import Footfall
+from foreign.programs import PROGRAMS
+from foreign.reckoning import COUNTED, SEEN
+from foreign.sender import Sender
 
 PROTOCOLS = ("grpc", "http/protobuf")
 BEFORE_S, AFTER_S, QUIET_S, PATIENCE_S = 4.0, 20.0, 8.0, 60.0

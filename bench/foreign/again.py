@@ -10,10 +10,10 @@ from typing import Any
 import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from faults_.processes import until
-from foreign_.guide import Front
-from foreign_.processes import address
-from foreign_.sender import Sender
+from faults.processes import until
+from foreign.guide import Front
+from foreign.processes import address
+from foreign.sender import Sender
 
 BATCHED_S = 7.0
 """The guide batches for 5 s."""

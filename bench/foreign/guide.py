@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from foreign_.processes import Otelcol, address
+from foreign.processes import Otelcol, address
 
 GUIDE = Path(__file__).parents[2] / "docs/guides/collector-in-front.md"
 BEHIND = """

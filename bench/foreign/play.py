@@ -1,4 +1,4 @@
-"""The run of bench/foreign.py: senders, a Collector, Footfall, another Collector; and their ends."""
+"""The run of bench/foreign: senders, a Collector, Footfall, another Collector; and their ends."""
 
 import subprocess
 import time
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from foreign_ import programs, reckoning
-from foreign_.guide import Behind, Front
-from foreign_.processes import Footfall
-from foreign_.reckoning import COUNTED, SEEN, Figures
-from foreign_.sender import Sender
+from foreign import programs, reckoning
+from foreign.guide import Behind, Front
+from foreign.processes import Footfall
+from foreign.reckoning import COUNTED, SEEN, Figures
+from foreign.sender import Sender
 
 SENDERS = (
     ("go", "grpc"), ("java", "http/protobuf"), ("javascript", "grpc"),
@@ -32,7 +32,7 @@ class Options:
     Attributes:
         seconds: That the senders send.
         rate: Spans a second of each, and as many increments.
-        batching: As for `foreign_.guide.configuration`.
+        batching: As for `foreign.guide.configuration`.
         deduplicate: Of Footfall's configuration.
         senders: Their names; all of them when empty.
     """

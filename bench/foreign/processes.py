@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 import yaml
 
-from faults_.processes import Stuck, until
+from faults.processes import Stuck, until
 from footfall_exporters.embedded import EmbeddedPostgres
-from peers_ import install
+from peers import install
 
 CATALOG = """
 product: foreign
@@ -147,7 +147,7 @@ class Footfall(Process):
 
 
 class Otelcol(Process):
-    """An OpenTelemetry Collector, as bench/peers_ builds it.
+    """An OpenTelemetry Collector, as bench/peers builds it.
 
     Args:
         folder: Of its configuration and its log.

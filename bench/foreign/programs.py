@@ -1,4 +1,4 @@
-"""The senders of bench/foreign.py and bench/away.py: where their sources are, and how they are made.
+"""The senders of bench/foreign and bench/away.py: where their sources are, and how they are made.
 
 Each is made once, below the user's cache directory, in a folder named by what its sources are.
 """
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from peers_ import install
+from peers import install
 
 SOURCES = Path(__file__).with_name("senders")
 TELEMETRYGEN = "v0.161.0"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from foreign_.processes import Footfall
+from foreign.processes import Footfall
 
 SEEN, COUNTED = "foreign.seen", "foreign.counted"
 Tally = dict[tuple[str, str], int]

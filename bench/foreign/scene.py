@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from foreign_.programs import PROGRAMS
+from foreign.programs import PROGRAMS
 
 
 @contextmanager

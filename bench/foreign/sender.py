@@ -7,8 +7,8 @@ import threading
 import time
 from pathlib import Path
 
-from faults_.processes import until
-from foreign_.programs import PROGRAMS
+from faults.processes import until
+from foreign.programs import PROGRAMS
 
 START_S = 120.0
 END_S = 150.0

@@ -10,23 +10,17 @@ speaks of an internal error. Kinds of inputs:
   random      bytes, or bytes that look like JSON
   mutated     real requests with bits, lengths, numbers, texts, parts or whole messages changed
   hypothesis  structures made by hypothesis
-  atheris     what atheris finds, guided by coverage, when it is there: python bench/fuzz.py --install
+  atheris     what atheris finds, guided by coverage, when it is there: python bench fuzz --install
 
-An input that failed is kept as a file; python bench/fuzz.py --replay FILE runs it again and shows why.
+An input that failed is kept as a file; python bench fuzz --replay FILE runs it again and shows why.
 
-Run: make bench BENCH=fuzz        (options: python bench/fuzz.py --help)
+Run: make bench BENCH=fuzz        (options: python bench fuzz --help)
 """
 
 import argparse
-import ctypes
-import faulthandler
-import gc
-import itertools
 import json
 import math
 import multiprocessing as mp
-import os
-import random
 import secrets
 import shutil
 import signal
@@ -34,215 +28,25 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
-from types import FunctionType
-from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import seed as hypothesis_seed
-from platformdirs import user_cache_path
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from fuzz_inputs import Corpus, Mutator, structures
-from fuzz_target import SIGNALS, WAYS, Input, Target
+from fuzz.guided import ATHERIS, guided, install
+from fuzz.run import GROWTH_MB, SHARES, Result, worker
+from fuzz.target import Input, Target
 
-ATHERIS = user_cache_path("footfall") / f"atheris-{sys.version_info[0]}.{sys.version_info[1]}"
-STUCK_S = 120
-"""So long without any input done, and the process shows where it is and ends."""
-GROWTH_MB = 24
-"""What a process may grow by between a tenth of its inputs and all of them, its memos emptied."""
-SHARES = {"random": 0.12, "hypothesis": 0.01, "atheris": 0.15}
-
-
-@dataclass
-class Result:
-    """What came of a run.
-
-    Attributes:
-        answers: How many inputs, by their kind and that of the answer.
-        failures: The files of those that failed.
-        growth_mb: What memory grew by after the first tenth, by process.
-    """
-
-    answers: Counter[tuple[str, str]] = field(default_factory=Counter)
-    failures: list[Path] = field(default_factory=list)
-    growth_mb: list[float] = field(default_factory=list)
-
-
-@dataclass
-class Run:
-    """Inputs one after the other.
-
-    Args:
-        folder: Where inputs that failed are kept, and the one in flight.
-        name: Of the files.
-        tick: Called after each input.
-    """
-
-    folder: Path
-    name: str
-    tick: Callable[[], None] = lambda: None
-    target: Target = field(default_factory=Target)
-    result: Result = field(default_factory=Result)
-
-    def __post_init__(self) -> None:
-        self._under_way = (self.folder / f"{self.name}.under-way").open("w+b", buffering=0)
-
-    def one(self, given: Input) -> None:
-        """Tries an input. Should the process end, the input is left in the file `.under-way`."""
-        packed = given.pack()
-        os.pwrite(self._under_way.fileno(), packed, 0)
-        os.ftruncate(self._under_way.fileno(), len(packed))
-        try:
-            answer = self.target(given)
-        except Exception as error:  # noqa: BLE001, RUF100  # the very thing that is looked for
-            answer = "FAILED"
-            path = self.folder / f"{self.name}-{len(self.result.failures)}.input"
-            path.write_bytes(packed)
-            path.with_suffix(".why").write_text("".join(traceback.format_exception(error)))
-            self.result.failures.append(path)
-        self.result.answers[given.kind, answer] += 1
-        self.tick()
-
-    def measured(self) -> float:
-        """Resident MB, when nothing is remembered."""
-        self.target.renew()
-        gc.collect()
-        if sys.platform == "linux":
-            ctypes.CDLL(None).malloc_trim(0)
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-    def close(self) -> Result:
-        """Ends the run."""
-        self.target.close()
-        self._under_way.close()
-        Path(self._under_way.name).unlink()
-        return self.result
-
-
-def drive(run: Run, seed: int, inputs: int) -> None:
-    """Tries so many inputs of all kinds but atheris'."""
-    rng = random.Random(seed)
-    mutator = Mutator(rng, Corpus(rng))
-    structured = int(inputs * SHARES["hypothesis"])
-    _hypothesis(run, seed, structured)
-    before = 0.0
-    for number in range(inputs - structured):
-        if number == inputs // 10:
-            before = run.measured()
-        run.one(mutator.random() if rng.random() < SHARES["random"] else mutator.input())
-    run.result.growth_mb.append(run.measured() - before)
-
-
-def _hypothesis(run: Run, seed: int, inputs: int) -> None:
-    if not inputs:
-        return
-
-    @hypothesis_seed(seed)
-    @settings(
-        max_examples=inputs,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(structures())
-    def examples(given: Input) -> None:
-        run.one(given)
-
-    examples()
-
-
-def _worker(seed: int, inputs: int, folder: Path, done: Any, results: "mp.Queue[Result]") -> None:
-    """A process of its own."""
-    stuck = (folder / f"{seed}.stuck").open("w")
-    ticks = itertools.count(1)
-
-    def tick() -> None:
-        done.value = number = next(ticks)
-        if number % 500 == 0:
-            faulthandler.dump_traceback_later(STUCK_S, exit=True, file=stuck)
-
-    faulthandler.enable(stuck)
-    faulthandler.dump_traceback_later(STUCK_S, exit=True, file=stuck)
-    run = Run(folder, str(seed), tick)
-    drive(run, seed, inputs)
-    faulthandler.cancel_dump_traceback_later()
-    results.put(run.close())
-
-
-# atheris
-
-
-def install() -> None:
-    """Puts atheris beside the user's caches; it is no dependency of ours."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--target", ATHERIS]
-    subprocess.run([*command, "atheris"], check=True)
-    print(f"installed to {ATHERIS}")
-
-
-def _ours() -> Iterator[FunctionType]:
-    """The functions and methods whose coverage guides."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("footfall_collector", "footfall_processors")):
-            kinds = [kind for kind in vars(module).values() if isinstance(kind, type)]
-            for holder in (module, *kinds):
-                for each in vars(holder).values():
-                    if isinstance(each, FunctionType) and each.__module__ == name:
-                        yield each
-
-
-def guided(seed: int, inputs: int, folder: Path) -> None:
-    """Runs atheris in this process, which ends with it; answers are written as they come."""
-    sys.path.append(str(ATHERIS))
-    import atheris  # type: ignore[import-not-found]  # noqa: PLC0415, RUF100
-
-    corpus = Corpus(random.Random(seed), each=30)
-    kept = folder / "corpus"
-    kept.mkdir()
-    for at, kind in enumerate(SIGNALS):
-        for number, body in enumerate(corpus.protobuf[kind]):
-            (kept / f"{kind}-{number}").write_bytes(bytes([at]) + body)
-        for number, text in enumerate(corpus.json[kind]):
-            (kept / f"{kind}-{number}.json").write_bytes(bytes([at + 3]) + text.encode())
-    run = Run(folder, f"{seed}-atheris")
-    answers = folder / "atheris.json"
-
-    def one(data: bytes) -> None:
-        first = data[0] if data else 0
-        run.one(Input("atheris", SIGNALS[first % 3], WAYS[first // 3 % 2], data[1:]))
-        number = run.result.answers.total()
-        if number % 500 == 0 or number == inputs:
-            found = [[answer, n] for (_, answer), n in run.result.answers.items()]
-            answers.write_text(json.dumps(found))
-
-    for function in list(_ours()):
-        atheris.instrument_func(function)
-    options = [
-        f"-runs={inputs}",
-        f"-seed={seed}",
-        "-max_len=4096",
-        "-verbosity=0",
-        "-close_fd_mask=3",
-    ]
-    atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder}/", str(kept)], one)
-    atheris.Fuzz()
-
-
-# The command
+BENCH = Path(__file__).parents[1]
 
 
 def main() -> None:
     """Runs the inputs and prints the table and, last, one JSON object."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python bench fuzz",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--inputs", type=int, default=1_000_000)
     parser.add_argument("--processes", type=int, default=2)
@@ -270,7 +74,7 @@ def _all(options: argparse.Namespace, console: Console) -> None:
     folder = Path(tempfile.mkdtemp(prefix="footfall-fuzz-"))
     by_atheris = int(options.inputs * SHARES["atheris"]) if ATHERIS.exists() else 0
     if not by_atheris:
-        console.print("atheris is not installed: python bench/fuzz.py --install")
+        console.print("atheris is not installed: python bench fuzz --install")
     started = time.perf_counter()
     guided = _start_guided(options.seed, by_atheris, folder) if by_atheris else None
     try:
@@ -302,7 +106,7 @@ def _all(options: argparse.Namespace, console: Console) -> None:
     }
     print(json.dumps(figures))
     for path in result.failures[:20]:
-        console.print(f"failed: python bench/fuzz.py --replay {path}", soft_wrap=True)
+        console.print(f"failed: python bench fuzz --replay {path}", soft_wrap=True)
     if result.failures or tried < options.inputs or figures["growth_mb"] > GROWTH_MB:
         sys.exit(f"failed, or ended early, or grew by more than {GROWTH_MB} MB: {folder}")
     shutil.rmtree(folder)
@@ -317,7 +121,7 @@ def _parallel(options: argparse.Namespace, folder: Path, inputs: int, console: C
     for number in range(options.processes):
         done = context.Value("q", 0, lock=False)
         arguments = (options.seed + number, share, folder, done, results)
-        workers.append((context.Process(target=_worker, args=arguments, daemon=True), done))
+        workers.append((context.Process(target=worker, args=arguments, daemon=True), done))
     for process, _ in workers:
         process.start()
     with Progress(console=console, transient=True) as progress:
@@ -337,7 +141,8 @@ def _parallel(options: argparse.Namespace, folder: Path, inputs: int, console: C
 
 
 def _start_guided(seed: int, inputs: int, folder: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, __file__, "--guided", folder, "--inputs", inputs, "--seed", seed]
+    options = ["--guided", folder, "--inputs", inputs, "--seed", seed]
+    command = [sys.executable, BENCH, "fuzz", *options]
     with (folder / "atheris.log").open("wb") as log:
         return subprocess.Popen([str(part) for part in command], stdout=log, stderr=log)
 

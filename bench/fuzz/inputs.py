@@ -1,4 +1,4 @@
-"""What bench/fuzz.py throws: real requests, changes to them, and structures made by hypothesis."""
+"""What bench/fuzz throws: real requests, changes to them, and structures made by hypothesis."""
 
 import copy
 import gzip
@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
 )
 
-from fuzz_target import MARKER, NOW, SIGNALS, WAYS, Input
+from fuzz.target import MARKER, NOW, SIGNALS, WAYS, Input
 
 REQUESTS: dict[str, Any] = {
     "traces": ExportTraceServiceRequest,

@@ -1,4 +1,4 @@
-"""The collector as bench/fuzz.py sees it: an input in, the kind of answer out, or an error."""
+"""The collector as bench/fuzz sees it: an input in, the kind of answer out, or an error."""
 
 import asyncio
 import json
@@ -35,13 +35,13 @@ from footfall_collector.receivers.refusals import Refusal
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_processors import Batch, Hash, Policy, Rows, load_catalog
 
-CATALOG = Path(__file__).parents[1] / "tests" / "events.yaml"
+CATALOG = Path(__file__).parents[2] / "tests" / "events.yaml"
 NOW = 1_795_000_000 * 10**9
 """The clock stands still, so that an input replays; ns."""
 HOUR_US, DAY_US = 3600 * 10**6, 86_400 * 10**6
 MARKER = "walker.qzx@planted.example"
 SLOWEST_S = 2.0
-"""Of CPU time: an input takes a millisecond. What waits instead is ended by the watchdog (fuzz.STUCK_S)."""
+"""Of CPU time: an input takes a millisecond. What waits instead is ended by the watchdog (run.STUCK_S)."""
 SIGNALS = ("traces", "metrics", "logs")
 WAYS = ("protobuf", "json", "http protobuf", "http json")
 RESPONSES: dict[str, Any] = {

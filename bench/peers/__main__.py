@@ -13,8 +13,8 @@ first round only warms up. Medians of the others. CPU time is user + system of t
 children, read when it has come to rest; memory is the process's VmHWM. Throughput depends on what the
 load generator leaves of the machine; the CPU time hardly does.
 
-Get the peers: python bench/peers.py --install     (once; needs Go for the Collector)
-Run:           make bench BENCH=peers              (options: python bench/peers.py --help)
+Get the peers: python bench peers --install     (once; needs Go for the Collector)
+Run:           make bench BENCH=peers              (options: python bench peers --help)
 """
 
 import argparse
@@ -37,10 +37,10 @@ from rich.table import Table
 
 from footfall_exporters.embedded import EmbeddedPostgres
 from ingest import SPANS, Collector, start_collector, stored
-from peers_ import install
-from peers_.measure import Figures, measure_once, memory_mb, requests_of
-from peers_.rules import check_rules
-from peers_.start import PEERS, Missing, ended
+from peers import install
+from peers.measure import Figures, measure_once, memory_mb, requests_of
+from peers.rules import check_rules
+from peers.start import PEERS, Missing, ended
 
 OURS = "Footfall"
 
@@ -183,7 +183,9 @@ def _cells(figures: dict[str, Any]) -> tuple[str, ...]:
 def main() -> None:
     """Installs the peers, or runs the rounds and prints the table."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python bench peers",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--install", action="store_true", help="get the peers, once, and stop")
     parser.add_argument("--rounds", type=int, default=5)

@@ -1,4 +1,4 @@
-"""Where the peers of bench/peers.py are, in which released versions, and how they get there.
+"""Where the peers of bench/peers are, in which released versions, and how they get there.
 
 Everything is made once, below the user's cache directory, in folders named by version; the Collector's also
 by what is built into it.
@@ -17,7 +17,7 @@ ROTEL = "0.0.1a15"
 OTELCOL = "v0.156.0"
 """The release of builder, core and contrib; otelcol_builder.yaml names the same. Not the newest: the OTLP
 receiver of v0.163.0 and v0.164.0 needs internal/statusutil, which the module proxy would not serve."""
-COMMAND = "python bench/peers.py --install"
+COMMAND = "python bench peers --install"
 
 CACHE = Path(platformdirs.user_cache_dir("footfall")) / "bench"
 _ROTEL = CACHE / f"rotel-{ROTEL}"

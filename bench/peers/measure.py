@@ -1,4 +1,4 @@
-"""One measurement of bench/peers.py: load from another process, and what it costs the one that takes it."""
+"""One measurement of bench/peers: load from another process, and what it costs the one that takes it."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""The bench catalog's attribute rules as a processor in Rotel's own Python SDK (bench/peers.py).
+"""The bench catalog's attribute rules as a processor in Rotel's own Python SDK (bench/peers).
 
 Rotel's embedded interpreter runs it; the rules come from the environment. A pseudonym is remembered, as
 Footfall remembers it.

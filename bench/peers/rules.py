@@ -1,4 +1,4 @@
-"""Does a peer of bench/peers.py do to a request what the rules say?"""
+"""Does a peer of bench/peers do to a request what the rules say?"""
 
 import hmac
 import time
@@ -9,8 +9,8 @@ import grpc
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from ingest import EXPORT, build
-from peers_.measure import deliver
-from peers_.start import ALLOWED, HASHED, SECRET, Missing, Peer, ended
+from peers.measure import deliver
+from peers.start import ALLOWED, HASHED, SECRET, Missing, Peer, ended
 
 
 def check_rules(peer: Peer, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The peers of bench/peers.py: how each is started, with the bench catalog's attribute rules."""
+"""The peers of bench/peers: how each is started, with the bench catalog's attribute rules."""
 
 import os
 import secrets
@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from ingest import CATALOG, Collector
-from peers_ import install
+from peers import install
 
 RULES = yaml.safe_load(CATALOG)["attributes"]
 HASHED = next(key for key, rule in RULES.items() if "hash" in rule)

@@ -1,10 +1,10 @@
 """How well personal data is recognised in declared text, and how often harmless text is taken for it.
 
-A corpus is drawn from the rules in redaction_/personal.py and redaction_/harmless.py, which know formats and
+A corpus is drawn from the rules in redaction/personal.py and redaction/harmless.py, which know formats and
 nothing of how they are recognised; the same numbers each time. Of personal data nothing may be left: no six
 characters on end. Harmless text must come out as it went in. docs/privacy.md has the figures.
 
-Run: make bench BENCH=redaction        (options: python bench/redaction.py --help)
+Run: make bench BENCH=redaction        (options: python bench redaction --help)
 """
 
 import argparse
@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from footfall_processors import redact
-from redaction_ import harmless, personal
+from redaction import harmless, personal
 
 LEAST_RECALL, MOST_ALARMS = 0.99, 0.002
 """Of all personal texts; of harmless ones but for CLASHING."""
@@ -115,7 +115,9 @@ def show(found: Measured, console: Console) -> None:
 def main() -> int:
     """Measures and prints; 1 where the corpus is recognised worse than it should be."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+        prog="python bench redaction",
+        description=__doc__,
+        formatter_class=argparse.RawTextHelpFormatter,
     )
     parser.add_argument("--each", type=int, default=100, help="personal texts of each class (100)")
     parser.add_argument("--seed", type=int, default=1, help="of the corpus (1)")

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from sdk_ import install
-from sdk_.sinks import Sink, sink
+from sdk import install
+from sdk.sinks import Sink, sink
 
 USES = 1_000
 """Uses in a turn; then all that waits is sent, which is not timed, and the next library has its turn."""

@@ -1,4 +1,4 @@
-"""The peers of bench/sdk.py, in which released versions, and the environment that they run in.
+"""The peers of bench/sdk, in which released versions, and the environment that they run in.
 
 It is made once, below the user's cache directory, in a folder named by the versions.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 
 PACKAGES = ("posthog==7.91.1", "sentry-sdk==2.75.0", "logfire==5.4.0", "statsd==4.0.1")
-COMMAND = "python bench/sdk.py --install"
+COMMAND = "python bench sdk --install"
 
 _CACHE = Path(platformdirs.user_cache_dir("footfall")) / "bench"
 _VENV = _CACHE / f"sdk-{hashlib.sha256(repr(PACKAGES).encode()).hexdigest()[:8]}"
@@ -35,5 +35,5 @@ def install() -> bool:
     except (OSError, subprocess.CalledProcessError) as error:
         print(f"not to be had: {error}", file=sys.stderr)
         return False
-    print(f"the peers of bench/sdk.py: {python()}")
+    print(f"the peers of bench/sdk: {python()}")
     return True

@@ -1,8 +1,8 @@
-"""One library and one use of it: a feature with three attributes; bench/sdk.py runs each in its own process.
+"""One library and one use of it: a feature with three attributes; bench/sdk runs each in its own process.
 
 It is run by the Python that has the library, and imports nothing that another lacks:
 
-    python bench/sdk_/libraries.py NAME HTTP_PORT UDP_PORT FOLDER
+    python bench/sdk/libraries.py NAME HTTP_PORT UDP_PORT FOLDER
 
 Each line on its input is a number of uses; it answers with a line of JSON. What a library would send goes to
 loopback. A look-up of a name, or a connection to anywhere else, ends the process.

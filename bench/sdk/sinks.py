@@ -1,4 +1,4 @@
-"""What answers the libraries of bench/sdk.py as their servers would, on loopback, and counts what arrives."""
+"""What answers the libraries of bench/sdk as their servers would, on loopback, and counts what arrives."""
 
 import gzip
 import json

@@ -99,7 +99,7 @@ def redact(text: str) -> str:
     more that are no date and no version), payment cards (Luhn), accounts (IBAN), JWTs, API keys, passwords
     and tokens, names in paths of home folders, Discord names, ids, mentions and invitations, URLs with a
     query, a fragment or user information; and texts with such in base64, base32 or hexadecimal digits
-    (`[encoded]`). How well is measured by bench/redaction.py.
+    (`[encoded]`). How well is measured by bench/redaction.
 
     Returns:
         The text as it is when nothing was found; else in the spelling in which it was looked at.

@@ -177,7 +177,7 @@ def request(tape):
     ).SerializeToString()
 
 
-# The same ones every time; bench/fuzz.py draws others, without end.
+# The same ones every time; bench/fuzz draws others, without end.
 thorough = settings(
     max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )

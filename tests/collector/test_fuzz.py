@@ -1,4 +1,4 @@
-"""A short run of bench/fuzz.py, and that it would see what it looks for."""
+"""A short run of bench/fuzz, and that it would see what it looks for."""
 
 import importlib
 import os
@@ -19,7 +19,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 def fuzz():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(BENCH)
-        yield importlib.import_module("fuzz")
+        yield importlib.import_module("fuzz.run")
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_an_unforeseen_exception_would_be_seen(fuzz, drive, monkeypatch):
 
 
 def test_a_hang_would_be_seen(drive, monkeypatch):
-    monkeypatch.setattr("fuzz_target.SLOWEST_S", 0.0)
+    monkeypatch.setattr("fuzz.target.SLOWEST_S", 0.0)
     result = drive(20)
     assert len(result.failures) == 20
     assert "took" in reasons(result)
@@ -97,7 +97,7 @@ def test_a_process_that_ends_leaves_its_input_behind(fuzz, tmp_path):
 
 
 def test_what_it_started_ends_with_it(tmp_path):
-    command = [sys.executable, str(BENCH / "fuzz.py"), "--inputs", "1000000"]
+    command = [sys.executable, str(BENCH), "fuzz", "--inputs", "1000000"]
     env = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env) as process:
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")

@@ -1,4 +1,4 @@
-"""bench/faults.py and bench/overload.py in short: the same code, few rounds, and no figure that is a time."""
+"""bench/faults and bench/overload.py in short: the same code, few rounds, and no figure that is a time."""
 
 import argparse
 import importlib
@@ -20,7 +20,7 @@ def bench(monkeypatch):
 
 @pytest.fixture
 def play(bench):
-    faults, scale = bench("faults"), bench("faults_.stage").Scale
+    faults, scale = bench("faults.play"), bench("faults.stage").Scale
     short = scale(kills=1, crashes=1, pauses=(1.5,), timeout=0.7, patience=30)
 
     def play(name, **options):
@@ -52,7 +52,7 @@ def test_without_the_uniqueness_of_the_ledger_the_bench_finds_duplicates(play):
 
 
 def test_the_sender_imports_nothing_of_ours():
-    source = (BENCH / "faults_" / "sender.py").read_text()
+    source = (BENCH / "faults" / "sender.py").read_text()
     imported = {
         line.split()[1].split(".")[0]
         for line in source.splitlines()
@@ -62,7 +62,7 @@ def test_the_sender_imports_nothing_of_ours():
 
 
 def test_what_is_lost_duplicated_or_miscounted_is_found(bench):
-    reckoning = bench("faults_.reckoning")
+    reckoning = bench("faults.reckoning")
     journal = reckoning.Journal()
     for line in (
         "sent a traces 10", "acknowledged a 0",

@@ -1,4 +1,4 @@
-"""The corpus of bench/redaction.py is recognised as well as docs/privacy.md says, class by class."""
+"""The corpus of bench/redaction is recognised as well as docs/privacy.md says, class by class."""
 
 import json
 import re
@@ -21,7 +21,7 @@ def documented(heading):
 
 @pytest.fixture(scope="module")
 def measured():
-    command = [sys.executable, ROOT / "bench/redaction.py", "--json"]
+    command = [sys.executable, ROOT / "bench", "redaction", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 

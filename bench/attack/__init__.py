@@ -1,0 +1,1 @@
+"""Attacks, and an honest sender beside them."""

@@ -1,0 +1,1 @@
+"""Faults under load, and whether what was acknowledged is stored once."""

@@ -1,0 +1,1 @@
+"""Software of others around Footfall."""

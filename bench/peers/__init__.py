@@ -1,0 +1,1 @@
+"""What a span costs beside other receivers."""

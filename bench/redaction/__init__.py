@@ -1,0 +1,1 @@
+"""Personal and harmless texts, and what is recognised of them."""

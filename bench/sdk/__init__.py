@@ -1,0 +1,1 @@
+"""What a use costs its host."""
