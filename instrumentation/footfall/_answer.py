@@ -45,7 +45,7 @@ class Answer:
         self._heard: object = None
 
     def ask(self, options: _settings.Options, changed: Callable[[], None]) -> _settings.Options:
-        """Has the user asked, if the program does; it may be known before telemetry is on.
+        """Finds the consent of the user for what `configure()` was told, where the program asks them.
 
         Args:
             options: What `configure()` was told.

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Paths = str | PathLike[str] | Sequence[str | PathLike[str]]
 
-
 SUB_INTERPRETER: Final = (
     "this is a sub-interpreter, which could not end while a thread of it sends: call configure() in the main"
     " interpreter"
