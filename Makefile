@@ -3,8 +3,6 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 BENCH ?= ingest
-QUICK := tests/processors tests/instrumentation/test_*.py tests/instrumentation/discord_bot \
-	tests/instrumentation/racetime_bot_room tests/test_exceptions.py
 
 WORKERS ?= 4
 
@@ -19,9 +17,9 @@ test check: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
 
-# Lint, and tests that need neither Postgres nor a browser.
+# Lint, and of the rooms that changed and those built on them the tests that are quick (tests/conftest.py).
 check: lint
-	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet $(QUICK)
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal --quiet -m "not thorough" $$($(BIN)/python tests/changed.py)
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -40,11 +40,33 @@ MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 LONGEST = {"test_debian_postgres.py", "test_demo.py", "test_leaks.py"}
 """Begun first: a test of half a minute that comes last has all other workers wait for it."""
 
+SERVERS = {"postgres_server", "postgres_directory", "own_server", "stopped", "chromium"}
+"""Fixtures that are servers, or need one."""
+SLOW = {"e2e", "examples", "grafana", "browser_client", "ends", "safety", "web"} | {
+    f"test_{name}.py"
+    for names in (
+        "cli dawdlers fuzz gate half_open hostile javascript memory memos start_and_stop starting",
+        "tls turns workers zero_code debian_postgres real_servers subscribers supervision",
+        "decorated_stays fork greenlets guide_consent guide_python guides import interpreters reasons",
+        "redaction_corpus redaction_growth",
+    )
+    for name in names.split()
+}
+"""Folders and files whose tests start programs, or measure memory and time."""
+
+
+def is_thorough(item: pytest.Item) -> bool:
+    """Whether `make check` leaves a test to `make test`: for its servers, programs or many examples."""
+    there = {*item.path.parts, *getattr(item, "fixturenames", ())}
+    return bool(there & (SERVERS | SLOW)) or hasattr(getattr(item, "obj", None), "hypothesis")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if {"own_server", "postgres_directory"} & set(getattr(item, "fixturenames", ())):
             item.add_marker("own_server")
+        if is_thorough(item):
+            item.add_marker("thorough")
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
