@@ -29,7 +29,8 @@ def files(*kinds):
 DOCUMENTS = files(".md")
 CODE = files(".py", ".sql", ".js", ".mjs", ".ts", ".yaml", ".yml", ".toml", "")
 CODE.remove(Path(__file__))
-WITH_PATHS = {*(f"{room}/README.md" for room in ROOMS), "docs/README.md", "docs/design.md"}
+WITH_PATHS = {f"{folder}/README.md" for folder in [*ROOMS, "docs", "tests", "bench"]}
+WITH_PATHS.add("docs/design.md")
 MAPS = [file for file in DOCUMENTS if str(file.relative_to(ROOT)) in WITH_PATHS]
 
 
