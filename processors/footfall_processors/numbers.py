@@ -44,6 +44,7 @@ _UUID: Final = re.compile(
 )
 _HEX_LETTERS: Final = frozenset("abcdefABCDEF")
 _WORD: Final = re.compile(r"[A-Za-z0-9]{0,24}\Z")
+_GAPS: Final = re.compile(r"[ \t]+")
 
 
 _IBAN_LENGTHS: Final = {
@@ -107,8 +108,10 @@ def phone(match: re.Match[str]) -> str:
         return text
     groups = re.findall(r"\d+", text)
     number = sum(map(len, groups))
-    if number < (LEAST_ABROAD if text[0] == "+" else LEAST) or _is_within_a_word(match):
+    if number < (LEAST_ABROAD if text[0] == "+" else LEAST):
         return text
+    if _is_within_a_word(match):
+        return _between_words(match)
     if _is_counted(text, groups):
         return text
     pairs = _WIDE_PAIRS if text.lstrip("([")[0] in "+0" else _PAIRS
@@ -131,8 +134,7 @@ def split(match: re.Match[str]) -> str:
 
 def _is_within_a_word(match: re.Match[str]) -> bool:
     """Whether it is a part of a hash: digits before it in the same word, or no letter but A to F about it."""
-    before = _WORD.search(match.string, max(match.start() - 24, 0), match.start())
-    word = before.group() if before else ""
+    word = _word_before(match)
     after = match.string[match.end() : match.end() + 1]
     if any(map(str.isdigit, word)):
         return True
@@ -144,6 +146,29 @@ def _is_within_a_word(match: re.Match[str]) -> bool:
 def _is_of_uuid(match: re.Match[str]) -> bool:
     around = _UUID.finditer(match.string, max(match.start() - 36, 0), match.end() + 36)
     return any(u.start() <= match.start() and match.end() <= u.end() for u in around)
+
+
+def _between_words(match: re.Match[str]) -> str:
+    """The text, looked at again without what belongs to words at its ends: of `4000000000000 0A` the `0`."""
+    (start, end), text = match.span(), match.string
+    gaps = [gap.span() for gap in _GAPS.finditer(text, start, end)]
+    word = _word_before(match)
+    if gaps and word and (any(map(str.isdigit, word)) or _HEX_LETTERS.issuperset(word)):
+        start = gaps[0][1]
+    if gaps and text[match.end() : match.end() + 1].isalpha():
+        end = max(gaps[-1][0], start)
+    parts: list[str] = []
+    at = match.start()
+    for found in PHONE.finditer(text, start, end) if gaps and not _is_of_uuid(match) else ():
+        parts += text[at : found.start()], phone(found)
+        at = found.end()
+    return "".join([*parts, text[at : match.end()]])
+
+
+def _word_before(match: re.Match[str]) -> str:
+    """What the word before a match has, as far as it touches it."""
+    found = _WORD.search(match.string, max(match.start() - 24, 0), match.start())
+    return found.group() if found else ""
 
 
 def _is_counted(text: str, groups: Sequence[str]) -> bool:

@@ -34,6 +34,18 @@ class Host:
         text = json.dumps([self._spans(), self._metrics(), self.hooks])
         return json.loads(text.replace(port, "4242"))
 
+    def idle(self):
+        """Whether no request counts as active: then all that is counted at its end has been."""
+        data = self.reader.get_metrics_data()
+        return not any(
+            point.value
+            for part in (data.resource_metrics if data else ())
+            for scope in part.scope_metrics
+            for metric in scope.metrics
+            if metric.name.endswith("active_requests")
+            for point in metric.data.data_points
+        )
+
     def _spans(self):
         finished = self.spans.get_finished_spans()
         names = {span.context.span_id: span.name for span in finished}
