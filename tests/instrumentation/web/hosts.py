@@ -1,6 +1,7 @@
 """The telemetry of an application of its own, all in memory."""
 
 import json
+import time
 from dataclasses import dataclass, field
 
 from opentelemetry.sdk.metrics import MeterProvider
@@ -34,17 +35,13 @@ class Host:
         text = json.dumps([self._spans(), self._metrics(), self.hooks])
         return json.loads(text.replace(port, "4242"))
 
-    def idle(self):
-        """Whether no request counts as active: then all that is counted at its end has been."""
-        data = self.reader.get_metrics_data()
-        return not any(
-            point.value
-            for part in (data.resource_metrics if data else ())
-            for scope in part.scope_metrics
-            for metric in scope.metrics
-            if metric.name.endswith("active_requests")
-            for point in metric.data.data_points
-        )
+    def settled(self, port):
+        """The same, once it changes no more: sizes are recorded after a request has ended otherwise."""
+        before, now = None, self.exported(port)
+        while now != before:
+            time.sleep(0.05)
+            before, now = now, self.exported(port)
+        return now
 
     def _spans(self):
         finished = self.spans.get_finished_spans()

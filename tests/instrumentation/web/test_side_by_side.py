@@ -182,10 +182,11 @@ def run(pair, steps, client, serve, serve_wsgi):
     answers = [(r.status_code, r.content) for r in map(http.get, PATHS)]
     port = str(http.base_url.port)
     is_first_traced = steps[:2] == ["theirs", "request"]
-    wait_until(lambda: ended(host, len(PATHS) + is_first_traced) and host.idle())
+    wait_until(lambda: ended(host, len(PATHS) + is_first_traced))
+    exported = host.settled(port)
     if pair.undo:
         pair.undo(app)  # it also patches what is global
-    return host.exported(port), answers
+    return exported, answers
 
 
 def ended(host, requests):
