@@ -44,7 +44,7 @@ _UUID: Final = re.compile(
 )
 _HEX_LETTERS: Final = frozenset("abcdefABCDEF")
 _WORD: Final = re.compile(r"[A-Za-z0-9]{0,24}\Z")
-_GAPS: Final = re.compile(r"[ \t]+")
+_GAPS: Final = re.compile(rf"{SIGN}+")
 
 
 _IBAN_LENGTHS: Final = {
@@ -166,7 +166,9 @@ def _between_words(match: re.Match[str]) -> str:
 
 
 def _word_before(match: re.Match[str]) -> str:
-    """What the word before a match has, as far as it touches it."""
+    """What the word before a match has, if it touches its first digit."""
+    if not match.group()[0].isdigit():
+        return ""
     found = _WORD.search(match.string, max(match.start() - 24, 0), match.start())
     return found.group() if found else ""
 
