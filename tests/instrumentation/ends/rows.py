@@ -40,7 +40,13 @@ events:
     {route: "GET /orders/<int:order_id>"}]}
 """
 HEAD: Final = """
+import os
 import footfall
+if os.environ.get("PATIENT"):  # a busy machine may take longer than a process has at its end
+    from footfall import _client
+    from footfall._ends import sigterm
+    sigterm.TIMEOUT = 30
+    _client.Client.shutdown.__defaults__ = (30.0,)
 footfall.configure(catalog="events.yaml")
 """
 FASTAPI: Final = f"""{HEAD}
@@ -270,6 +276,8 @@ def run(
     way: Way, end: str, sink: Sink, folder: Path, patience: float = 30, **variables: str
 ) -> str:
     """Starts it, uses it, ends it, and waits so many seconds for all of it to arrive.
+
+    A program that finds `PATIENT` in its environment waits at its end longer than it would otherwise.
 
     Returns:
         `all`, or how many spans and counted uses arrived.
