@@ -46,7 +46,7 @@ SLOW = {"e2e", "examples", "grafana", "browser_client", "ends", "safety", "web"}
     f"test_{name}.py"
     for names in (
         "cli dawdlers fuzz gate half_open hostile javascript memory memos start_and_stop starting",
-        "tls turns workers zero_code debian_postgres real_servers subscribers supervision",
+        "base_install tls turns workers zero_code debian_postgres real_servers subscribers supervision",
         "decorated_stays fork greenlets guide_consent guide_python guides import interpreters reasons",
         "redaction_corpus redaction_growth",
     )

@@ -1,24 +1,47 @@
-"""The command `footfall`: each command in a module of its own, imported when it is asked for."""
+"""The command `footfall`: each command in a module of its own, imported when it is asked for.
+
+What is listed needs no import, so `footfall --help` works, and quickly, whatever is installed.
+"""
 
 import importlib
 import importlib.metadata
 import logging
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
-import click
+try:
+    import click
+    from click.shell_completion import CompletionItem
+except ModuleNotFoundError:  # installed without its dependencies
+    raise SystemExit("footfall: click is not installed: pip install footfall") from None
 
-_COMMANDS = {
-    "config": "footfall_collector.cli.config:commands",
-    "doctor": "footfall_collector.cli.doctor:doctor",
-    "export": "footfall_collector.cli.export:export",
-    "inspect": "footfall_collector.cli.inspect:inspect",
-    "keys": "footfall_collector.cli.keys:commands",
-    "migrate": "footfall_collector.cli.store:migrate",
-    "purge": "footfall_collector.cli.store:purge",
-    "report": "footfall_collector.cli.store:report",
-    "up": "footfall_collector.cli.up:up",
-    "validate": "footfall_collector.cli.validate:validate",
+
+class _Row(NamedTuple):
+    """A command: the module and function, and what the list of commands says of it."""
+
+    place: str
+    summary: str
+
+
+_SECTIONS = {
+    "Begin": {
+        "validate": _Row("validate:validate", "Check a catalog or a configuration."),
+        "up": _Row("up:up", "Run the collector, with a Postgres of its own or yours."),
+    },
+    "Look": {
+        "report": _Row("store:report", "What was used, what failed, how long it took."),
+        "inspect": _Row("inspect:inspect", "What a program keeps on this machine, for its user."),
+        "config": _Row("config:commands", "Every value in force and where it comes from."),
+    },
+    "Operate": {
+        "doctor": _Row("doctor:doctor", "Check everything, and say what to do."),
+        "keys": _Row("keys:commands", "Make, list and revoke the keys of senders."),
+        "migrate": _Row("store:migrate", "Bring the database to the current schema."),
+        "purge": _Row("store:purge", "Drop what is older than the retention, now."),
+        "export": _Row("export:export", "Send what was stored to another backend."),
+    },
 }
+_COMMANDS = {name: row for rows in _SECTIONS.values() for name, row in rows.items()}
 
 
 class _Commands(click.Group):
@@ -30,24 +53,64 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         try:
             return _command(name)
-        except ImportError as error:
-            raise click.ClickException(
-                f"`footfall {name}` needs {error.name}: pip install 'footfall[{name}]'"
-            ) from None
+        except ModuleNotFoundError as error:
+            raise _told(name, error) from None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            raise _told(ctx.invoked_subcommand, error) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, rows in _listed():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        rows = sorted(row for _, rows in _listed() for row in rows)
+        found = [CompletionItem(n, help=text) for n, text in rows if n.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
 
 def _others() -> importlib.metadata.EntryPoints:
     return importlib.metadata.entry_points(group="footfall.commands")
 
 
+def _listed() -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Each section with its commands and what is said of them."""
+    for section, rows in _SECTIONS.items():
+        yield section, [(name, row.summary) for name, row in rows.items()]
+    if names := sorted(_others().names):
+        yield "Of other packages", [(name, _summary(name)) for name in names]
+
+
+def _summary(name: str) -> str:
+    try:
+        command = _command(name)
+    except ModuleNotFoundError as error:
+        return f"(needs {error.name})"
+    return command.get_short_help_str(60) if command else ""
+
+
 def _command(name: str) -> click.Command | None:
-    if name in _COMMANDS:
-        module, _, attribute = _COMMANDS[name].partition(":")
-        found: Any = getattr(importlib.import_module(module), attribute)
+    if row := _COMMANDS.get(name):
+        module, _, attribute = row.place.partition(":")
+        found: Any = getattr(importlib.import_module(f"{__name__}.{module}"), attribute)
     else:
         found = next((entry.load() for entry in _others().select(name=name)), None)
     command: click.Command | None = found
     return command
+
+
+def _told(name: str | None, error: ModuleNotFoundError) -> Exception:
+    """One line that names the extra of what is not installed; the error itself, if that is Footfall's."""
+    if error.name is None or error.name.startswith("footfall"):
+        return error
+    extra = "collector" if name in _COMMANDS else name
+    return click.ClickException(
+        f"`footfall {name}` needs {error.name}: pip install 'footfall[{extra}]'"
+    )
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

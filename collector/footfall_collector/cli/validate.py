@@ -6,7 +6,6 @@ from itertools import groupby
 
 import click
 
-from footfall_collector.config.config import load_config
 from footfall_collector.errors import WRONG_INPUT, refuse
 from footfall_processors import DocumentError, Mistake, load_catalog
 from footfall_processors.cautions import cautions
@@ -24,6 +23,8 @@ def validate(file: str, strict: bool) -> None:
     try:
         keys = set(load(file).data)
         if keys & {"receivers", "processors", "exporters", "service"}:
+            from footfall_collector.config.config import load_config
+
             config = load_config(file)
             catalog, what, catalogs = config.catalog, "configuration", config.catalog_files
         else:

@@ -24,19 +24,14 @@ def demo(once: bool, data: Path | None) -> None:
     fail. What Footfall made of it is printed, compared with what was done, and searched for anything
     personal.
     """
-    from footfall_collector.errors import failing_plainly
-    from footfall_exporters.embedded import default_directory
-
     # simcord tries discord.py out when it is imported, which then warns of voice and intents.
     logging.getLogger("discord").setLevel(logging.ERROR)
-    try:
-        from footfall_examples.sahasrahbot import run
-        from footfall_examples.sahasrahbot.directory import DirectoryError, held
-        from footfall_examples.sahasrahbot.drive import WrongAnswer
-    except ImportError as error:
-        raise click.ClickException(
-            f"the demo needs {error.name}: pip install 'footfall[demo]'"
-        ) from None
+    from footfall_collector.errors import failing_plainly
+    from footfall_examples.sahasrahbot import run
+    from footfall_examples.sahasrahbot.directory import DirectoryError, held
+    from footfall_examples.sahasrahbot.drive import WrongAnswer
+    from footfall_exporters.embedded import default_directory
+
     directory = (data or default_directory().parent / "demo").expanduser().absolute()
     stay = not once and sys.stdin.isatty() and sys.stdout.isatty()
     try:
