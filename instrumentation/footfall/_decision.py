@@ -3,7 +3,9 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+from footfall import _values
 
 Mode = Literal["off", "local", "on"]
 """`on` sends; `local` keeps events on this machine and sends nothing."""
@@ -46,6 +48,29 @@ def decide(environ: Mapping[str, str], enabled: bool | None, consent: State | No
     else:
         mode = "off" if consent.outdated or not consent.decided else consent.mode
     return "local" if wanted == "local" and mode == "on" else mode
+
+
+DEVELOPMENT: Final = frozenset({"dev", "development", "local", "test", "testing"})
+"""Values of `deployment.environment.name` in which mistakes are told."""
+_ENVIRONMENT: Final = "deployment.environment.name"
+"""As in `footfall_processors.names`, which a program that is off does not import."""
+
+
+def is_forgotten(environ: Mapping[str, str], enabled: bool | None, environment: object) -> bool:
+    """Whether telemetry is off in development because nobody has said anything.
+
+    Args:
+        environ: The environment variables.
+        enabled: What the program says in its code.
+        environment: What it calls its environment; None where only a variable may say it.
+    """
+    name = environment or _values.resource(environ).get(_ENVIRONMENT)
+    is_development = isinstance(name, str) and name.lower() in DEVELOPMENT
+    return (
+        is_development
+        and enabled is None
+        and not any(environ.get(switch, "").strip() for switch in (*_KILL_SWITCHES, _SWITCH))
+    )
 
 
 _KILL_SWITCHES = ("OTEL_SDK_DISABLED", "DO_NOT_TRACK")

@@ -109,6 +109,14 @@ class Faults:
         if self._strict:
             _raise(error)
 
+    def forgotten(self) -> None:
+        """Reports, in development, that telemetry is off because nobody has turned it on."""
+        message = (
+            "footfall is off, nothing is sent: TELEMETRY_ENABLED is not set; `true` turns it on, `false`"
+            " ends this reminder"
+        )
+        self.warnings.warn("forgotten", message)
+
 
 def _raise(error: Exception) -> NoReturn:
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from footfall import _threads
 from footfall._answer import Answer
-from footfall._decision import State, decide
+from footfall._decision import State, decide, is_forgotten
 from footfall._ends import fork, hard_exit, sigterm
 from footfall._guard import Faults, guarded
 from footfall._settings import ConfigurationError, Exporters, Options, Settings, read
@@ -222,10 +222,13 @@ class Lifecycle:
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""
-        settings = read(os.environ, self._options, self._answer.said())
+        options, said = self._options, self._answer.said()
+        settings = read(os.environ, options, said)
         if settings.mode != "off":
             self._settings = settings
             self._start()
+        elif said is None and is_forgotten(os.environ, options.enabled, options.service[2]):
+            self._faults.forgotten()
 
     def _start_again(self) -> None:
         """Starts in a process that was forked."""

@@ -8,9 +8,8 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final
-from urllib.parse import unquote
 
-from footfall._values import bare
+from footfall._values import bare, resource
 from footfall_processors import names
 from footfall_processors.catalog import Catalog
 from footfall_processors.policy import Policy
@@ -87,12 +86,8 @@ def _is_good(policy: Policy, key: str, value: str) -> bool:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The attributes that count; others, and what is malformed, are none of Footfall's business."""
-    found = {}
-    for part in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
-        key, is_pair, value = part.partition("=")
-        if is_pair and value.strip():
-            found[key.strip()] = unquote(value.strip())
+    """The attributes that count are among them."""
+    found = resource(environ)
     if name := environ.get("OTEL_SERVICE_NAME", "").strip():
         found[names.SERVICE_NAME] = name
     return found

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.version import __version__ as SDK_VERSION
 
+from footfall._decision import DEVELOPMENT
 from footfall._delivery.delivery import Delivery
 from footfall._delivery.outage import probe
 from footfall._log import Warnings
 from footfall._recording.counters import Counters
-from footfall._recording.hints import DEVELOPMENT
 from footfall._recording.plan import Plan
 from footfall._recording.recorder import Recorder
 from footfall._service import service as describe

@@ -1,8 +1,9 @@
 """What the text of a variable says; what is wrong with it is said without repeating it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from os import pathsep
+from urllib.parse import unquote
 
 
 def bare(text: str) -> str:
@@ -57,6 +58,16 @@ def salt(text: str) -> bytes:
 def paths(text: str) -> Sequence[str]:
     """Files, joined as in PATH."""
     return [path for path in text.split(pathsep) if path]
+
+
+def resource(environ: Mapping[str, str]) -> dict[str, str]:
+    """What OTEL_RESOURCE_ATTRIBUTES says; what is malformed of it is none of Footfall's business."""
+    found = {}
+    for part in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
+        key, is_pair, value = part.partition("=")
+        if is_pair and value.strip():
+            found[key.strip()] = unquote(value.strip())
+    return found
 
 
 def _number(text: str, good: Callable[[float], bool], rule: str) -> float:

@@ -101,6 +101,44 @@ def only_warning(caplog) -> str:
     return record.getMessage()
 
 
+@pytest.mark.parametrize("said", ["argument", "variable"])
+def test_in_development_a_forgotten_switch_is_told_once(off, catalog, monkeypatch, caplog, said):
+    if said == "variable":
+        attributes = "service.version=1,deployment.environment.name=Development"
+        monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", attributes)
+    for _ in range(2):
+        off.configure(catalog, environment=None if said == "variable" else "dev")
+    assert only_warning(caplog) == (
+        "footfall is off, nothing is sent: TELEMETRY_ENABLED is not set; `true` turns it on, `false` ends"
+        " this reminder"
+    )
+    assert off.recorder is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "options"),
+    [
+        ({}, {}),
+        ({}, {"environment": "production"}),
+        ({"TELEMETRY_ENABLED": "false"}, {"environment": "dev"}),
+        ({"DO_NOT_TRACK": "1"}, {"environment": "dev"}),
+        ({"OTEL_SDK_DISABLED": "true"}, {"environment": "dev"}),
+        ({}, {"environment": "dev", "enabled": False}),
+        ({}, {"environment": "dev", "consent": True}),
+        ({}, {"environment": 7}),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name"}, {}),
+    ],
+)
+def test_where_somebody_decided_or_elsewhere_nothing_is_told(
+    off, catalog, monkeypatch, caplog, tmp_path, variables, options
+):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    off.configure(catalog, **options)
+    assert caplog.records == []
+
+
 def test_everything_that_is_wrong_is_one_warning_and_the_host_goes_on(
     off, received, catalog, monkeypatch, caplog
 ):

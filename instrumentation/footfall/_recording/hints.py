@@ -15,9 +15,6 @@ from footfall_processors.catalog import Attribute, Catalog
 from footfall_processors.document import nearest
 from footfall_processors.matching import fits, rules
 
-DEVELOPMENT: Final = frozenset({"dev", "development", "local", "test", "testing"})
-"""Values of `deployment.environment.name` in which mistakes are told."""
-
 MANY: Final = 20
 """Rules that are named in one line."""
 _ALIKE: Final = 0.75
