@@ -17,6 +17,7 @@ from footfall_processors.errors import OperatorError
 
 Keys = tuple[str | int, ...]
 T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
 
 VALUES = 100_000
 """How many values a document may hold: a few aliases of aliases can stand for billions."""
@@ -198,6 +199,24 @@ def peek(shape: type[T], value: Any) -> T | None:
         return None
 
 
+def sound(shape: type[S], value: Any, needed: Iterable[str], **instead: Any) -> S | None:
+    """What is right of a mapping, so that one wrong field does not hide what its others have wrong.
+
+    Args:
+        shape: A msgspec Struct.
+        value: A mapping, else nothing is.
+        needed: Fields without which nothing can be said of the others.
+        instead: What stands for required fields that are wrong or missing; others have their defaults.
+    """
+    if not isinstance(value, Mapping):
+        return None
+    types_ = {spec.name: spec.type for spec in msgspec.structs.fields(shape) if spec.name in value}
+    right = {name for name, kind in types_.items() if peek(kind, value[name]) is not None}
+    if not types_.keys() & set(needed) <= right:
+        return None
+    return peek(shape, instead | {name: value[name] for name in right})
+
+
 def convert(document: Document, shape: Any, value: Any, path: Keys) -> Any:
     """`value` as `shape`, field by field, so that one mistake does not hide the next."""
     if isinstance(shape, type) and issubclass(shape, msgspec.Struct):
@@ -230,6 +249,13 @@ def _rule(shape: Any) -> str:
     return f"must be {words[0]}" if words and words[0] else ""
 
 
+def _why(shape: Any) -> str:
+    """Why a number has the limits that it has, where its type says it."""
+    args = get_args(shape)
+    words = [a.description for a in args if isinstance(a, msgspec.Meta) and args[0] in (int, float)]
+    return (words[0] if words else "") or ""
+
+
 def _struct(document: Document, shape: type[msgspec.Struct], value: Any, path: Keys) -> Any:
     if not isinstance(value, Mapping):
         document.wrong(path, "must be a mapping (`key: value` lines)")
@@ -256,12 +282,14 @@ def _struct(document: Document, shape: type[msgspec.Struct], value: Any, path: K
 
 
 def _hint(shape: Any, value: Any) -> str:
-    """What would be right, where msgspec's message does not say it."""
+    """What would be right, or why, where msgspec's message does not say it."""
     if isinstance(shape, type) and issubclass(shape, Enum):
         known = [str(item.value) for item in shape]
         return f" (one of: {', '.join(known)}){nearest(str(value), known)}"
     if shape is dt.date or dt.date in get_args(shape):
         return "; write it as 2027-12-31"
+    if why := _why(shape):
+        return f": {why}"
     text = get_origin(shape) is not dict and str in (shape, *get_args(shape))
     if text and isinstance(value, bool | int | float | dt.date):
         return "; put it in quotes"

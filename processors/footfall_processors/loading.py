@@ -1,9 +1,9 @@
 """Reading catalogs from files: all mistakes at once."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from footfall_processors import document, names
 from footfall_processors.catalog import (
@@ -65,15 +65,15 @@ def read_source(doc: Document) -> tuple[Document, Source]:
     """
     source = doc.read(Source)
     _check_error_types(doc)
-    attributes = _section(doc, "attributes", Name, Attribute)
+    attributes = _attributes(doc)
     _check_shared(doc, attributes)
-    events = _section(doc, "events", EventName, Event)
+    events = _events(doc)
     for name, attribute in attributes.items():
         if attribute is not None:
             _check_attribute(doc, name, attribute)
     for name, event in events.items():
         if event is not None:
-            _check_event(doc, name, event, set(events), set(attributes))
+            _check_event(doc, name, event, set(events), _declared(doc))
     _check_columns(doc, attributes)
     _check_rules(doc, events)
     for kind in ("services", "environments"):
@@ -83,16 +83,35 @@ def read_source(doc: Document) -> tuple[Document, Source]:
     return doc, source
 
 
-T = TypeVar("T")
-
-
-def _section(doc: Document, kind: str, pattern: Any, shape: type[T]) -> dict[str, T | None]:
-    """A section's entries, None for those that are not well formed, so that the others are checked."""
+def _section(doc: Document, kind: str, pattern: Any) -> dict[str, Any]:
+    """A section's entries, their names checked; none where it is no mapping."""
     section = doc.data.get(kind)
     entries = section if isinstance(section, dict) else {}
     for name in entries:
         document.check(doc, pattern, name, (kind, name))
-    return {name: document.peek(shape, value) for name, value in entries.items()}
+    return entries
+
+
+def _attributes(doc: Document) -> dict[str, Attribute | None]:
+    """Those that are well formed, None for the others."""
+    entries = _section(doc, "attributes", Name)
+    return {name: document.peek(Attribute, value) for name, value in entries.items()}
+
+
+def _events(doc: Document) -> dict[str, Event | None]:
+    """Of each event what is well formed, None where that is too little to check the rest."""
+    missing = {"surface": "unknown", "feature": "unknown"}
+    entries = _section(doc, "events", EventName)
+    return {
+        name: document.sound(Event, value, ("actions",), **missing)
+        for name, value in entries.items()
+    }
+
+
+def _declared(doc: Document) -> Collection[str] | None:
+    """The names of the attributes that there are; None where they cannot be known."""
+    section = doc.data.get("attributes", {})
+    return section.keys() if isinstance(section, dict) else None
 
 
 def _check_attribute(doc: Document, name: str, attribute: Attribute) -> None:
@@ -134,7 +153,11 @@ def _check_limits(doc: Document, path: tuple[str, str], attribute: Attribute) ->
 
 
 def _check_event(
-    doc: Document, name: str, event: Event, events: set[str], attributes: set[str]
+    doc: Document,
+    name: str,
+    event: Event,
+    events: set[str],
+    attributes: Collection[str] | None,
 ) -> None:
     path = ("events", name)
     if name.split(".")[0] == RESERVED_PREFIX:
@@ -147,7 +170,7 @@ def _check_event(
             if item in listed[:number]:
                 doc.wrong((*path, field, number), f'"{item}" stands twice')
     for number, item in enumerate(event.attributes):
-        if item not in attributes:
+        if attributes is not None and item not in attributes:
             hint = nearest(item, attributes)
             doc.wrong((*path, "attributes", number), f'"{item}" is not declared{hint}')
     for action in dict.fromkeys(event.actions):

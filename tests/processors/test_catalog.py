@@ -341,6 +341,40 @@ def test_products_are_merged_and_may_share_an_attribute(write):
     assert catalog.error_types == ("bad_rom",)
 
 
+def test_a_mistake_hides_no_other_of_the_same_event(write):
+    text = """\
+product: shop
+attributes:
+  note: {type: string}
+  plan: {type: enm}
+events:
+  shop.order: {feature: order, attributes: [plan, nte], match: [{route: "GET"}]}
+  shop.refund: {surfac: web, feature: refund, actions: [a, a], expires: soon}
+  shop.visit: {surface: web, feature: visit, actions: go, attributes: [nte]}
+"""
+    assert [
+        line.removeprefix("events.yaml:").split(": ")[:2] for line in mistakes(write(text))
+    ] == [
+        ["4", "attributes.plan.type"],
+        ["6", "events.shop.order.surface"],
+        ["6", "events.shop.order.attributes.1"],
+        ["6", "events.shop.order.match.0.route"],
+        ["7", "events.shop.refund.surfac"],
+        ["7", "events.shop.refund.surface"],
+        ["7", "events.shop.refund.expires"],
+        ["7", "events.shop.refund.actions.1"],
+        ["8", "events.shop.visit.actions"],  # on which most of the rest depends
+    ]
+
+
+def test_where_attributes_cannot_be_read_those_of_events_are_not_called_undeclared(write):
+    text = "product: p\nattributes: [note]\nevents:\n  e: {surface: web, attributes: [note]}\n"
+    assert mistakes(write(text)) == [
+        "events.yaml:2: attributes: expected mapping, got list",
+        "events.yaml:4: events.e.feature: is missing",
+    ]
+
+
 def test_conflicts_between_products_name_both_files(write):
     one = """\
 product: p
