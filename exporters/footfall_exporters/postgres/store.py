@@ -40,6 +40,10 @@ STARTING_S = 5.0
 INSTANT_S = 0.2
 """For how long an attempt between waits for a lock, in seconds: who comes after it has to wait as well."""
 MINIMUM_RETENTION = window.RETENTION.days
+_WHY = (
+    f"events are accepted until they are {window.PAST.days} days old, so that a day is dropped when it is"
+    f" {MINIMUM_RETENTION} days old at the earliest"
+)
 
 
 class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -56,8 +60,12 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     dsn: str | None = None
     data_directory: str | None = None
-    retention_days: Annotated[int, msgspec.Meta(ge=MINIMUM_RETENTION, le=3650)] = 30
-    rollup_retention_days: Annotated[int, msgspec.Meta(ge=MINIMUM_RETENTION, le=36500)] = 400
+    retention_days: Annotated[
+        int, msgspec.Meta(ge=MINIMUM_RETENTION, le=3650, description=_WHY)
+    ] = 30
+    rollup_retention_days: Annotated[
+        int, msgspec.Meta(ge=MINIMUM_RETENTION, le=36500, description=_WHY)
+    ] = 400
     event_time: Literal["second", "minute", "hour"] = "second"
     spool: SpoolConfig | None = None
 
