@@ -69,7 +69,7 @@ async def test_what_is_refused_over_http_is_kept_by_reason_and_sender(config, qu
         asking = {"origin": "https://other.example", "access-control-request-method": "POST"}
         assert (await http.options("/v1/logs", headers=asking)).status_code == 400
         reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
-        writer.write(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        writer.write(b"\x16\x03\x01\x02\x00\x01 no HTTP\r\n\r\n")
         assert (await reader.read()).startswith(b"HTTP/1.1 400 ")
         writer.close()
     assert kept(query) == {
@@ -81,7 +81,7 @@ async def test_what_is_refused_over_http_is_kept_by_reason_and_sender(config, qu
         ("traces", "encoding", "all", None): 1,
         ("traces", "too_large", "all", None): 1,
         ("unknown", "path", None, None): 1,
-        ("unknown", "invalid", None, None): 1,
+        ("unknown", "protocol", None, None): 1,
         ("metrics", "path", None, None): 1,
         ("traces", "rate", "slow", None): 1,
         ("logs", "origin", None, None): 1,
@@ -90,7 +90,7 @@ async def test_what_is_refused_over_http_is_kept_by_reason_and_sender(config, qu
     assert losses == {
         "traces refused_key": 4, "logs refused_key": 1, "traces refused_invalid": 1,
         "traces refused_media_type": 1, "traces refused_encoding": 1, "traces refused_too_large": 1,
-        "unknown refused_path": 1, "unknown refused_invalid": 1,
+        "unknown refused_path": 1, "unknown refused_protocol": 1,
         "metrics refused_path": 1, "logs refused_origin": 1,
     }  # fmt: skip
 

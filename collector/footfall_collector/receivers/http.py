@@ -72,7 +72,7 @@ async def serve(
         grace=GRACE,
         tls=context,
         shared=shared,
-        garbage=lambda: intake.telemetry.refused(Refused.INVALID, "http"),
+        garbage=lambda reason: intake.telemetry.refused(reason, "http"),
     )
     async with listening as address:
         yield address

@@ -15,6 +15,8 @@ from footfall_collector.receivers import sockets as listen
 from footfall_collector.receivers.connections import Connections
 from footfall_collector.receivers.handshakes import Handshake, Inner
 from footfall_collector.receivers.sockets import most_connections, open_socket
+from footfall_collector.receivers.strangers import PREFACE, Http2, is_tls
+from footfall_collector.telemetry.instruments import Refused
 
 HEAD_S = 10.0
 """Seconds in which a request's head must have come, counted from its first byte or the connection."""
@@ -37,7 +39,7 @@ async def listening(
     grace: int,
     tls: ssl.SSLContext | None = None,
     shared: bool = False,
-    garbage: Callable[[], None] = lambda: None,
+    garbage: Callable[[Refused], None] = lambda _: None,
 ) -> AsyncIterator[str]:
     """Serves `app` until the context ends, then lets requests in flight finish; yields host:port.
 
@@ -48,7 +50,7 @@ async def listening(
         grace: Seconds that requests in flight get at the end.
         tls: Plain text without.
         shared: Whether other processes listen on the same port.
-        garbage: Is called for each request that is no HTTP.
+        garbage: Is called for each request that is no HTTP/1.1, with the reason.
 
     Raises:
         StartError: the port cannot be had.
@@ -105,7 +107,7 @@ class _Server(uvicorn.Server):
 
 
 def _protocols(
-    garbage: Callable[[], None], tls: ssl.SSLContext | None
+    garbage: Callable[[Refused], None], tls: ssl.SSLContext | None
 ) -> Callable[..., asyncio.BaseProtocol]:
     """Makes a connection's protocol; the connections of the listener share one count."""
     connections = Connections(
@@ -126,21 +128,23 @@ class Patient(H11Protocol, Inner):
 
     Args:
         connections: All of the listener.
-        garbage: Is called for each request that is no HTTP.
+        garbage: Is called for each request that is no HTTP/1.1, with the reason.
         options: uvicorn's.
     """
 
     def __init__(
-        self, connections: Connections, garbage: Callable[[], None], **options: Any
+        self, connections: Connections, garbage: Callable[[Refused], None], **options: Any
     ) -> None:
         super().__init__(**options)
         self._all, self._garbage = connections, garbage
         self._late: asyncio.TimerHandle | None = None
         self._below: asyncio.BaseTransport | None = None
+        self._begun = self._is_tls = False
+        self._stranger: Http2 | None = None
 
     def send_400_response(self, msg: str) -> None:
         """Answers what is no HTTP."""
-        self._garbage()
+        self._garbage(Refused.PROTOCOL if self._is_tls else Refused.INVALID)
         super().send_400_response(msg)
 
     def accepted(self, transport: asyncio.BaseTransport) -> bool:
@@ -169,7 +173,7 @@ class Patient(H11Protocol, Inner):
 
     def data_received(self, data: bytes) -> None:
         """Starts the clock at a head's first byte, and stops it at its last."""
-        if self in self._all.turned_away:
+        if self in self._all.turned_away or self._is_strange(data):
             return
         former = self.cycle
         super().data_received(data)
@@ -198,6 +202,17 @@ class Patient(H11Protocol, Inner):
         """Makes room for another."""
         self._stop()
         self._all.leave(self)
+
+    def _is_strange(self, data: bytes) -> bool:
+        """Takes what a sender has to say that speaks HTTP/2; the clock of its connection goes on."""
+        if not self._begun:
+            self._begun, self._is_tls = True, is_tls(data)
+            if data.startswith(PREFACE):
+                self._garbage(Refused.PROTOCOL)
+                self._stranger, data = Http2(self.transport), data[len(PREFACE) :]
+        if self._stranger is not None:
+            self._stranger.feed(data)
+        return self._stranger is not None
 
     def _is_arriving(self) -> bool:
         return self.cycle is not None and self.cycle.more_body and not self.cycle.response_started

@@ -12,6 +12,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from footfall_collector.telemetry.instruments import Refused
 
+WRONG_PORT = "this port takes OTLP over HTTP; send gRPC to the port of OTLP/gRPC, usually 4317"
+"""To a gRPC client; it goes as it is into HTTP/2."""
+
 
 class Answer(NamedTuple):
     """What the sender is told; plain data, which may be kept where an exception may not.

@@ -44,6 +44,7 @@ class Refused(StrEnum):
     TOO_LARGE = "too_large"
     INVALID = "invalid"
     MEDIA_TYPE = "media_type"
+    PROTOCOL = "protocol"
     ENCODING = "encoding"
     PATH = "path"
     ORIGIN = "origin"

@@ -18,6 +18,7 @@ from prometheus_client.openmetrics import exposition as openmetrics
 
 from footfall_collector.signals import SIGNALS
 from footfall_collector.telemetry import multiprocess
+from footfall_collector.telemetry.complaints import Complaints
 from footfall_collector.telemetry.instruments import Instruments, Outcome, Refused, Reloaded
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.refused import UNKNOWN, Tally
@@ -57,7 +58,7 @@ class Telemetry:
             multiprocess.join(shared)
         disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each
         self.metrics, self._shared = Instruments(version, exporters, tasks), shared
-        self.tally = Tally()
+        self.tally, self._complaints = Tally(), Complaints()
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._started, self._cpu = time.monotonic(), 0.0
 
@@ -68,13 +69,15 @@ class Telemetry:
             signal: Its name.
             transport: `grpc` or `http`.
         """
-        return Request(self.metrics, self.tally, signal, transport)
+        return Request(self.metrics, self.tally, self._complaints, signal, transport)
 
     def refused(self, reason: Refused, transport: str, signal: str = UNKNOWN) -> None:
         """A request that was refused before anybody looked at it: to a wrong place, by a wrong page."""
         self.metrics.of(self.metrics.refused, transport, reason).inc()
         self.metrics.of(self.metrics.requests, "otlp", transport, Outcome.REFUSED).inc()
-        self.tally.add(signal if signal in SIGNALS else UNKNOWN, reason)
+        signal = signal if signal in SIGNALS else UNKNOWN
+        self.tally.add(signal, reason)
+        self._complaints.refused(reason, signal)
 
     def committed(
         self,
@@ -191,13 +194,20 @@ class Request:
     """
 
     __slots__ = (
-        *("_batch", "_begun", "_metrics", "_signal", "_tally", "_transport"),
+        *("_batch", "_begun", "_complaints", "_metrics", "_signal", "_tally", "_transport"),
         *("key", "reason", "status"),
     )
 
-    def __init__(self, metrics: Instruments, tally: Tally, signal: str, transport: str) -> None:
+    def __init__(
+        self,
+        metrics: Instruments,
+        tally: Tally,
+        complaints: Complaints,
+        signal: str,
+        transport: str,
+    ) -> None:
         self._metrics, self._signal, self._transport = metrics, signal, transport
-        self._tally = tally
+        self._tally, self._complaints = tally, complaints
         self.key = ""
         self._batch: Batch | None = None
         self.status: int | str = "OK" if transport == "grpc" else 200
@@ -238,7 +248,9 @@ class Request:
         if self.reason is not None:
             outcome = Outcome.FAILURE if self.reason is Refused.INTERNAL else Outcome.REFUSED
             of(metrics.refused, transport, self.reason).inc()
-            self._tally.add(self._signal, self.reason, self.key, service(self._batch))
+            sender = self.key, service(self._batch)
+            self._tally.add(self._signal, self.reason, *sender)
+            self._complaints.refused(self.reason, self._signal, *sender)
         of(metrics.requests, "otlp", transport, outcome).inc()
         if transport == "grpc":
             of(metrics.rpc, METHODS[self._signal], self.status).observe(seconds)
@@ -254,8 +266,10 @@ class Request:
         if outcome is Outcome.SUCCESS:
             if rejected := batch.rejected:
                 of(metrics.items["refused", batch.signal], "otlp", transport).inc(rejected)
+            sender = service(batch) if batch.losses else ""
             for loss, number in batch.losses.items():
                 of(metrics.losses, batch.signal, loss).inc(number)
+                self._complaints.dropped(loss, number, batch.signal, self.key, sender)
 
 
 def service(batch: Batch | None) -> str:
