@@ -42,7 +42,7 @@ def examine(path: str | None, catalog: str | None = None) -> Iterator[Check]:
 
 
 def _here(config: Config) -> Iterator[Check]:
-    from footfall_collector.doctor import local
+    from footfall_collector.doctor import listeners, local
 
     now = dt.datetime.now(dt.UTC)
     yield from local.catalog_checks(config.catalog, now.date())
@@ -51,7 +51,7 @@ def _here(config: Config) -> Iterator[Check]:
         if file is not None:
             yield from local.key_checks(file, now.date())
     yield from local.certificate_checks(config, now)
-    yield from local.listener_checks(config)
+    yield from listeners.listener_checks(config)
     if config.postgres is not None and config.postgres.spool is not None:
         yield from local.spool_checks(config.postgres.spool)
 
