@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import uuid
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -17,9 +18,11 @@ from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import make_directory
+from footfall_collector.cli import doctor as cli
 from footfall_collector.cli.doctor import doctor
 from footfall_collector.config.config import Config
 from footfall_collector.config.schema import OperatorConfig
+from footfall_collector.doctor.checks import Check, Level, problem, warning
 from footfall_collector.doctor.losses import DELIVERING, RECEIVED, SENDING, SUBSCRIBER, advice
 from footfall_collector.doctor.store import store_checks
 from footfall_collector.receivers import health, operator
@@ -33,6 +36,7 @@ from footfall_exporters.postgres.migrate import HEAD
 from footfall_processors import Loss, load_catalog
 from footfall_processors.catalog import Drop
 from support.ports import free_port
+from support.up import Up
 
 ROOT = Path(__file__).parents[2]
 CATALOG = ROOT / "tests" / "events.yaml"
@@ -51,14 +55,35 @@ def durable_server():
     shutil.rmtree(directory)
 
 
+@pytest.fixture(scope="module")
+def serving(durable_server, tmp_path_factory):
+    """The ports of a collector that runs, without an operator's listener."""
+    ports = {"grpc": free_port(), "http": free_port()}
+    file = tmp_path_factory.mktemp("serving") / "collector.yaml"
+    file.write_text(json.dumps({
+        "receivers": {"otlp": {"protocols": {
+            name: {"endpoint": f"127.0.0.1:{port}"} for name, port in ports.items()}}},
+        "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": SALT}},
+        "exporters": {"postgres": {"dsn": durable_server}},
+        "service": {"operator": None},
+    }))  # fmt: skip
+    collector = Up(file)
+    asyncio.run(collector.said("Ctrl-C"))
+    yield ports
+    collector.stop()
+
+
 @pytest.fixture
-def examine(tmp_path, monkeypatch):
-    """Runs the command on a configuration; returns its exit status and the checks by area."""
+def examine(tmp_path, monkeypatch, serving):
+    """Runs the command on a configuration; returns the checks.
+
+    `listening` are ports on which something listens, nothing on the others; None is a collector that runs.
+    """
     monkeypatch.delenv("FOOTFALL_DSN", raising=False)
 
     def run(dsn=None, listening=None, catalog=CATALOG, expected=0, store=None, **sections):
         ports = {"grpc": free_port(), "http": free_port(), "operator": free_port()} | (
-            listening or {}
+            serving if listening is None else listening
         )
         protocols = {name: {"endpoint": f"127.0.0.1:{ports[name]}"} for name in ("grpc", "http")}
         for name, tls in sections.pop("tls", {}).items():
@@ -67,14 +92,19 @@ def examine(tmp_path, monkeypatch):
             "receivers": {"otlp": {"protocols": protocols, **sections.pop("otlp", {})}},
             "processors": {"footfall": {"catalog": str(catalog), "hash_salt": SALT}},
             "exporters": {"postgres": {"dsn": dsn} | (store or {})},
-            "service": {"operator": {"endpoint": f"127.0.0.1:{ports['operator']}"}},
+            "service": {
+                "operator": {"endpoint": f"127.0.0.1:{ports['operator']}"}
+                if listening is not None
+                else None
+            },
         } | sections
         file = tmp_path / "collector.yaml"
         file.write_text(json.dumps(configured))
         found = CliRunner().invoke(doctor, ["--config", str(file), "--json"])
         assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
-        assert found.exit_code == expected, found.output
         answer = json.loads(found.output)
+        warned = any(check["level"] == "warning" for check in answer["checks"])
+        assert found.exit_code == (expected or 3 * warned), found.output
         assert answer["healthy"] is (expected == 0)
         assert SALT not in found.output
         checks = answer["checks"]
@@ -124,17 +154,48 @@ def test_it_is_printed_as_a_table_for_people(durable_server, tmp_path):
     }))  # fmt: skip
     keep_house(durable_server)
     program = "from footfall_collector.cli.doctor import doctor; doctor()"
-    done = subprocess.run(
-        [sys.executable, "-c", program, "--config", file], capture_output=True, text=True,
-        env={"COLUMNS": "200", "PATH": "/usr/bin"}, timeout=60,
+    run = partial(
+        subprocess.run, capture_output=True, text=True, timeout=60,
+        env={"COLUMNS": "200", "PATH": "/usr/bin"},
     )  # fmt: skip
+    done = run([sys.executable, "-c", program, "--config", file, "--all"])
     assert done.stderr == ""
-    assert "what to do" in done.stdout
+    assert "Set TELEMETRY_ENABLED=true where the application runs" in done.stdout
     assert "freshness" in done.stdout
     password = re.search(r"password=(\w+)", durable_server)[1]
     assert password not in done.stdout
     number = int(re.search(r"^(\d+) problem", done.stdout, re.MULTILINE)[1])
-    assert done.returncode == min(number, 1)
+    assert done.returncode == (min(number, 1) or 3)
+    marks = re.findall(r"^(problem|warning|ok) ", done.stdout, re.MULTILINE)
+    assert marks == sorted(marks, key=["problem", "warning", "ok"].index)
+    assert "ok" in marks
+    done = run([sys.executable, "-c", program, "--config", file])
+    assert not re.search(r"^ok ", done.stdout, re.MULTILINE)
+    assert re.search(r"^\d+ problems?, \d+ warnings?; \d+ checks well", done.stdout, re.MULTILINE)
+
+
+def test_lines_fit_into_80_columns_and_what_is_to_be_run_stays_whole(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    command = "ALTER ROLE x SET " + "log_min_duration_statement" * 4 + " = '-1';"
+    found = "a long sentence about what is wrong here, which does not fit into one line at all"
+    checks = [
+        Check("store", Level.OK, "it is well"),
+        warning("store", found, "as a superuser, run:", command, command),
+        problem("spool", found, "make room"),
+    ]
+    cli._print(checks, everything=False)
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 80 for line in lines if "ALTER" not in line)
+    assert [line.strip() for line in lines if "ALTER" in line] == [command] * 2
+    assert lines[0].startswith("problem  spool: a long sentence")
+    assert lines[1].startswith(" " * 9)
+    assert "         Make room." in lines
+    assert lines[-1] == "1 problem, 1 warning; 1 check well (`footfall doctor --all` shows them)"
+    cli._print(checks[:1], everything=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "ok       store: it is well",
+        "All is well: 1 check",
+    ]
 
 
 # Configuration, catalog, files
@@ -251,6 +312,16 @@ def test_what_waits_in_the_spool_is_said(examine, tmp_path):
     assert of(examine(store=store, expected=1), "spool") == [("problem", "its file cannot be read")]
 
 
+def test_whether_the_spool_can_be_written_is_tried_by_writing(examine, tmp_path):
+    (tmp_path / "file").write_text("")
+    for directory, why in (("file", "Not a directory"), ("/proc/footfall", "")):
+        store = {"data_directory": str(tmp_path / "none"), "spool": {"directory": directory}}
+        [(level, found)] = of(examine(store=store, expected=1), "spool")
+        assert level == "problem"
+        assert found.startswith("this user cannot write ")
+        assert f"{directory}: {why}" in found
+
+
 # Listeners
 
 
@@ -259,10 +330,11 @@ def elsewhere(tmp_path):
     return {"store": {"data_directory": str(tmp_path / "none")}}
 
 
-def test_a_collector_that_is_not_running_is_a_warning(examine, elsewhere):
-    checks = of(examine(**elsewhere), "listeners")
-    assert [level for level, _ in checks] == ["warning"] * 3
-    assert all("nothing listens on 127.0.0.1:" in found for _, found in checks)
+def test_a_collector_that_is_not_running_is_a_problem(examine, elsewhere):
+    [(level, found)] = of(examine(listening={}, expected=1, **elsewhere), "listeners")
+    assert level == "problem"
+    assert found.startswith("no collector runs here: nothing listens on 127.0.0.1:")
+    assert found.count("127.0.0.1:") == 3
 
 
 def test_a_listener_that_is_down_while_others_are_up_is_a_problem(examine, elsewhere):
@@ -366,6 +438,11 @@ def test_a_missing_partition_and_overdue_and_failing_tasks_are_problems(
 ):
     checks = examine(store_database, expected=1)
     assert ("warning", f"never ran: {', '.join(sorted(NAMES))}") in of(checks, "housekeeping")
+    for uptime, level in ((5.0, "ok"), (600.0, "problem")):
+        found = [
+            c.level for c in store_checks(store_database, None, uptime) if c.area == "housekeeping"
+        ]
+        assert found == [level]
     keep_house(store_database)
     for statement in (
         "SET next_run = now() - interval '1 h' WHERE task = 'salts'",
@@ -385,9 +462,10 @@ def test_a_missing_partition_and_overdue_and_failing_tasks_are_problems(
 def test_freshness_says_when_something_last_came_and_which_signals_fell_silent(
     examine, store_database, query
 ):
-    assert of(examine(store_database, expected=1), "freshness") == [
-        ("warning", "no request in the last week")
-    ]
+    [(*_, found, advised)] = [c for c in examine(store_database, expected=1) if c[0] == "freshness"]
+    assert found == "no request in the last week"
+    assert advised.startswith("set TELEMETRY_ENABLED=true")
+    assert "127.0.0.1:" in advised
     for n, (signal, age) in enumerate([("traces", "3 min"), ("metrics", "3 days")]):
         query("INSERT INTO footfall.ingest_batches VALUES (%s, gen_random_uuid(), now() - %s::interval,"
               " %s, 1, '{}')", n, age, signal)  # fmt: skip
@@ -400,6 +478,9 @@ def test_freshness_says_when_something_last_came_and_which_signals_fell_silent(
         "warning",
         "the last request 5 h ago, no event yet",
     )
+    query("UPDATE footfall.ingest_batches SET received_at = now() - interval '3 s'")
+    [(_, found)] = of(examine(store_database, expected=1), "freshness")
+    assert re.fullmatch(r"the last request \d+ s ago, no event yet, 2 within a minute", found)
 
 
 def test_losses_of_the_last_day_are_listed_with_what_to_do(examine, store_database, query):

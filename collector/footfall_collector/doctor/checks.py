@@ -1,5 +1,6 @@
 """What `footfall doctor` finds: one line of what is, and one of what to do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,15 +19,17 @@ class Check:
 
     Attributes:
         area: What it belongs to: configuration, catalog, store, ...
-        level: How bad it is; a problem makes the command's exit status 1.
+        level: How bad it is; the worst of all checks decides the command's exit status.
         found: What is, in one line; never a secret, never a value that was sent.
         advice: What to do, in one line; empty where there is nothing to do.
+        commands: To be run as they are, each a line of its own.
     """
 
     area: str
     level: Level
     found: str
     advice: str = ""
+    commands: Sequence[str] = ()
 
 
 def ok(area: str, found: str) -> Check:
@@ -34,14 +37,14 @@ def ok(area: str, found: str) -> Check:
     return Check(area, Level.OK, found)
 
 
-def warning(area: str, found: str, advice: str) -> Check:
+def warning(area: str, found: str, advice: str, *commands: str) -> Check:
     """It works, and something is to be done."""
-    return Check(area, Level.WARNING, found, advice)
+    return Check(area, Level.WARNING, found, advice, commands)
 
 
-def problem(area: str, found: str, advice: str) -> Check:
+def problem(area: str, found: str, advice: str, *commands: str) -> Check:
     """It does not work, or will not for long, or loses something."""
-    return Check(area, Level.PROBLEM, found, advice)
+    return Check(area, Level.PROBLEM, found, advice, commands)
 
 
 def count(number: int, thing: str) -> str:

@@ -1,7 +1,7 @@
 """Looks at everything, says what is and what to do."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,16 +33,18 @@ def examine(path: str | None, catalog: str | None = None) -> Iterator[Check]:
             DocumentError
         ):  # then the mistake is in the configuration, not in the catalog
             store = load_store(path)
+    uptime = None
     if config is not None:
         yield from _here(config)
+        uptime = yield from _running(config)
     if store is not None:
-        yield from _store(store, config)
+        yield from _store(store, config, uptime)
     elif config is not None:
         yield ok("store", "none: this collector is a gateway")
 
 
 def _here(config: Config) -> Iterator[Check]:
-    from footfall_collector.doctor import listeners, local
+    from footfall_collector.doctor import local
 
     now = dt.datetime.now(dt.UTC)
     yield from local.catalog_checks(config.catalog, now.date())
@@ -51,12 +53,28 @@ def _here(config: Config) -> Iterator[Check]:
         if file is not None:
             yield from local.key_checks(file, now.date())
     yield from local.certificate_checks(config, now)
-    yield from listeners.listener_checks(config)
     if config.postgres is not None and config.postgres.spool is not None:
         yield from local.spool_checks(config.postgres.spool)
 
 
-def _store(store: PostgresConfig, config: Config | None) -> Iterator[Check]:
+def _running(config: Config) -> Generator[Check, None, float | None]:
+    """Of the collector that runs here; for how many seconds it has, None when that is not known."""
+    from footfall_collector.doctor import listeners, running
+
+    closed = listeners.closed(config)
+    yield from listeners.listener_checks(config, closed)
+    if closed and all(closed.values()):
+        return None
+    try:
+        found = running.ask(config.service.operator)
+    except running.Unasked as why:
+        yield ok("collector", f"it is not asked by what it works: {why}")
+        return None
+    yield from running.running_checks(config, found)
+    return found.uptime
+
+
+def _store(store: PostgresConfig, config: Config | None, uptime: float | None) -> Iterator[Check]:
     from footfall_collector.doctor.store import store_checks
 
     directory = Path(store.data_directory) if store.data_directory else default_directory()
@@ -66,6 +84,6 @@ def _store(store: PostgresConfig, config: Config | None) -> Iterator[Check]:
         return
     try:
         with database(store) as dsn:
-            yield from store_checks(dsn, config)
+            yield from store_checks(dsn, config, uptime)
     except EmbeddedPostgresError as error:
         yield problem("store", error.found, error.advice or "read its log, or set FOOTFALL_DSN")

@@ -8,7 +8,7 @@ from contextlib import closing
 
 from footfall_collector.config.config import Config
 from footfall_collector.config.schema import TlsConfig
-from footfall_collector.doctor.checks import Check, ok, problem, warning
+from footfall_collector.doctor.checks import Check, ok, problem
 from footfall_collector.receivers.sockets import split
 
 OPERATOR = "the operator's listener"
@@ -26,16 +26,29 @@ def listeners(config: Config) -> dict[str, tuple[str, TlsConfig | None]]:
     return {name: (each.endpoint, each.tls) for name, each in found.items() if each is not None}
 
 
-def listener_checks(config: Config) -> Iterator[Check]:
-    """Whether the collector answers. When nothing does, it may be meant to be so: it is not running."""
-    there = {n: at for n, at in listeners(config).items() if split(at[0])[1]}
-    closed = {name: _closed(endpoint) for name, (endpoint, _) in there.items()}
-    none = bool(closed) and all(closed.values())
-    for name, (endpoint, tls) in there.items():
+def closed(config: Config) -> dict[str, bool]:
+    """Of the listeners whose port is known, which nobody serves."""
+    there = {name: endpoint for name, (endpoint, _) in listeners(config).items()}
+    return {name: _closed(each) for name, each in there.items() if split(each)[1]}
+
+
+def listener_checks(config: Config, closed: Mapping[str, bool]) -> Iterator[Check]:
+    """Whether the collector answers.
+
+    Args:
+        config: Which listeners it has.
+        closed: As the function says.
+    """
+    there = listeners(config)
+    advice = "start the collector with `footfall up`, or read its log"
+    if closed and all(closed.values()):
+        nowhere = ", ".join(there[name][0] for name in closed)
+        yield problem("listeners", f"no collector runs here: nothing listens on {nowhere}", advice)
+        return
+    for name in closed:
+        endpoint, tls = there[name]
         if closed[name]:
-            found = f"{name}: nothing listens on {endpoint}"
-            advice = "start the collector with `footfall up`, or read its log"
-            yield (warning if none else problem)("listeners", found, advice)
+            yield problem("listeners", f"{name}: nothing listens on {endpoint}", advice)
         elif name == "OTLP/gRPC" and tls is None:
             yield _grpc_health(name, endpoint)
         elif name == OPERATOR and tls is None:
@@ -44,7 +57,7 @@ def listener_checks(config: Config) -> Iterator[Check]:
             yield ok("listeners", f"{name}: {endpoint} is open")
 
 
-def _reachable(endpoint: str) -> tuple[str, int]:
+def reachable(endpoint: str) -> tuple[str, int]:
     """Where a listener on all addresses is met from here."""
     host, port = split(endpoint)
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104
@@ -52,7 +65,7 @@ def _reachable(endpoint: str) -> tuple[str, int]:
 
 def _closed(endpoint: str) -> bool:
     try:
-        socket.create_connection(_reachable(endpoint), TIMEOUT).close()
+        socket.create_connection(reachable(endpoint), TIMEOUT).close()
     except OSError:
         return True
     return False
@@ -62,7 +75,7 @@ def _grpc_health(name: str, endpoint: str) -> Check:
     import grpc
     from grpc_health.v1 import health_pb2
 
-    host, port = _reachable(endpoint)
+    host, port = reachable(endpoint)
     target = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     with grpc.insecure_channel(target) as channel:
         call = channel.unary_unary(
@@ -88,7 +101,7 @@ def _grpc_health(name: str, endpoint: str) -> Check:
 
 def _ready(name: str, endpoint: str) -> Check:
     """What /readyz says; one that asks for a key is there, and says no more."""
-    host, port = _reachable(endpoint)
+    host, port = reachable(endpoint)
     try:
         with closing(http.client.HTTPConnection(host, port, timeout=TIMEOUT)) as connection:
             connection.request("GET", "/readyz")

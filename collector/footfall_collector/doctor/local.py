@@ -1,7 +1,9 @@
 """What `footfall doctor` sees on this machine: files, certificates, the spool."""
 
 import datetime as dt
+import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,7 +83,11 @@ def certificate_checks(config: Config, now: dt.datetime) -> Iterator[Check]:
 
 
 def spool_checks(config: SpoolConfig) -> Iterator[Check]:
-    """What waits on disk, and whether there is room."""
+    """What waits on disk, and whether more can: tried by writing."""
+    if why := _unwritable(Path(config.directory)):
+        advice = "give it to the collector's user, or set exporters.postgres.spool.directory"
+        yield problem("spool", f"this user cannot write {config.directory}: {why}", advice)
+        return
     try:
         there = waiting(Path(config.directory))
     except Damaged:
@@ -102,6 +108,19 @@ def spool_checks(config: SpoolConfig) -> Iterator[Check]:
     else:
         yield ok("spool", found)
     yield disk_check("spool", Path(config.directory))
+
+
+def _unwritable(directory: Path) -> str:
+    """Why nothing can be written into a directory, or where it would be made; empty when it can."""
+    there = next(each for each in (directory, *directory.absolute().parents) if each.exists())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:  # it has no name, and so leaves nothing
+            file.write(b"\0")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
 
 
 def disk_check(area: str, directory: Path) -> Check:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 
 import psycopg
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from footfall_collector.doctor.checks import Check, ok, problem, warning
 from footfall_exporters.postgres import discretion, health
@@ -101,11 +101,8 @@ def _discretion(connection: Connection) -> Check:
     if not left:
         return ok("store", "its log quotes no statement and no parameter of the collector's")
     run = [line for line in discretion.advice(connection.info.user) if any(n in line for n in left)]
-    return warning(
-        "store",
-        f"its log may quote parameters: {', '.join(left)}",
-        f"as a superuser, run: {'; '.join(run)}",
-    )
+    found = f"its log may quote parameters: {', '.join(left)}"
+    return warning("store", found, "as a superuser, run:", *(f"{line};" for line in run))
 
 
 def _clocks(connection: Connection) -> Iterator[Check]:
@@ -152,11 +149,12 @@ def _roles(connection: Connection) -> Iterator[Check]:
     there = health.roles(connection, [READER, WRITER])
     missing = sorted({READER, WRITER} - there.keys())
     if missing:
-        lines = "; ".join(f"CREATE ROLE {role} NOLOGIN" for role in missing)
-        advice = f"as a user that may make roles, run: {lines}; then restart the collector"
-        yield warning("roles", f"{' and '.join(missing)} missing", advice)
+        lines = [f"CREATE ROLE {role} NOLOGIN;" for role in missing]
+        advice = "as a user that may make roles, run this, then restart the collector:"
+        yield warning("roles", f"{' and '.join(missing)} missing", advice, *lines)
     elif not there[WRITER]:
-        advice = f"as a superuser, run: GRANT {WRITER} TO the DSN's user"
-        yield warning("roles", f"the ingest connection may not become {WRITER}", advice)
+        user = sql.Identifier(connection.info.user).as_string(None)
+        found = f"the ingest connection may not become {WRITER}"
+        yield warning("roles", found, "as a superuser, run:", f"GRANT {WRITER} TO {user};")
     else:
         yield ok("roles", f"{READER} and {WRITER} are there")

@@ -24,6 +24,8 @@ QUIET = 3600.0
 """Seconds without a request from which on it is a warning."""
 SILENT = 86_400.0
 """Seconds without a signal that was heard of in the last week."""
+SOON = 90.0
+"""Seconds within which a collector that was started has run all tasks."""
 LATE, TOO_LATE = 3600.0, (COMMITS - dt.timedelta(days=2)).total_seconds()
 """Seconds that a subscriber may be behind: a warning; a problem, two days before it misses something."""
 _MISSES = f"after {COMMITS.days} days it misses them"
@@ -37,12 +39,13 @@ _SURPLUS = (
 )
 
 
-def store_checks(dsn: str, config: Config | None) -> Iterator[Check]:
+def store_checks(dsn: str, config: Config | None, uptime: float | None = None) -> Iterator[Check]:
     """All checks of a store; of one that is not there, why.
 
     Args:
         dsn: Its connection string.
         config: The configuration, None when it has mistakes.
+        uptime: Seconds for which a collector has run here; None when none has, or that is not known.
     """
     try:
         with connect_sync(dsn, LOOKING) as connection:
@@ -51,14 +54,16 @@ def store_checks(dsn: str, config: Config | None) -> Iterator[Check]:
             yield from schema
             if schema[0].level == "ok":
                 yield from writing_checks(dsn)
-                yield from _contents(connection, dsn, config)
+                yield from _contents(connection, dsn, config, uptime)
     except Unsuitable as error:
         yield problem("store", error.found, error.advice)
     except psycopg.Error as error:
         yield away(error)
 
 
-def _contents(connection: Connection, dsn: str, config: Config | None) -> Iterator[Check]:
+def _contents(
+    connection: Connection, dsn: str, config: Config | None, uptime: float | None
+) -> Iterator[Check]:
     yield from _sizes(connection)
     yield from _days(connection)
     yield from _disk(connection)
@@ -67,7 +72,7 @@ def _contents(connection: Connection, dsn: str, config: Config | None) -> Iterat
     yield from _losses(connection)
     yield from _completeness(connection)
     yield from _refused(connection)
-    yield from _housekeeping(connection)
+    yield from _housekeeping(connection, uptime)
     yield from _subscribers(connection, dsn, config)
 
 
@@ -76,8 +81,9 @@ def _sizes(connection: Connection) -> Iterator[Check]:
     observations = f"observations {_mib(found.observations)} in {count(found.days, 'day')}"
     yield ok("sizes", f"{observations}, everything else {_mib(found.others)}")
     for table in health.bloated(connection, DEAD):
-        advice = f"see why autovacuum does not come round; `VACUUM footfall.{table}` helps now"
-        yield warning("sizes", f"{table} has more dead rows than live ones", advice)
+        advice = "see why autovacuum does not come round; this helps now:"
+        dead = f"{table} has more dead rows than live ones"
+        yield warning("sizes", dead, advice, f"VACUUM footfall.{table};")
 
 
 def _mib(size: int) -> str:
@@ -111,13 +117,13 @@ def _disk(connection: Connection) -> Iterator[Check]:
 def _freshness(connection: Connection, config: Config | None) -> Iterator[Check]:
     heard = health.heard(connection)
     if heard.request is None:
-        advice = "let an application send, and see that its endpoint is this collector's"
-        yield warning("freshness", "no request in the last week", advice)
+        yield warning("freshness", "no request in the last week", _nothing_comes(config))
         return
     event = "no event yet"
     if heard.event:
         event = f"the last event in the hour {span(max(heard.event, 0))} ago"
     found = f"the last request {span(max(heard.request, 0))} ago, {event}"
+    found += f", {heard.minute:,} within a minute" if heard.minute else ""
     if heard.request > QUIET:
         advice = "see whether the applications run, and whether they can reach the collector"
         yield warning("freshness", found, advice)
@@ -127,6 +133,16 @@ def _freshness(connection: Connection, config: Config | None) -> Iterator[Check]
         if age > SILENT and (config is None or signal in config.signals):
             advice = "see whether an application stopped to send it"
             yield warning("freshness", f"no {signal} for {span(age)}", advice)
+
+
+def _nothing_comes(config: Config | None) -> str:
+    """The usual reason first: without the variable, an SDK sends nothing and says nothing."""
+    there = [each.endpoint for each in (config.grpc, config.http) if each] if config else []
+    where = f" ({' or '.join(there)})" if there else ""
+    return (
+        "set TELEMETRY_ENABLED=true where the application runs, or it sends nothing; then see that its"
+        f" endpoint is this collector's{where}"
+    )
 
 
 def _losses(connection: Connection) -> Iterator[Check]:
@@ -164,7 +180,7 @@ def _refused(connection: Connection) -> Iterator[Check]:
         yield ok("refused", "no request since yesterday")
 
 
-def _housekeeping(connection: Connection) -> Iterator[Check]:
+def _housekeeping(connection: Connection, uptime: float | None) -> Iterator[Check]:
     found = health.runs(connection)
     for run in found:
         said = f"{run.task}: {run.outcome}, {span(max(run.age, 0))} ago"
@@ -178,8 +194,18 @@ def _housekeeping(connection: Connection) -> Iterator[Check]:
             yield ok("housekeeping", said)
     missing = sorted(set(NAMES) - {run.task for run in found})
     if missing:
-        advice = "start the collector: it runs them within a minute"
-        yield warning("housekeeping", f"never ran: {', '.join(missing)}", advice)
+        yield _never(", ".join(missing), uptime)
+
+
+def _never(tasks: str, uptime: float | None) -> Check:
+    if uptime is None:
+        advice = "see whether a collector runs: it runs them within a minute"
+        return warning("housekeeping", f"never ran: {tasks}", advice)
+    if uptime < SOON:
+        return ok("housekeeping", f"not run yet, as the collector has just started: {tasks}")
+    found = f"never ran, though a collector has run for {span(uptime)}: {tasks}"
+    advice = "read its log for why housekeeping fails; see docs/housekeeping.md"
+    return problem("housekeeping", found, advice)
 
 
 def _subscribers(connection: Connection, dsn: str, config: Config | None) -> Iterator[Check]:

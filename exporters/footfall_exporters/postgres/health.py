@@ -50,11 +50,13 @@ class Heard:
         request: Of any signal; None when there is none as far as the ledger goes back.
         event: The hour of the last event of an application; None when there is none.
         signals: The last request by signal.
+        minute: How many requests came within the last minute.
     """
 
     request: float | None
     event: float | None
     signals: Mapping[str, float]
+    minute: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +197,13 @@ def days(connection: Connection, wanted: Sequence[dt.date]) -> Days:
 
 def heard(connection: Connection) -> Heard:
     """What came last."""
-    last = connection.execute(query("heard"), {"reach": REACH}).fetchone() or (None, None)
+    last = connection.execute(query("heard"), {"reach": REACH}).fetchone()
+    request, event, minute = last or (None, None, 0)
     signals = connection.execute(
         "SELECT signal, extract(epoch FROM clock_timestamp() - max(received_at))::float8"
         " FROM footfall.ingest_batches GROUP BY 1 ORDER BY 1"
     )
-    return Heard(last[0], last[1], dict(signals.fetchall()))
+    return Heard(request, event, dict(signals.fetchall()), minute)
 
 
 def lost(connection: Connection) -> list[Lost]:
