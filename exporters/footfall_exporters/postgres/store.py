@@ -113,12 +113,20 @@ def database(config: PostgresConfig, supervision: Supervision | None = None) -> 
     if config.dsn:
         yield config.dsn
         return
-    directory = Path(config.data_directory) if config.data_directory else default_directory()
-    server = EmbeddedPostgres(directory)
+    server = EmbeddedPostgres(_directory(config))
     with server as dsn:
         if supervision is not None:
             server.supervise(supervision)
         yield dsn
+
+
+def is_made(config: PostgresConfig) -> bool:
+    """Whether there is a database: the embedded one is made by the first start."""
+    return bool(config.dsn) or _directory(config).exists()
+
+
+def _directory(config: PostgresConfig) -> Path:
+    return Path(config.data_directory) if config.data_directory else default_directory()
 
 
 def prepare(
