@@ -197,6 +197,34 @@ def test_reports_are_printed_as_tables(invoke, filled):
     )
 
 
+def test_declared_events_without_a_use_are_reported(invoke, filled, tmp_path):
+    catalog = tmp_path / "events.yaml"
+    catalog.write_text(
+        "product: shop\nevents:\n"
+        "  shop.order: {surface: web, feature: order}\n"
+        "  shop.refund: {surface: web, feature: refund}\n"
+        "  shop.over: {surface: web, feature: over, expires: 2020-01-01}\n"
+    )
+    unused = {
+        "surface": "web",
+        "feature": "refund",
+        "event": "shop.refund",
+        "action": None,
+        "count": 0,
+    }
+    for named in ([], ["--catalog", catalog]):  # events.yaml is the default
+        rows = json.loads(invoke("report", "usage", "--json", *named, FOOTFALL_DSN=filled).stdout)[
+            "rows"
+        ]
+        assert [row["event"] for row in rows] == ["shop.order", "shop.refund"]
+        assert rows[1] == unused
+    assert re.search(r"shop\.refund\s.*-\s.*0\s", invoke("report", "usage").output)
+    assert "shop.refund" not in invoke("report", "errors").output
+    catalog.write_text("product: shop\nevents: 5\n")
+    assert "shop.refund" not in invoke("report", "usage").output
+    assert invoke("report", "usage", "--catalog", catalog).exit_code == 2
+
+
 def test_a_report_of_groups_says_when_they_are_counted(invoke, filled):
     shown = " ".join(invoke("report", "groups", FOOTFALL_DSN=filled).output.split())
     assert shown.endswith("nothing yet. A day's groups are counted six hours after its end.")

@@ -29,7 +29,7 @@ _SECTIONS = {
         "up": _Row("up:up", "Run the collector, with a Postgres of its own or yours."),
     },
     "Look": {
-        "report": _Row("store:report", "What was used, what failed, how long it took."),
+        "report": _Row("report:report", "What was used, what failed, how long it took."),
         "sql": _Row("sql:command", "Ask the store in SQL."),
         "inspect": _Row("inspect:inspect", "What a program keeps on this machine, for its user."),
         "config": _Row("config:commands", "Every value in force and where it comes from."),

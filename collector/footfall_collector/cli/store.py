@@ -1,4 +1,4 @@
-"""The commands that work on the store: `footfall report`, `migrate` and `purge`."""
+"""The commands that work on the store: `footfall migrate` and `purge`."""
 
 import asyncio
 import datetime as dt
@@ -8,7 +8,6 @@ from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
-import psycopg
 
 from footfall_collector.cli.options import (
     catalog_option,
@@ -17,34 +16,10 @@ from footfall_collector.cli.options import (
     read_config,
     read_store,
 )
-from footfall_collector.cli.tables import print_report
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
 
 T = TypeVar("T")
-
-
-@click.command()
-@click.argument("name", type=click.Choice(list(postgres.REPORTS)))
-@click.option("--days", type=click.IntRange(1, 3650), default=7, show_default=True)
-@json_option
-@config_option
-def report(name: str, days: int, as_json: bool, config: str | None) -> None:
-    """Print what was used, what failed, how long it took, or how many groups were active."""
-    with failing_plainly(), postgres.database(read_store(config)) as dsn:
-        try:
-            with postgres.connect_sync(dsn, postgres.READING) as connection:
-                result = postgres.report(connection, name, days)
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            raise click.ClickException(
-                "this database holds nothing of Footfall yet; run `footfall up` (or `footfall migrate`)"
-            ) from None
-    if as_json:
-        click.echo(
-            json.dumps({"report": name, "days": days, "rows": result.records()}, default=str)
-        )
-    else:
-        print_report(result, days)
 
 
 @click.command()

@@ -1,4 +1,8 @@
-"""Reports as tables for a terminal."""
+"""Reports as tables for a terminal, or for a pipe, in which every name stays whole.
+
+What every row leaves empty is no column. Where that is too wide, neither is what the name of the event says
+already; and where that is not, each row is a block of lines, as psql's expanded format has it.
+"""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -15,24 +19,62 @@ _ENDLESS = 10_000
 """Columns, more than any terminal has."""
 _LATE = {"groups": " A day's groups are counted six hours after its end."}
 _HEADERS = {"p50_ms": "p50 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms", "error_type": "error type"}
+_IMPLIED = frozenset({"surface", "feature"})
+"""What an event has in the catalog, and its name usually says."""
 
 
 def print_report(report: Report, days: int, console: Console | None = None) -> None:
     """Prints a report; numbers are aligned to the right, a missing value is a dash."""
     console = console or Console()
     period = "today" if days == 1 else f"the last {days} days"
-    table = Table(title=f"{REPORTS[report.name]}, {period} (UTC)", title_justify="left")
-    for index, column in enumerate(report.columns):
-        numeric = any(isinstance(row[index], int | float) for row in report.rows)
-        table.add_column(_HEADERS.get(column, column), justify="right" if numeric else "left")
+    title = f"{REPORTS[report.name]}, {period} (UTC)"
+    if not report.rows:
+        console.print(f"{title}: nothing yet.{_LATE.get(report.name, '')}")
+        return
+    filled = [n for n, _ in enumerate(report.columns) if any(r[n] is not None for r in report.rows)]
+    fewer = [n for n in filled if report.columns[n] not in _IMPLIED]
+    for columns in (filled, fewer):
+        table = _table(report, columns, title)
+        if _fits(console, table):
+            console.print(table)
+            return
+    console.print(Text(title, "table.title"))
     for row in report.rows:
-        table.add_row(*(_cell(c, v) for c, v in zip(report.columns, row, strict=True)))
-    if report.rows:
-        console.print(table)
-    else:
-        console.print(
-            f"{REPORTS[report.name]}, {period} (UTC): nothing yet.{_LATE.get(report.name, '')}"
-        )
+        console.print()
+        console.print(_block(report, row, fewer))
+
+
+def _table(report: Report, columns: Sequence[int], title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for n in columns:
+        numeric = any(isinstance(row[n], int | float) for row in report.rows)
+        table.add_column(_header(report.columns[n]), justify="right" if numeric else "left")
+    for row in report.rows:
+        table.add_row(*(Text(_cell(report.columns[n], row[n])) for n in columns))
+    return table
+
+
+def _block(report: Report, row: Sequence[Any], columns: Sequence[int]) -> Table:
+    """One row: its first column above, the others below it; what is too long goes on in the next line."""
+    first, *others = columns
+    wide = max(len(_header(report.columns[n])) for n in others)
+    block = Table.grid(padding=(0, 2, 0, 0))
+    block.add_column(overflow="fold")
+    block.add_row(Text(_cell(report.columns[first], row[first]), "bold"))
+    for n in others:
+        name, value = _header(report.columns[n]), _cell(report.columns[n], row[n])
+        block.add_row(Text(f"  {name:{wide}}  {value}"))
+    return block
+
+
+def _fits(console: Console, table: Table) -> bool:
+    """Whether no line of it has to be cut or wrapped."""
+    endless = console.options.update(width=_ENDLESS)
+    return console.measure(table, options=endless).maximum <= console.width
+
+
+def _header(column: str) -> str:
+    return _HEADERS.get(column, column)
 
 
 def print_rows(
@@ -47,10 +89,7 @@ def print_rows(
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in texts:
         table.add_row(*map(Text, row))
-    if (
-        console.measure(table, options=console.options.update(width=_ENDLESS)).maximum
-        <= console.width
-    ):
+    if _fits(console, table):
         console.print(table)
     else:
         _print_apart(columns, texts, console)

@@ -1,0 +1,88 @@
+"""Reports at any width: no name is cut, nothing empty is shown, numbers are whole."""
+
+import datetime as dt
+import io
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from footfall_collector.cli.tables import print_report
+from footfall_exporters.postgres import Report
+
+SINCE = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+ERRORS = ("surface", "feature", "event", "provider", "error_type", "status", "count", "share")
+LONG = "shop.newsletter.subscription.confirmation"
+NAMES = st.from_regex(r"[a-z][a-z_]{0,15}(\.[a-z_]{1,15}){0,3}", fullmatch=True)
+
+
+def printed(report, width):
+    file = io.StringIO()
+    print_report(report, 7, Console(file=file, width=width))
+    return file.getvalue()
+
+
+def errors(*rows):
+    return Report("errors", SINCE, ERRORS, list(rows))
+
+
+def test_what_is_empty_everywhere_is_no_column():
+    report = errors(("web", "order", "shop.order", None, "empty_cart", "failed", 3, 0.25))
+    assert "provider" not in printed(report, 200)
+    report.rows.append(("web", "order", "shop.order", "smz3", "empty_cart", "failed", 1, 0.25))
+    assert "provider" in printed(report, 200)
+
+
+def test_a_table_as_wide_as_the_terminal_stays_one():
+    report = errors(("web", "order", "shop.order", None, "empty_cart", "failed", 1_234, 0.25))
+    shown = printed(report, 80)
+    assert "web" in shown
+    assert "1,234" in shown
+    assert "25.0%" in shown
+    assert shown.splitlines()[0].strip() == "What failed, the last 7 days (UTC)"
+
+
+def test_what_the_name_says_already_gives_way_first():
+    row = ("newsletter_editor", "subscription", LONG, None, "empty_cart", "failed", 1, 0.5)
+    shown = printed(errors(row), 100)
+    assert "newsletter_editor" not in shown
+    assert any(LONG in line and "empty_cart" in line for line in shown.splitlines())
+
+
+def test_names_that_fit_beside_nothing_have_lines_of_their_own():
+    row = (
+        "web",
+        "order",
+        f"{LONG}.again",
+        None,
+        "the_address_was_wrong_once",
+        "failed",
+        12_345,
+        0.5,
+    )
+    lines = [line.rstrip() for line in printed(errors(row), 80).splitlines()]
+    assert lines[2:] == [
+        f"{LONG}.again",
+        "  error type  the_address_was_wrong_once",
+        "  status      failed",
+        "  count       12,345",
+        "  share       50.0%",
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(NAMES, NAMES, NAMES, NAMES | st.none(), NAMES, st.integers(0, 10**9)), min_size=1
+    ),
+    st.integers(70, 120),
+)
+def test_every_event_and_number_is_whole_at_any_width(rows, width):
+    report = errors(*((s, f, e, p, t, "failed", n, 0.5) for s, f, e, p, t, n in rows))
+    shown = printed(report, width)
+    for _, _, event, provider, error, number in rows:
+        assert event in shown
+        assert error in shown
+        assert provider is None or provider in shown
+        assert f"{number:,}" in shown
+    assert "…" not in shown
+    assert all(len(line) <= width for line in shown.splitlines())
