@@ -9,6 +9,10 @@ COPY instrumentation ./instrumentation
 COPY exporters ./exporters
 COPY collector ./collector
 COPY examples ./examples
+# What `footfall compose` and `footfall grafana` write, a part of the package.
+COPY docker-compose.yml .env.example ./
+COPY docker ./docker
+COPY grafana/provisioning ./grafana/provisioning
 RUN python -m venv /opt/footfall \
     && /opt/footfall/bin/pip install --no-cache-dir --disable-pip-version-check \
         --constraint constraints.txt ".[collector]"

@@ -1,1 +1,1 @@
-"""Footfall."""
+"""The collector, and the command `footfall`."""

@@ -1,1 +1,1 @@
-"""Footfall."""
+"""Products that use Footfall from outside."""

@@ -1,1 +1,1 @@
-"""Footfall."""
+"""Where batches go: the store, the spool, the subscribers."""

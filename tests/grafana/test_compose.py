@@ -65,8 +65,12 @@ def interpolated(value: str, environment: Mapping[str, str]) -> str:
 def mounts(service: str) -> Iterator[tuple[str, str]]:
     """What is mounted where: a path of the repository or a volume's name, and a path of the container."""
     for volume in SERVICES[service]["volumes"]:
-        source, target, *options = interpolated(volume, {}).split(":")
-        assert options in ([], ["ro"])
+        if isinstance(volume, dict):
+            assert (volume["type"], volume["read_only"]) == ("bind", True)
+            source, target = interpolated(volume["source"], {}), volume["target"]
+        else:
+            source, target, *options = interpolated(volume, {}).split(":")
+            assert options in ([], ["ro"])
         assert target.startswith("/")
         yield source, target
 
@@ -307,7 +311,7 @@ def test_the_build_copies_what_exists_and_all_that_the_package_needs() -> None:
     hatch = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
     needed = {package.split("/")[0] for package in hatch["packages"]}
     needed |= {PYPROJECT["project"]["readme"], *PYPROJECT["project"]["license-files"]}
-    assert needed | {"pyproject.toml", "constraints.txt"} == copied
+    assert {*needed, *hatch["force-include"], "pyproject.toml"} == copied
 
 
 def test_the_build_context_holds_what_is_copied_and_no_secret() -> None:
@@ -324,7 +328,7 @@ def test_the_build_context_holds_what_is_copied_and_no_secret() -> None:
     for argument in instructions("COPY"):
         *sources, _ = argument.split()
         assert all(sent(source) for source in sources if not source.startswith(("--from=", "/")))
-    assert not any(sent(name) for name in (".env", ".git", ".venv", "tests", "docker"))
+    assert not any(sent(name) for name in (".env", ".git", ".venv", "tests", "docker/keys.yaml"))
 
 
 def test_the_image_installs_an_extra_that_exists_with_the_tested_versions() -> None:

@@ -40,6 +40,8 @@ _SECTIONS = {
         "migrate": _Row("store:migrate", "Bring the database to the current schema."),
         "purge": _Row("store:purge", "Drop what is older than the retention, now."),
         "export": _Row("export:export", "Send what was stored to another backend."),
+        "compose": _Row("stack:compose", "Write a compose file with all it needs to a folder."),
+        "grafana": _Row("stack:grafana", "Write dashboards for a Grafana of your own."),
     },
 }
 _COMMANDS = {name: row for rows in _SECTIONS.values() for name, row in rows.items()}

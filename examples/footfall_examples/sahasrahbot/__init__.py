@@ -1,1 +1,1 @@
-"""Footfall."""
+"""A web API, a Discord bot and a racetime.gg bot, as one product."""
