@@ -1,7 +1,8 @@
-"""Writes the Grafana dashboard "Footfall: feature usage" as JSON: `python grafana/dashboards.py`.
+"""Writes the Grafana dashboards as JSON: `python grafana/dashboards.py`.
 
-Each panel's SQL is a file of queries/, whose leading comment is the panel's description. It reads the
-`reporting` views alone: "how often" from `usage`, whose counts are exact, "how fast" from `events`.
+Here is "Footfall: feature usage", in health.py "Footfall: the collector". Each panel's SQL is a file of
+queries/, whose leading comment is the panel's description. It reads the `reporting` views alone: "how often"
+from `usage`, whose counts are exact, "how fast" from `events`.
 """
 
 import json
@@ -15,6 +16,7 @@ with warnings.catch_warnings():
     # The classic dashboard model is read by every Grafana since 10, the newer one only since 13.
     warnings.simplefilter("ignore", DeprecationWarning)
     from grafana_foundation_sdk.builders import dashboard as build
+import health
 from grafana_foundation_sdk.builders import common as options
 from grafana_foundation_sdk.builders import stat, table, timeseries
 from grafana_foundation_sdk.cog.builder import Builder
@@ -239,11 +241,10 @@ def feature_usage() -> model.Dashboard:
 
 
 def main(folder: Path) -> None:
-    """Writes the dashboard into `folder`."""
-    text = json.dumps(
-        feature_usage(), cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False
-    )
-    (folder / NAME).write_text(text + "\n", encoding="utf-8")
+    """Writes the dashboards into `folder`."""
+    for name, dashboard in ((NAME, feature_usage()), (health.NAME, health.collector())):
+        text = json.dumps(dashboard, cls=JSONEncoder, indent=2, sort_keys=True, ensure_ascii=False)
+        (folder / name).write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

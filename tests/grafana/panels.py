@@ -16,14 +16,15 @@ from psycopg.rows import dict_row
 
 REPOSITORY = Path(__file__).parents[2]
 DASHBOARD = REPOSITORY / "grafana" / "provisioning" / "dashboards" / "footfall.json"
+HEALTH = DASHBOARD.with_name("footfall-collector.json")
 _VARIABLE = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$(?!__)(\w+)")
 _MACRO = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def dashboard() -> dict[str, Any]:
-    """The committed dashboard."""
-    loaded: dict[str, Any] = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+def dashboard(file: Path = DASHBOARD) -> dict[str, Any]:
+    """A committed dashboard."""
+    loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return loaded
 
 

@@ -14,7 +14,17 @@ import pytest
 
 from footfall_processors import Loss
 from grafana.known import DAY, END, HOUR, START, Known, Use
-from grafana.panels import DASHBOARD, REPOSITORY, View, dashboard, expand, panels, query, rows
+from grafana.panels import (
+    DASHBOARD,
+    HEALTH,
+    REPOSITORY,
+    View,
+    dashboard,
+    expand,
+    panels,
+    query,
+    rows,
+)
 
 MODEL = dashboard()
 ALL = View(START, END)
@@ -94,11 +104,14 @@ def trend(uses: Iterable[Use], view: View, name: Callable[[Use], str]) -> Counte
 def test_the_committed_dashboard_is_what_dashboards_py_writes(tmp_path: Path) -> None:
     script = REPOSITORY / "grafana" / "dashboards.py"
     subprocess.run([sys.executable, script, tmp_path], check=True)
-    assert (tmp_path / DASHBOARD.name).read_bytes() == DASHBOARD.read_bytes()
+    for committed in (DASHBOARD, HEALTH):
+        assert (tmp_path / committed.name).read_bytes() == committed.read_bytes()
+    assert {file.name for file in tmp_path.iterdir()} == {DASHBOARD.name, HEALTH.name}
 
 
-def test_panels_are_numbered_described_and_none_covers_another() -> None:
-    everything = MODEL["panels"]
+@pytest.mark.parametrize("model", [MODEL, dashboard(HEALTH)], ids=["usage", "collector"])
+def test_panels_are_numbered_described_and_none_covers_another(model: dict[str, Any]) -> None:
+    everything = model["panels"]
     assert [panel["id"] for panel in everything] == list(range(1, len(everything) + 1))
     cells = Counter(
         (x, y)
@@ -108,8 +121,8 @@ def test_panels_are_numbered_described_and_none_covers_another() -> None:
     )
     assert max(cells.values()) == 1
     assert max(x for x, _ in cells) == 23
-    assert all(panel["description"] for panel in panels(MODEL).values())
-    assert len(panels(MODEL)) == sum(panel["type"] != "row" for panel in everything)
+    assert all(panel["description"] for panel in panels(model).values())
+    assert len(panels(model)) == sum(panel["type"] != "row" for panel in everything)
 
 
 def test_every_query_of_the_dashboard_is_tested_here() -> None:

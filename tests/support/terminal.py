@@ -26,7 +26,7 @@ READY: Final = {
     "celery": "ready[.]",
     "flask": "Running on",
     "opentelemetry-instrument": "[Rr]unning on",
-    "nginx": "start worker process",
+    "prometheus": "Server is ready to receive web requests",
 }
 """What a reader starts in a terminal of its own, and what it says there when it is ready."""
 PRELUDE: Final = r"""
@@ -114,7 +114,7 @@ class Terminal:
 
         Args:
             steps: What the reader does.
-            shown: What the last report shows, within half a minute.
+            shown: A program, and what its last command shows, within half a minute.
             seconds: What all of it may take.
 
         Raises:
@@ -123,8 +123,8 @@ class Terminal:
         script = self.home.with_name("script")
         lines = [self._typed(step) for step in steps]
         if shown:
-            last = max(n for n, step in enumerate(steps) if _is_report(step))
-            lines[last] = f"look {shlex.quote(shown)} {shlex.quote(self._here(steps[last].line))}"
+            last, line = _last(steps, shown[0])
+            lines[last] = f"look {shlex.join([shown[1], self._here(line)])}"
         script.write_text("\n".join([PRELUDE, f"logs={self.logs}", *lines]))
         with _network() as apart:
             process = subprocess.Popen(
@@ -171,8 +171,13 @@ class Terminal:
         return text
 
 
-def _is_report(step: Step) -> bool:
-    return isinstance(step, Command) and step.program == "footfall report"
+def _last(steps: Sequence[Step], program: str) -> tuple[int, str]:
+    """Which step is a program's last command, and its line."""
+    return [
+        (number, step.line)
+        for number, step in enumerate(steps)
+        if isinstance(step, Command) and step.program == program
+    ][-1]
 
 
 def _heredoc(command: str, text: str) -> str:
