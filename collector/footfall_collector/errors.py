@@ -3,10 +3,11 @@
 Nothing heavy is imported here: commands and workers say with this why they end.
 """
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import IO, Any, NoReturn
 
 import click
 
@@ -16,17 +17,57 @@ WRONG_INPUT = 2
 """Exit status for a wrong catalog, configuration or argument; 1 is for what could not be done."""
 
 
+log = logging.getLogger("footfall.collector")
+
+
 class StartError(OperatorError):
     """The collector cannot start, or cannot go on."""
 
 
+class Refused(click.ClickException):
+    """A document has mistakes.
+
+    Attributes:
+        lines: One for each, and how many there are.
+    """
+
+    exit_code = WRONG_INPUT
+
+    def __init__(self, error: DocumentError) -> None:
+        number = len(error.mistakes)
+        total = f"{number} mistake{'s' * (number > 1)}; nothing was started"
+        self.lines = [*map(str, error.mistakes), total]
+        super().__init__("\n".join(self.lines))
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Prints them."""
+        for line in self.lines:
+            click.echo(line, file, err=file is None)
+
+
 def refuse(error: DocumentError) -> NoReturn:
-    """Prints all mistakes of a document, and ends the process."""
-    for mistake in error.mistakes:
-        click.echo(str(mistake), err=True)
-    number = len(error.mistakes)
-    click.echo(f"{number} mistake{'s' * (number > 1)}; nothing was started", err=True)
-    sys.exit(WRONG_INPUT)
+    """Ends the command with all mistakes of a document.
+
+    Raises:
+        Refused: always.
+    """
+    raise Refused(error) from None
+
+
+@contextmanager
+def ending_in_the_log() -> Iterator[None]:
+    """Makes what ends a process records of its log: where that is JSON, no other line may stand in it."""
+    try:
+        yield
+    except click.ClickException as error:
+        to_log(error)
+        sys.exit(error.exit_code)
+
+
+def to_log(error: click.ClickException) -> None:
+    """Writes why a process ends into its log."""
+    for line in error.lines if isinstance(error, Refused) else [error.format_message()]:
+        log.error("%s", line)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import PostgresConfig
 from footfall_exporters.postgres.migrate import HEAD
 from footfall_processors import Policy
+from support.certificates import Authority
 
 SALT = "a salt of thirty-two bytes or more"
 FOOTFALL = [sys.executable, "-c", "from footfall_collector.cli import main; main()"]
@@ -399,10 +400,10 @@ def postgres_of(home: Path) -> list[int]:
 
 
 @contextlib.contextmanager
-def up(home, tmp_path):
+def up(home, tmp_path, *options):
     """`footfall up` on free ports; yields the process and its HTTP address."""
     process = subprocess.Popen(
-        [*FOOTFALL, "up", "--config", write_config(tmp_path)],
+        [*FOOTFALL, "up", *(options or ("--config", write_config(tmp_path)))],
         env=environment(FOOTFALL_HOME=str(home)),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -438,6 +439,64 @@ def test_up_collects_until_it_is_told_to_stop_and_leaves_no_process_behind(home,
         assert (process.returncode, output) == (0, "")
         assert errors == "Stopped: every request in flight was answered.\n"
     assert not postgres_of(home)
+
+
+def test_up_says_which_listeners_have_tls_and_how_to_ask_this_store(home, tmp_path):
+    Authority(tmp_path, "root").sign("server")
+    tls = "tls: {cert_file: server.pem, key_file: server.key}"
+    config = tmp_path / "with a space.yaml"
+    config.write_text(
+        f"receivers: {{otlp: {{protocols: {{grpc: {{endpoint: 127.0.0.1:0, {tls}}},"
+        f" http: {{endpoint: 127.0.0.1:0}}}}}}}}\n"
+        f"processors: {{footfall: {{catalog: {CATALOG}}}}}\n"
+        f"service: {{operator: {{endpoint: 127.0.0.1:0, {tls}}}}}\n"
+    )
+    with up(home, tmp_path, "--config", str(config)) as (_, said):
+        assert [re.findall(r"https?://", line) for line in said[1:4]] == [
+            ["https://"],
+            ["http://"],
+            ["https://"],
+        ]
+        assert f"`footfall report usage --config '{config}'`" in said[4]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_log_in_json_is_json_from_its_first_line_to_its_last(home, tmp_path, workers):
+    config = write_config(tmp_path)
+    asked = "service: {telemetry: {logs: {encoding: json}}, "
+    config.write_text(config.read_text().replace("service: {", asked))
+    command = [*FOOTFALL, "up", "--config", str(config), "--workers", str(workers)]
+    process = subprocess.Popen(
+        command,
+        env=environment(FOOTFALL_HOME=str(home)),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        first = [json.loads(process.stderr.readline()) for _ in range(4)]
+        process.send_signal(signal.SIGTERM)
+        output, rest = process.communicate(timeout=60)
+    lines = [*first, *map(json.loads, rest.splitlines())]
+    messages = [line["message"] for line in lines]
+    assert (process.returncode, output) == (0, b"")
+    assert any("Footfall collects testbed" in text for text in messages)
+    assert messages[-1].startswith("Stopped")
+
+
+def test_why_it_does_not_start_is_json_where_the_log_is(invoke, tmp_path):
+    config = tmp_path / "collector.yaml"
+    log = "service: {telemetry: {logs: {encoding: json}}}\n"
+    config.write_text(f"processors: {{footfall: {{catalog: none.yaml}}}}\n{log}")
+    done = invoke("up", "--config", config)
+    told = [json.loads(line) for line in done.stderr.splitlines()]
+    assert done.exit_code == 2
+    assert [line["level"] for line in told] == ["error", "error"]
+    assert "none.yaml" in told[0]["message"]
+    dsn = "exporters: {postgres: {dsn: 'host=127.0.0.1 port=1 user=x password=secret-of-x dbname=y'}}\n"
+    config.write_text(f"processors: {{footfall: {{catalog: {CATALOG}, nothing: 1}}}}\n{log}{dsn}")
+    done = invoke("up", "--config", config)
+    assert all(json.loads(line)["level"] == "error" for line in done.stderr.splitlines())
+    assert "secret-of-x" not in done.stderr
 
 
 def test_reports_join_the_running_collector_and_the_data_stays(home, tmp_path):

@@ -452,6 +452,17 @@ def test_without_a_keys_file_the_command_says_where_to_name_one(run):
     assert "set receivers.otlp.auth.keys_file" in run("list", status=2).stderr
 
 
+def test_what_else_the_configuration_lacks_is_not_asked_for(run, tmp_path, file):
+    config = tmp_path / "collector.yaml"
+    config.write_text(
+        "receivers: {otlp: {auth: {keys_file: keys.yaml}}}\n"
+        "processors: {footfall: {catalog: not-yet.yaml}}\n"
+        "exporters: {postgres: {dsn: '${env:NOT_SET_YET}'}}\n"
+    )
+    run("new", "web", "-c", config)
+    assert "web" in run("list", "-c", config).output
+
+
 def test_mistakes_of_configuration_and_keys_file_are_listed(run, tmp_path, file):
     config = tmp_path / "collector.yaml"
     config.write_text("receivers: {otlp: {auth: {}}}\n")

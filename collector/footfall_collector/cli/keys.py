@@ -118,18 +118,17 @@ def revoke(name: str, file: str | None, config: str | None) -> None:
 
 def _path(file: str | None, config: str | None) -> Path:
     """The keys file: the one that is given, else the one that the configuration names."""
-    from footfall_collector.config.reader import read
+    from footfall_collector.config.reader import read, section
 
     if file is not None:
         return Path(file)
     with _refusing():
-        reading = read(config, os.environ)
-        reading.document.refuse()
-    sections = (
-        (reading.file.receivers.otlp.auth, reading.file.service.operator) if reading.file else ()
-    )
-    named = next((s.keys_file for s in sections if s and s.keys_file), None)
-    if named is None:
+        reading = read(config, os.environ)  # whatever else is wrong in it
+    places = (("receivers", "otlp", "auth", "keys_file"), ("service", "operator", "keys_file"))
+    named = next((found for keys in places if (found := section(reading.document, *keys))), None)
+    if not isinstance(named, str):
+        with _refusing():
+            reading.document.refuse()
         raise click.UsageError(
             "no keys file is configured: set receivers.otlp.auth.keys_file, or give --file"
         )

@@ -1,16 +1,25 @@
 """The command `footfall up`: runs the collector, in one process or several."""
 
 import asyncio
+import logging
+import os
+import shlex
+from collections.abc import Callable
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from footfall_collector.cli.options import catalog_option, config_option, read_config
-from footfall_collector.errors import failing_plainly
+from footfall_collector.errors import ending_in_the_log, failing_plainly
 
 if TYPE_CHECKING:
     from footfall_collector.config.config import Config
+    from footfall_collector.config.schema import TlsConfig
+
+log = logging.getLogger("footfall.collector")
 
 
 @click.command()
@@ -22,51 +31,97 @@ def up(config: str | None, catalog: str | None, workers: int | None) -> None:
     from footfall_collector.process.signals import end_at_once
 
     end_at_once()
+    from footfall_collector.config.reader import logs_json
+    from footfall_collector.config.schema import LogsConfig
+    from footfall_collector.telemetry import logging as diagnostics
+
+    asked = _Asked(config, catalog, workers)
+    if logs_json(config, os.environ):
+        diagnostics.configure(LogsConfig(encoding="json"))
+        with ending_in_the_log():
+            _run(asked, log.info, log.info)
+    else:
+        _run(asked, click.echo, partial(click.echo, err=True))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the command was given."""
+
+    config: str | None
+    catalog: str | None
+    workers: int | None
+
+    @property
+    def again(self) -> str:
+        """The same options, for another command."""
+        named = {"--config": self.config, "--catalog": self.catalog}
+        return "".join(f" {name} {shlex.quote(value)}" for name, value in named.items() if value)
+
+
+def _run(asked: _Asked, say: Callable[[str], Any], say_beside: Callable[[str], Any]) -> None:
+    """Runs until it is stopped.
+
+    Args:
+        asked: The options.
+        say: Takes a line for whoever started it.
+        say_beside: The same, away from standard output.
+    """
     from footfall_collector.config.config import load_config
     from footfall_collector.process.worker import prepare_process, work
 
-    loaded = read_config(config, catalog)
+    loaded = read_config(asked.config, asked.catalog)
     prepare_process(loaded)
-    number = workers or loaded.service.workers
+    # What the exporter `logs` writes to standard output must be all that is there.
+    if any(name.partition("/")[0] == "logs" for name in loaded.subscribers):
+        say = say_beside
+    greet = partial(_greet, loaded, asked, say)
     with failing_plainly():
-        if number > 1:
-            _supervise(loaded, number, config, catalog)
+        if (number := asked.workers or loaded.service.workers) > 1:
+            _supervise(loaded, number, asked, greet)
         else:
-            asyncio.run(
-                work(
-                    lambda: load_config(config, catalog=catalog),
-                    loaded,
-                    lambda running: _greet(loaded, running.grpc, running.http, running.operator),
-                )
-            )
-    click.echo("Stopped: every request in flight was answered.", err=True)
+            load = partial(load_config, asked.config, catalog=asked.catalog)
+            asyncio.run(work(load, loaded, lambda on: greet(on.grpc, on.http, on.operator)))
+    say_beside("Stopped: every request in flight was answered.")
 
 
-def _supervise(loaded: "Config", number: int, config: str | None, catalog: str | None) -> None:
+def _supervise(
+    loaded: "Config",
+    number: int,
+    asked: _Asked,
+    greet: Callable[[str | None, str | None, str | None], None],
+) -> None:
     from footfall_collector.process.supervisor import Supervisor, orders
 
     lost: Future[None] = Future()
-    with orders(loaded, number, config, catalog, lost) as all_orders:
+    with orders(loaded, number, asked.config, asked.catalog, lost) as all_orders:
         first, operator = all_orders[0], loaded.service.operator
-        asyncio.run(
-            Supervisor(all_orders, lost).run(
-                lambda: _greet(
-                    loaded, first.grpc, first.http, operator.endpoint if operator else None
-                )
-            )
-        )
+        ready = partial(greet, first.grpc, first.http, operator.endpoint if operator else None)
+        asyncio.run(Supervisor(all_orders, lost).run(ready))
 
 
-def _greet(config: "Config", grpc: str | None, http: str | None, operator: str | None) -> None:
-    # What the exporter `logs` writes to standard output must be all that is there.
-    err = any(name.partition("/")[0] == "logs" for name in config.subscribers)
-    products = ", ".join(config.catalog.products)
-    click.echo(f"Footfall collects {products} into {_target(config)}.", err=err)
-    for name, address in (("OTLP/gRPC", grpc), ("OTLP/HTTP", http), ("operator ", operator)):
-        if address:
-            click.echo(f"  {name}  http://{address}", err=err)
+def _greet(
+    config: "Config",
+    asked: _Asked,
+    say: Callable[[str], Any],
+    grpc: str | None,
+    http: str | None,
+    operator: str | None,
+) -> None:
+    say(f"Footfall collects {', '.join(config.catalog.products)} into {_target(config)}.")
+    for name, address, of in (
+        ("OTLP/gRPC", grpc, config.grpc),
+        ("OTLP/HTTP", http, config.http),
+        ("operator ", operator, config.service.operator),
+    ):
+        if address and of:
+            say(f"  {name}  {_scheme(of.tls)}://{address}")
     if config.postgres is not None:
-        click.echo("Next: `footfall report usage` in another terminal. Ctrl-C stops.", err=err)
+        say(f"Next: `footfall report usage{asked.again}` in another terminal. Ctrl-C stops.")
+
+
+def _scheme(tls: "TlsConfig | None") -> str:
+    return "http" if tls is None else "https"
 
 
 def _target(config: "Config") -> str:

@@ -21,7 +21,7 @@ from footfall_collector.config.schema import (
 from footfall_collector.signals import SIGNALS
 from footfall_exporters import registry
 from footfall_exporters.postgres import PostgresConfig
-from footfall_processors.document import Document, Keys, convert, load, nearest
+from footfall_processors.document import Document, DocumentError, Keys, convert, load, nearest
 
 STORE = "postgres"
 """The exporter that is the store; all others are subscribers."""
@@ -68,6 +68,15 @@ def read(path: str | Path | None, environment: Mapping[str, str]) -> Reading:
         for m in document.mistakes
     ]
     return Reading(document, file, exporters, filled, folder)
+
+
+def logs_json(path: str | Path | None, environment: Mapping[str, str]) -> bool:
+    """Whether the collector's log is JSON, as far as a configuration with mistakes can say it."""
+    try:
+        document = read(path, environment).document
+    except DocumentError:
+        return False
+    return bool(section(document, "service", "telemetry", "logs", "encoding") == "json")
 
 
 def section(document: Document, *keys: str) -> Any:

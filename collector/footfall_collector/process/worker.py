@@ -7,6 +7,7 @@ import asyncio
 import ctypes
 import gc
 import logging
+import os
 import resource
 import signal
 import sys
@@ -20,6 +21,7 @@ import click
 import msgspec
 
 from footfall_collector.config.config import Config, load_config
+from footfall_collector.config.reader import logs_json
 from footfall_collector.process.signals import STOPS, end_at_once
 from footfall_collector.telemetry import logging as diagnostics
 from footfall_exporters.faults import log_fault
@@ -132,7 +134,7 @@ async def _read_again(load: Callable[[], Config]) -> Config | None:
 
 def main() -> None:
     """A worker: its order comes as one line of JSON on standard input; the argument is where `ready` goes."""
-    from footfall_collector.errors import failing_plainly
+    from footfall_collector.errors import failing_plainly, to_log
     from footfall_collector.process.supervisor import LOST, READY, Order
 
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
@@ -158,7 +160,10 @@ def main() -> None:
             worker = Worker(order.number, Shared(Path(order.metrics), order.number))
             asyncio.run(work(load, config, ready, worker))
     except click.ClickException as error:
-        error.show()
+        if logs_json(order.config, os.environ):
+            to_log(error)
+        else:
+            error.show()
         sys.exit(LOST if lost.done() else error.exit_code)
 
 
