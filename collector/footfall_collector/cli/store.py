@@ -16,6 +16,7 @@ from footfall_collector.cli.options import (
     read_config,
     read_store,
 )
+from footfall_collector.doctor.checks import count
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
 
@@ -54,13 +55,12 @@ def purge(days: int | None, dry_run: bool, as_json: bool, config: str | None) ->
         record["held"] = {str(day): [str(h) for h in by] for day, by in result.held.items()}
         click.echo(json.dumps(record))
     else:
-        for day, count in result.rows.items():
-            click.echo(f"{day}  {count:>12,} observations")
+        for day, number in result.rows.items():
+            click.echo(f"{day}  {number:>12,} observation{'s' * (number != 1)}")
         verb = "would be dropped" if dry_run else "dropped"
-        total, number = sum(result.rows.values()), len(result.rows)
-        click.echo(
-            f"{total:,} observations of {number} days {verb}; kept from {result.first_kept} on"
-        )
+        total = count(sum(result.rows.values()), "observation")
+        days_of = count(len(result.rows), "day")
+        click.echo(f"{total} of {days_of} {verb}; kept from {result.first_kept} on")
     if result.held:
         raise click.ClickException(f"not dropped, because readers hold them: {_held(result.held)}")
 
