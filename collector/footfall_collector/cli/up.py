@@ -39,9 +39,13 @@ def up(config: str | None, catalog: str | None, workers: int | None) -> None:
     if logs_json(config, os.environ):
         diagnostics.configure(LogsConfig(encoding="json"))
         with ending_in_the_log():
-            _run(asked, log.info, log.info)
+            _run(asked, _log, _log)
     else:
         _run(asked, click.echo, partial(click.echo, err=True))
+
+
+def _log(line: str) -> None:
+    log.info("%s", " ".join(line.split()))
 
 
 @dataclass(frozen=True, slots=True)
