@@ -40,7 +40,14 @@ MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
 LONGEST = {"test_debian_postgres.py", "test_demo.py", "test_leaks.py"}
 """Begun first: a test of half a minute that comes last has all other workers wait for it."""
 
-SERVERS = {"postgres_server", "postgres_directory", "own_server", "stopped", "chromium"}
+SERVERS = {
+    "postgres_server",
+    "postgres_directory",
+    "operators_server",
+    "own_server",
+    "stopped",
+    "chromium",
+}
 """Fixtures that are servers, or need one."""
 SLOW = {"e2e", "examples", "grafana", "browser_client", "ends", "safety", "web"} | {
     f"test_{name}.py"
@@ -48,7 +55,7 @@ SLOW = {"e2e", "examples", "grafana", "browser_client", "ends", "safety", "web"}
         "cli dawdlers fuzz gate half_open hostile javascript memory memos start_and_stop starting",
         "base_install tls turns workers zero_code debian_postgres real_servers subscribers supervision",
         "decorated_stays fork greenlets guide_consent guide_python guides import interpreters reasons",
-        "redaction_corpus redaction_growth documents_run",
+        "redaction_corpus redaction_growth documents_run guides_of_operators",
     )
     for name in names.split()
 }
@@ -214,6 +221,19 @@ def own_template(own_server: EmbeddedPostgres, catalog: Catalog) -> str:
     prepare(dsn, Settings(catalog))
     _execute(dsn, sql.SQL(_KNOWN_KEY).format(REQUESTS_KEY))
     return name
+
+
+@pytest.fixture
+def operators_server(postgres_directory: Path) -> Iterator[str]:
+    """The connection string of an operator's Postgres, as its superuser: it has nothing of ours."""
+    with EmbeddedPostgres(postgres_directory / "operators") as ours:
+        with psycopg.connect(ours, autocommit=True) as session:
+            session.execute("CREATE ROLE operator SUPERUSER LOGIN PASSWORD 'operator'")
+        theirs = make_conninfo(ours, user="operator", password="operator", dbname="postgres")
+        with psycopg.connect(theirs, autocommit=True) as session:
+            session.execute("ALTER ROLE footfall RENAME TO installed")
+            session.execute("DROP DATABASE footfall")
+        yield theirs
 
 
 @pytest.fixture

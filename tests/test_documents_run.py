@@ -8,18 +8,16 @@ import re
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-import psycopg
 import pytest
 import yaml
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import conninfo_to_dict
 
-from footfall_exporters.embedded import EmbeddedPostgres
 from support.terminal import Terminal
 from support.walkthrough import Command, File, Sql, blocks, steps
 
@@ -31,9 +29,15 @@ SHOWN: Final = {
     "operations.md": ("footfall report", "shop.order"),
     "fastapi.md": ("footfall report", "api.seed"),
     "zero-code.md": ("footfall report", "shop.order"),
+    "servers.md": ("footfall report", "shop.export"),
     "prometheus.md": ("promtool", "=> 1 @"),
 }
 """Which command of a document shows what its reader came for, and what that is."""
+SERVICES: Final = (
+    *("useradd", "python3", "/opt/footfall/bin/pip", "install"),
+    *("sudo", "systemctl", "journalctl"),
+)
+"""Programs of docs/guides/systemd.md."""
 INSTALLED: Final = {"promtool", "prometheus"}
 """Programs of others, which are typed where they are installed."""
 
@@ -69,25 +73,18 @@ def is_run_by_a_bench(command: Command) -> None:
     assert "collector-in-front.md" in (ROOT / "bench/foreign/guide.py").read_text()
 
 
+def is_a_services(command: Command) -> None:
+    """It needs root, and systemd as process 1: test_guides_of_operators.py starts what the unit says."""
+    assert "footfall" in command.line or command.line == "systemctl daemon-reload"
+
+
 NOT_TYPED: Final[Mapping[str, Callable[[Command], None]]] = {
     "pip": has_its_extras,
     "make": has_its_target,
     "docker": names_a_service,
     "otelcol-contrib": is_run_by_a_bench,
+    **dict.fromkeys(SERVICES, is_a_services),
 }
-
-
-@pytest.fixture
-def superuser(postgres_directory: Path) -> Iterator[str]:
-    """The operator's Postgres, as its superuser: it has nothing of ours."""
-    with EmbeddedPostgres(postgres_directory / "operators") as ours:
-        with psycopg.connect(ours, autocommit=True) as session:
-            session.execute("CREATE ROLE operator SUPERUSER LOGIN PASSWORD 'operator'")
-        theirs = make_conninfo(ours, user="operator", password="operator", dbname="postgres")
-        with psycopg.connect(theirs, autocommit=True) as session:
-            session.execute("ALTER ROLE footfall RENAME TO installed")
-            session.execute("DROP DATABASE footfall")
-        yield theirs
 
 
 @pytest.fixture
@@ -117,7 +114,7 @@ def test_whoever_follows_a_document_word_by_word_arrives(document, terminal, req
         elif program not in INSTALLED or shutil.which(program):
             typed.append(step)
     if any(isinstance(step, Sql) for step in typed):
-        terminal.superuser = request.getfixturevalue("superuser")
+        terminal.superuser = request.getfixturevalue("operators_server")
         server = conninfo_to_dict(terminal.superuser)
         at = f"{quote(str(server['host']), safe='')}:{server['port']}"
         terminal.meant = {"db.example.org": at}

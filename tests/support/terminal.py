@@ -22,9 +22,6 @@ from support.walkthrough import Command, File, Sql, Step
 READY: Final = {
     "footfall up": "Next:",
     "uvicorn": "Uvicorn running on",
-    "gunicorn": "Listening at",
-    "celery": "ready[.]",
-    "flask": "Running on",
     "opentelemetry-instrument": "[Rr]unning on",
     "prometheus": "Server is ready to receive web requests",
 }
