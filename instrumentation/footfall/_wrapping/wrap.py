@@ -43,8 +43,9 @@ Any_ = Callable[..., Any]
 _BINDING: Final = (MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType)
 _FREE: Final = (BuiltinFunctionType, MethodWrapperType)
 _OF_A_CALLABLE: Final = frozenset(
-    ("__annotations__", "__call__", "__dict__", "__doc__", "__firstlineno__", "__init__", "__module__",
-     "__qualname__", "__slots__", "__static_attributes__", "__weakref__")
+    ("__annotate_func__", "__annotations__", "__annotations_cache__", "__call__", "__dict__", "__doc__",
+     "__firstlineno__", "__init__", "__module__", "__qualname__", "__slots__", "__static_attributes__",
+     "__weakref__")
 )  # fmt: skip
 """What the class of an object defines that can be called, and no more."""
 
