@@ -17,6 +17,7 @@ from footfall._feature import Measured as Use
 from footfall._guard import guarded
 from footfall._recording.outcome import is_one_of
 from footfall.web._lifespan import flushing
+from footfall.web._offered import layers
 from footfall.web._request import GONE, TRACE, TRACE_ID, TRACEPARENT, Visit, traceparent
 from footfall.web._routes import (
     App,
@@ -27,7 +28,6 @@ from footfall.web._routes import (
     Routes,
     Scope,
     Send,
-    layers,
     routes_of,
 )
 

@@ -61,7 +61,7 @@ class Middleware:
 
     def offered(self) -> Iterator[str]:
         """All routes, as rules name them; they are open to any method."""
-        return _offered(get_resolver().url_patterns)
+        return offered(get_resolver().url_patterns)
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
         """Answers one request; what the project raises passes through."""
@@ -185,12 +185,13 @@ def _resolved(request: HttpRequest) -> ResolverMatch | None:
         return None
 
 
-def _offered(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
+def offered(patterns: Iterable[Any], prefix: str = "") -> Iterator[str]:
+    """All routes below these patterns, as rules name them; Django opens each to any method."""
     for each in patterns:
         route = str(each.pattern)
         whole = prefix + route.removeprefix("^") if prefix else route
         if hasattr(each, "url_patterns"):
-            yield from _offered(each.url_patterns, whole)
+            yield from offered(each.url_patterns, whole)
         else:
             yield f"* /{whole}"
 

@@ -38,8 +38,7 @@ class Hooks:
 
     def offered(self) -> Iterator[str]:
         """All routes, as rules name them."""
-        for rule in self._app.url_map.iter_rules():
-            yield from (f"{method} {rule.rule}" for method in sorted(rule.methods or ("GET",)))
+        return offered(self._app)
 
     def before(self) -> None:
         """Begins a visit."""
@@ -91,6 +90,12 @@ def _follow(visit: Visit, response: Response) -> None:
     else:
         response.response = Parts(visit, body)
     response.call_on_close(visit.end)
+
+
+def offered(app: Flask) -> Iterator[str]:
+    """All routes of an application, as rules name them."""
+    for rule in app.url_map.iter_rules():
+        yield from (f"{method} {rule.rule}" for method in sorted(rule.methods or ("GET",)))
 
 
 def instrument(app: Flask, client: "Client", tracer_provider: TracerProvider | None) -> None:

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from opentelemetry.util.http import sanitize_method
 
+from footfall.web._offered import flat, inside, layers, offered
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -22,8 +24,6 @@ Details = Callable[[Scope], Found]
 HTTP_ROUTE: Final = "http.route"
 _KEPT: Final = "footfall.route"
 _FULL: Final = 2
-_LAYERS: Final = 64
-"""How many middlewares around an application are looked through."""
 
 
 class Route(NamedTuple):
@@ -89,15 +89,6 @@ class Paths:
         return iter(())
 
 
-def layers(app: Any) -> Iterator[Any]:
-    """An application and what it is wrapped around, from the outside to the inside."""
-    for _ in range(_LAYERS):
-        if app is None:
-            return
-        yield app
-        app = getattr(app, "app", None)
-
-
 def routes_of(app: object) -> Routes | Paths:
     """How the routes of `app`, or of the application inside its middlewares, are found."""
     routed = next((layer for layer in layers(app) if hasattr(layer, "routes")), None)
@@ -116,17 +107,6 @@ def search(routes: Iterable[Any], scope: Scope) -> Route:
     return found
 
 
-def flat(routes: Iterable[Any]) -> Iterator[Any]:
-    """Routes, with those of the routers that FastAPI includes as they are: with its prefixes."""
-    for route in routes:
-        included = getattr(route, "effective_route_contexts", None)
-        if included is None:
-            yield route
-        else:
-            for each in included():
-                yield getattr(each, "starlette_route", None) or each
-
-
 def _within(route: Any, scope: Scope, child: Scope) -> Route:
     """A route that fits, or, if that is an application by path or by host, the route inside it."""
     path = getattr(route, "path", None)
@@ -136,24 +116,6 @@ def _within(route: Any, scope: Scope, child: Scope) -> Route:
     inner = search(inside(route), {**scope, **child})
     template = path if inner.template is None else f"{path or ''}{inner.template}"
     return Route(template or None, inner.endpoint or endpoint, path, path is None)
-
-
-def inside(route: Any) -> list[Any]:
-    """The routes of an application that is mounted, also within middlewares; none where it has none."""
-    apps = layers(getattr(route, "app", None))
-    return next((list(app.routes) for app in apps if hasattr(app, "routes")), [])
-
-
-def offered(routes: Iterable[Any], prefix: str = "") -> Iterator[str]:
-    """All routes as rules name them, whole."""
-    for route in flat(routes):
-        path = prefix + (getattr(route, "path", None) or "")
-        deeper = [] if hasattr(route, "endpoint") else inside(route)
-        if deeper:
-            yield from offered(deeper, path)
-        else:
-            methods = getattr(route, "methods", None) or ("GET",)
-            yield from (f"{method} {path}" for method in sorted(methods))
 
 
 def named(scope: Scope, route: str | None) -> Found:
