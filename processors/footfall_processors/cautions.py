@@ -44,8 +44,8 @@ _IDS: Final = re.compile(r"(?:\d[_-]?){6,}|(?=[a-f]*\d[a-f]*\d)[0-9a-f]{8,}")
 """A number that counts nothing, or hexadecimal digits, in the name of an event or a route."""
 _NUMBER: Final = re.compile(r"\d{6,}|(?=[a-f]*\d[a-f]*\d)[0-9a-f]{8,}")
 """The same in a value, where dates are usual."""
-_EVERYTHING: Final = re.compile(r"(?:(?:\*|[A-Z]+) )?/?[*/]*")
-"""A rule of stars alone."""
+_EVERYTHING: Final = re.compile(r"(?:(?:\*|[A-Z]+) )?/?(?=/*\*)[*/]*")
+"""A rule of stars alone; that of the home page, `GET /`, is none."""
 _DOTTED: Final = re.compile(r"[a-z]+\.(?!net$)[a-z]{3,}")
 """A value such as `first.last`, `f.last`."""
 FEW: Final = 20

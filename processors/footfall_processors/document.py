@@ -86,8 +86,12 @@ class Document:
             raise DocumentError(sorted(self.mistakes, key=lambda m: m.line))
 
 
-def load(path: str | Path) -> Document:
+def load(path: str | Path, missing: str = "") -> Document:
     """Reads a YAML file.
+
+    Args:
+        path: Of the file.
+        missing: What to do where there is none.
 
     Raises:
         DocumentError: the file cannot be read, or is not a single YAML mapping. Lesser mistakes
@@ -97,7 +101,8 @@ def load(path: str | Path) -> Document:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        document.wrong((), f"cannot be read: {error.strerror}")
+        advice = f"; {missing}" if missing and isinstance(error, FileNotFoundError) else ""
+        document.wrong((), f"cannot be read: {error.strerror}{advice}")
     except UnicodeDecodeError:
         document.wrong((), "is not UTF-8 text")
     else:

@@ -46,7 +46,7 @@ def load_catalog(paths: str | Path | Sequence[str | Path]) -> Catalog:
     sources: list[tuple[Document, Source]] = []
     for path in files:
         try:
-            sources.append(read_source(document.load(path)))
+            sources.append(read_source(document.load(path, "`footfall init` writes one")))
         except DocumentError as error:
             mistakes.extend(error.mistakes)
     for doc, source in sources:

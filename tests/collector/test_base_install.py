@@ -52,6 +52,15 @@ def test_a_catalog_is_checked(installed, tmp_path):
     assert done.stderr.startswith(f"{wrong}:2:")
 
 
+def test_a_catalog_is_begun(installed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = footfall(installed, "init", "--yes", "--product", "shop")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pip install 'footfall[collector,embedded]'" in done.stdout
+    done = footfall(installed, "validate", "events.yaml")
+    assert done.stdout == "events.yaml: a valid catalog with 1 event\n"
+
+
 def test_what_is_kept_on_this_machine_is_shown(installed, tmp_path):
     done = footfall(installed, "inspect", "--product", "shop", HOME=str(tmp_path))
     assert done.returncode == 0

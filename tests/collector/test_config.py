@@ -273,7 +273,9 @@ def test_a_collector_without_a_catalog_does_not_start(write, folder):
         (1, "processors.footfall.catalog", "must name at least one file")
     }
     (folder / "events.yaml").unlink()
-    assert mistakes(write("")) == {(1, "", "cannot be read: No such file or directory")}
+    assert mistakes(write("")) == {
+        (1, "", "cannot be read: No such file or directory; `footfall init` writes one")
+    }
 
 
 def test_a_collector_that_listens_nowhere_does_not_start(write):

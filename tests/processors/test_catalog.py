@@ -326,7 +326,9 @@ def test_what_is_no_catalog_at_all_is_refused(write, text, told):
 
 def test_a_missing_file_is_named(write):
     good = write(ONE_EVENT.format(product="p", more=""))
-    assert mistakes("none.yaml", good) == ["none.yaml:1: cannot be read: No such file or directory"]
+    advice = "`footfall init` writes one"
+    told = f"none.yaml:1: cannot be read: No such file or directory; {advice}"
+    assert mistakes("none.yaml", good) == [told]
 
 
 def test_products_are_merged_and_may_share_an_attribute(write):

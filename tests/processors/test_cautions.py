@@ -130,6 +130,7 @@ def test_a_careless_event_is_told(tmp_path, name, fields, path, why):
     [
         ("shop.order_v2", "surface: web, feature: order2024"),
         ("api.oauth2.login", "surface: api, feature: oauth2, match: [{route: 'GET /v1/*'}]"),
+        ("shop.home", "surface: web, feature: home, match: [{route: GET /}, {route: '* /'}]"),
         (
             "shop.go",
             "surface: web, feature: go, match: [{route: '* /orders/{id}'}, {span: 'order *'}]",

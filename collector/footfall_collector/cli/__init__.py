@@ -25,6 +25,7 @@ class _Row(NamedTuple):
 
 _SECTIONS = {
     "Begin": {
+        "init": _Row("init:init", "Write a catalog for an application, or add what is new."),
         "validate": _Row("validate:validate", "Check a catalog or a configuration."),
         "up": _Row("up:up", "Run the collector, with a Postgres of its own or yours."),
     },

@@ -1,0 +1,1 @@
+"""What `footfall init` proposes: events for what an application has."""
