@@ -31,7 +31,8 @@ class Cluster:
         dsn: Of its database `postgres`, as its superuser.
     """
 
-    def __init__(self, *settings: str) -> None:
+    def __init__(self, *settings: str, programs: Path = BIN) -> None:
+        self._programs = programs
         self.directory = make_directory()
         if USER:
             shutil.chown(self.directory, USER)
@@ -51,14 +52,22 @@ class Cluster:
     def run(self, program: str, *arguments: str | Path) -> str:
         """What one of Postgres' programs prints."""
         done = subprocess.run(
-            [BIN / program, *arguments], user=USER, cwd=self.directory,
+            [self._programs / program, *arguments], user=USER, cwd=self.directory,
             capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     def start(self) -> None:
-        command = [BIN / "postgres", "-D", "data", "-k", self.directory, "-c", "listen_addresses="]
+        command = [
+            self._programs / "postgres",
+            "-D",
+            "data",
+            "-k",
+            self.directory,
+            "-c",
+            "listen_addresses=",
+        ]
         command += [part for setting in self._settings for part in ("-c", setting)]
         with (self.directory / "log").open("a") as log:
             self._server = subprocess.Popen(

@@ -40,6 +40,8 @@ _SECTIONS = {
         "keys": _Row("keys:commands", "Make, list and revoke the keys of senders."),
         "migrate": _Row("store:migrate", "Bring the database to the current schema."),
         "purge": _Row("store:purge", "Drop what is older than the retention, now."),
+        "backup": _Row("backup:backup", "Write what is stored to a file, without salts."),
+        "restore": _Row("backup:restore", "Make the database of a backup."),
         "export": _Row("export:export", "Send what was stored to another backend."),
         "compose": _Row("stack:compose", "Write a compose file with all it needs to a folder."),
         "grafana": _Row("stack:grafana", "Write dashboards for a Grafana of your own."),

@@ -6,13 +6,16 @@
 | `footfall_writer` | what storing a request needs: it deletes nothing, reads no observation, no salt |
 | `footfall_reader` | reads the views of `reporting` (views.py) |
 
-The roles are made by migrations 0001 and 0003, or by an administrator where the owner may not make roles.
+The roles are made by migrations 0001 and 0003 and by a restore, or by an administrator, if the owner may not.
 """
 
+from contextlib import suppress
+
 import psycopg
-from psycopg import AsyncConnection, sql
+from psycopg import AsyncConnection, errors, sql
 
 from footfall_exporters.postgres import locks
+from footfall_exporters.postgres.views import READER
 
 WRITER = "footfall_writer"
 """The role that the ingest connection takes on."""
@@ -35,9 +38,26 @@ _GRANTS = (
 )
 """What statements.py, dims.py and counters.py do."""
 
+_ORDINARY = "SELECT FROM pg_roles WHERE rolname = current_user AND NOT rolsuper"
 _MEMBER = (
     "CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END"
 )
+
+
+def make(connection: psycopg.Connection) -> None:
+    """Makes the roles that are missing, as the migrations do, where the owner may.
+
+    Raises:
+        psycopg.Error: Postgres does not answer.
+    """
+    owner = sql.Identifier(connection.info.user)
+    for role in map(sql.Identifier, (WRITER, READER)):
+        with suppress(errors.DuplicateObject, errors.InsufficientPrivilege):
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
+        # A superuser need be no member of anything.
+        if connection.execute(_ORDINARY).fetchone() is not None:
+            with suppress(errors.UndefinedObject, errors.InsufficientPrivilege):
+                connection.execute(sql.SQL("GRANT {} TO {}").format(role, owner))
 
 
 def grant_writer(connection: psycopg.Connection) -> bool:
