@@ -7,7 +7,7 @@ denies is what no attribute of the catalog can hold.
 from collections.abc import Collection, Iterator, Mapping
 from enum import Enum, auto
 from itertools import starmap
-from typing import Final
+from typing import Final, NamedTuple
 
 from footfall_processors.catalog import DROPPED, EMITTED, Attribute, Catalog, Event, Hash, Type
 from footfall_processors.cautions import is_boundless, looks_personal, names_id, names_person
@@ -52,6 +52,20 @@ _CODES: Final = (
 _PERIODS: Final = {Hash.DAILY: "day", Hash.WEEKLY: "week", Hash.MONTHLY: "month"}
 
 
+class Item(NamedTuple):
+    """Of a list: an event or an attribute, and what is said of it."""
+
+    name: str
+    text: str
+
+
+class Paragraph(NamedTuple):
+    """Sentences, and the list that they introduce, if any."""
+
+    text: str
+    items: tuple[Item, ...] = ()
+
+
 def statement(catalog: Catalog) -> str:
     """The statement of a catalog, as lines of plain text (English).
 
@@ -61,26 +75,37 @@ def statement(catalog: Catalog) -> str:
     Returns:
         Paragraphs parted by empty lines; lists with a dash before each item.
     """
+    return "\n\n".join(
+        "\n".join([text, *(f"- {item.name}: {item.text}" for item in items)])
+        for text, items in paragraphs(catalog)
+    )
+
+
+def paragraphs(catalog: Catalog) -> list[Paragraph]:
+    """The same in its parts, for those who set it in another way."""
     events = {n: e for n, e in sorted(catalog.events.items()) if n not in (EMITTED, DROPPED)}
     used = sorted({name for event in events.values() for name in event.attributes})
     carried = {name: catalog.attributes[name] for name in used}
-    paragraphs = [
-        f"What is counted in {listed(catalog.products)}: which features are used and how it"
-        f" went{_by_whom(carried)}.",
-        "It counts:\n" + "\n".join(_event(name, event) for name, event in events.items()),
-        "Noted each time: when it was, how long it took, whether it went well and otherwise which"
-        " kind of error it was, and the program's name, version, environment and a random number of"
-        " the running program. How much was sent and lost is counted as well.",
-    ]
-    paragraphs += _carried(carried)
     held = {kind for name, attribute in carried.items() for kind in holds(name, attribute)}
     never = [what for what, by in NEVER.items() if by.isdisjoint(held)]
-    paragraphs.append(
-        f"Nothing else is stored; in particular no {listed(never, 'or')}."
-        if never
-        else "Nothing else is stored."
-    )
-    return "\n\n".join(paragraphs)
+    return [
+        Paragraph(
+            f"What is counted in {listed(catalog.products)}: which features are used and how it"
+            f" went{_by_whom(carried)}."
+        ),
+        Paragraph("It counts:", tuple(starmap(_event, events.items()))),
+        Paragraph(
+            "Noted each time: when it was, how long it took, whether it went well and otherwise which"
+            " kind of error it was, and the program's name, version, environment and a random number of"
+            " the running program. How much was sent and lost is counted as well."
+        ),
+        *_carried(carried),
+        Paragraph(
+            f"Nothing else is stored; in particular no {listed(never, 'or')}."
+            if never
+            else "Nothing else is stored."
+        ),
+    ]
 
 
 def holds(name: str, attribute: Attribute) -> frozenset[Holds]:
@@ -107,7 +132,7 @@ def _by_whom(attributes: Mapping[str, Attribute]) -> str:
     )
 
 
-def _event(name: str, event: Event) -> str:
+def _event(name: str, event: Event) -> Item:
     about = event.description or f"a use of {event.feature} on {event.surface}"
     details = []
     if event.attributes:
@@ -116,21 +141,21 @@ def _event(name: str, event: Event) -> str:
         details.append(f"in detail for {event.sample_rate:.0%} of the uses, the others as a number")
     if event.expires is not None:
         details.append(f"until {event.expires}")
-    return f"- {name}: {_sentence(about)}" + "".join(f" {_sentence(part)}" for part in details)
+    return Item(name, " ".join(map(_sentence, (about, *details))))
 
 
-def _carried(attributes: Mapping[str, Attribute]) -> Iterator[str]:
+def _carried(attributes: Mapping[str, Attribute]) -> Iterator[Paragraph]:
     """What events carry, and how it is kept."""
     if attributes:
-        yield "Some carry more:\n" + "\n".join(starmap(_attribute, attributes.items()))
+        yield Paragraph("Some carry more:", tuple(starmap(_attribute, attributes.items())))
     texts = [name for name, a in attributes.items() if _T in holds(name, a)]
     if texts:
-        yield _TEXTS.format(names=listed(texts))
+        yield Paragraph(_TEXTS.format(names=listed(texts)))
     telling = [name for name, a in attributes.items() if holds(name, a) - {_T}]
     if telling:
-        yield f"Who or what it was could be told by {listed(telling)}, kept as sent."
+        yield Paragraph(f"Who or what it was could be told by {listed(telling)}, kept as sent.")
     if any(each.hash for each in attributes.values()):
-        yield " ".join((_CODES, *_keys({each.hash for each in attributes.values()})))
+        yield Paragraph(" ".join((_CODES, *_keys({each.hash for each in attributes.values()}))))
 
 
 def _keys(kinds: Collection[Hash | None]) -> Iterator[str]:
@@ -146,9 +171,9 @@ def _keys(kinds: Collection[Hash | None]) -> Iterator[str]:
         yield "The key of a code that stays the same is kept by the operator."
 
 
-def _attribute(name: str, attribute: Attribute) -> str:
+def _attribute(name: str, attribute: Attribute) -> Item:
     parts = filter(None, (attribute.description, described(attribute)))
-    return f"- {name}: " + " ".join(map(_sentence, parts))
+    return Item(name, " ".join(map(_sentence, parts)))
 
 
 def _sentence(text: str) -> str:

@@ -68,9 +68,18 @@ def test_what_is_kept_on_this_machine_is_shown(installed, tmp_path):
     assert done.stderr.startswith("Nothing is kept on this machine.")
 
 
+def test_the_statement_of_a_catalog_is_printed(installed):
+    done = footfall(installed, "statement", "--format", "html", "--catalog", CATALOG)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "<h1>What testbed counts</h1>" in done.stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["up"], ["doctor"], ["report", "usage"], ["keys", "list"], ["validate", "collector.yaml"]],
+    [
+        *(["up"], ["doctor"], ["report", "usage"], ["keys", "list"]),
+        *(["validate", "collector.yaml"], ["statement", "--config", "collector.yaml"]),
+    ],
     ids=" ".join,
 )  # fmt: skip
 def test_what_else_is_needed_is_said_in_one_line(installed, tmp_path, monkeypatch, arguments):

@@ -33,6 +33,7 @@ _SECTIONS = {
         "report": _Row("report:report", "What was used, what failed, how long it took."),
         "sql": _Row("sql:command", "Ask the store in SQL."),
         "inspect": _Row("inspect:inspect", "What a program keeps on this machine, for its user."),
+        "statement": _Row("statement:statement", "The privacy statement of a catalog."),
         "config": _Row("config:commands", "Every value in force and where it comes from."),
     },
     "Operate": {

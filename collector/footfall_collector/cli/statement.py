@@ -1,0 +1,60 @@
+"""The command `footfall statement`: what is counted, in words for those whose use it is."""
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from footfall_collector.cli.options import catalog_option, config_option
+from footfall_collector.errors import refuse
+from footfall_processors import Catalog, DocumentError, load_catalog
+from footfall_processors.notice import FORMATS, Keeping, notice
+
+if TYPE_CHECKING:
+    from footfall_collector.config.config import Config
+
+
+@click.command()
+@click.option("--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
+              help="A whole page, or text to put into one of yours.")  # fmt: skip
+@click.option("--operator", metavar="NAME", help="Who is responsible for it.")
+@click.option("--contact", metavar="ADDRESS", help="Where questions go.")
+@catalog_option
+@config_option
+def statement(
+    form: str, operator: str | None, contact: str | None, catalog: str | None, config: str | None
+) -> None:
+    """Print the privacy statement of a catalog, for a web site or an application.
+
+    It says what the catalog allows. With --config it also says for how long it is kept, and to which other
+    services it is passed on.
+    """
+    declared, keeping = _configured(config, catalog) if config else (_catalog(catalog), None)
+    click.echo(FORMATS[form](notice(declared, operator, contact, keeping)))
+
+
+def _catalog(file: str | None) -> Catalog:
+    named = file or os.environ.get("TELEMETRY_CATALOG") or "events.yaml"
+    try:
+        return load_catalog([file] if file else named.split(os.pathsep))
+    except DocumentError as error:
+        refuse(error)
+
+
+def _configured(file: str, catalog: str | None) -> tuple[Catalog, Keeping]:
+    """What a collector works by."""
+    from footfall_collector.config.config import load_config  # a catalog needs no collector
+
+    try:
+        config = load_config(file, catalog=catalog)
+    except DocumentError as error:
+        refuse(error)
+    return config.catalog, _keeping(config)
+
+
+def _keeping(config: "Config") -> Keeping:
+    store = config.postgres
+    passed_on = tuple(sorted(config.subscribers))
+    if store is None:
+        return Keeping(None, 0, passed_on)
+    return Keeping(store.retention_days, store.rollup_retention_days, passed_on)

@@ -1,0 +1,166 @@
+"""The statement to be published, on a site say, as HTML, Markdown or text: who counts, what, for how long.
+
+It says nothing that the catalog and the configuration do not. What an operator or a catalog wrote is text,
+whatever it looks like: it makes no markup.
+"""
+
+import html
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from footfall_processors.catalog import Catalog
+from footfall_processors.statement import Item, Paragraph, paragraphs
+from footfall_processors.wording import listed
+
+STYLE: Final = (
+    ":root{color-scheme:light dark}"
+    "body{font:1rem/1.6 system-ui,sans-serif;margin:2rem auto;max-width:44rem;padding:0 1rem}"
+    "h1{line-height:1.25}li{margin:.3rem 0}code{overflow-wrap:anywhere}"
+)
+_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
+"""What Markdown could take for more than text."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """For how long and by whom what was counted is kept.
+
+    Attributes:
+        days: Of single observations; None when nothing is stored here.
+        count_days: Of counts and sums.
+        passed_on: The names of other services that get what is counted.
+    """
+
+    days: int | None
+    count_days: int
+    passed_on: tuple[str, ...] = ()
+
+
+class Section(NamedTuple):
+    """A heading, and what stands below it."""
+
+    heading: str
+    body: list[Paragraph]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A statement to be published."""
+
+    title: str
+    sections: list[Section]
+
+
+def notice(
+    catalog: Catalog,
+    operator: str | None = None,
+    contact: str | None = None,
+    keeping: Keeping | None = None,
+) -> Notice:
+    """What is to be published of a catalog.
+
+    Args:
+        catalog: One or more products' catalog.
+        operator: Who is responsible.
+        contact: Where questions go: an address, or words.
+        keeping: What the collector's configuration says; without it nothing is said about that.
+    """
+    who = [
+        Paragraph(f"{what}: {' '.join(said.split())}")
+        for what, said in (("Responsible", operator), ("Questions", contact))
+        if said and said.strip()
+    ]
+    sections = [Section("What is counted", paragraphs(catalog))]
+    if keeping:
+        sections.append(Section("How long it is kept", list(_kept(keeping))))
+    if who:
+        sections.insert(0, Section("Who counts", who))
+    return Notice(f"What {listed(catalog.products)} counts", sections)
+
+
+def _kept(keeping: Keeping) -> Iterator[Paragraph]:
+    if keeping.days is None:
+        yield Paragraph("Nothing is stored here.")
+    else:
+        yield Paragraph(
+            f"A single use is deleted when its day (UTC) is more than {keeping.days} days ago; how often"
+            f" something was used, and sums of that, when it is more than {keeping.count_days} days ago."
+            " Copies of the server's disk that were made before may hold them for longer."
+        )
+    if keeping.passed_on:
+        yield Paragraph(
+            f"It is passed on to {listed(keeping.passed_on)}, which may keep it for longer."
+        )
+
+
+def as_text(of: Notice) -> str:
+    """Plain text, its headings underlined."""
+    parts = [_underlined(of.title, "=")]
+    for heading, body in of.sections:
+        parts.append(_underlined(heading, "-"))
+        parts += (_listed(each, "- {}: {}", str, str) for each in body)
+    return "\n\n".join(parts)
+
+
+def as_markdown(of: Notice) -> str:
+    """Markdown (CommonMark)."""
+    parts = [f"# {_plain(of.title)}"]
+    for heading, body in of.sections:
+        parts.append(f"## {_plain(heading)}")
+        parts += (_listed(each, "- `{}`: {}", str, _plain, "\n\n") for each in body)
+    return "\n\n".join(parts)
+
+
+def as_html(of: Notice) -> str:
+    """A whole page, with no script and nothing that is loaded from elsewhere."""
+    title = html.escape(of.title)
+    body = "\n".join(
+        f"<h2>{html.escape(heading)}</h2>\n" + "\n".join(map(_element, paragraphs))
+        for heading, paragraphs in of.sections
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n<main>\n<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>"
+    )
+
+
+FORMATS: Final[Mapping[str, Callable[[Notice], str]]] = {
+    "html": as_html,
+    "markdown": as_markdown,
+    "text": as_text,
+}
+
+
+def _underlined(text: str, line: str) -> str:
+    return f"{text}\n{line * len(text)}"
+
+
+def _plain(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text)
+
+
+def _listed(
+    paragraph: Paragraph,
+    form: str,
+    name: Callable[[str], str],
+    text: Callable[[str], str],
+    between: str = "\n",
+) -> str:
+    """A paragraph, and its list with an item a line."""
+    items = "\n".join(form.format(name(item.name), text(item.text)) for item in paragraph.items)
+    return between.join(filter(None, (text(paragraph.text), items)))
+
+
+def _element(paragraph: Paragraph) -> str:
+    text = f"<p>{html.escape(paragraph.text)}</p>"
+    if not paragraph.items:
+        return text
+    return f"{text}\n<ul>\n" + "\n".join(map(_item, paragraph.items)) + "\n</ul>"
+
+
+def _item(item: Item) -> str:
+    return f"<li><code>{html.escape(item.name)}</code>: {html.escape(item.text)}</li>"

@@ -1,0 +1,58 @@
+"""The command `footfall statement`: what it takes from the catalog and from the configuration."""
+
+import pytest
+from click.testing import CliRunner
+
+from footfall_collector.cli import main
+
+CATALOG = "product: shop\nevents: {shop.order: {surface: web, feature: order}}\n"
+CONFIG = """
+exporters:
+  postgres: {retention_days: 12, rollup_retention_days: 345}
+  otlp/next: {endpoint: "https://next.example.org:4317"}
+  otlp/unused: {endpoint: "https://unused.example.org"}
+service:
+  pipelines: {traces: {exporters: [postgres, otlp/next]}}
+"""
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Runs it in a folder with a catalog and a configuration."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "events.yaml").write_text(CATALOG)
+    (tmp_path / "collector.yaml").write_text(CONFIG)
+    return lambda *arguments, **env: CliRunner(env=env).invoke(main, ["statement", *arguments])
+
+
+def test_the_catalog_of_the_folder_is_enough(run):
+    done = run()
+    assert done.exit_code == 0
+    assert done.output.startswith("What shop counts\n=")
+    assert "shop.order" in done.output
+    assert "days ago" not in done.output
+
+
+def test_another_catalog_is_named_or_in_the_variable(run, tmp_path):
+    (tmp_path / "bot.yaml").write_text(CATALOG.replace("shop", "bot"))
+    assert "What bot counts" in run("--catalog", "bot.yaml").output
+    assert "What bot counts" in run(TELEMETRY_CATALOG="bot.yaml").output
+    assert "What shop and bot counts" in run(TELEMETRY_CATALOG="events.yaml:bot.yaml").output
+
+
+def test_the_configuration_says_for_how_long_and_who_else(run):
+    said = run("--config", "collector.yaml").output
+    assert "more than 12 days ago" in said
+    assert "more than 345 days ago" in said
+    assert "passed on to otlp/next," in said
+    assert "unused" not in said
+
+
+def test_a_catalog_with_a_mistake_makes_no_statement(run, tmp_path):
+    (tmp_path / "events.yaml").write_text(
+        "product: shop\nevents: {X: {surface: web, feature: a}}\n"
+    )
+    done = run("--format", "html")
+    assert done.exit_code == 2
+    assert "<html" not in done.output
+    assert run("--catalog", "none.yaml").exit_code == 2
