@@ -10,7 +10,7 @@ CONFIG = """
 exporters:
   postgres: {retention_days: 12, rollup_retention_days: 345}
   otlp/next: {endpoint: "https://next.example.org:4317"}
-  otlp/unused: {endpoint: "https://unused.example.org"}
+  otlp/unused: {endpoint: "https://unused.example.org:4317"}
 service:
   pipelines: {traces: {exporters: [postgres, otlp/next]}}
 """
