@@ -30,6 +30,7 @@ _SECTIONS = {
         "up": _Row("up:up", "Run the collector, with a Postgres of its own or yours."),
     },
     "Look": {
+        "tail": _Row("tail:tail", "What comes in, as it comes in."),
         "report": _Row("report:report", "What was used, what failed, how long it took."),
         "sql": _Row("sql:command", "Ask the store in SQL."),
         "inspect": _Row("inspect:inspect", "What a program keeps on this machine, for its user."),

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,10 @@ from footfall_collector.cli.options import catalog_option, config_option, read_c
 from footfall_collector.errors import ending_in_the_log, failing_plainly
 
 if TYPE_CHECKING:
+    from footfall_collector.cli.beside import Beside
     from footfall_collector.config.config import Config
     from footfall_collector.config.schema import TlsConfig
+    from footfall_collector.process.app import Running
 
 log = logging.getLogger("footfall.collector")
 
@@ -26,7 +29,10 @@ log = logging.getLogger("footfall.collector")
 @config_option
 @catalog_option
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes that share the ports.")
-def up(config: str | None, catalog: str | None, workers: int | None) -> None:
+@click.option(
+    "--live", is_flag=True, help="Show what is stored and what is refused, as it comes in."
+)
+def up(config: str | None, catalog: str | None, workers: int | None, live: bool) -> None:
     """Run the collector until Ctrl-C, with a Postgres of its own unless a DSN is set."""
     from footfall_collector.process.signals import end_at_once
 
@@ -35,7 +41,7 @@ def up(config: str | None, catalog: str | None, workers: int | None) -> None:
     from footfall_collector.config.schema import LogsConfig
     from footfall_collector.telemetry import logging as diagnostics
 
-    asked = _Asked(config, catalog, workers)
+    asked = _Asked(config, catalog, workers, live)
     if logs_json(config, os.environ):
         diagnostics.configure(LogsConfig(encoding="json"))
         with ending_in_the_log():
@@ -55,6 +61,7 @@ class _Asked:
     config: str | None
     catalog: str | None
     workers: int | None
+    live: bool
 
     @property
     def again(self) -> str:
@@ -75,18 +82,39 @@ def _run(asked: _Asked, say: Callable[[str], Any], say_beside: Callable[[str], A
     from footfall_collector.process.worker import prepare_process, work
 
     loaded = read_config(asked.config, asked.catalog)
-    prepare_process(loaded)
+    number = asked.workers or loaded.service.workers
     # What the exporter `logs` writes to standard output must be all that is there.
-    if any(name.partition("/")[0] == "logs" for name in loaded.subscribers):
-        say = say_beside
-    greet = partial(_greet, loaded, asked, say)
-    with failing_plainly():
-        if (number := asked.workers or loaded.service.workers) > 1:
+    is_taken = any(name.partition("/")[0] == "logs" for name in loaded.subscribers)
+    live = _live(loaded, number, err=is_taken) if asked.live else None
+    prepare_process(loaded)
+    greet = partial(_greet, loaded, asked, say_beside if is_taken else say)
+
+    def ready(on: "Running") -> None:
+        greet(on.grpc, on.http, on.operator)
+        if live is not None:
+            live.begin(on.dsn)
+
+    with failing_plainly(), live or nullcontext():
+        if number > 1:
             _supervise(loaded, number, asked, greet)
         else:
             load = partial(load_config, asked.config, catalog=asked.catalog)
-            asyncio.run(work(load, loaded, lambda on: greet(on.grpc, on.http, on.operator)))
+            asyncio.run(work(load, loaded, ready, stopping=live.stop if live else None))
     say_beside("Stopped: every request in flight was answered.")
+
+
+def _live(loaded: "Config", workers: int, *, err: bool) -> "Beside":
+    """What shows what comes in; not where there is no single process with a store."""
+    from footfall_collector.cli.beside import Beside
+
+    if loaded.postgres is None:
+        raise click.UsageError("--live shows a store, and this collector is a gateway: it has none")
+    if workers > 1:
+        raise click.UsageError(
+            f"--live is for a single process, whose log goes above the table; with {workers} workers"
+            " run `footfall tail` in another terminal"
+        )
+    return Beside(err=err)
 
 
 def _supervise(

@@ -63,6 +63,7 @@ async def work(
     config: Config,
     ready: Callable[["Running"], None],
     worker: "Worker | None" = None,
+    stopping: Callable[[], None] | None = None,
 ) -> None:
     """Runs a collector until SIGINT, SIGTERM, or, for a worker, until its parent is gone.
 
@@ -73,6 +74,7 @@ async def work(
         config: The one to start with.
         ready: Called once everything is up.
         worker: Which of several processes this is.
+        stopping: Called when it begins to stop.
     """
     from footfall_collector.process.app import running
 
@@ -95,6 +97,8 @@ async def work(
         ready(collector)
         reloading = asyncio.create_task(_reloading(hang_up, load, collector))
         await stop.wait()
+        if stopping is not None:
+            stopping()
         reloading.cancel()
         with suppress(asyncio.CancelledError):
             await reloading

@@ -4,6 +4,7 @@ from footfall_exporters.postgres.connecting import (
     LOOKING,
     READING,
     SCHEMA,
+    WATCHING,
     ReadOnly,
     Unsuitable,
     connect,
@@ -26,7 +27,7 @@ from footfall_exporters.postgres.store import (
 )
 
 __all__ = [
-    "LOOKING", "READING", "REPORTS", "SCHEMA", "Holder", "Maintenance",
+    "LOOKING", "READING", "REPORTS", "SCHEMA", "WATCHING", "Holder", "Maintenance",
     "NewerSchema", "Observers", "PostgresConfig", "Purged",
     "ReadOnly", "Report", "SchemaBusy", "SchemaConflict", "Store", "Unsuitable", "apply_catalog", "connect",
     "connect_sync", "database", "grant_writer", "is_made", "migrate", "prepare", "purge", "report",

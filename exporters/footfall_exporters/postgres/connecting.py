@@ -137,6 +137,7 @@ REFUSED = Use("footfall refused", lock="5s", statement="10s")
 FOLLOWING = Use("footfall subscriber", statement="600s")
 SCHEMA = Use("footfall migrate", lock="60s", statement=_FOREVER, in_transaction="600s")
 READING = Use("footfall report", statement="600s", writes=False)
+WATCHING = Use("footfall tail", lock="5s", statement="30s", writes=False)
 LOOKING = Use("footfall doctor", lock="5s", statement="15s", writes=False)
 
 

@@ -1,0 +1,61 @@
+"""The command `footfall tail`: shows what comes in, until Ctrl-C."""
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import click
+import psycopg
+from rich.console import Console
+
+from footfall_collector.cli.live import Lines, Screen
+from footfall_collector.cli.options import config_option, json_option, read_store
+from footfall_collector.cli.watching import Change, Show, Watch, follow
+from footfall_collector.errors import failing_plainly
+from footfall_exporters import postgres
+from footfall_exporters.embedded import default_directory
+
+
+@click.command()
+@config_option
+@json_option
+def tail(config: str | None, as_json: bool) -> None:
+    """Show what is stored, refused and lost today (UTC), as it comes in, until Ctrl-C.
+
+    A table in a terminal, a line for each change elsewhere: counts by event and reason, never a value.
+    """
+    store = read_store(config)
+    directory = Path(store.data_directory) if store.data_directory else default_directory()
+    if not store.dsn and not directory.exists():
+        raise click.ClickException(
+            "there is no database yet; run `footfall up`, or set FOOTFALL_DSN"
+        )
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with failing_plainly(), postgres.database(store) as dsn:
+        watch = Watch(dsn)
+        first = _first_look(watch)
+        with suppress(KeyboardInterrupt), _shown(as_json) as show:
+            show.show(watch, first)
+            follow(watch, show, threading.Event())
+
+
+@contextmanager
+def _shown(as_json: bool) -> Iterator[Show]:
+    console = Console()
+    if console.is_terminal and not as_json:
+        with Screen(console).open() as screen:
+            yield screen
+    else:
+        yield Lines(as_json=as_json)
+
+
+def _first_look(watch: Watch) -> Sequence[Change]:
+    """Says plainly why a store cannot be looked at; later, it may come and go."""
+    try:
+        return watch.look()
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        raise click.ClickException(
+            "this database holds nothing of Footfall yet; run `footfall up` (or `footfall migrate`)"
+        ) from None
