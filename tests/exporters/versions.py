@@ -50,13 +50,12 @@ def _from_npm() -> Path:
 
 
 def _may_run(folder: Path) -> bool:
+    command = [folder / "postgres", "--version"]
     try:
-        return (
-            subprocess.run([folder / "postgres", "--version"], user=USER, check=False).returncode
-            == 0
-        )
+        done = subprocess.run(command, user=USER, cwd="/", capture_output=True, check=False)
     except PermissionError:
         return False
+    return done.returncode == 0
 
 
 def _copy(folder: Path) -> Path:

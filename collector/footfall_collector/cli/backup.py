@@ -21,8 +21,14 @@ _file = click.argument("file", type=click.Path(path_type=Path))
 
 @click.command()
 @_file
+@click.option(
+    "--postgres",
+    "programs",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    help="Where the Postgres is that made the data, if it is not the one that is installed.",
+)
 @config_option
-def backup(file: Path, config: str | None) -> None:
+def backup(file: Path, programs: Path | None, config: str | None) -> None:
     """Write everything that is stored to a new file, without the salts.
 
     The collector may go on meanwhile. FILE can be read by you alone; it holds pseudonyms and the keys of the
@@ -33,7 +39,11 @@ def backup(file: Path, config: str | None) -> None:
         raise click.ClickException("there is no database yet; run `footfall up`")
     if file.exists():
         raise click.UsageError(f"{file} is there already; name a new file")
-    with _failing(file), postgres.database(store) as dsn, _progress("backing up") as told:
+    with (
+        _failing(file),
+        postgres.database_as_made(store, programs) as dsn,
+        _progress("backing up") as told,
+    ):
         made = back_up(dsn, file, told)
     size = f"{made.size / 2**20:,.1f} MiB"
     click.echo(f"{file}: {size}, schema {made.schema}, of Postgres {made.server}, without salts")

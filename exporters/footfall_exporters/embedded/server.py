@@ -9,8 +9,13 @@ from pathlib import Path
 from threading import Event, Thread
 from types import MappingProxyType, TracebackType
 
-from footfall_exporters.embedded.binaries import Binaries, reachable_binaries
-from footfall_exporters.embedded.cluster import complaint, ensure_cluster, former_server
+from footfall_exporters.embedded.binaries import Binaries, binaries_of, reachable_binaries
+from footfall_exporters.embedded.cluster import (
+    complaint,
+    ensure_cluster,
+    former_server,
+    version_of,
+)
 from footfall_exporters.embedded.connection import (
     accepts_clients,
     conninfo,
@@ -22,7 +27,7 @@ from footfall_exporters.embedded.identity import Identity, server_identity
 from footfall_exporters.embedded.layout import Layout
 from footfall_exporters.embedded.orphans import end_orphans
 from footfall_exporters.embedded.process import Child
-from footfall_exporters.embedded.settings import server_arguments
+from footfall_exporters.embedded.settings import known_to, server_arguments
 from footfall_exporters.embedded.supervision import Supervision, supervise
 
 _PATIENCE = (
@@ -48,6 +53,8 @@ class EmbeddedPostgres:
             as user `postgres` or `nobody`, who must be able to reach it.
         settings: Server settings by name. Those of placement, logging and privacy are fixed. A server that is
             joined keeps its owner's.
+        as_made: Serve data that is there with the version of Postgres that made it, whichever is installed.
+        programs: Where the programs of that version are; see `binaries_of`.
 
     Attributes:
         log_file: The server's log. It holds no statements, parameters or values.
@@ -56,9 +63,17 @@ class EmbeddedPostgres:
         EmbeddedPostgresError: A setting is fixed.
     """
 
-    def __init__(self, directory: Path, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        *,
+        as_made: bool = False,
+        programs: Path | None = None,
+    ) -> None:
         self._layout = Layout(directory.expanduser().resolve())
         self._arguments = server_arguments(settings, self._layout.sockets)
+        self._as_made, self._programs = as_made, programs
         self._child: Child | None = None
         self._stopping = Event()
         self._supervisor: Thread | None = None
@@ -186,7 +201,7 @@ class EmbeddedPostgres:
             )
 
     def _serve(self, identity: Identity, lock: int) -> None:
-        binaries = reachable_binaries(identity, self._layout.directory)
+        binaries = self._binaries(identity)
         ensure_cluster(self._layout, identity, binaries, lock)
         child, logged_before = self._launch(identity, binaries, lock)
         try:
@@ -199,9 +214,16 @@ class EmbeddedPostgres:
             self._end_child()
             raise
 
+    def _binaries(self, identity: Identity) -> Binaries:
+        if self._as_made and self._layout.data.exists():
+            version, directory = version_of(self._layout), self._layout.directory
+            return binaries_of(version, identity, directory, self._programs)
+        return reachable_binaries(identity, self._layout.directory)
+
     def _launch(self, identity: Identity, binaries: Binaries, lock: int) -> tuple[Child, int]:
         """Launch the server; returns it, and the size of its log before, in bytes."""
-        command = [binaries.program("postgres"), "-D", str(self._layout.data), *self._arguments]
+        arguments = known_to(int(binaries.major_version), self._arguments)
+        command = [binaries.program("postgres"), "-D", str(self._layout.data), *arguments]
         log = identity.open_file(self._layout.log, os.O_WRONLY | os.O_APPEND)
         try:
             size = os.fstat(log).st_size

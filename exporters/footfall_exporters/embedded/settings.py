@@ -1,6 +1,6 @@
 """The server's settings: sensible for a small machine, and a log that quotes nobody."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from footfall_exporters.embedded.errors import EmbeddedPostgresError
@@ -20,6 +20,9 @@ _DEFAULTS = {
     "log_timezone": "UTC",
     "log_checkpoints": "off",
 }
+
+_SINCE = {"scram_iterations": 16}
+"""In which major version a setting came, where that is one of those supported."""
 
 # The log never quotes a statement, a parameter or a row. An ERROR quotes values in its own text
 # ("invalid input syntax for type integer: ..."), so only LOG, FATAL and PANIC are written; the client still
@@ -64,6 +67,11 @@ def server_arguments(settings: Mapping[str, str], sockets: Path) -> list[str]:
             f"the Postgres setting {clash[0]} is fixed by Footfall", "remove it from the settings"
         )
     return [f"-c{name}={value}" for name, value in (_DEFAULTS | given | fixed).items()]
+
+
+def known_to(major: int, arguments: Sequence[str]) -> list[str]:
+    """Those of the arguments that a major version of Postgres knows."""
+    return [each for each in arguments if major >= _SINCE.get(each[2:].partition("=")[0], 0)]
 
 
 def _placement(sockets: Path) -> dict[str, str]:

@@ -22,6 +22,7 @@ from footfall_exporters.postgres.store import (
     PostgresConfig,
     Store,
     database,
+    database_as_made,
     is_made,
     prepare,
 )
@@ -30,5 +31,6 @@ __all__ = [
     "LOOKING", "READING", "REPORTS", "SCHEMA", "WATCHING", "Holder", "Maintenance",
     "NewerSchema", "Observers", "PostgresConfig", "Purged",
     "ReadOnly", "Report", "SchemaBusy", "SchemaConflict", "Store", "Unsuitable", "apply_catalog", "connect",
-    "connect_sync", "database", "grant_writer", "is_made", "migrate", "prepare", "purge", "report",
+    "connect_sync", "database", "database_as_made", "grant_writer", "is_made", "migrate", "prepare", "purge",
+    "report",
 ]  # fmt: skip

@@ -15,7 +15,7 @@ from typing import IO, NoReturn
 
 from footfall_exporters.postgres.connecting import LOOKING, connect_sync
 from footfall_exporters.postgres.migrate import SCHEMAS, version
-from footfall_exporters.postgres.programs import as_new_as, newest, reaching
+from footfall_exporters.postgres.programs import newest, reaching
 from footfall_processors import OperatorError
 
 SALTS = "footfall.salts"
@@ -71,7 +71,9 @@ def back_up(dsn: str, file: Path, progress: Progress = lambda _, __: None) -> Ba
         if schema is None:
             raise BackupError("this database holds nothing of Footfall yet", "run `footfall up`")
         tables = connection.execute(_TABLES, [list(SCHEMAS)]).fetchone() or (0,)
-    program = as_new_as("pg_dump", server) or missing("pg_dump", server)
+    program = newest("pg_dump")
+    if program is None or program.major < server:
+        missing("pg_dump", server)
     target, environment = reaching(dsn, application_name="footfall backup")
     command = [
         *(str(program.path), f"--dbname={target}", "--format=custom", "--verbose"),

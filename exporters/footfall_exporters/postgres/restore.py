@@ -25,6 +25,8 @@ _MAGIC = b"PGDMP"
 _SALTS = " TABLE DATA footfall salts "
 _UNKNOWN = b"\nSET transaction_timeout = 0;\n"
 """What a newer pg_restore tells every session, and a server before Postgres 17 does not know."""
+_OPTIONS = re.compile(rb"(?m)^ALTER TABLE ONLY \S+ ALTER COLUMN .* SET \(.*\);\n")
+"""Options of single columns: Footfall sets none, and some builds of Postgres have ones of their own."""
 _CHUNK = 2**20
 _HOLDS = """
     SELECT coalesce(sum(count), 0)::bigint, (SELECT position FROM footfall.commit_clock)
@@ -118,8 +120,7 @@ def restore(
     with tempfile.NamedTemporaryFile("w", prefix="footfall-restore-") as listed:
         listed.write("".join(f"{entry}\n" for entry in backup.entries))
         listed.flush()
-        options = f"--use-list={listed.name}", "--no-owner", "--no-privileges", "--file=-"
-        _run(dsn, _told(_read(backup.program, backup.path, *options), backup.size, progress))
+        _run(dsn, _told(_sections(backup, f"--use-list={listed.name}"), backup.size, progress))
     _, schema = migrate(dsn)
     return _finished(dsn, schema, event_time)
 
@@ -147,12 +148,23 @@ def _read(program: Program, path: Path, *options: str) -> Iterator[bytes]:
             raise BackupError(f"{path} {why}: {said(complaints)}")
 
 
+def _sections(backup: Backup, entries: str) -> Iterator[bytes]:
+    """The SQL of a backup, without what servers of another version or build do not know."""
+    for section in ("pre-data", "data", "post-data"):
+        options = f"--section={section}", entries, "--no-owner", "--no-privileges", "--file=-"
+        pieces = _read(backup.program, backup.path, *options)
+        if section != "data":  # which is long, and may say anything
+            pieces = iter([_OPTIONS.sub(b"", b"".join(pieces))])
+        yield next(pieces).replace(_UNKNOWN, b"\n", 1)
+        yield from pieces
+
+
 def _told(pieces: Iterable[bytes], size: int, progress: Progress) -> Iterator[bytes]:
     """One transaction of them; that it gets on is told."""
     done = 0
     yield b"BEGIN;\n"
     for piece in pieces:
-        yield piece if done else piece.replace(_UNKNOWN, b"\n", 1)
+        yield piece
         done += len(piece)
         progress(done, max(size, done))
     yield b"COMMIT;\n"  # without it, whoever ends before leaves nothing

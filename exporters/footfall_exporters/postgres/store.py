@@ -120,6 +120,21 @@ def database(config: PostgresConfig, supervision: Supervision | None = None) -> 
         yield dsn
 
 
+@contextmanager
+def database_as_made(config: PostgresConfig, programs: Path | None = None) -> Iterator[str]:
+    """The same, the embedded one served by the version of Postgres that made its data.
+
+    Args:
+        config: Where it is.
+        programs: Where that version's programs are, if not where they usually are.
+    """
+    if config.dsn:
+        yield config.dsn
+        return
+    with EmbeddedPostgres(_directory(config), as_made=True, programs=programs) as dsn:
+        yield dsn
+
+
 def is_made(config: PostgresConfig) -> bool:
     """Whether there is a database: the embedded one is made by the first start."""
     return bool(config.dsn) or _directory(config).exists()
