@@ -1,0 +1,1 @@
+"""Three newcomers who follow the documents, and their typical mistakes."""
