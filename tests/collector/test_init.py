@@ -9,6 +9,8 @@ from click.testing import CliRunner
 
 from footfall_collector.cli import main
 from footfall_processors import load_catalog
+from support.terminal import Terminal
+from support.walkthrough import Command, File
 
 FASTAPI = """\
 import threading
@@ -290,3 +292,20 @@ def test_telemetry_is_off_while_an_application_is_looked_at(init, monkeypatch):
     text = "import os\nfrom starlette.applications import Starlette\napp = Starlette()\n"
     init(text=text + "assert os.environ['TELEMETRY_ENABLED'] == 'false'\n")
     assert Path("events.yaml").exists()
+
+
+def test_what_it_says_comes_next_leads_to_a_figure(init, postgres_directory):
+    text = "from fastapi import FastAPI\n\napp = FastAPI()\napp.get('/orders/{order}')(lambda order: order)\n"
+    *lines, up, serve = told(init(text=text))
+    ask = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/orders/7')"
+    Terminal(postgres_directory).follow(
+        [
+            File("app.py", "\n".join([text, *lines])),
+            File("events.yaml", Path("events.yaml").read_text()),
+            Command(up),
+            Command(serve),
+            Command(f'python -c "{ask}"'),
+            Command("footfall report usage"),
+        ],
+        ("footfall report", "web_shop.orders.get"),
+    )
