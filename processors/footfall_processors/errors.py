@@ -12,6 +12,12 @@
     ├── SchemaConflict           the catalog does not fit the tables that are there
     ├── SpoolError               the spool cannot be opened
     ├── StartError               the collector cannot start, or cannot go on
+    ├── Unasked                  a collector that runs cannot be asked by what it works
+    ├── NotThere                 there is nothing to ask in SQL
+    ├── NotAllowed               a session cannot have the role that it is for
+    ├── BackupError              a backup cannot be made, or cannot be restored
+    ├── NotFound                 an application cannot be looked at
+    ├── NotAdded                 events cannot be added to a catalog as it is written
     └── OutOfPatience            a subscriber's backend is not available
 
 `DocumentError` and `SaltError` are a ValueError as well, `Unsuitable` and `ReadOnly` a psycopg.Error.

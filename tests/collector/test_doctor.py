@@ -139,6 +139,9 @@ def test_a_healthy_store_has_no_problem(examine, durable_server):
     assert of(checks, "schema") == [("ok", f"current ({HEAD})")]
     assert len(of(checks, "housekeeping")) == len(NAMES)
     assert of(checks, "partitions") == [("ok", "made ahead")]
+    assert of(checks, "collector") == [
+        ("ok", "it is not asked by what it works: service.operator is null")
+    ]
     assert ("ok", "footfall_reader and footfall_writer are there") in of(checks, "roles")
     assert of(checks, "store")[2] == (
         "ok",

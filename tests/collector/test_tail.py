@@ -195,7 +195,8 @@ def test_tail_says_plainly_what_is_missing(tmp_path, empty_database):
         [line] = done.stderr.splitlines()
         return line
 
-    assert "there is no database yet; run `footfall up`" in said(FOOTFALL_HOME=str(tmp_path))
+    assert "start one with `footfall up`" in said(FOOTFALL_HOME=str(tmp_path))
+    assert not list(tmp_path.iterdir()), "nothing is made"
     assert "holds nothing of Footfall yet" in said(FOOTFALL_DSN=empty_database)
     away = "host=127.0.0.1 port=1 user=walker password=planted-7f3a9c"
     line = said(FOOTFALL_DSN=away)

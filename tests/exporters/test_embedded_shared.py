@@ -38,6 +38,17 @@ def test_a_second_process_joins_and_its_stop_leaves_the_server_running(made: Pat
         assert execute(conninfo, "SELECT 1") == (1,)
 
 
+def test_who_only_joins_starts_nothing_and_ends_nothing(made: Path):
+    looking = EmbeddedPostgres(made)
+    assert looking.joined() is None
+    with EmbeddedPostgres(made) as conninfo:
+        before = number_of_postmaster(made)
+        assert looking.joined() == conninfo
+        looking.stop()
+        assert number_of_postmaster(made) == before
+    assert looking.joined() is None
+
+
 def test_a_second_instance_in_the_same_process_joins_too(made: Path):
     with EmbeddedPostgres(made) as first, EmbeddedPostgres(made) as second:
         assert first == second

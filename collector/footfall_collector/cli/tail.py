@@ -14,8 +14,8 @@ from footfall_collector.cli.live import Lines, Screen
 from footfall_collector.cli.options import config_option, json_option, read_store
 from footfall_collector.cli.watching import Change, Show, Watch, follow
 from footfall_collector.errors import failing_plainly
-from footfall_exporters import postgres
-from footfall_exporters.embedded import default_directory
+from footfall_exporters.embedded import EmbeddedPostgres, default_directory
+from footfall_exporters.postgres import PostgresConfig
 
 
 @click.command()
@@ -27,18 +27,25 @@ def tail(config: str | None, as_json: bool) -> None:
     A table in a terminal, a line for each change elsewhere: counts by event and reason, never a value.
     """
     store = read_store(config)
-    directory = Path(store.data_directory) if store.data_directory else default_directory()
-    if not store.dsn and not directory.exists():
-        raise click.ClickException(
-            "there is no database yet; run `footfall up`, or set FOOTFALL_DSN"
-        )
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with failing_plainly(), postgres.database(store) as dsn:
-        watch = Watch(dsn)
+    with failing_plainly():
+        watch = Watch(store.dsn or _served(store))
         first = _first_look(watch)
         with suppress(KeyboardInterrupt), _shown(as_json) as show:
             show.show(watch, first)
             follow(watch, show, threading.Event())
+
+
+def _served(store: PostgresConfig) -> str:
+    """The database that a collector serves: it is not started for this, as it would end with it."""
+    directory = Path(store.data_directory) if store.data_directory else default_directory()
+    dsn = EmbeddedPostgres(directory).joined()
+    if dsn is None:
+        raise click.ClickException(
+            "no collector runs with a Postgres of its own; start one with `footfall up`, or set"
+            " FOOTFALL_DSN"
+        )
+    return dsn
 
 
 @contextmanager

@@ -65,10 +65,14 @@ def _running(config: Config) -> Generator[Check, None, float | None]:
     yield from listeners.listener_checks(config, closed)
     if closed and all(closed.values()):
         return None
+    if config.service.operator is None:
+        yield ok("collector", "it is not asked by what it works: service.operator is null")
+        return None
     try:
         found = running.ask(config.service.operator)
     except running.Unasked as why:
-        yield ok("collector", f"it is not asked by what it works: {why}")
+        said = f"it cannot be asked by what it works: {why.found}"
+        yield warning("collector", said, why.advice)
         return None
     yield from running.running_checks(config, found)
     return found.uptime

@@ -20,17 +20,19 @@ from footfall_collector.doctor import losses
 from footfall_collector.doctor.checks import Check, count, ok, problem, span, warning
 from footfall_collector.doctor.listeners import TIMEOUT, listeners, reachable
 from footfall_collector.telemetry.instruments import Outcome, Reloaded
+from footfall_processors import OperatorError
 from footfall_processors.changes import fingerprint
 
 KEY = "FOOTFALL_OPERATOR_KEY"
 """The environment variable with an operator's key, where the listener asks for one."""
 MOST = 2**24
 """Bytes of an answer."""
-RELOAD = "have the collector read it again: send it SIGHUP"
+_ANOTHER = "another program may listen there; look with `ss -ltnp`"
+RELOAD = "have the collector read it again: send it SIGHUP (`pkill -HUP -f 'footfall up'`)"
 
 
-class Unasked(Exception):
-    """The collector cannot be asked; the message says why."""
+class Unasked(OperatorError):
+    """The collector cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +56,18 @@ class Running:
     failed: Sequence[str]
 
 
-def ask(operator: OperatorConfig | None) -> Running:
+def ask(operator: OperatorConfig) -> Running:
     """What the collector behind an operator's listener says.
 
     Raises:
-        Unasked: there is no such listener, or it does not answer, or not without a key.
+        Unasked: it does not answer, or not without a key.
     """
-    if operator is None:
-        raise Unasked("service.operator is null")
     status, body = _get(operator)
     if status == http.client.UNAUTHORIZED:
-        raise Unasked(f"its operator's listener wants a key: set {KEY}")
+        found = "its operator's listener wants a key"
+        raise Unasked(found, f"give an operator's in the environment variable {KEY}")
     if status != http.client.OK:
-        raise Unasked("its operator's listener shows no metrics")
+        raise Unasked("its operator's listener shows no metrics", _ANOTHER)
     return _read(body)
 
 
@@ -80,7 +81,8 @@ def _get(operator: OperatorConfig) -> tuple[int, str]:
             answer = connection.getresponse()
             return answer.status, answer.read(MOST).decode()
     except (OSError, http.client.HTTPException, UnicodeDecodeError):
-        raise Unasked("its operator's listener does not answer") from None
+        found = "its operator's listener does not answer, or has another certificate"
+        raise Unasked(found, _ANOTHER) from None
 
 
 def _connection(host: str, port: int, tls: TlsConfig | None) -> http.client.HTTPConnection:
@@ -97,7 +99,8 @@ def _read(text: str) -> Running:
     try:
         families = list(text_string_to_metric_families(text))
     except ValueError:
-        raise Unasked("its operator's listener shows something else than metrics") from None
+        found = "its operator's listener shows something else than metrics"
+        raise Unasked(found, _ANOTHER) from None
     samples = [sample for family in families for sample in family.samples]
 
     def of(name: str) -> Iterator[tuple[Mapping[str, str], float]]:

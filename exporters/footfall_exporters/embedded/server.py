@@ -94,6 +94,16 @@ class EmbeddedPostgres:
             self._have_served(server_identity(self._layout.data))
             return conninfo(self._layout)
 
+    def joined(self) -> str | None:
+        """Return the connection string while another process serves, else None; nothing is started or made.
+
+        Raises:
+            EmbeddedPostgresError: The server cannot be had; one line says why and what to do.
+        """
+        ignore_environment()
+        with explained(self._layout.directory):
+            return conninfo(self._layout) if accepts_clients(self._layout) else None
+
     def supervise(self, supervision: Supervision) -> None:
         """Start the server again, from a thread, whenever it ends before `stop` is called.
 
