@@ -71,9 +71,10 @@ class _Commands(click.Group):
             raise _told(ctx.invoked_subcommand, error) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        width = max(map(len, self.list_commands(ctx)))
         for section, rows in _listed():
             with formatter.section(section):
-                formatter.write_dl(rows)
+                formatter.write_dl([(name.ljust(width), text) for name, text in rows])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         rows = sorted(row for _, rows in _listed() for row in rows)
@@ -90,7 +91,7 @@ def _listed() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     for section, rows in _SECTIONS.items():
         yield section, [(name, row.summary) for name, row in rows.items()]
     if names := sorted(_others().names):
-        yield "Of other packages", [(name, _summary(name)) for name in names]
+        yield "More", [(name, _summary(name)) for name in names]
 
 
 def _summary(name: str) -> str:

@@ -95,7 +95,7 @@ def print_comparison(console: Console, comparisons: Sequence[Comparison]) -> boo
 def print_search(console: Console, lines: Sequence[str], dropped: Mapping[str, int]) -> None:
     """What the search found, and what the collector had dropped."""
     console.print("\n[bold]Is anything personal in it?[/]")
-    losses = ", ".join(f"{n:,} {reason.replace('_', ' ')}s" for reason, n in dropped.items())
+    losses = ", ".join(f"{n:,} {reason}" for reason, n in dropped.items())
     for line in (*lines, f"dropped on the way: {losses or 'nothing'}"):
         console.print(f"  {line}", soft_wrap=True)
 

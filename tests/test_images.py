@@ -1,0 +1,57 @@
+"""The pictures of docs/images: for both kinds of pages, from nowhere else, as the commands are today."""
+
+import re
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs/images"
+PICTURES = sorted(IMAGES.glob("*.svg"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def lines(picture):
+    """The text of a picture, line by line, without empty lines."""
+    shown = re.findall(
+        r'<text [^>]*?\by="([\d.]+)"[^>]*>([^<]*)</text>', picture.read_text("utf-8")
+    )
+    found = {}
+    for y, words in shown:
+        found[float(y)] = found.get(float(y), "") + unescape(words).replace("\xa0", " ")
+    return "\n".join(found[y].rstrip() for y in sorted(found) if found[y].strip())
+
+
+def test_each_is_there_for_dark_and_for_light_pages_and_all_are_small():
+    names = {file.stem.rpartition("-")[0] for file in PICTURES}
+    assert {f"{n}-{theme}.svg" for n in names for theme in ("dark", "light")} == {
+        file.name for file in PICTURES
+    }
+    assert sum(file.stat().st_size for file in PICTURES) < 1_000_000
+
+
+def test_none_asks_another_site_for_anything():
+    for picture in PICTURES:
+        links = re.findall(r"https?://[^\s\"'<>)]+", picture.read_text("utf-8"))
+        fetched = re.findall(
+            r"(?:url\(|href=|@import)\s*[\"']?(?!#)[^\s)\"']+", picture.read_text()
+        )
+        assert fetched == [], picture.name
+        assert {link.split("/")[2].split(":")[0] for link in links} <= {"www.w3.org", "127.0.0.1"}
+
+
+def test_none_tells_where_it_was_drawn():
+    for picture in PICTURES:
+        assert not re.search(r"/tmp/|/root/|/home/|/work/", lines(picture)), picture.name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_picture_of_a_page_is_there(page):
+    sources = re.findall(r'(?:src|srcset)="([^":]+)"', page.read_text("utf-8"))
+    assert [source for source in sources if not (page.parent / source).is_file()] == []
+
+
+def test_every_picture_is_shown():
+    gallery = (IMAGES / "README.md").read_text("utf-8")
+    assert [file.name for file in PICTURES if f'"{file.name}"' not in gallery] == []
