@@ -12,6 +12,7 @@ import io
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import struct
@@ -101,6 +102,7 @@ OF_THE_STORE = {
     "doctor": "doctor",
     "config-show": "config show",
     "keys-list": "keys list",
+    "sql": "sql --command 'SELECT surface, sum(count) AS uses FROM usage GROUP BY 1'",
 }
 
 
@@ -179,7 +181,7 @@ def printed(words: Sequence[str], place: Path) -> str:
     return said
 
 
-def draw(name: str, words: Sequence[str], said: str) -> None:
+def draw(name: str, typed: str, said: str) -> None:
     """Writes both pictures of a command and what it printed."""
     console = Console(
         file=io.StringIO(),
@@ -188,7 +190,7 @@ def draw(name: str, words: Sequence[str], said: str) -> None:
         force_terminal=True,
         color_system="truecolor",
     )
-    console.print(Text.assemble(("$ ", "bold green"), (" ".join(words), "bold")))
+    console.print(Text.assemble(("$ ", "bold green"), (typed, "bold")))
     console.print(
         Text.from_ansi(said), end="\n\n"
     )  # the edge would cut what goes below the last line
@@ -203,9 +205,9 @@ def draw(name: str, words: Sequence[str], said: str) -> None:
 
 def draw_one(name: str, arguments: str, place: Path) -> None:
     """What one command prints, with paths seen from where it ran."""
-    words = ["footfall", *arguments.split()]
-    said = printed(words, place).replace(f"{place}/", "")
-    draw(name, words, said.replace(f"{Path(sys.executable).parent}/", ""))
+    typed = f"footfall {arguments}"
+    said = printed(shlex.split(typed), place).replace(f"{place}/", "")
+    draw(name, typed, said.replace(f"{Path(sys.executable).parent}/", ""))
 
 
 def draw_help(place: Path) -> None:
@@ -230,7 +232,7 @@ def draw_demo(place: Path) -> None:
         next(n for n, line in enumerate(lines) if words in line)
         for words in ("Is it exact?", "Where to look next")
     )
-    draw("demo", ["footfall", "demo"], "\n".join(["...", "", *lines[begin : end - 1]]))
+    draw("demo", "footfall demo", "\n".join(["...", "", *lines[begin : end - 1]]))
 
 
 def draw_store(place: Path) -> None:
@@ -238,8 +240,10 @@ def draw_store(place: Path) -> None:
     shutil.copy(Path(footfall_examples.__file__).parent / "sahasrahbot/events.yaml", place)
     (place / "collector.yaml").write_text(CONFIG)
     draw_one("keys-new", "keys new web --service shop --config collector.yaml", place)
-    with terminal(["footfall", "up", "--config", "collector.yaml"], place) as (_, source):
-        draw("up", ["footfall", "up", "--config", "collector.yaml"], read(source, "Ctrl-C stops"))
+    draw_one("statement", "statement --catalog events.yaml", place)
+    typed = "footfall up --live --config collector.yaml"
+    with terminal(typed.split(), place) as (_, source):
+        draw("up", typed, read(source, "undeclared_event"))
         for name, arguments in OF_THE_STORE.items():
             draw_one(name, f"{arguments} --config collector.yaml", place)
 

@@ -61,6 +61,15 @@ def test_a_catalog_is_begun(installed, tmp_path, monkeypatch):
     assert done.stdout == "events.yaml: a valid catalog with 1 event\n"
 
 
+def test_a_catalog_is_written_and_its_statement_is_printed(installed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = footfall(installed, "init", "--kind", "other", "--product", "shop", "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    done = footfall(installed, "statement", "--catalog", "events.yaml")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "shop" in done.stdout
+
+
 def test_what_is_kept_on_this_machine_is_shown(installed, tmp_path):
     done = footfall(installed, "inspect", "--product", "shop", HOME=str(tmp_path))
     assert done.returncode == 0
