@@ -472,3 +472,26 @@ def test_all_pipelines_have_the_same_exporters(write):
     assert mistakes(path) == {
         (1, "service.pipelines.logs.exporters", "must be those of all pipelines")
     }
+
+
+# Readers over TCP
+
+
+@pytest.mark.parametrize(
+    ("readers", "more", "said"),
+    [
+        ("{endpoint: 127.0.0.1:5433}", "", "password"),
+        ("{endpoint: 127.0.0.1:5433, password: short}", "", "12"),
+        ("{endpoint: 127.0.0.1:0, password: of twelve characters}", "", "endpoint"),
+        ("{endpoint: 127.0.0.1:65536, password: of twelve characters}", "", "at most 65535"),
+        (
+            "{endpoint: 127.0.0.1:5433, password: of twelve characters}",
+            "dsn: host=db, ",
+            "`dsn` names another",
+        ),
+    ],
+)
+def test_readers_are_of_the_embedded_server_and_have_a_password(write, readers, more, said):
+    [mistake] = mistakes(write(f"exporters: {{postgres: {{{more}readers: {readers}}}}}"))
+    assert said in str(mistake)
+    assert "twelve" not in str(mistake)

@@ -158,6 +158,7 @@ def _check(document: Document, file: File) -> None:
     if not file.processors.footfall.catalog:
         document.wrong(("processors", "footfall", "catalog"), "must name at least one file")
     _check_dsn(document)
+    _check_readers(document)
     protocols = file.receivers.otlp.protocols
     if not (protocols.grpc or protocols.http):
         document.wrong(("receivers", "otlp", "protocols"), "leave at least one protocol on")
@@ -175,6 +176,19 @@ def _check(document: Document, file: File) -> None:
             ("service", "operator", "endpoint"),
             "is reached from other machines: set keys_file beside it, or use 127.0.0.1",
         )
+
+
+def _check_readers(document: Document) -> None:
+    path: Keys = ("exporters", STORE, "readers")
+    readers = section(document, "exporters", STORE, "readers")
+    if not isinstance(readers, dict):
+        return
+    if section(document, "exporters", STORE, "dsn"):
+        right = "is of the embedded Postgres, and `dsn` names another; make a login there"
+        document.wrong(path, right)
+    port = str(readers.get("endpoint")).rpartition(":")[2]
+    if port.isdecimal() and int(port) > 65535:
+        document.wrong((*path, "endpoint"), "the port must be at most 65535")
 
 
 def _check_dsn(document: Document) -> None:

@@ -6,7 +6,14 @@ with the process that started it.
 
 from footfall_exporters.embedded.errors import EmbeddedPostgresError
 from footfall_exporters.embedded.layout import default_directory
+from footfall_exporters.embedded.listening import Listening
 from footfall_exporters.embedded.server import EmbeddedPostgres
 from footfall_exporters.embedded.supervision import Supervision
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "Supervision", "default_directory"]
+__all__ = [
+    "EmbeddedPostgres",
+    "EmbeddedPostgresError",
+    "Listening",
+    "Supervision",
+    "default_directory",
+]

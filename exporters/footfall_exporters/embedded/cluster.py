@@ -69,7 +69,6 @@ def former_server(layout: Layout) -> dict[str, str]:
     in the file.
     """
     lock_file = layout.data / "postmaster.pid"
-    layout.socket_lock.unlink(missing_ok=True)
     try:
         former = lock_file.read_text(encoding="utf-8", errors="replace").partition("\n")[0]
     except FileNotFoundError:

@@ -6,7 +6,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-PORT = 5432  # names the socket file only: nothing listens on TCP
+PORT = 5432  # names the socket file, whichever port TCP has
 _SOCKET = f".s.PGSQL.{PORT}"
 _LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # bytes; sun_path without its NUL
 
@@ -70,6 +70,15 @@ class Layout:
         return Path("/tmp", f"footfall-{digest}")  # noqa: S108
 
     @property
-    def socket_lock(self) -> Path:
-        """The lock file that Postgres keeps beside its socket."""
-        return self.sockets / f"{_SOCKET}.lock"
+    def rules(self) -> Path:
+        """Who may come in over TCP, where anybody may (pg_hba.conf)."""
+        return self.directory / "pg_hba.conf"
+
+    @property
+    def socket(self) -> Path:
+        """Where clients connect."""
+        return self.sockets / _SOCKET
+
+    def socket_of(self, port: int) -> Path:
+        """The socket of a server whose TCP port is another one."""
+        return self.sockets / f".s.PGSQL.{port}"

@@ -25,6 +25,8 @@ from footfall_exporters.embedded.connection import (
 from footfall_exporters.embedded.errors import EmbeddedPostgresError, explained
 from footfall_exporters.embedded.identity import Identity, server_identity
 from footfall_exporters.embedded.layout import Layout
+from footfall_exporters.embedded.listening import Listening, arrange
+from footfall_exporters.embedded.listening import settings as tcp
 from footfall_exporters.embedded.orphans import end_orphans
 from footfall_exporters.embedded.process import Child
 from footfall_exporters.embedded.settings import known_to, server_arguments
@@ -53,6 +55,7 @@ class EmbeddedPostgres:
             as user `postgres` or `nobody`, who must be able to reach it.
         settings: Server settings by name. Those of placement, logging and privacy are fixed. A server that is
             joined keeps its owner's.
+        listening: Where it listens on TCP, if it does.
         as_made: Serve data that is there with the version of Postgres that made it, whichever is installed.
         programs: Where the programs of that version are; see `binaries_of`.
 
@@ -68,11 +71,15 @@ class EmbeddedPostgres:
         directory: Path,
         settings: Mapping[str, str] = MappingProxyType({}),
         *,
+        listening: Listening | None = None,
         as_made: bool = False,
         programs: Path | None = None,
     ) -> None:
         self._layout = Layout(directory.expanduser().resolve())
-        self._arguments = server_arguments(settings, self._layout.sockets)
+        self._arguments = server_arguments(
+            settings, self._layout.sockets, tcp(self._layout, listening)
+        )
+        self._listening = listening
         self._as_made, self._programs = as_made, programs
         self._child: Child | None = None
         self._stopping = Event()
@@ -238,6 +245,7 @@ class EmbeddedPostgres:
         try:
             size = os.fstat(log).st_size
             environment = former_server(self._layout)
+            arrange(self._layout, identity, self._listening)
             child = Child(command, identity, output=log, keep=[lock], environment=environment)
         finally:
             os.close(log)
@@ -248,9 +256,11 @@ class EmbeddedPostgres:
     def _is_ready(self, child: Child, logged_before: int) -> bool:
         if child.has_ended:
             output = self.log_file.read_bytes()[logged_before:].decode(errors="replace")
+            reason, see = complaint(output), f"see {self.log_file}"
+            if self._listening and "TCP/IP sockets" in reason:
+                see = f"{self._listening.host}:{self._listening.port} is not to be had: name another endpoint"
             raise EmbeddedPostgresError(
-                f"Postgres in {self._layout.directory} ended while it started: {complaint(output)}",
-                f"see {self.log_file}",
+                f"Postgres in {self._layout.directory} ended while it started: {reason}", see
             )
         return ensure_database(self._layout)
 

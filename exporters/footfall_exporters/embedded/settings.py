@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from footfall_exporters.embedded.errors import EmbeddedPostgresError
-from footfall_exporters.embedded.layout import PORT
+from footfall_exporters.embedded.listening import NO_TCP
 
 _DEFAULTS = {
     "shared_buffers": "64MB",
@@ -52,7 +52,9 @@ _PRIVACY = {
 }
 
 
-def server_arguments(settings: Mapping[str, str], sockets: Path) -> list[str]:
+def server_arguments(
+    settings: Mapping[str, str], sockets: Path, tcp: Mapping[str, str] = NO_TCP
+) -> list[str]:
     """Return the `-c` arguments of the server: defaults, then `settings`, then what is fixed.
 
     They go on the command line because it wins over every configuration file in the data directory.
@@ -61,7 +63,7 @@ def server_arguments(settings: Mapping[str, str], sockets: Path) -> list[str]:
         EmbeddedPostgresError: `settings` names one that is fixed.
     """
     given = {name.lower().replace("-", "_"): value for name, value in settings.items()}
-    fixed = _PRIVACY | _placement(sockets)
+    fixed = _PRIVACY | _placement(sockets) | dict(tcp)
     if clash := sorted(given.keys() & fixed.keys()):
         raise EmbeddedPostgresError(
             f"the Postgres setting {clash[0]} is fixed by Footfall", "remove it from the settings"
@@ -77,8 +79,6 @@ def known_to(major: int, arguments: Sequence[str]) -> list[str]:
 def _placement(sockets: Path) -> dict[str, str]:
     quoted = str(sockets).replace('"', '""')
     return {
-        "listen_addresses": "",
-        "port": str(PORT),
         "unix_socket_directories": f'"{quoted}"',
         "unix_socket_permissions": "0700",
     }

@@ -23,6 +23,7 @@ from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
 from footfall_exporters.postgres.group_commit import Observers
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S, migrate
+from footfall_exporters.postgres.readers import ReadersConfig, admit
 from footfall_exporters.postgres.schema import apply_catalog
 from footfall_exporters.postgres.spooling import Spooling
 from footfall_exporters.postgres.writer import Writer
@@ -56,6 +57,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         rollup_retention_days: Counts and losses older than this are deleted.
         event_time: To which unit `reporting.events` cuts the time of single observations.
         spool: Where batches wait while the database is away; without it, senders are told to retry.
+        readers: Where a Grafana elsewhere reaches the Postgres of its own; without it, nobody does over TCP.
     """
 
     dsn: str | None = None
@@ -68,6 +70,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = 400
     event_time: Literal["second", "minute", "hour"] = "second"
     spool: SpoolConfig | None = None
+    readers: ReadersConfig | None = None
 
     @asynccontextmanager
     async def open(
@@ -113,7 +116,9 @@ def database(config: PostgresConfig, supervision: Supervision | None = None) -> 
     if config.dsn:
         yield config.dsn
         return
-    server = EmbeddedPostgres(_directory(config))
+    server = EmbeddedPostgres(
+        _directory(config), listening=config.readers.listening if config.readers else None
+    )
     with server as dsn:
         if supervision is not None:
             server.supervise(supervision)
@@ -243,6 +248,9 @@ class Store:
 
     def _prepare_database(self, catalog: Catalog, patience_s: float) -> None:
         prepare(self.dsn, Settings(catalog), patience_s, self._config.event_time)
+        if self._config.readers is not None:
+            with connect_sync(self.dsn, SCHEMA) as connection:
+                admit(connection, self._config.readers)
 
     async def _prepare_later(self) -> None:
         said = time.monotonic()
