@@ -83,6 +83,9 @@ def _mistakes(
         after = f"{row.seconds:.1f}" if row.where else "[red]not said[/]"
         table.add_row(row.mistake, row.where or "", after)
     console.print(table)
+    for row in rows:
+        if not row.where:
+            console.print(f"{row.mistake}, of which was heard:\n{row.line}", markup=False)
     return [
         {"mistake": r.mistake, "where": r.where, "seconds": round(r.seconds, 1), "said": r.line,
          "good": bool(r.where)}

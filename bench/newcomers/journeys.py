@@ -51,7 +51,7 @@ Journey = Callable[[Path, Environment], float]
 def fastapi(folder: Path, environment: Environment) -> float:
     """The owner of a FastAPI site follows the guide."""
     watch = Watch()
-    _arrive(folder, environment, steps(FASTAPI), "api.seed")
+    _arrive(folder, environment, _until_figure(FASTAPI), "api.seed")
     return watch.seconds()
 
 
@@ -86,7 +86,7 @@ def operator(folder: Path, environment: Environment) -> float:
         server = conninfo_to_dict(superuser)
         at = f"{quote(str(server['host']), safe='')}:{server['port']}"
         meant = {"db.example.org": at}
-        _arrive(folder, environment, steps(OPERATIONS), "shop.order", superuser, meant)
+        _arrive(folder, environment, _until_figure(OPERATIONS), "shop.order", superuser, meant)
         return watch.seconds()
 
 
@@ -96,6 +96,13 @@ JOURNEYS: Final[dict[str, tuple[str, Journey, float]]] = {
     "operator": ("an operator: Postgres, TLS, keys", operator, 120.0),
 }
 """Who it is, what they do, and the seconds that their machine may take for it."""
+
+
+def _until_figure(document: Path) -> list[Step]:
+    """What a document says up to the report; what comes behind it is for later."""
+    todo = steps(document)
+    end = next(number for number, step in enumerate(todo) if _calls(step, "footfall report"))
+    return todo[: end + 1]
 
 
 def _calls(step: Step, program: str) -> bool:
@@ -117,7 +124,6 @@ def _arrive(
     """
     if not environment.bin.exists():
         environment.make()
-    todo = [step for step in todo if not _calls(step, "docker")]
     for step in todo:
         if isinstance(step, Command) and step.program == "pip":
             environment.type(step.line)
