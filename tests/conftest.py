@@ -53,9 +53,9 @@ SLOW = {"e2e", "examples", "grafana", "browser_client", "ends", "safety", "web"}
     f"test_{name}.py"
     for names in (
         "cli dawdlers fuzz gate half_open hostile javascript memory memos start_and_stop starting",
-        "base_install package tls turns workers zero_code debian_postgres real_servers subscribers supervision",
+        "base_install init package tls turns workers zero_code debian_postgres real_servers subscribers",
         "decorated_stays fork greenlets guide_consent guide_python guides import interpreters reasons",
-        "tail redaction_corpus redaction_growth documents_run guides_of_operators",
+        "supervision tail redaction_corpus redaction_growth documents_run guides_of_operators",
     )
     for name in names.split()
 }
