@@ -134,7 +134,7 @@ async def test_what_was_parked_and_is_taken_now_is_no_longer_parked(
         [parked] = query("SELECT name, position, part, events, reason FROM footfall.parked")
         mended = await run()
     assert refused.exit_code == 1
-    assert "refused 1 requests for good" in refused.output
+    assert "refused 1 request for good" in refused.output
     assert parked == ("otlphttp/far", 2, 0, 1, "the backend answered HTTP 400")
     assert mended.exit_code == 0, mended.output
     assert query("SELECT * FROM footfall.parked") == []

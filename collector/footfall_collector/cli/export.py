@@ -15,6 +15,7 @@ from rich.table import Table
 
 from footfall_collector.cli.options import config_option, json_option, read_config
 from footfall_collector.config.reader import STORE, read
+from footfall_collector.doctor.checks import count
 from footfall_collector.errors import failing_plainly
 from footfall_collector.subscribers.delivery import OutOfPatience
 from footfall_collector.subscribers.replay import Exported, replay
@@ -70,7 +71,7 @@ def export(
         _print(period, done)
     if done.parked:
         raise click.ClickException(
-            f"{name} refused {done.parked} requests for good; the table footfall.parked says why"
+            f"{name} refused {count(done.parked, 'request')} for good; the table footfall.parked says why"
         )
 
 
