@@ -140,7 +140,7 @@ def test_an_ordinary_user_runs_the_server_as_itself(postgres_directory: Path):
         check=False,
     )
     assert finished.returncode == 0, finished.stdout
-    assert "8 passed" in finished.stdout
+    assert "9 passed" in finished.stdout
 
 
 def python_for_nobody() -> str | None:

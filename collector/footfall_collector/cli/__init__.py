@@ -42,6 +42,8 @@ _SECTIONS = {
         "keys": _Row("keys:commands", "Make, list and revoke the keys of senders."),
         "migrate": _Row("store:migrate", "Bring the database to the current schema."),
         "purge": _Row("store:purge", "Drop what is older than the retention, now."),
+        "reload": _Row("signals:reload", "Have the collector read its files again."),
+        "stop": _Row("signals:stop", "Stop the collector, and wait for its end."),
         "backup": _Row("backup:backup", "Write what is stored to a file, without salts."),
         "restore": _Row("backup:restore", "Make the database of a backup."),
         "export": _Row("export:export", "Send what was stored to another backend."),

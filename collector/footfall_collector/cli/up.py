@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -79,6 +80,7 @@ def _run(asked: _Asked, say: Callable[[str], Any], say_beside: Callable[[str], A
         say_beside: The same, away from standard output.
     """
     from footfall_collector.config.config import load_config
+    from footfall_collector.process.presence import Presence, place_of
     from footfall_collector.process.worker import prepare_process, work
 
     loaded = read_config(asked.config, asked.catalog)
@@ -87,7 +89,12 @@ def _run(asked: _Asked, say: Callable[[str], Any], say_beside: Callable[[str], A
     is_taken = any(name.partition("/")[0] == "logs" for name in loaded.subscribers)
     live = _live(loaded, number, err=is_taken) if asked.live else None
     prepare_process(loaded)
-    greet = partial(_greet, loaded, asked, say_beside if is_taken else say)
+    place = place_of(asked.config, loaded.catalog_files)
+    here = Presence(place, number)
+
+    def greet(*addresses: str | None) -> None:
+        here.begin()
+        _greet(loaded, asked, say_beside if is_taken else say, *addresses)
 
     def ready(on: "Running") -> None:
         greet(on.grpc, on.http, on.operator)
@@ -96,10 +103,11 @@ def _run(asked: _Asked, say: Callable[[str], Any], say_beside: Callable[[str], A
 
     with failing_plainly(), live or nullcontext():
         if number > 1:
-            _supervise(loaded, number, asked, greet)
+            _supervise(loaded, number, asked, greet, place)
         else:
             load = partial(load_config, asked.config, catalog=asked.catalog)
-            asyncio.run(work(load, loaded, ready, stopping=live.stop if live else None))
+            stopping = live.stop if live else None
+            asyncio.run(work(load, loaded, ready, stopping=stopping, reloads=place))
     say_beside("Stopped: every request in flight was answered.")
 
 
@@ -121,12 +129,13 @@ def _supervise(
     loaded: "Config",
     number: int,
     asked: _Asked,
-    greet: Callable[[str | None, str | None, str | None], None],
+    greet: Callable[..., None],
+    place: Path,
 ) -> None:
     from footfall_collector.process.supervisor import Supervisor, orders
 
     lost: Future[None] = Future()
-    with orders(loaded, number, asked.config, asked.catalog, lost) as all_orders:
+    with orders(loaded, number, asked.config, asked.catalog, lost, place) as all_orders:
         first, operator = all_orders[0], loaded.service.operator
         ready = partial(greet, first.grpc, first.http, operator.endpoint if operator else None)
         asyncio.run(Supervisor(all_orders, lost).run(ready))

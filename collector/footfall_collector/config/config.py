@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from footfall_collector.config.reader import STORE, located, read, section
+from footfall_collector.config.reader import STORE, Reading, located, read, section
 from footfall_collector.config.schema import (
     AdmissionConfig,
     File,
@@ -83,8 +83,7 @@ def load_config(
     """
     reading = read(path, environment)
     document, file, folder = reading.document, reading.file, reading.folder
-    beside = Path() if _CATALOG in reading.filled else folder
-    files = [catalog] if catalog else [str(beside / f) for f in _catalog_files(document)]
+    files = _files(reading, catalog)
     found, mistakes = _catalog(files)
     salts = _salts(document, file, found)
     mistakes = document.mistakes + mistakes
@@ -110,6 +109,17 @@ def load_config(
     )
 
 
+def catalog_files(
+    path: str | Path | None, environment: Mapping[str, str], catalog: str | None
+) -> Sequence[str]:
+    """Where the catalogs of a configuration are, whatever is in them; the arguments are `load_config`'s.
+
+    Raises:
+        DocumentError: the file cannot be read, or is not YAML.
+    """
+    return _files(read(path, environment), catalog)
+
+
 def load_store(
     path: str | Path | None = None, environment: Mapping[str, str] = os.environ
 ) -> PostgresConfig:
@@ -123,6 +133,11 @@ def load_store(
         raise DocumentError(reading.document.mistakes)
     store: PostgresConfig = reading.exporters[STORE]
     return store
+
+
+def _files(reading: Reading, catalog: str | None) -> list[str]:
+    beside = Path() if _CATALOG in reading.filled else reading.folder
+    return [catalog] if catalog else [str(beside / f) for f in _catalog_files(reading.document)]
 
 
 def _catalog_files(document: Document) -> Sequence[str]:

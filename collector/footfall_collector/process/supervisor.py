@@ -59,6 +59,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         grpc: host:port with the port that all share.
         http: The same.
         metrics: The folder where all count.
+        reloads: The collector's lock, beside which it is noted how a reload went.
     """
 
     number: int
@@ -68,6 +69,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     grpc: str | None
     http: str | None
     metrics: str
+    reloads: str | None = None
 
     def apply(self, config: Config) -> Config:
         """The worker's own configuration."""
@@ -214,6 +216,7 @@ def orders(
     path: str | None,
     catalog: str | None,
     lost: Future[None],
+    reloads: Path | None = None,
 ) -> Iterator[list[Order]]:
     """What each of `number` workers is told; ports, database and metrics are there as long as the context.
 
@@ -225,6 +228,7 @@ def orders(
         path: Of the configuration.
         catalog: Of the one that overrides the configured one.
         lost: Gets the error for which the embedded Postgres was given up.
+        reloads: The collector's lock.
 
     Raises:
         OperatorError, psycopg.Error: they cannot be had.
@@ -249,6 +253,7 @@ def orders(
                 grpc=grpc,
                 http=http,
                 metrics=str(metrics),
+                reloads=str(reloads) if reloads else None,
             )
             for each in range(number)
         ]

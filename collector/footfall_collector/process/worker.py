@@ -11,9 +11,11 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,7 @@ import msgspec
 
 from footfall_collector.config.config import Config, load_config
 from footfall_collector.config.reader import logs_json
+from footfall_collector.process.presence import note_reload
 from footfall_collector.process.signals import STOPS, end_at_once
 from footfall_collector.telemetry import logging as diagnostics
 from footfall_exporters.faults import log_fault
@@ -64,6 +67,7 @@ async def work(
     ready: Callable[["Running"], None],
     worker: "Worker | None" = None,
     stopping: Callable[[], None] | None = None,
+    reloads: Path | None = None,
 ) -> None:
     """Runs a collector until SIGINT, SIGTERM, or, for a worker, until its parent is gone.
 
@@ -75,6 +79,7 @@ async def work(
         ready: Called once everything is up.
         worker: Which of several processes this is.
         stopping: Called when it begins to stop.
+        reloads: The collector's lock, beside which it is noted how a reload went.
     """
     from footfall_collector.process.app import running
 
@@ -95,7 +100,8 @@ async def work(
         gc.set_threshold(50_000, 20, 100)
         collector.lost.add_done_callback(lambda _: _wake(loop, stop))
         ready(collector)
-        reloading = asyncio.create_task(_reloading(hang_up, load, collector))
+        noting = partial(note_reload, reloads, worker.number if worker else 0) if reloads else None
+        reloading = asyncio.create_task(_reloading(hang_up, load, collector, noting))
         await stop.wait()
         if stopping is not None:
             stopping()
@@ -113,18 +119,24 @@ def _wake(loop: asyncio.AbstractEventLoop, event: asyncio.Event) -> None:
 
 
 async def _reloading(
-    hang_up: asyncio.Event, load: Callable[[], Config], collector: "Running"
+    hang_up: asyncio.Event,
+    load: Callable[[], Config],
+    collector: "Running",
+    noting: Callable[..., None] | None,
 ) -> None:
     """Reads the configuration again at every SIGHUP; when it is wrong, the former one stays in force."""
     while True:
         await hang_up.wait()
         hang_up.clear()
+        begun, taken = time.monotonic_ns(), False
         try:
-            await collector.reload(await _read_again(load))
+            taken = await collector.reload(await _read_again(load))
         except (
             Exception
         ) as error:  # a fault of ours must not end it: the next signal may revoke a key
             log_fault(log, "reloading failed", error)
+        if noting is not None:
+            noting(begun, taken=taken)
 
 
 async def _read_again(load: Callable[[], Config]) -> Config | None:
@@ -162,7 +174,8 @@ def main() -> None:
             from footfall_collector.telemetry.multiprocess import Shared
 
             worker = Worker(order.number, Shared(Path(order.metrics), order.number))
-            asyncio.run(work(load, config, ready, worker))
+            reloads = Path(order.reloads) if order.reloads else None
+            asyncio.run(work(load, config, ready, worker, reloads=reloads))
     except click.ClickException as error:
         if logs_json(order.config, os.environ):
             to_log(error)
