@@ -76,7 +76,7 @@ def new(
     click.echo(json.dumps({"name": name, "key": token, "file": str(path)}) if as_json else token)
     click.echo(
         f"Key {name} is in {path}. Keep what is printed here: it cannot be had again. A collector that"
-        f" runs takes it after `kill -HUP`.",
+        f" runs takes it after `footfall reload`.",
         err=True,
     )
 
@@ -112,7 +112,8 @@ def revoke(name: str, file: str | None, config: str | None) -> None:
             raise click.ClickException(f"{path} has no key {name}{hint}")
         del entries[name]
     click.echo(
-        f"Key {name} is revoked. A collector that runs refuses it after `kill -HUP`.", err=True
+        f"Key {name} is revoked. A collector that runs refuses it after `footfall reload`.",
+        err=True,
     )
 
 
