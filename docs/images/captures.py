@@ -239,7 +239,8 @@ def draw_store(place: Path) -> None:
     """A collector, and what is said of the store that the demo has filled."""
     shutil.copy(Path(footfall_examples.__file__).parent / "sahasrahbot/events.yaml", place)
     (place / "collector.yaml").write_text(CONFIG)
-    draw_one("keys-new", "keys new web --service shop --config collector.yaml", place)
+    # A key is shown to nobody, not even one that opens nothing.
+    printed(shlex.split("footfall keys new web --service shop --config collector.yaml"), place)
     draw_one("statement", "statement --catalog events.yaml", place)
     typed = "footfall up --live --config collector.yaml"
     with terminal(typed.split(), place) as (_, source):
