@@ -31,6 +31,7 @@ ALLOWED = {
         "error",
     ): "for the thread that waits for Postgres to start; there is no request yet",
     ("migrate.py", "refused"): "at a start; there is no request yet",
+    ("restore.py", "refused"): "in a command, which takes no request",
     ("steps.py", "error"): "for the generator that it is thrown into; forgotten when that is done",
 }
 

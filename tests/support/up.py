@@ -26,7 +26,7 @@ class Up:
             )
 
     async def address(self, name):
-        return await self.said(rf"{name}\s+http://(\S+)")
+        return await self.said(rf"{name}\s+http://([^\s\"]+)")  # a line, or one in JSON
 
     async def said(self, pattern, seconds=60):
         end = time.monotonic() + seconds
