@@ -1,6 +1,7 @@
 """The pictures of docs/images: for both kinds of pages, from nowhere else, as the commands are today."""
 
 import re
+import tempfile
 from html import unescape
 from pathlib import Path
 
@@ -66,8 +67,9 @@ def test_none_asks_another_site_for_anything():
 
 
 def test_none_tells_where_it_was_drawn():
+    folders = {str(ROOT), str(Path.home()), tempfile.gettempdir(), "/home/"} - {"/"}
     for picture in PICTURES:
-        assert not re.search(r"/tmp/|/root/|/home/|/work/", lines(picture)), picture.name
+        assert not [folder for folder in folders if folder in lines(picture)], picture.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
