@@ -49,6 +49,26 @@ def test_what_the_name_says_already_gives_way_first():
     assert any(LONG in line and "empty_cart" in line for line in shown.splitlines())
 
 
+def test_the_errors_of_a_real_product_are_a_table_on_80_columns():
+    rows = [
+        (
+            "discord",
+            "racetime_tools",
+            "discord.racetime_tools.command",
+            "alttpr",
+            e,
+            s,
+            1_234,
+            0.185,
+        )
+        for e, s in (("permission_denied", "denied"), ("provider_timeout", "timeout"))
+    ]
+    lines = [line.split() for line in printed(errors(*rows), 80).splitlines()]
+    assert ["event", "provider", "error", "type", "count", "share"] in lines
+    for row in rows:
+        assert [row[2], "alttpr", row[4], "1,234", "18.5%"] in lines
+
+
 def test_names_that_fit_beside_nothing_have_lines_of_their_own():
     row = (
         "web",

@@ -1,7 +1,8 @@
 """Reports as tables for a terminal, or for a pipe, in which every name stays whole.
 
-What every row leaves empty is no column. Where that is too wide, neither is what the name of the event says
-already; and where that is not, each row is a block of lines, as psql's expanded format has it.
+What every row leaves empty is no column. Where that is too wide, neither is what the event's name or the
+error's type says already, and there are no borders; where that is too wide as well, each row is a block of
+lines, as psql's expanded format has it.
 """
 
 import datetime as dt
@@ -9,6 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
+from rich.box import HEAVY_HEAD, SIMPLE_HEAD, Box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,8 +21,8 @@ _ENDLESS = 10_000
 """Columns, more than any terminal has."""
 _LATE = {"groups": " A day's groups are counted six hours after its end."}
 _HEADERS = {"p50_ms": "p50 ms", "p95_ms": "p95 ms", "p99_ms": "p99 ms", "error_type": "error type"}
-_IMPLIED = frozenset({"surface", "feature"})
-"""What an event has in the catalog, and its name usually says."""
+_BY_EVENT, _BY_ERROR = frozenset({"surface", "feature"}), frozenset({"status"})
+"""What an event has in the catalog, and its name usually says; what the type of an error says."""
 
 
 def print_report(report: Report, days: int, console: Console | None = None) -> None:
@@ -32,9 +34,17 @@ def print_report(report: Report, days: int, console: Console | None = None) -> N
         console.print(f"{title}: nothing yet.{_LATE.get(report.name, '')}")
         return
     filled = [n for n, _ in enumerate(report.columns) if any(r[n] is not None for r in report.rows)]
-    fewer = [n for n in filled if report.columns[n] not in _IMPLIED]
-    for columns in (filled, fewer):
-        table = _table(report, columns, title)
+    fewer, fewest = (
+        [n for n in filled if report.columns[n] not in implied]
+        for implied in (_BY_EVENT, _BY_EVENT | _BY_ERROR)
+    )
+    for columns, box in (
+        (filled, HEAVY_HEAD),
+        (fewer, HEAVY_HEAD),
+        (fewer, SIMPLE_HEAD),
+        (fewest, SIMPLE_HEAD),
+    ):
+        table = _table(report, columns, title, box)
         if _fits(console, table):
             console.print(table)
             return
@@ -44,8 +54,12 @@ def print_report(report: Report, days: int, console: Console | None = None) -> N
         console.print(_block(report, row, fewer))
 
 
-def _table(report: Report, columns: Sequence[int], title: str) -> Table:
-    table = Table(title=title, title_justify="left")
+def _table(report: Report, columns: Sequence[int], title: str, box: Box) -> Table:
+    padding = (0, 1) if box is HEAVY_HEAD else (0, 2, 0, 0)
+    edges = box is HEAVY_HEAD
+    table = Table(
+        title=title, title_justify="left", box=box, padding=padding, show_edge=edges, pad_edge=edges
+    )
     for n in columns:
         numeric = any(isinstance(row[n], int | float) for row in report.rows)
         table.add_column(_header(report.columns[n]), justify="right" if numeric else "left")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -106,13 +107,32 @@ def _is_readable(document: Document, path: Keys, file: str, advice: str) -> bool
 
 def _check_directory(document: Document, path: Keys, directory: Path) -> None:
     """A directory that is there, or can be made, and may be written to."""
+    above = _nearest(directory)
+    if not above.is_dir():
+        document.wrong(path, f"{above} is no directory; name another, or move the file away")
+    elif why := unwritable(directory):
+        found = f"this user may not write to {above} ({why}); allow it, or name another"
+        document.wrong(path, found)
+
+
+def unwritable(directory: Path) -> str:
+    """Why nothing can be written into a directory, or where it would be made; empty when it can."""
+    try:
+        with tempfile.TemporaryFile(dir=_nearest(directory)) as file:  # nameless: it leaves nothing
+            file.write(b"\0")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return ""
+
+
+def _nearest(directory: Path) -> Path:
+    """The directory, or the one below which it would be made."""
     above = directory.absolute()
     while not _is_there(above):
         above = above.parent
-    if not above.is_dir():
-        document.wrong(path, f"{above} is no directory; name another, or move the file away")
-    elif not os.access(above, os.W_OK | os.X_OK):
-        document.wrong(path, f"this user may not write to {above}; allow it, or name another")
+    return above
 
 
 def _is_there(path: Path) -> bool:

@@ -1,14 +1,13 @@
 """What `footfall doctor` sees on this machine: files, certificates, the spool."""
 
 import datetime as dt
-import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from footfall_collector.config.config import Config
 from footfall_collector.doctor.checks import Check, count, ok, problem, warning
+from footfall_collector.doctor.files import unwritable
 from footfall_collector.doctor.listeners import listeners
 from footfall_exporters.spool import SpoolConfig
 from footfall_exporters.spool_file import Damaged, waiting
@@ -76,7 +75,7 @@ def certificate_checks(config: Config, now: dt.datetime) -> Iterator[Check]:
             continue
         found = f"{name}: the certificate is valid until {end:%Y-%m-%d}"
         if end - now <= SOON:
-            advice = "renew it; the collector reads it again on SIGHUP"
+            advice = "renew it; the collector reads it again after `footfall reload`"
             yield warning("certificates", found, advice)
         else:
             yield ok("certificates", found)
@@ -84,7 +83,7 @@ def certificate_checks(config: Config, now: dt.datetime) -> Iterator[Check]:
 
 def spool_checks(config: SpoolConfig) -> Iterator[Check]:
     """What waits on disk, and whether more can: tried by writing."""
-    if why := _unwritable(Path(config.directory)):
+    if why := unwritable(Path(config.directory)):
         advice = "give it to the collector's user, or set exporters.postgres.spool.directory"
         yield problem("spool", f"this user cannot write {config.directory}: {why}", advice)
         return
@@ -108,19 +107,6 @@ def spool_checks(config: SpoolConfig) -> Iterator[Check]:
     else:
         yield ok("spool", found)
     yield disk_check("spool", Path(config.directory))
-
-
-def _unwritable(directory: Path) -> str:
-    """Why nothing can be written into a directory, or where it would be made; empty when it can."""
-    there = next(each for each in (directory, *directory.absolute().parents) if each.exists())
-    try:
-        with tempfile.TemporaryFile(dir=there) as file:  # it has no name, and so leaves nothing
-            file.write(b"\0")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        return error.strerror or type(error).__name__
-    return ""
 
 
 def disk_check(area: str, directory: Path) -> Check:

@@ -28,7 +28,7 @@ KEY = "FOOTFALL_OPERATOR_KEY"
 MOST = 2**24
 """Bytes of an answer."""
 _ANOTHER = "another program may listen there; look with `ss -ltnp`"
-RELOAD = "have the collector read it again: send it SIGHUP (`pkill -HUP -f 'footfall up'`)"
+RELOAD = "have the collector read it again: `footfall reload`, or SIGHUP"
 
 
 class Unasked(OperatorError):
@@ -125,7 +125,7 @@ def _read(text: str) -> Running:
 def running_checks(config: Config, running: Running) -> Iterator[Check]:
     """Whether it works by the files as they are, and what it has done since it was started."""
     for what in running.failed:
-        advice = "its log says why; correct it (`footfall validate`), then send it SIGHUP"
+        advice = "its log says why; correct it (`footfall validate`), then `footfall reload`"
         found = f"the running collector could not read the {what} again, and works by the former"
         yield problem(what, found, advice)
     yield from _catalog(config, running)
