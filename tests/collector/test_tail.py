@@ -148,6 +148,7 @@ def test_tail_follows_all_workers_in_a_terminal_in_a_pipe_and_for_scripts(config
     finally:
         for each in watching:
             each.kill()
+            each.wait()
         if terminal is not None:
             terminal.close()
         collector.stop()

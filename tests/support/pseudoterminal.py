@@ -8,9 +8,16 @@ import select
 import signal
 import struct
 import subprocess
+import sys
 import termios
 import time
 
+_BEGIN = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+"""Makes it the controlling terminal, so that Ctrl-C is a signal; gRPC acts between fork and exec."""
 _CONTROL = re.compile(r"\x1b\[([?\d;]*)([A-Za-z])")
 
 
@@ -30,13 +37,12 @@ class Pseudoterminal:
         unwanted = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR")
         kept = {name: value for name, value in os.environ.items() if name not in unwanted}
         self.process = subprocess.Popen(
-            command,
+            [sys.executable, "-c", _BEGIN, *command],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             env=kept | {"TERM": "xterm-256color"} | environment,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
 
