@@ -215,3 +215,26 @@ def test_caddy_reads_the_site(tmp_path):
     upstreams = [route["handle"][0]["upstreams"][0]["dial"] for route in inner]
     assert upstreams == ["127.0.0.1:4317", "127.0.0.1:4318"]
     assert inner[0]["handle"][0]["transport"]["versions"] == ["h2c", "2"]
+
+
+# Shells
+
+
+def test_bash_completes_commands_options_and_names_of_reports(postgres_directory):
+    typed = [step for step in steps(GUIDES / "shell.md") if isinstance(step, Command)]
+    looked = [
+        Command(
+            f"COMP_WORDS=({words}); COMP_CWORD={words.count(' ')}; COMPREPLY=();"
+            ' _footfall_completion footfall; echo "${COMPREPLY[*]}"'
+        )
+        for words in (
+            "footfall val",
+            "footfall keys rev",
+            "footfall report us",
+            "footfall up --wor",
+        )
+    ]
+    source = Command("source ~/.local/share/bash-completion/completions/footfall")
+    said = Terminal(postgres_directory).follow([*typed, source, *looked])
+    answers = [line for line in said.splitlines() if line and not line.startswith("$")]
+    assert answers[-4:] == ["validate", "revoke", "usage", "--workers"]

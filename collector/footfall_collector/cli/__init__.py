@@ -49,6 +49,7 @@ _SECTIONS = {
         "export": _Row("export:export", "Send what was stored to another backend."),
         "compose": _Row("stack:compose", "Write a compose file with all it needs to a folder."),
         "grafana": _Row("stack:grafana", "Write dashboards for a Grafana of your own."),
+        "man": _Row("man:man", "Write manual pages of all commands."),
     },
 }
 _COMMANDS = {name: row for rows in _SECTIONS.values() for name, row in rows.items()}
