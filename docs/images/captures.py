@@ -98,6 +98,7 @@ receivers: {otlp: {auth: {keys_file: keys.yaml}}}
 """
 OF_THE_STORE = {
     "report-usage": "report usage",
+    "report-errors": "report errors",
     "report-latency": "report latency",
     "doctor": "doctor",
     "config-show": "config show",
