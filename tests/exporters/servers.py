@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from conftest import make_directory
+from support.identity import run_as
 from support.ports import free_port
 
 BIN = Path("/usr/lib/postgresql/15/bin")
@@ -52,7 +53,7 @@ class Cluster:
     def run(self, program: str, *arguments: str | Path) -> str:
         """What one of Postgres' programs prints."""
         done = subprocess.run(
-            [self._programs / program, *arguments], user=USER, cwd=self.directory,
+            run_as(USER, [self._programs / program, *arguments]), cwd=self.directory,
             capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
@@ -71,7 +72,7 @@ class Cluster:
         command += [part for setting in self._settings for part in ("-c", setting)]
         with (self.directory / "log").open("a") as log:
             self._server = subprocess.Popen(
-                command, user=USER, cwd=self.directory, stdout=log, stderr=log
+                run_as(USER, command), cwd=self.directory, stdout=log, stderr=log
             )
         until_it_answers(self.dsn)
 
@@ -114,7 +115,7 @@ def pooler(server: Cluster, mode: str) -> Iterator[str]:
     )
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(
-            [str(PGBOUNCER), directory / "ini"], user=USER, stdout=log, stderr=log
+            run_as(USER, [str(PGBOUNCER), directory / "ini"]), stdout=log, stderr=log
         )
     try:
         until_it_answers(f"host=127.0.0.1 port={port} user=footfall dbname=postgres")

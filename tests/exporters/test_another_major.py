@@ -19,6 +19,7 @@ from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.embedded.identity import server_identity
 from footfall_exporters.embedded.layout import Layout
 from footfall_exporters.postgres import prepare
+from support.identity import run_as
 from support.waiting import wait_until
 
 pytestmark = [pytest.mark.thorough, pytest.mark.timeout(300)]
@@ -44,7 +45,7 @@ def make_old(directory, folder, catalog):
         "--locale=C",
     ]
     command += [f"--pwfile={layout.password}", "--auth=scram-sha-256", "--no-sync"]
-    subprocess.run(command, user=USER, cwd="/", check=True, capture_output=True)
+    subprocess.run(run_as(USER, command), cwd="/", check=True, capture_output=True)
     with EmbeddedPostgres(directory, as_made=True, programs=folder) as dsn:
         prepare(dsn, Settings(catalog))
         with psycopg.connect(dsn) as connection:

@@ -9,7 +9,6 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from exporters.embedded import (
-    AS_ROOT,
     OWN_UNTIL_TOLD,
     START,
     answers,
@@ -22,6 +21,7 @@ from exporters.embedded import (
     python,
 )
 from footfall_exporters.embedded import EmbeddedPostgres, EmbeddedPostgresError
+from support.identity import run_as
 from support.waiting import wait_until
 
 # Two on one directory
@@ -112,11 +112,11 @@ def test_lock_files_that_name_unrelated_living_processes_are_survived(made: Path
     server.start()
     crash(made)
     server.stop()
-    user = (made / "data").stat().st_uid if AS_ROOT else None
+    user = (made / "data").stat().st_uid
     lock_files = (made / "data" / "postmaster.pid", made / "run" / ".s.PGSQL.5432.lock")
     with (
-        subprocess.Popen(["sleep", "60"], user=user) as one,
-        subprocess.Popen(["sleep", "60"], user=user) as two,
+        subprocess.Popen(run_as(user, ["sleep", "60"])) as one,
+        subprocess.Popen(run_as(user, ["sleep", "60"])) as two,
     ):
         for lock_file, unrelated in zip(lock_files, (one, two), strict=True):
             _, newline, rest = lock_file.read_text().partition("\n")
@@ -146,10 +146,7 @@ def test_a_server_that_someone_started_by_hand_on_the_data_is_not_disturbed(made
     user = (made / "data").stat().st_uid
     data = str(made / "data")
     with subprocess.Popen(
-        [program, "-D", data, "-k", data, "-h", ""],
-        user=user if AS_ROOT else None,
-        extra_groups=[] if AS_ROOT else None,
-        stderr=subprocess.DEVNULL,
+        run_as(user, [program, "-D", data, "-k", data, "-h", ""]), stderr=subprocess.DEVNULL
     ) as by_hand:
         conninfo = make_conninfo(conninfo, host=data)
         wait_until(lambda: answers(conninfo))

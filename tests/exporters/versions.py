@@ -13,6 +13,7 @@ from conftest import make_directory
 from exporters.servers import USER, Cluster
 from footfall_exporters.embedded.binaries import packaged
 from support.alone import alone_in
+from support.identity import run_as
 
 HERE = Path(__file__).with_name("majors")
 MAJORS = [15, 16, 17, 18]
@@ -52,7 +53,7 @@ def _from_npm() -> Path:
 def _may_run(folder: Path) -> bool:
     command = [folder / "postgres", "--version"]
     try:
-        done = subprocess.run(command, user=USER, cwd="/", capture_output=True, check=False)
+        done = subprocess.run(run_as(USER, command), cwd="/", capture_output=True, check=False)
     except PermissionError:
         return False
     return done.returncode == 0
