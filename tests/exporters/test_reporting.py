@@ -10,14 +10,12 @@ from itertools import pairwise
 import psycopg
 import pytest
 
+from conftest import CATALOG
 from footfall_exporters import postgres
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import (
-    prepare,
-    report,
-)
+from footfall_exporters.postgres import glossary, prepare, report
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
-from footfall_processors import Loss
+from footfall_processors import Loss, load_catalog
 from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
 from support.stores import GUILD_A, GUILD_B, MIDNIGHT, TODAY, catalog_of, reporting_columns
 
@@ -139,6 +137,54 @@ def test_no_reporting_view_has_an_identity_column(query):
     hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
     assert not [name for _, name, _ in columns if name in hashed or "hash" in name]
     assert not [name for _, name, kind in columns if kind in ("uuid", "bytea")]
+
+
+COMMENTS = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod), col_description(c.oid, a.attnum)
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.relnamespace = 'reporting'::regnamespace AND a.attnum > 0 ORDER BY 1, a.attnum
+"""
+
+
+def test_every_column_says_what_it_is(query):
+    columns = query(COMMENTS)
+    assert {(view, name) for view, name, _, _ in columns} == {
+        (view, name) for view, name, _ in reporting_columns(query)
+    }
+    said = {(view, name): words for view, name, _, words in columns}
+    assert said["events", "provider"] == "Attribute provider of the catalog: Who made the seed"
+    assert said["usage", "mode"] == "Attribute mode of the catalog"
+    for view, name, kind, words in columns:
+        assert words, (view, name)
+        assert "UTC" in words or kind != "date", (view, name)
+        assert words.startswith("Whether") == (kind == "boolean") or "Attribute" in words
+        assert ("milliseconds" in words) == name.endswith("_ms"), (view, name)
+        assert "seconds" in words or not name.endswith("_s"), (view, name)
+
+
+def test_no_word_is_said_of_a_column_that_is_not_there(query):
+    there = {(view, name) for view, name, _ in reporting_columns(query)}
+    own = {(view, name) for view, words in glossary.OWN.items() for name in words}
+    assert own <= there
+    assert set(glossary.SHARED) <= {name for _, name in there}
+    assert not set(glossary.SHARED) & {name for _, name in own} - {"service"}
+
+
+def test_words_that_change_are_said_anew_and_no_view_is_made_for_them(
+    store_database, tmp_path, query
+):
+    made = "SELECT oid FROM pg_class WHERE relnamespace = 'reporting'::regnamespace ORDER BY 1"
+    before = query(made)
+    query("COMMENT ON COLUMN reporting.usage.count IS 'another version''s'")
+    text = CATALOG.read_text("utf-8").replace("Who made the seed", "Whose seeds they are")
+    (tmp_path / "events.yaml").write_text(text)
+    with psycopg.connect(store_database) as reading:  # for as long as it likes
+        reading.execute("SELECT FROM reporting.usage")
+        prepare(store_database, Settings(load_catalog(tmp_path / "events.yaml")))
+    assert query(made) == before
+    said = {(view, name): words for view, name, _, words in query(COMMENTS)}
+    assert said["usage", "provider"] == "Attribute provider of the catalog: Whose seeds they are"
+    assert said["usage", "count"].startswith("How many times")
 
 
 async def test_the_reader_may_read_reporting_and_nothing_else(writer, query):

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 import psycopg
 from psycopg import sql
 
+from footfall_exporters.postgres import glossary
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 
 READER = "footfall_reader"
@@ -203,6 +204,7 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         connection.execute(
             sql.SQL("COMMENT ON SCHEMA reporting IS {}").format(f"{_VERSION}{version}")
         )
+    glossary.comment(connection, list(_VIEWS))
     if (
         connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER]).fetchone()
         is not None

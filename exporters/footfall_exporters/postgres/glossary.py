@@ -1,0 +1,111 @@
+"""What each column of the reporting views says: the comments that psql and other clients show beside it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import psycopg
+from psycopg import sql
+
+SHARED: Final = {
+    "surface": "Where it was used (web, api, bot, ...), as the catalog says of the event",
+    "feature": "The feature that the event belongs to, as the catalog says",
+    "event": "The event's name in the catalog",
+    "action": "What was done, one of the event's actions; invoke and start are beginnings, not ends",
+    "status": "How it ended: ok, error, timeout or denied",
+    "error_type": "Why it did not end well, as the catalog lists; NULL where it did, or nobody said why",
+    "service": "Who sent it: the service's name; NULL where none was given, or it was not kept",
+    "service_version": "The service's version; NULL where none was given, or it was not kept",
+    "environment": "production, test, ...; NULL where none was given, or it was not kept",
+}
+"""Columns that say the same in every view."""
+OWN: Final[Mapping[str, Mapping[str, str]]] = {
+    "events": {
+        "event_id": "Of this row alone; says nothing of who sent it, or with what",
+        "created_at": "When it happened, UTC, cut to the second, or as the configuration says (event_time)",
+        "day_bucket": "The day of that, UTC",
+        "event_name": "event and action, joined by a dot",
+        "duration_ms": "How long it took, in milliseconds; NULL where it has no duration",
+        "sample_rate": "The share of such uses that is sent as observations, up to 1; no count needs it",
+        "quantity": "How many uses the row stands for: 1",
+    },
+    "usage": {
+        "hour": "The hour in which it happened, by its beginning, UTC",
+        "count": "How many times: exact, whatever is sampled",
+    },
+    "latency": {
+        "day": "The day on which it happened, UTC",
+        "observations": "How many observations had a duration",
+        "p50_ms": "Half of them took no longer: the median, in milliseconds",
+        "p95_ms": "95 % of them took no longer, in milliseconds",
+        "p99_ms": "99 % of them took no longer, in milliseconds",
+    },
+    "active_groups": {
+        "day": "The day on which they were active, UTC",
+        "attribute": "Which attribute of the catalog was counted, such as guild_id",
+        "groups": "How many distinct values it had; NULL: fewer than five, or cannot be known any more",
+    },
+    "losses": {
+        "day": "The day on which it was noticed, UTC",
+        "signal": "traces, metrics, logs, spool, unknown; sdk: in the application; subscriber: at a backend",
+        "reason": "Why: docs/losses.md explains each",
+        "count": "How many events, attributes, or (refused_...) whole requests",
+    },
+    "refused": {
+        "day": "The day on which they came, UTC",
+        "signal": "traces, metrics, logs, or unknown",
+        "reason": "Why: docs/losses.md explains each, as refused_...",
+        "key": "The name of the sender's key; NULL where none is known",
+        "service": "The service that they spoke for; NULL where nothing of it is stored",
+        "comes_again": "Whether the sender was told to try again: no loss then, if it does",
+        "requests": "How many",
+    },
+    "housekeeping": {
+        "task": "Which one: docs/housekeeping.md explains each",
+        "every_s": "How often it is due, in seconds",
+        "last_run": "When it last began, by Postgres' clock",
+        "last_success": "When the last run began that succeeded; NULL before the first",
+        "duration_ms": "How long the last run took, in milliseconds",
+        "next_run": "When it is due again",
+        "outcome": "What the last run did, in a few words; of a failure its kind",
+        "failing": "Whether the last run failed",
+        "overdue": "Whether it should have run more than five minutes ago",
+    },
+    "completeness": {
+        "stored": "What is stored of the senders that keep a tally of this event",
+        "emitted": "What these senders counted",
+        "ratio": "stored / emitted, as it is: 1 is all; NULL without a tally",
+        "untallied": "What is stored of senders that keep no tally, which says nothing of completeness",
+        "surplus": "By how much more is stored of a sender than it counted, summed over the senders",
+    },
+}
+_COLUMNS = """
+    SELECT c.relname, a.attname, col_description(c.oid, a.attnum), k.attribute, k.description
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    LEFT JOIN footfall.catalog_columns k ON k.column_name = a.attname
+    WHERE c.relnamespace = to_regnamespace('reporting') AND c.relname = ANY(%s)
+    AND a.attnum > 0 AND NOT a.attisdropped ORDER BY c.relname, a.attnum
+"""
+
+
+def comment(connection: psycopg.Connection, views: Sequence[str]) -> None:
+    """Has every column of the views say what it is, where that is not what it says yet.
+
+    Readers need not wait for it, nor it for them: that is why the views are not made anew for a word.
+
+    Args:
+        connection: As the owner of the views.
+        views: Their names, in schema `reporting`.
+    """
+    for view, name, said, attribute, description in connection.execute(_COLUMNS, [list(views)]):
+        words = OWN[view].get(name) or SHARED.get(name) or _of_catalog(attribute, description)
+        if words != said:
+            connection.execute(
+                sql.SQL("COMMENT ON COLUMN {} IS {}").format(
+                    sql.Identifier("reporting", view, name), words
+                )
+            )
+
+
+def _of_catalog(attribute: str, description: str) -> str:
+    """What the catalog itself says of one of its attributes."""
+    return f"Attribute {attribute} of the catalog" + (f": {description}" if description else "")
