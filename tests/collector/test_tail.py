@@ -94,7 +94,7 @@ def test_up_shows_live_what_is_stored_and_refused_and_ends_as_ever(configuration
     assert all(len(line) <= 80 for line in screen)
     assert terminal.raw.rindex("\x1b[?25h") > terminal.raw.rindex("\x1b[?25l"), "the cursor is back"
     drawn = [when for when, part in terminal.chunks for _ in range(part.count(DRAWN))]
-    assert all(third - first > 0.9 for first, third in zip(drawn, drawn[2:], strict=False))
+    assert len(drawn) <= 2 * (drawn[-1] - drawn[0]) + 4, "twice a second, whatever happens"
 
 
 def test_up_without_a_terminal_prints_a_line_for_each_change(configuration):
