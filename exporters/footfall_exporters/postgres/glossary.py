@@ -42,7 +42,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
     "active_groups": {
         "day": "The day on which they were active, UTC",
         "attribute": "Which attribute of the catalog was counted, such as guild_id",
-        "groups": "How many distinct values it had; NULL: fewer than five (the operator sees them), or not known any more",
+        "groups": "How many distinct values it had; NULL: fewer than five (not for the operator), or unknown",
     },
     "losses": {
         "day": "The day on which it was noticed, UTC",
