@@ -31,6 +31,7 @@ SHOWN: Final = {
     "fastapi.md": ("footfall report", "api.seed"),
     "zero-code.md": ("footfall report", "shop.order"),
     "servers.md": ("footfall report", "shop.export"),
+    "grafana.md": ("psql", "partitions"),
     "prometheus.md": ("promtool", "=> 1 @"),
 }
 """Which command of a document shows what its reader came for, and what that is."""

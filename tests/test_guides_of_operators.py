@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -15,9 +16,15 @@ import grpc
 import httpx
 import psycopg
 import pytest
+import yaml
 from psycopg.conninfo import conninfo_to_dict
 
 from footfall_collector.process.app import running
+from footfall_exporters.contracts import Settings
+from footfall_exporters.embedded import EmbeddedPostgres
+from footfall_exporters.postgres import connect_sync, prepare
+from footfall_exporters.postgres.connecting import SCHEMA
+from footfall_exporters.postgres.readers import ReadersConfig, admit
 from support.certificates import Authority
 from support.collectors import Client, configured
 from support.otlp import traces
@@ -215,6 +222,65 @@ def test_caddy_reads_the_site(tmp_path):
     upstreams = [route["handle"][0]["upstreams"][0]["dial"] for route in inner]
     assert upstreams == ["127.0.0.1:4317", "127.0.0.1:4318"]
     assert inner[0]["handle"][0]["transport"]["versions"] == ["h2c", "2"]
+
+
+# Grafana
+
+
+@pytest.fixture
+def provisioned(tmp_path):
+    """The data source that `footfall grafana` writes, with the variables of the guide."""
+    (script,) = [text for language, text in blocks(GUIDES / "grafana.md") if language == "text"]
+    words = [word for line in script.splitlines() for word in line.split() if "=" in word]
+    variables = dict(word.split("=", 1) for word in words)
+    folder = tmp_path / "provisioning"
+    footfall = Path(sys.executable).with_name("footfall")
+    subprocess.run([footfall, "grafana", folder], check=True, capture_output=True)
+    text = (folder / "datasources/footfall.yaml").read_text()
+
+    def filled(**own):
+        known = {**variables, **own}
+        (source,) = yaml.safe_load(re.sub(r"\$\{(\w+)\}", lambda m: known[m[1]], text))[
+            "datasources"
+        ]
+        return source
+
+    assert variables["GF_PATHS_PROVISIONING"] == "$PWD/provisioning"
+    return filled
+
+
+def test_the_provisioned_data_source_reads_footfalls_own_postgres(
+    provisioned, postgres_directory, catalog
+):
+    (said,) = [
+        yaml.safe_load(step.text)["exporters"]["postgres"]["readers"]
+        for step in steps(GUIDES / "grafana.md")
+        if isinstance(step, File) and step.name == "collector.yaml"
+    ]
+    password, port = "f00tfa11" * 6, free_port()
+    assert provisioned(GRAFANA_DB_PASSWORD=password)["url"] == said["endpoint"]
+    assert said["password"] == "${env:GRAFANA_DB_PASSWORD}"
+    readers = ReadersConfig(endpoint=f"127.0.0.1:{port}", password=password)
+    directory = postgres_directory / "postgres"
+    with EmbeddedPostgres(directory, {"fsync": "off"}, listening=readers.listening) as dsn:
+        prepare(dsn, Settings(catalog))
+        with connect_sync(dsn, SCHEMA) as connection:
+            admit(connection, readers)
+        source = provisioned(GRAFANA_DB_PASSWORD=password, FOOTFALL_DB_HOST=readers.endpoint)
+        host, _, number = source["url"].partition(":")
+        with psycopg.connect(
+            host=host,
+            port=number,
+            user=source["user"],
+            password=source["secureJsonData"]["password"],
+            dbname=source["jsonData"]["database"],
+            sslmode=source["jsonData"]["sslmode"],
+        ) as session:
+            assert session.execute("SELECT count(*) FROM reporting.usage").fetchone() == (0,)
+            assert not session.pgconn.ssl_in_use
+            allowed = "SELECT rolconnlimit FROM pg_roles WHERE rolname = current_user"
+            assert session.execute(allowed).fetchone() == (10,)
+            assert source["jsonData"]["maxOpenConns"] == 5
 
 
 # Shells

@@ -73,7 +73,7 @@ def grafana(folder: Path, force: bool) -> None:
     _write(folder, files, force)
     _next(
         [
-            "# Once, as a superuser of the database (the passwords are yours to choose):",
+            "# Once, as a superuser of a Postgres of your own (the passwords are yours to choose):",
             "export FOOTFALL_DB_PASSWORD=... GRAFANA_DB_USER=grafana GRAFANA_DB_PASSWORD=...",
             f"psql -d footfall -f {shlex.quote(str(folder / 'roles.sql'))}",
             "# Then start Grafana with that user and password, and with:",
