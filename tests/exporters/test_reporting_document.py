@@ -161,7 +161,7 @@ def growth():
     rows = []
     for (feature, week), number in sorted(counted.items()):
         before = counted.get((feature, week - dt.timedelta(days=7)))
-        rows.append((feature, week, number, before and percent(number, before) - 100))
+        rows.append((feature, week, number, before and percent(number - before, before)))
     return rows
 
 
