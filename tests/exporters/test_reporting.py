@@ -95,6 +95,7 @@ def test_a_question_about_a_day_reads_no_other(store_database, catalog, query, u
         f"events WHERE created_at BETWEEN '{day}T07:00:00.123Z' AND '{day}T08:00:00.123Z'",
         f"events WHERE created_at > '{last} 23:59:59+00' AND created_at < '{day}T10:00+01'",
         f"events WHERE day_bucket = '{day}'",
+        f"events WHERE day_bucket >= date '{day}' AND day_bucket < date '{day}' + 1",
         f"events WHERE day_bucket > '{last}' AND day_bucket < '{after}'",
         f"latency WHERE day = '{day}'",
     ):
