@@ -234,8 +234,9 @@ def test_a_question_has_the_right_answer(question, ask):
 
 
 def run(program, folder, reader, *, shell=False):
-    """What it prints, with the document's variables and no others of Postgres'; a warning is an error."""
+    """What it prints, with the document's variables, where days begin otherwise; a warning is an error."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    others["TZ"] = "America/New_York"
     others["PATH"] = f"{PROGRAMS}:{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", program] if shell else [sys.executable, "-W", "error", program],
