@@ -33,6 +33,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     hops: list[Hops] = []  # of each dimension; an older version wrote none
     identified: bool = True
     spans: list[list[bytes]] = []
+    quantities: list[int] = []  # of each shape; none where all are 1
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -71,6 +72,7 @@ def encode(batch: Batch) -> bytes:
             layout=dict(batch.layout),
             identified=batch.identified,
             spans=[list(r.spans) for r in batch.rows] if any(r.spans for r in batch.rows) else [],
+            quantities=[s.quantity for s in shapes] if any(s.quantity > 1 for s in shapes) else [],
         )
     )
 
@@ -97,7 +99,11 @@ class Decoder:
             raise msgspec.DecodeError(f"layout {stored.version}, not {VERSION}")
         hops = stored.hops or [(None, None)] * len(stored.dimensions)
         dimensions = list(map(self._dimension, stored.dimensions, hops))
-        shapes = [Shape(dimensions[d], rate, columns) for d, rate, columns in stored.shapes]
+        quantities = stored.quantities or [1] * len(stored.shapes)
+        shapes = [
+            Shape(dimensions[d], rate, columns, quantity)
+            for (d, rate, columns), quantity in zip(stored.shapes, quantities, strict=True)
+        ]
         return Batch(
             digest=stored.digest,
             signal=stored.signal,

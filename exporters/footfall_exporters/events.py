@@ -121,7 +121,7 @@ class Events:
                 id=str(batch.event_id(first + at)),
                 name=dimension.event,
                 time_us=time,
-                fields=_fields(dimension) | took | {"quantity": 1},
+                fields=_fields(dimension) | took | {"quantity": shape.quantity},
                 attributes=self._enums(dimension) | plain,
             )
 

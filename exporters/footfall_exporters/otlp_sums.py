@@ -81,7 +81,7 @@ def _deltas(batch: Batch) -> Iterator[_Sum]:
         return
     start, end = batch.window
     series: dict[_Key, Counter[int]] = {}
-    for (hour, dimension), number in batch.beyond_rows().items():
+    for (hour, dimension), number in batch.beyond_rows(one_each=True).items():
         # Dimensions can differ in what the catalog does not declare any more.
         hours = series.setdefault(_series(batch, dimension), Counter())
         hours[hour // HOUR_US * HOUR_US] += number
@@ -111,7 +111,7 @@ def _hourly(batch: Batch) -> Iterator[_Sum]:
     Only the hour is known, and many backends keep one point of a series at a time.
     """
     moment = int.from_bytes(batch.digest[:8], "big") % _SECOND_US
-    for (hour, dimension), number in batch.beyond_rows().items():
+    for (hour, dimension), number in batch.beyond_rows(one_each=True).items():
         start = hour // HOUR_US * HOUR_US
         yield _Sum(*_series(batch, dimension), start, start + moment, number)
 

@@ -52,11 +52,13 @@ class Shape:
         dimension: Their dimension.
         sample_rate: The share of observations that the sender kept, (0, 1].
         columns: Catalog attributes of the event that are values, in the order of a row's values.
+        quantity: How many occurrences each row stands for.
     """
 
     dimension: Dimension
     sample_rate: float
     columns: tuple[str, ...]
+    quantity: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,12 +182,17 @@ class Batch:
         named = hashlib.sha256(b"footfall event\0" + self.digest + ordinal.to_bytes(8, "big"))
         return uuid.UUID(bytes=named.digest()[:16])
 
-    def beyond_rows(self) -> Counts:
-        """The counts without the rows: occurrences that were not observed one by one."""
+    def beyond_rows(self, *, one_each: bool = False) -> Counts:
+        """The counts without the rows: occurrences that were not observed one by one.
+
+        Args:
+            one_each: Whether a row is passed on as one occurrence, whatever it stands for.
+        """
         counts = Counter(self.counts)
         for rows in self.rows:
             for time, shape in zip(rows.times, rows.shapes, strict=True):
-                counts[time // HOUR_US * HOUR_US, shape.dimension] -= 1
+                number = 1 if one_each else shape.quantity
+                counts[time // HOUR_US * HOUR_US, shape.dimension] -= number
         return +counts
 
     @property

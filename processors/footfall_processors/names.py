@@ -11,6 +11,8 @@ FEATURE: Final = "feature.name"
 ACTION: Final = "feature.action"
 STATUS: Final = "feature.status"
 SAMPLE_RATE: Final = "feature.sample_rate"
+QUANTITY: Final = "feature.quantity"
+"""How many occurrences one observation stands for; only the HTTP API may say so."""
 ERROR_TYPE: Final = "error.type"
 
 HTTP_METHOD: Final = "http.request.method"

@@ -27,6 +27,8 @@ from footfall_processors.values import clean, hashable, is_text
 
 DIMENSIONS = 100_000
 """Combinations that are remembered; senders that come and go make more in the course of time."""
+MOST_AT_ONCE = 50
+"""Occurrences that one observation may stand for (R-number B1)."""
 MOST_HOPS = 8
 """Stores and gateways that something may come through; what has come through more goes in a circle."""
 LOOP = "loop"
@@ -54,6 +56,7 @@ class Role(Enum):
     HTTP_ROUTE = auto()  # known by the events that it may stand for
     HTTP_STATUS = auto()  # how a request was answered; known by the error type that follows from it
     SAMPLE_RATE = auto()
+    QUANTITY = auto()
     ENUM = auto()
     COLUMN = auto()
 
@@ -121,22 +124,30 @@ class Policy:
         relay: Whether the senders are collectors of ours, which have hashed already: what is marked as one
             (`hashing.marked`) under an attribute with `hash` is its pseudonym. Nobody else may send one.
         origin: The marker of this store or gateway; what carries it has been here before.
+        quantities: Whether an observation may stand for several: of a sender who says so, nothing is known.
 
     Attributes:
         spans: The rules that match spans of other instrumentations; false when there are none.
     """
 
-    def __init__(self, catalog: Catalog, *, relay: bool = False, origin: str = "") -> None:
+    def __init__(
+        self, catalog: Catalog, *, relay: bool = False, origin: str = "", quantities: bool = False
+    ) -> None:
         self.catalog, self.relay, self.origin = catalog, relay, origin
+        self.quantities = quantities
         self.layout = {name: column_name(name, a) for name, a in catalog.attributes.items()}
         self._atoms: dict[tuple[str, object, bool], Atom] = {}
         self._dimensions: dict[tuple[object, ...], Dimension] = {}
-        self._shapes: dict[tuple[Dimension, float], Shape] = {}
+        self._shapes: dict[tuple[Dimension, float, int], Shape] = {}
         self._services = Services(catalog)
         self._senders: dict[bytes, Sender] = {}
         self._actions = {a for e in catalog.events.values() for a in e.actions}
         self.spans = Spans(catalog)
-        self._fixed_roles = _FIXED | (_REQUEST if self.spans.requests else {})
+        self._fixed_roles = (
+            _FIXED
+            | (_REQUEST if self.spans.requests else {})
+            | ({names.QUANTITY: Role.QUANTITY} if quantities else {})
+        )
         self._events: dict[str, _Meant] = {}
         for name, event in catalog.events.items():
             self._events[name] = _Meant(name, event)
@@ -250,7 +261,8 @@ class Policy:
         )
         who, path = service[:3], service[3:]
         key = (meant.name, event.surface, event.feature, action, status, error, *who, enums, *path)
-        shape = self._shape(key, fixed.get(Role.SAMPLE_RATE) or 1.0, event)
+        share, quantity = fixed.get(Role.SAMPLE_RATE) or 1.0, fixed.get(Role.QUANTITY) or 1
+        shape = self._shape(key, share, event, quantity)
         return Verdict(
             shape=shape,
             positions=tuple(positions.get(c, -1) for c in shape.columns),
@@ -292,6 +304,9 @@ class Policy:
         if role is Role.SAMPLE_RATE:
             good = isinstance(value, float | int) and not isinstance(value, bool) and 0 < value <= 1
             return sampled_share(float(value)) if good else None
+        if role is Role.QUANTITY:
+            good = isinstance(value, int) and not isinstance(value, bool) and value > 0
+            return min(value, MOST_AT_ONCE) if good else None
         if role is Role.HTTP_STATUS:
             return None if (status := http_status(value)) is None else http_error(status) or ""
         if not isinstance(value, str):
@@ -315,17 +330,19 @@ class Policy:
             atom = self._atoms[identity] = Atom(role, key, value, valid)
         return atom
 
-    def _shape(self, key: tuple[Any, ...], sample_rate: float, event: Event) -> Shape:
+    def _shape(
+        self, key: tuple[Any, ...], sample_rate: float, event: Event, quantity: int
+    ) -> Shape:
         dimension = self._dimensions.get(key)
         if len(self._dimensions) >= DIMENSIONS:  # stores know them by what they say
             self._dimensions.clear()
             self._shapes.clear()
         if dimension is None:
             dimension = self._dimensions[key] = Dimension(*key)
-        shape = self._shapes.get((dimension, sample_rate))
+        shape = self._shapes.get((dimension, sample_rate, quantity))
         if shape is None:
-            shape = Shape(dimension, sample_rate, self.catalog.columns(event))
-            self._shapes[dimension, sample_rate] = shape
+            shape = Shape(dimension, sample_rate, self.catalog.columns(event), quantity)
+            self._shapes[dimension, sample_rate, quantity] = shape
         return shape
 
 

@@ -37,12 +37,14 @@ class Found:
     """Rows, counts and losses.
 
     Attributes:
+        quantities: Whether a row may stand for several occurrences.
         times: The earliest and the latest of each part, µs.
         identified: Whether every span has an id.
         misnamed: Whether a service has a name that its sender may not use.
         identities: What spans are known by, one after the other.
     """
 
+    quantities: bool = False
     rows: list[Rows] = field(default_factory=list)
     counts: dict[tuple[int, Dimension], int] = field(default_factory=dict)
     losses: Counter[Loss] = field(default_factory=Counter)
@@ -53,6 +55,12 @@ class Found:
 
     def count(self, hour: int, tally: Counter[Plan]) -> None:
         """Adds how often each plan was chosen within an hour to the counts and the losses."""
+        if self.quantities:
+            for plan, number in tally.items():
+                key = hour, plan.shape.dimension
+                self.counts[key] = self.counts.get(key, 0) + number * plan.shape.quantity
+                self.lose(plan.losses, number)
+            return
         dimensions = list(map(_dimension, tally))
         if not self.counts and len(set(dimensions)) == len(dimensions):  # nearly always
             hours = repeat(hour, len(dimensions))

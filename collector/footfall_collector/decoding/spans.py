@@ -126,7 +126,7 @@ class Pipeline:
         take: wire.Take,
         identities: bytes | None = None,
     ) -> Batch:
-        found = Found(identities=identities)
+        found = Found(quantities=self.policy.quantities, identities=identities)
         async with Work() as work:
             await self._add_all(found, work, columns, body, sender, groups, services, take)
         return Batch(

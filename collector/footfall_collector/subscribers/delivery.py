@@ -142,7 +142,7 @@ class Delivery:
     ) -> None:
         self.parked += 1
         log.warning("%s refused a request (%s); it is parked", self.name, reason)
-        events = batch.size + sum(batch.beyond_rows().values())
+        events = batch.size + sum(batch.beyond_rows(one_each=True).values())
         await subscriptions.park(connection, place, events, reason)
 
 

@@ -17,7 +17,7 @@ TRAILER = pack(">h", -1)
 EPOCH_US = 946_684_800_000_000
 """2000-01-01, from which Postgres counts, in µs since the Unix epoch."""
 NULL = pack(">i", -1)
-FIXED = ("time", "ordinal", "duration_ms", "batch_id", "dim_id", "sample_rate")
+FIXED = ("time", "ordinal", "duration_ms", "batch_id", "dim_id", "sample_rate", "quantity")
 
 
 class Encoder:
@@ -65,6 +65,7 @@ class Encoder:
                 pack(">hiqii", self._width, 8, rows.times[at] - EPOCH_US, 4, ordinal),
                 NULL if duration is None else pack(">ii", 4, duration),
                 pack(">iqiiif", 8, batch_id, 4, ids[shape.dimension], 4, shape.sample_rate),
+                pack(">ii", 4, shape.quantity),
                 *(field(values.get(column)) for column in self._columns),
             )
         )
@@ -91,7 +92,7 @@ class Encoder:
             fields.append((26, 4, pack(f">{size}i", *rows.durations)))
             offset += 4
         fields.append((offset + 16, 4, pack(f">{size}i", *map(numbers.__getitem__, rows.shapes))))
-        offset += 28
+        offset += 36
         sent = dict(_named(rows))
         for name in self._columns:
             width, data = _fixed(sent.get(name, (None,)))
@@ -122,14 +123,19 @@ def _alike(
     rows: Rows, ordinals: Sequence[int], shapes: Set[Shape]
 ) -> Iterator[tuple[Rows, Sequence[int]]]:
     """The rows and their ordinals, those of the same layout together."""
-    rates = {shape.sample_rate for shape in shapes}
+    rates = {(shape.sample_rate, shape.quantity) for shape in shapes}
     types = [set(map(type, column)) for column in rows.values]
     if len(rates) == 1 and None not in rows.durations and all(len(t) == 1 for t in types):
         yield rows, ordinals  # nearly always
         return
     groups: dict[object, list[int]] = {}
     for at, (shape, duration) in enumerate(zip(rows.shapes, rows.durations, strict=True)):
-        layout = (shape.sample_rate, duration is None, *[type(c[at]) for c in rows.values])
+        layout = (
+            shape.sample_rate,
+            shape.quantity,
+            duration is None,
+            *[type(c[at]) for c in rows.values],
+        )
         groups.setdefault(layout, []).append(at)
     for chosen in groups.values():
         yield rows.take(chosen), [ordinals[at] for at in chosen]

@@ -33,10 +33,10 @@ PORTION = 5000
 """Rows that are read at a time; a single larger request is read by itself."""
 INCREMENTS = 0
 """In place of a batch's id: the increments of a commit."""
-_ROW = ("batch_id", "ordinal", "time", "dim_id", "duration_ms", "sample_rate")
+_ROW = ("batch_id", "ordinal", "time", "dim_id", "duration_ms", "sample_rate", "quantity")
 _DIMENSION = tuple(field.name for field in fields(Dimension) if field.name != "enums")
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_ORDINAL, _TIME, _DIM, _DURATION, _RATE = range(1, len(_ROW))
+_ORDINAL, _TIME, _DIM, _DURATION, _RATE, _QUANTITY = range(1, len(_ROW))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Stream:
         self._enums = [c for c in there if c.table != EVENTS]
         self._at = {c.attribute: len(_ROW) + n for n, c in enumerate(self._values)}
         self._dimensions: dict[int, Dimension | None] = {}
-        self._shapes: dict[tuple[int, float], Shape | None] = {}
+        self._shapes: dict[tuple[int, float, int], Shape | None] = {}
 
     @classmethod
     async def open(cls, connection: AsyncConnection, catalog: Catalog) -> "Stream":
@@ -226,13 +226,13 @@ class Stream:
         return Dimension(**fixed, enums=tuple(enums))
 
     def _shape(self, row: Sequence[Any]) -> Shape | None:
-        key = (row[_DIM], row[_RATE])
+        key = (row[_DIM], row[_RATE], row[_QUANTITY])
         if key not in self._shapes:
             dimension = self._dimensions.get(row[_DIM])
             event = self._catalog.events[dimension.event] if dimension else None
             self._shapes[key] = (
                 # The column is a `real`; rates are thousandths.
-                Shape(dimension, round(row[_RATE], 3), self._catalog.columns(event))
+                Shape(dimension, round(row[_RATE], 3), self._catalog.columns(event), row[_QUANTITY])
                 if dimension and event
                 else None
             )
@@ -240,9 +240,9 @@ class Stream:
 
     def _batch(self, digest: bytes, signal: str, rows: Sequence[tuple[Any, ...]]) -> Stored:
         shaped = [(shape, row) for row in rows if (shape := self._shape(row)) is not None]
-        counts = Counter(
-            (row[_TIME] // HOUR_US * HOUR_US, shape.dimension) for shape, row in shaped
-        )
+        counts = Counter[tuple[int, Dimension]]()
+        for shape, row in shaped:
+            counts[row[_TIME] // HOUR_US * HOUR_US, shape.dimension] += shape.quantity
         return Stored(
             digest=digest,
             signal=signal,
