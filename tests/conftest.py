@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import gc
 import hmac
 import os
 import shutil
@@ -13,6 +14,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import alembic  # noqa: F401  # where it is loaded, databases are migrated without another process
 import msgspec
 import psycopg
 import pytest
@@ -24,6 +26,8 @@ from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import partitions, prepare
 from footfall_processors import Catalog, Hash, load_catalog
+
+gc.disable()  # until all tests are found: what they are made of is kept
 
 CATALOG = Path(__file__).with_name("events.yaml")
 REQUESTS_KEY = b"k" * 32
@@ -75,6 +79,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if is_thorough(item):
             item.add_marker("thorough")
     items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
+def pytest_collection_finish() -> None:
+    """From here on garbage is collected, of what is made from here on."""
+    gc.enable()
+    gc.freeze()
 
 
 # How long an example takes, or drawing it, says how busy a machine is.

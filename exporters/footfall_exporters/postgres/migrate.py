@@ -1,8 +1,10 @@
 """Bringing a database to the current schema."""
 
+import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -67,7 +69,7 @@ def migrate(dsn: str, patience_s: float = PATIENT_S) -> tuple[str | None, str]:
             )
         if before != HEAD:
             _make_schema(connection, "reporting")
-            _upgrade_apart(dsn, connection, patience_s)
+            _upgrade_in_turns(dsn, connection, patience_s)
             connection.execute("COMMENT ON SCHEMA reporting IS NULL")  # its views are made anew
         return before, HEAD
 
@@ -125,22 +127,26 @@ def _lock(lock: Connection, connection: Connection, patience_s: float) -> None:
         raise busy(connection, patience_s) from None
 
 
-def _upgrade_apart(dsn: str, connection: Connection, patience_s: float) -> None:
-    """Upgrades in a process that ends with its work: Alembic and SQLAlchemy take 0.5 s and 30 MB.
-
-    A reader of what is to be changed is waited for in short turns, so that others read meanwhile.
-    """
+def _upgrade_in_turns(dsn: str, connection: Connection, patience_s: float) -> None:
+    """A reader of what is to be changed is waited for in short turns, so that others read meanwhile."""
     begun, turn_s = time.monotonic(), min(TURN_S, patience_s)
-    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+    with ExitStack() as stack:
+        upgrade = _upgrade if "alembic" in sys.modules else _apart(stack)
         while True:
             try:
-                process.submit(_upgrade, dsn, turn_s).result()
+                upgrade(dsn, turn_s)
             except psycopg.errors.LockNotAvailable:
                 if (waited := time.monotonic() - begun) > patience_s:
                     raise busy(connection, waited) from None
                 time.sleep(0.5)
             else:
                 return
+
+
+def _apart(stack: ExitStack) -> Callable[[str, float], None]:
+    """`_upgrade` in a process that ends with its work: Alembic and SQLAlchemy take 0.5 s and 30 MB."""
+    process = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+    return lambda dsn, turn_s: process.submit(_upgrade, dsn, turn_s).result()
 
 
 def _upgrade(dsn: str, turn_s: float) -> None:
