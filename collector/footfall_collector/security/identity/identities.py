@@ -1,0 +1,166 @@
+"""Who is asking, decided by the server: the strongest proof that a request has is the one that counts.
+
+1. An `Authorization` header: an API key, a session's token or a JWT, told apart by their form. One that is
+   bad is refused, whatever else the request has.
+2. A header of a trusted proxy.
+3. In development, a name that is not proven.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Final
+
+from starlette.datastructures import Headers
+
+from footfall_collector.config.identity import IdentityConfig, JwtConfig
+from footfall_collector.errors import StartError
+from footfall_collector.security import keys as api_keys
+from footfall_collector.security.identity import development, session_tokens
+from footfall_collector.security.identity.identity import Identity, Reason, Unidentified
+from footfall_collector.security.identity.proxy import TrustedProxy
+from footfall_collector.security.identity.session_tokens import SessionTokens
+from footfall_collector.security.keys import Keys
+
+if TYPE_CHECKING:
+    from footfall_collector.security.identity.jwts import Jwts
+    from footfall_collector.security.identity.key_sources import KeySource
+
+LONGEST_TOKEN: Final = 8192
+"""Characters of a bearer token."""
+_HOW: Final = "send `authorization: Bearer` and one API key, session's token or JWT"
+
+
+class Identities:
+    """Says who is asking; `identities` makes it.
+
+    Args:
+        jwts: Verifies JWTs; None where none are taken.
+        proxy: Reads a trusted proxy's header; None where there is none.
+        tokens: Reads the sessions' tokens; None where there are none.
+        keys: The API keys; None where there are none.
+        dev: Whether developers are believed.
+
+    Attributes:
+        keys: May be replaced at any time.
+    """
+
+    def __init__(
+        self,
+        jwts: "Jwts | None" = None,
+        proxy: TrustedProxy | None = None,
+        tokens: SessionTokens | None = None,
+        keys: Keys | None = None,
+        *,
+        dev: bool = False,
+    ) -> None:
+        self._jwts, self._proxy, self._tokens, self._dev = jwts, proxy, tokens, dev
+        self.keys = keys
+
+    async def of(self, headers: Headers, peer: str | None, method: str) -> Identity:
+        """Who sends a request.
+
+        Args:
+            headers: Of the request.
+            peer: The address of the other end of the connection, without its port; None where it has none.
+            method: Of the request, in capitals.
+
+        Returns:
+            With what the proof says: a session's token names a session and its installation, an API key the
+            sender alone.
+
+        Raises:
+            Unidentified: nobody is named (no_viewer), or not in a way that can be believed.
+        """
+        if authorization := headers.getlist("authorization"):
+            return await self._bearer(authorization)
+        found = self._proxy.identity(headers, peer) if self._proxy else None
+        if found is None and self._dev:
+            found = development.identity(headers, method)
+        if found is None:
+            raise Unidentified(Reason.NO_VIEWER, f"nobody is named: {_HOW}")
+        return found
+
+    async def _bearer(self, authorization: list[str]) -> Identity:
+        token = api_keys.bearer(authorization[0]) if len(authorization) == 1 else None
+        if not token:
+            raise Unidentified(Reason.TOKEN_INVALID, f"the authorization cannot be used: {_HOW}")
+        if len(token) > LONGEST_TOKEN:
+            text = f"a token may have {LONGEST_TOKEN} characters"
+            raise Unidentified(Reason.TOKEN_INVALID, text)
+        if token.startswith(api_keys.PREFIX):
+            return self._of_key(token)
+        if token.startswith(session_tokens.PREFIX):
+            return self._of_session(token)
+        if self._jwts is None:
+            raise Unidentified(Reason.TOKEN_INVALID, "JWTs are not taken here")
+        return await self._jwts.identity(token)
+
+    def _of_key(self, token: str) -> Identity:
+        known = self.keys or Keys({})
+        key = known.find(token)
+        if key is None:
+            raise Unidentified(Reason.KEY_INVALID, known.refusal(token))
+        return Identity(key=key)
+
+    def _of_session(self, token: str) -> Identity:
+        if self._tokens is None:
+            raise Unidentified(Reason.TOKEN_INVALID, "sessions' tokens are not taken here")
+        ids = self._tokens.read(token)
+        return Identity(session=ids.session, installation=ids.installation)
+
+
+@asynccontextmanager
+async def identities(
+    config: IdentityConfig,
+    tokens: SessionTokens | None = None,
+    keys: Keys | None = None,
+    *,
+    dev: bool = False,
+) -> AsyncIterator[Identities]:
+    """What says who is asking, with its connections, which are closed at the end.
+
+    Args:
+        config: Checked; its files are read now.
+        tokens: Reads the sessions' tokens; None where there are none.
+        keys: The API keys; None where there are none.
+        dev: Whether this is development.
+
+    Raises:
+        StartError: a file cannot be used, or a development identity is asked for elsewhere.
+    """
+    if config.development and not dev:
+        raise StartError(
+            "identity: `development: true` would let anybody be whom they like",
+            "leave it out; where that is meant, start with `footfall up --dev`",
+        )
+    async with AsyncExitStack() as stack:
+        jwts = await _jwts(config.jwt, stack) if config.jwt else None
+        proxy = TrustedProxy(config.header) if config.header else None
+        believed = dev and config.development is not False
+        yield Identities(jwts, proxy, tokens, keys, dev=believed)
+
+
+async def _jwts(config: JwtConfig, stack: AsyncExitStack) -> "Jwts":
+    from footfall_collector.security.identity import key_set, key_sources
+    from footfall_collector.security.identity.jwts import Jwts
+
+    sources: dict[str, KeySource] = {}
+    if config.secret is not None:
+        sources["HS256"] = key_sources.Fixed(key_set.of_secret(config.secret))
+    public = [name for name in config.algorithms if name != "HS256"]
+    if public:
+        sources |= dict.fromkeys(public, await _public_keys(config, public, stack))
+    return Jwts(config, sources)
+
+
+async def _public_keys(
+    config: JwtConfig, algorithms: Sequence[str], stack: AsyncExitStack
+) -> "KeySource":
+    """Where the public keys are: the configuration names one place."""
+    from footfall_collector.security.identity import key_set, key_sources
+
+    if config.jwks_url is not None:
+        return await stack.enter_async_context(key_sources.remote(config.jwks_url, algorithms))
+    if config.jwks_file is not None:
+        return key_sources.Fixed(key_set.of_jwks_file(config.jwks_file, algorithms))
+    return key_sources.Fixed(key_set.of_pem(config.public_key_file or "", algorithms))
