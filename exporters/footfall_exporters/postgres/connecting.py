@@ -134,6 +134,8 @@ PURGING = replace(HOUSEKEEPING, name="footfall purge")
 HOLDING = Use("footfall lock", lock="10s", idle="60s")
 """Of whoever holds a lock beside what it does (locks.py)."""
 REFUSED = Use("footfall refused", lock="5s", statement="10s")
+COUNTING = Use("footfall rates", lock="2s", statement="2s", in_transaction="5s")
+"""Who asks has an answer without it after a quarter of a second (rates.py)."""
 FOLLOWING = Use("footfall subscriber", statement="600s")
 SCHEMA = Use("footfall migrate", lock="60s", statement=_FOREVER, in_transaction="600s")
 READING = Use("footfall report", statement="600s", writes=False)

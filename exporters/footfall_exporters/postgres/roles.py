@@ -35,8 +35,9 @@ _GRANTS = (
     "SELECT, INSERT, UPDATE (count) ON footfall.losses_daily",
     "SELECT, UPDATE (position, counted_from, counted_to) ON footfall.commit_clock",
     "INSERT ON footfall.commits",
+    "SELECT, INSERT, UPDATE (ends_ms, used) ON footfall.rate_windows",
 )
-"""What statements.py, dims.py and counters.py do."""
+"""What statements.py, dims.py, counters.py and rates.py do."""
 
 _ORDINARY = "SELECT FROM pg_roles WHERE rolname = current_user AND NOT rolsuper"
 _MEMBER = (

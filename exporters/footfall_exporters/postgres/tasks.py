@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-from footfall_exporters.postgres import partitions, retention, rollups, salts, stuck
+from footfall_exporters.postgres import partitions, rates, retention, rollups, salts, stuck
 from footfall_processors import Catalog, window
 from footfall_processors.hashing import Period
 
@@ -141,6 +141,11 @@ async def _subscribers(connection: AsyncConnection, _: House, __: Now) -> Done:
     )
 
 
+async def _rates(connection: AsyncConnection, _: House, now: Now) -> Done:
+    gone = await rates.forget(connection, _microseconds(now.earlier) // 1000)
+    return Done(gone, f"{_some(gone, 'minute')} forgotten")
+
+
 async def _brin(connection: AsyncConnection, _: House, __: Now) -> Done:
     ranges = await partitions.summarise(connection)
     return Done(ranges, f"{_some(ranges, 'range')} summarised")
@@ -148,6 +153,7 @@ async def _brin(connection: AsyncConnection, _: House, __: Now) -> Done:
 
 TASKS: Sequence[Task] = (
     Task("writers", 15.0, _stuck),
+    Task("rates", 60.0, _rates),
     Task("partitions", 3600.0, make_partitions),
     Task("salts", 3600.0, _salts),
     Task("subscribers", 300.0, _subscribers),

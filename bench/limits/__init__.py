@@ -1,0 +1,1 @@
+"""What a rate limit costs a request."""
