@@ -63,6 +63,7 @@ async def listening(
         log_config=None,
         access_log=False,  # it would hold addresses, paths and queries
         server_header=False,
+        proxy_headers=False,  # whoever is at the other end would say who that is
         lifespan="off",
         timeout_graceful_shutdown=grace,
         backlog=AT_ONCE,
