@@ -121,6 +121,45 @@ async def test_keys_can_be_replaced_at_any_time(everything, tmp_path):
     assert await refused(everything, bearer(ALL)) == "key_invalid"
 
 
+# A key of a backend that knows its users
+
+NAMES = make_token()
+
+
+@pytest.fixture
+async def backend(tmp_path):
+    write_keys(tmp_path / "names.yaml", names=(NAMES, {"names_viewers": True}), all=(ALL, {}))
+    async with asked(HMAC, header=PROXY, keys=Keys.load(tmp_path / "names.yaml")) as asking:
+        yield asking
+
+
+@pytest.mark.requirement("B3")
+async def test_a_key_that_may_names_the_viewer_of_each_request(backend):
+    for name in ("17", "Zo\u00eb"):
+        request = bearer(NAMES, footfall_viewer=name.encode().decode("latin-1"))
+        found = await who(backend, request)
+        assert (found.viewer, found.owner, found.key.name) == (name, name, "names")
+    for request in (bearer(NAMES), bearer(NAMES, footfall_viewer="")):
+        found = await who(backend, request)
+        assert (found.viewer, found.key.name) == (None, "names")
+
+
+async def test_no_other_sender_names_viewers(backend):
+    assert await refused(backend, bearer(ALL, footfall_viewer="17")) == "viewer_not_allowed"
+    assert await refused(backend, bearer(make_token(), footfall_viewer="17")) == "key_invalid"
+    by_jwt = await who(backend, bearer(token("HS256"), footfall_viewer="17"))
+    assert by_jwt.viewer == "anna"
+    assert await refused(backend, headers(footfall_viewer="17")) == "no_viewer"
+
+
+@pytest.mark.parametrize("values", [["x" * 257], ["a\x00"], ["\xff"], ["17", "18"], ["", "18"]])
+async def test_a_key_names_one_viewer_at_a_time(backend, values):
+    request = headers(
+        ("authorization", f"Bearer {NAMES}"), *(("footfall-viewer", value) for value in values)
+    )
+    assert await refused(backend, request) == "viewer_invalid"
+
+
 # A trusted proxy
 
 

@@ -101,6 +101,7 @@ def test_a_key_is_found_by_its_token_and_has_what_the_file_says(file):
             "requests_per_minute": 600,
             "relay": True,
             "operator": True,
+            "names_viewers": True,
             "expires": TODAY,
         },
     )
@@ -111,6 +112,7 @@ def test_a_key_is_found_by_its_token_and_has_what_the_file_says(file):
         per_minute=600,
         relay=True,
         operator=True,
+        names_viewers=True,
         expires=TODAY,
     )
 
@@ -120,6 +122,7 @@ def test_a_key_may_all_services_and_no_more_unless_the_file_says_otherwise(file)
     write(file, bot={"hash": hashed(token)})
     found = Keys.load(file).find(token)
     assert (found.services, found.per_minute, found.relay, found.operator) == (set(), None, 0, 0)
+    assert not found.names_viewers
 
 
 def test_the_id_stays_as_long_as_the_key_and_differs_between_keys(file):
@@ -251,6 +254,7 @@ entries = st.builds(
     requests_per_minute=st.none() | st.integers(1, 10_000_000),
     relay=st.booleans(),
     operator=st.booleans(),
+    names_viewers=st.booleans(),
     created=st.dates(),
     expires=st.none() | st.dates(),
 )
@@ -395,12 +399,20 @@ def test_list_shows_what_keys_may_do_and_no_key_and_no_hash(run, file):
         assert shown in table
     assert json.loads(printed)["keys"][1] == {
         "name": "old", "services": [], "requests_per_minute": 1500, "relay": True, "operator": False,
-        "created": "2020-01-01", "expires": "2020-12-31",
+        "names_viewers": False, "created": "2020-01-01", "expires": "2020-12-31",
     }  # fmt: skip
     for text in (table, printed):
         assert "sha256" not in text
         assert hashed(token)[7:20] not in text
         assert token[4:20] not in text
+
+
+def test_list_shows_a_key_that_names_viewers(run, file):
+    hashes = hashed(keys.make_token())
+    write(file, site={"hash": hashes, "names_viewers": True, "relay": True})
+    assert "relay, names viewers" in run("list", "--file", file).stdout
+    (row,) = json.loads(run("list", "--file", file, "--json").stdout)["keys"]
+    assert row["names_viewers"] is True
 
 
 def test_list_says_when_there_is_no_key(run, file):

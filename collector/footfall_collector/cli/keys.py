@@ -18,6 +18,7 @@ from footfall_processors.document import DocumentError, nearest
 
 _file = click.option("--file", "-f", metavar="FILE", help="The keys file; overrides --config.")
 _config = click.option("--config", "-c", metavar="FILE", help="The configuration that names it.")
+_RIGHTS = ("relay", "operator", "names_viewers")
 
 
 @click.group("keys")
@@ -173,13 +174,13 @@ def _print_table(entries: dict[str, keys.KeyEntry]) -> None:
         table.add_column(column)
     for name, entry in entries.items():
         limit = f"{entry.requests_per_minute:,}" if entry.requests_per_minute else "any"
-        rights = [right for right in ("relay", "operator") if getattr(entry, right)]
+        rights = [right for right in _RIGHTS if getattr(entry, right)]
         over = entry.expires is not None and entry.expires < today
         table.add_row(
             name,
             escape(", ".join(entry.services)) or "all",
             limit,
-            ", ".join(rights) or "-",
+            ", ".join(rights).replace("_", " ") or "-",
             str(entry.created),
             f"{entry.expires or 'never'}{' (over)' if over else ''}",
         )

@@ -52,6 +52,7 @@ class KeyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
         requests_per_minute: How many it may send in a process; any number without.
         relay: Whether its sender is a Footfall, whose pseudonyms are taken as they are.
         operator: Whether it opens the operator's listener.
+        names_viewers: Whether its sender says for whom it sends, as a backend does that knows its users.
         created: When it was made.
         expires: Its last day (UTC).
     """
@@ -61,6 +62,7 @@ class KeyEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] | None = None
     relay: bool = False
     operator: bool = False
+    names_viewers: bool = False
     created: dt.date
     expires: dt.date | None = None
 
@@ -83,6 +85,7 @@ class Key:
         per_minute: Requests a minute, None for any number.
         relay: Whether its sender is a Footfall, whose pseudonyms are taken as they are.
         operator: Whether it opens the operator's listener.
+        names_viewers: Whether its sender says for whom it sends.
         expires: Its last day (UTC), None for none.
     """
 
@@ -92,6 +95,7 @@ class Key:
     per_minute: int | None = None
     relay: bool = False
     operator: bool = False
+    names_viewers: bool = False
     expires: dt.date | None = None
 
 
@@ -228,6 +232,7 @@ def _key(name: str, entry: KeyEntry) -> Key:
         per_minute=entry.requests_per_minute,
         relay=entry.relay,
         operator=entry.operator,
+        names_viewers=entry.names_viewers,
         expires=entry.expires,
     )
 

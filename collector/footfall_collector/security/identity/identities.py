@@ -1,7 +1,8 @@
 """Who is asking, decided by the server: the strongest proof that a request has is the one that counts.
 
 1. An `Authorization` header: an API key, a session's token or a JWT, told apart by their form. One that is
-   bad is refused, whatever else the request has.
+   bad is refused, whatever else the request has. A key that may name viewers says for whom it sends in
+   `footfall-viewer`.
 2. A header of a trusted proxy.
 3. In development, a name that is not proven.
 """
@@ -16,7 +17,7 @@ from footfall_collector.config.identity import IdentityConfig, JwtConfig
 from footfall_collector.errors import StartError
 from footfall_collector.security import keys as api_keys
 from footfall_collector.security.identity import development, session_tokens
-from footfall_collector.security.identity.identity import Identity, Reason, Unidentified
+from footfall_collector.security.identity.identity import Identity, Reason, Unidentified, named_in
 from footfall_collector.security.identity.proxy import TrustedProxy
 from footfall_collector.security.identity.session_tokens import SessionTokens
 from footfall_collector.security.keys import Keys
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from footfall_collector.security.identity.jwts import Jwts
     from footfall_collector.security.identity.key_sources import KeySource
 
+VIEWER: Final = "footfall-viewer"
+"""The header in which a backend says who its user is; only with a key that may."""
 LONGEST_TOKEN: Final = 8192
 """Characters of a bearer token."""
 _HOW: Final = "send `authorization: Bearer` and one API key, session's token or JWT"
@@ -66,13 +69,13 @@ class Identities:
 
         Returns:
             With what the proof says: a session's token names a session and its installation, an API key the
-            sender alone.
+            sender, and its viewer where it may.
 
         Raises:
             Unidentified: nobody is named (no_viewer), or not in a way that can be believed.
         """
         if authorization := headers.getlist("authorization"):
-            return await self._bearer(authorization)
+            return await self._bearer(authorization, headers)
         found = self._proxy.identity(headers, peer) if self._proxy else None
         if found is None and self._dev:
             found = development.identity(headers, method)
@@ -80,7 +83,7 @@ class Identities:
             raise Unidentified(Reason.NO_VIEWER, f"nobody is named: {_HOW}")
         return found
 
-    async def _bearer(self, authorization: list[str]) -> Identity:
+    async def _bearer(self, authorization: list[str], headers: Headers) -> Identity:
         token = api_keys.bearer(authorization[0]) if len(authorization) == 1 else None
         if not token:
             raise Unidentified(Reason.TOKEN_INVALID, f"the authorization cannot be used: {_HOW}")
@@ -88,19 +91,25 @@ class Identities:
             text = f"a token may have {LONGEST_TOKEN} characters"
             raise Unidentified(Reason.TOKEN_INVALID, text)
         if token.startswith(api_keys.PREFIX):
-            return self._of_key(token)
+            return self._of_key(token, headers)
         if token.startswith(session_tokens.PREFIX):
             return self._of_session(token)
         if self._jwts is None:
             raise Unidentified(Reason.TOKEN_INVALID, "JWTs are not taken here")
         return await self._jwts.identity(token)
 
-    def _of_key(self, token: str) -> Identity:
+    def _of_key(self, token: str, headers: Headers) -> Identity:
         known = self.keys or Keys({})
         key = known.find(token)
         if key is None:
             raise Unidentified(Reason.KEY_INVALID, known.refusal(token))
-        return Identity(key=key)
+        if VIEWER in headers and not key.names_viewers:
+            text = (
+                f"this key may not say who its viewers are (`{VIEWER}`): it needs `names_viewers`"
+            )
+            raise Unidentified(Reason.VIEWER_NOT_ALLOWED, text)
+        viewer = named_in(headers, VIEWER)
+        return Identity(viewer=viewer, owner=viewer, key=key)
 
     def _of_session(self, token: str) -> Identity:
         if self._tokens is None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum, auto
 from typing import Final
 
+from starlette.datastructures import Headers
+
 from footfall_collector.security.keys import Key
 
 LONGEST: Final = 256
@@ -78,6 +80,29 @@ class Unidentified(Exception):  # an answer, not a fault
     def status(self) -> int:
         """The HTTP status: 401; 403 where asking otherwise does not help, 503 where later does."""
         return _STATUS.get(self.reason, 401)
+
+
+def named_in(headers: Headers, name: str | None) -> str | None:
+    """Whom a header names, in UTF-8; None where it is empty or not there.
+
+    Args:
+        headers: Of a request whose sender may name somebody.
+        name: The header; None for none.
+
+    Raises:
+        Unidentified: it is there twice, one of them perhaps a client's own, or is no name (viewer_invalid).
+    """
+    values = headers.getlist(name) if name is not None else []
+    if not any(values):
+        return None
+    try:
+        (value,) = (each.encode("latin-1").decode() for each in values)
+    except ValueError:
+        value = ""
+    if not is_name(value):
+        text = f"a header that names somebody must be there once, with 1 to {LONGEST} characters in UTF-8"
+        raise Unidentified(Reason.VIEWER_INVALID, text)
+    return value
 
 
 def is_name(value: str, longest: int = LONGEST) -> bool:

@@ -5,7 +5,7 @@ import ipaddress
 from starlette.datastructures import Headers
 
 from footfall_collector.config.identity import ProxyConfig
-from footfall_collector.security.identity.identity import Identity, Reason, Unidentified, is_name
+from footfall_collector.security.identity.identity import Identity, named_in
 
 
 class TrustedProxy:
@@ -31,11 +31,11 @@ class TrustedProxy:
         config = self._config
         if config.name not in headers or not self._trusts(peer):
             return None
-        viewer = _value(headers, config.name)
+        viewer = named_in(headers, config.name)
         if viewer is None:
             return None
-        owner = _value(headers, config.owner) or viewer
-        return Identity(viewer, owner, _value(headers, config.session))
+        owner = named_in(headers, config.owner) or viewer
+        return Identity(viewer, owner, named_in(headers, config.session))
 
     def _trusts(self, peer: str | None) -> bool:
         try:
@@ -45,18 +45,3 @@ class TrustedProxy:
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped
         return any(address in network for network in self._networks)
-
-
-def _value(headers: Headers, name: str | None) -> str | None:
-    """A header's value, which is UTF-8; None where it is empty or not there."""
-    values = headers.getlist(name) if name is not None else []
-    if not any(values):
-        return None
-    try:
-        (value,) = (each.encode("latin-1").decode() for each in values)
-    except ValueError:  # two of them, of which the client may have sent one; or no UTF-8
-        value = ""
-    if not is_name(value):
-        text = "the proxy's header must hold one value of 1 to 256 characters; have it replace the client's"
-        raise Unidentified(Reason.VIEWER_INVALID, text)
-    return value
