@@ -74,8 +74,11 @@ def test_keys_come_over_https_or_from_this_machine(url):
         (f"algorithms: [HS256]\n  secret: {'a' * 40}", "`secret` is easy to guess: make one"),
         (f"algorithms: [RS256]\n  secret: {SECRET}\n  jwks_file: a", "`secret` is for HS256"),
         (f"algorithms: [HS256]\n  secret: {SECRET}\n  jwks_file: a", "add the one that signs"),
-        ("algorithms: [RS256]", "RS256 needs one of public_key_file, jwks_file and jwks_url; th"),
-        ("algorithms: [RS256, ES256]", "ES256 and RS256 needs one of"),
+        (
+            "algorithms: [RS256]",
+            "for RS256, set one of public_key_file, jwks_file and jwks_url; th",
+        ),
+        ("algorithms: [RS256, ES256]", "for ES256 and RS256, set one of"),
         ("algorithms: [RS256]\n  jwks_file: a\n  jwks_url: 'https://b'", "; there are 2"),
         ("algorithms: [RS256]\n  jwks_url: http://idp.example/", "must be https: whoever is betw"),
         ("algorithms: [RS256]\n  jwks_url: http://127.0.0.1.example/", "must be https"),

@@ -8,6 +8,8 @@ import socket
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from hypothesis import given
+from hypothesis import strategies as st
 
 from collector.signers import (
     asked,
@@ -23,7 +25,7 @@ from collector.signers import (
     who,
 )
 from footfall_collector.errors import StartError
-from footfall_collector.security.identity import key_sources
+from footfall_collector.security.identity import key_set, key_sources
 from footfall_collector.security.identity.identity import Unidentified
 from footfall_collector.security.identity.key_sources import AGES, PAUSE_S, remote
 from support.http_server import serving, status
@@ -168,6 +170,37 @@ async def test_a_file_that_cannot_be_used_is_said_at_the_start(file, where, cont
     assert str(file) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert PRIVATE.decode().splitlines()[1] not in str(caught.value)
+
+
+members = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9)
+odd = members | st.lists(members, max_size=2) | st.dictionaries(st.text(max_size=3), members)
+entries = st.fixed_dictionaries(
+    {},
+    optional={
+        "kty": st.sampled_from(["RSA", "EC", "oct", "OKP"]) | odd,
+        "crv": st.sampled_from(["P-256", "P-384", "secp256k1"]) | odd,
+        **{name: st.binary(max_size=300).map(coded) | odd for name in ("n", "e", "x", "y", "k")},
+        **{name: st.sampled_from(["sig", "RS256", "a"]) | odd for name in ("use", "alg", "kid")},
+        "key_ops": st.just(["verify"]) | odd,
+    },
+)
+
+
+@given(st.lists(entries, max_size=3), st.booleans())
+def test_whatever_a_jwks_says_it_is_read_or_refused(entries, with_one):
+    try:
+        found = key_set.of_jwks(
+            jwks(*entries, *([jwk(FIRST, "good")] if with_one else [])), ["RS256"]
+        )
+    except ValueError:
+        found = None
+    assert with_one == (found is not None and found.find("RS256", "good") is not None)
+
+
+@given(st.binary(max_size=60) | st.text().map(str.encode))
+def test_whatever_is_no_jwks_is_refused(content):
+    with pytest.raises(ValueError, match=r"is no JWKS|has no key"):
+        key_set.of_jwks(content, ["RS256"])
 
 
 # A URL
@@ -357,7 +390,7 @@ async def test_a_redirect_is_not_followed(code):
 
 
 async def test_of_very_many_keys_the_first_are_read():
-    entries = [jwk(SECOND, str(n)) for n in range(key_sources.key_set.MOST_KEYS)]
+    entries = [jwk(SECOND, str(n)) for n in range(key_set.MOST_KEYS)]
     async with serving() as server:
         keys_of(server, *entries, jwk(FIRST, "last"))
         async with asked(of_url(server)) as asking:

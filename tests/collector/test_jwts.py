@@ -372,6 +372,15 @@ async def test_no_more_than_a_number_of_tokens_is_remembered(config, monkeypatch
     assert [a is b for a, b in zip(first, reversed(again), strict=True)] == [False] * 2 + [True] * 3
 
 
+async def test_tokens_that_are_over_are_forgotten(asking_all):
+    clock = Clock()
+    jwts = module.Jwts(asking_all._jwts._config, asking_all._jwts._sources, clock)
+    for number in range(5):
+        await jwts.identity(token("HS256", sub=number))
+        clock.now += 25
+    assert len(jwts._known) == 3
+
+
 async def test_what_is_remembered_holds_no_token(asking):
     text = token()
     await who(asking, bearer(text))

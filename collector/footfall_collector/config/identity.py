@@ -98,8 +98,8 @@ class JwtConfig(_Struct, frozen=True):
         if self.secret is not None and "HS256" not in self.algorithms:
             raise ValueError("`secret` is for HS256, which `algorithms` does not name")
         if asymmetric and given != 1:
-            need = "needs one of public_key_file, jwks_file and jwks_url"
-            raise ValueError(f"{' and '.join(sorted(asymmetric))} {need}; there are {given}")
+            need = "set one of public_key_file, jwks_file and jwks_url"
+            raise ValueError(f"for {' and '.join(sorted(asymmetric))}, {need}; there are {given}")
         if given and not asymmetric:
             raise ValueError("public keys are for RS256 and ES256: add the one that signs")
 

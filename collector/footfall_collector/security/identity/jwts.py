@@ -122,9 +122,14 @@ class Jwts:
         return self._clock() + min(expires + self._config.leeway_s - now, REMEMBERED_S)
 
     def _remember(self, mark: bytes, known: _Known) -> None:
+        """Notes a token, and forgets the oldest ones that are over, or too many."""
         self._known.pop(mark, None)
-        if len(self._known) >= MOST_REMEMBERED:
-            del self._known[next(iter(self._known))]
+        now = self._clock()
+        while self._known:
+            oldest = next(iter(self._known))
+            if len(self._known) < MOST_REMEMBERED and now < self._known[oldest].until:
+                break
+            del self._known[oldest]
         self._known[mark] = known
 
 
