@@ -203,6 +203,16 @@ def test_whatever_is_no_jwks_is_refused(content):
         key_set.of_jwks(content, ["RS256"])
 
 
+@pytest.mark.parametrize(
+    "content", [public_pem(FIRST), json.dumps(jwk(FIRST)).encode()], ids=["PEM", "JWK"]
+)
+async def test_a_public_key_is_no_secret(content):
+    with pytest.raises(StartError, match="holds a key that is public; name its file") as caught:
+        async with asked({"algorithms": ("HS256",), "secret": content.decode()}):
+            pass
+    assert content.decode().splitlines()[-1] not in str(caught.value)
+
+
 # A URL
 
 

@@ -52,10 +52,28 @@ class KeySet:
         return None
 
 
+class _Hmac(HMACAlgorithm):
+    """HS256 with a secret that was looked at once: for each token it would take as long as all the rest."""
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        return key.encode() if isinstance(key, str) else key
+
+
 def of_secret(secret: str) -> KeySet:
-    """The key of HS256."""
-    jwk = HMACAlgorithm.to_jwk(secret.encode("utf-8", "surrogateescape"), as_dict=True)
-    return KeySet([(None, PyJWK(jwk, "HS256"))])
+    """The key of HS256.
+
+    Raises:
+        StartError: it is no secret, but a public key.
+    """
+    key = secret.encode("utf-8", "surrogateescape")
+    try:
+        HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(key)
+    except PyJWTError:
+        advice = "name its file as public_key_file or jwks_file, and RS256 or ES256"
+        raise StartError("jwt: `secret` holds a key that is public", advice) from None
+    made = PyJWK(HMACAlgorithm.to_jwk(key, as_dict=True), "HS256")
+    made.Algorithm = _Hmac(HMACAlgorithm.SHA256)
+    return KeySet([(None, made)])
 
 
 def of_pem(file: str, algorithms: Iterable[str]) -> KeySet:
