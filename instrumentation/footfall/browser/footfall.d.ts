@@ -68,6 +68,17 @@ export declare function consent(given?: boolean): void;
  *     session: at most 50 a call; nothing below 1.
  */
 export declare function track(event: string, props?: Props | number): void;
+/**
+ * What may be tracked of a search query: it never leaves the browser itself.
+ * @param {string} query
+ * @returns {Promise<{query_len: number, filter_hash?: string}>} Its length in characters, and its SHA-256 in hex,
+ *     both after NFKC, in lower case and with single blanks between words. On plain HTTP, where browsers do not
+ *     hash, only the length. Never rejected.
+ */
+export declare function hashQuery(query: string): Promise<{
+    query_len: number;
+    filter_hash?: string;
+}>;
 /** Sends what waits, without waiting for it. */
 export declare function flush(): void;
 /**

@@ -123,6 +123,25 @@ export function track(event, props) {
   } catch {}
 }
 
+/**
+ * What may be tracked of a search query: it never leaves the browser itself.
+ * @param {string} query
+ * @returns {Promise<{query_len: number, filter_hash?: string}>} Its length in characters, and its SHA-256 in hex,
+ *     both after NFKC, in lower case and with single blanks between words. On plain HTTP, where browsers do not
+ *     hash, only the length. Never rejected.
+ */
+export async function hashQuery(query) {
+  /** @type {{query_len: number, filter_hash?: string}} */
+  const known = { query_len: 0 };
+  try {
+    const text = query.normalize("NFKC").toLowerCase().trim().replace(/\s+/g, " ");
+    known.query_len = [...text].length;
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)));
+    known.filter_hash = Array.from(hash, (byte) => (byte + 256).toString(16).slice(1)).join("");
+  } catch {}
+  return known;
+}
+
 /** Sends what waits, without waiting for it. */
 export function flush() {
   drain();

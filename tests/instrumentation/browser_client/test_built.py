@@ -12,7 +12,7 @@ import pytest
 REPOSITORY = Path(__file__).parents[3]
 TOOLS = REPOSITORY / "instrumentation" / "browser"
 MODULE = REPOSITORY / "instrumentation" / "footfall" / "browser"
-LIMIT = 2200
+LIMIT = 2300
 """Bytes, gzipped."""
 
 
@@ -45,12 +45,14 @@ def test_the_committed_files_are_what_the_tools_emit(workshop: Path) -> None:
 
 
 USES = """
-import { configure, consent, flush, status, track, type Options } from "../footfall/browser/footfall.js";
+import { configure, consent, flush, hashQuery, status, track } from "../footfall/browser/footfall.js";
+import type { Options } from "../footfall/browser/footfall.js";
 const options: Options = { endpoint: "/telemetry", events: { prompt_copied: ["variant"] }, dev: "localhost" };
 configure(options);
 consent(true);
 track("prompt_copied", { variant: "json", latency_ms: 12, source: undefined });
 track("suggestion_shown", 3);
+hashQuery("café").then((known) => track("vault.search_performed", { ...known, result_count: 3 }));
 flush();
 const waiting: number = status().queued;
 """
@@ -60,6 +62,7 @@ track(7);
 configure({ endpiont: "/telemetry" });
 configure({ dev: "everywhere" });
 consent("yes");
+hashQuery(7);
 """
 
 
