@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from instrumentation.browser_client import tools
 from instrumentation.browser_client.server import Telemetry, telemetry_server
 from support.alone import alone_in
 
@@ -42,6 +43,14 @@ def chromium() -> str:
     path = shutil.which("chromium")
     assert path is not None
     return path
+
+
+@pytest.fixture(scope="package")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the tools from npm are installed."""
+    if shutil.which("npm") is None:
+        pytest.skip("needs npm (Node.js)")
+    return tools.install(tmp_path_factory.mktemp("workshop"))
 
 
 @pytest.fixture(scope="package")
