@@ -1,6 +1,8 @@
-"""The browser client as the collector's public listener serves it."""
+"""The browser's modules as the collector's public listener serves them."""
 
+import base64
 import gzip
+import hashlib
 from collections.abc import AsyncIterator
 from importlib.resources import files
 
@@ -12,7 +14,13 @@ from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers.intake import Intake
 
 MINIFIED, SOURCE = "/footfall.js", "/footfall.source.js"
-FILES = {MINIFIED: "footfall.min.js", SOURCE: "footfall.js"}
+FILES = {
+    MINIFIED: "footfall.min.js",
+    SOURCE: "footfall.js",
+    "/psr.js": "psr.min.js",
+    "/psr.source.js": "psr.js",
+}
+IMPORT_MAP = "/browser.importmap.json"
 paths = pytest.mark.parametrize("path", FILES)
 
 
@@ -98,7 +106,7 @@ async def test_another_tag_gets_the_whole(http: httpx.AsyncClient, value: str) -
 
 async def test_the_two_files_have_tags_of_their_own(http: httpx.AsyncClient) -> None:
     tags = [(await http.get(path)).headers["etag"] for path in FILES]
-    assert len(set(tags)) == 2
+    assert len(set(tags)) == len(FILES)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
@@ -106,3 +114,28 @@ async def test_it_can_only_be_read(http: httpx.AsyncClient, method: str) -> None
     response = await http.request(method, MINIFIED)
     assert response.status_code == 405
     assert set(response.headers["allow"].split(", ")) == {"GET", "HEAD"}
+
+
+@pytest.mark.parametrize(
+    ("imported", "file"), [("footfall", "footfall.min.js"), ("footfall/psr", "psr.min.js")]
+)
+async def test_what_may_be_kept_for_ever_has_the_published_hash(
+    http: httpx.AsyncClient, imported: str, file: str
+) -> None:
+    published = await http.get(IMPORT_MAP)
+    assert published.headers["content-type"] == "application/json"
+    assert published.headers["access-control-allow-origin"] == "*"
+    assert "immutable" not in published.headers["cache-control"]
+    path = published.json()["imports"][imported]
+    served = await http.get(path)
+    assert served.content == (files("footfall") / "browser" / file).read_bytes()
+    assert served.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert served.headers["access-control-allow-origin"] == "*"
+    assert hashlib.sha256(served.content).hexdigest()[:16] in path, "other bytes, another address"
+    kind, _, digest = published.json()["integrity"][path].partition("-")
+    assert kind == "sha384"
+    assert base64.b64decode(digest) == hashlib.sha384(served.content).digest()
+
+
+async def test_an_address_of_other_bytes_is_not_there(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/psr.0123456789abcdef.js")).status_code == 404

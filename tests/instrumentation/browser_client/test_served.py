@@ -1,6 +1,7 @@
 """A page that isolates itself imports the module from the collector, which is another origin."""
 
 import asyncio
+import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -60,3 +61,28 @@ def test_an_isolated_page_imports_it_from_the_collector(
             f"{collector}/{name}",
         )
         telemetry.wait(lambda t: len(t.events) == 1)
+
+
+PINNED = """<!doctype html><script type="importmap">{map}</script>
+<link rel="modulepreload" href="{origin}{path}" integrity="{integrity}" crossorigin>
+<script type="module">
+import {{ offer }} from "footfall/psr";
+window.shown = offer({{promptId: "p1"}});
+</script>"""
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_page_pins_what_it_imports(
+    browser: Browser, telemetry: Telemetry, collector: str, whole: bool
+) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        published = context.request.get(f"{collector}/browser.importmap.json").json()
+        path = published["imports"]["footfall/psr"]
+        integrity = published["integrity"][path if whole else published["imports"]["footfall"]]
+        mapped = {"imports": {"footfall/psr": collector + path}}
+        telemetry.page = PINNED.format(
+            map=json.dumps(mapped), origin=collector, path=path, integrity=integrity
+        )
+        page.goto(f"{telemetry.origin}/page")
+        assert page.evaluate("window.shown") is (True if whole else None)
