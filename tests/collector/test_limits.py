@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import asynccontextmanager
 
 import pytest
@@ -331,6 +332,27 @@ async def test_a_postgres_that_does_not_answer_in_time_keeps_nobody_waiting(stor
             os.kill(pid, signal.SIGCONT)
         await until(lambda: not limiter.away)
         assert await allowed(limiter, 119, identity=b"carl") == 119
+
+
+class Busy(Counted):
+    """In a process that does something else for long just when it has asked."""
+
+    async def add(self, weights):
+        asyncio.get_running_loop().call_soon(time.sleep, 0.2)
+        return await super().add(weights)
+
+
+async def test_a_process_that_was_busy_does_not_take_an_answer_for_late(
+    store_database, caplog, monkeypatch
+):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.1)
+    limiter = Limiter(rates=Busy(store_database))
+    async with beside(limiter.run()):
+        await until(lambda: not limiter.away)
+        for left in (119, 118, 117):
+            assert (await limiter.take(ANA, HOME)).remaining == left
+            assert not limiter.away
+    assert not caplog.records
 
 
 async def test_a_session_that_is_ended_is_made_anew(store_database, query, monkeypatch):

@@ -119,6 +119,7 @@ class Limiter:
         self._waiting: list[_Waiting] = []
         self._asked: list[_Waiting] = []
         self._filled = asyncio.Event()
+        self._number = 0  # of the statement that is asked
         self._said = False
         self.away = True
 
@@ -182,13 +183,21 @@ class Limiter:
             self._filled.clear()
             self._asked, self._waiting = self._waiting, []
             weights = _together(self._asked)
-            late = asyncio.get_running_loop().call_later(PATIENCE_S, self._leave, "it is late")
+            self._number += 1
+            loop = asyncio.get_running_loop()
+            late = loop.call_later(PATIENCE_S, loop.call_soon, self._late, self._number)
             try:
                 found = await rates.add(weights)
             finally:
                 late.cancel()
+                self._number += 1
             self._answer(weights, found)
             self._return()
+
+    def _late(self, number: int) -> None:
+        """Runs after what has come by then: a loop that was busy for long is not a late answer."""
+        if number == self._number:
+            self._leave("it is late")
 
     def _share(self, key: bytes) -> None:
         """Goes by the store's key from now on. What was counted under another is not found any more."""

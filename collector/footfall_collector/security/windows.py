@@ -1,7 +1,7 @@
 """How much senders have sent in their present minute, as far as this process knows."""
 
 MOST = 20_000
-"""Senders that are remembered: some 5 MB."""
+"""Senders that are remembered: 4 MB."""
 
 
 class Window:
