@@ -70,7 +70,13 @@ def of_pyrate_limiter(dsn: str) -> dict[str, Any]:
     alone.close()
     bucket(dsn, "both", LIMIT).close()
     command = [sys.executable, __file__, dsn, "both"]
-    two = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    two = [subprocess.Popen(command, **pipes) for _ in range(2)]
+    for each in two:
+        each.stdout.readline()  # it is connected
+    for each in two:
+        each.stdin.write("go\n")
+        each.stdin.flush()
     let = sum(int(each.communicate()[0]) for each in two)
     return {"library": "pyrate-limiter, PostgresBucket", "let_through_of_120": let} | found
 
@@ -78,6 +84,8 @@ def of_pyrate_limiter(dsn: str) -> dict[str, Any]:
 if __name__ == "__main__":
     if sys.argv[2:]:
         shared = bucket(sys.argv[1], sys.argv[2], LIMIT)
+        print("ready", flush=True)
+        sys.stdin.readline()
         print(sum(take(shared) for _ in range(LIMIT)))
         shared.close()
     else:

@@ -11,6 +11,7 @@ import sys
 import time
 from contextlib import asynccontextmanager
 
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -318,10 +319,11 @@ async def test_while_postgres_is_stopped_each_limits_by_itself_from_what_was_kno
     assert not [s for s in said if "ana" in s or "192" in s]
 
 
-async def test_a_postgres_that_does_not_answer_in_time_keeps_nobody_waiting(store_database, query):
-    async with sharing(store_database) as (limiter, _):
+async def test_a_postgres_that_does_not_answer_in_time_keeps_nobody_waiting(own_database):
+    async with sharing(own_database) as (limiter, _):
         assert await allowed(limiter, 100) == 100
-        [[pid]] = query(f"SELECT pid {_SESSIONS}")
+        with psycopg.connect(own_database) as connection:
+            [[pid]] = connection.execute(f"SELECT pid {_SESSIONS}").fetchall()
         os.kill(pid, signal.SIGSTOP)
         try:
             async with asyncio.timeout(20):
