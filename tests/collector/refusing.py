@@ -13,7 +13,7 @@ from pathlib import Path
 from footfall_collector.config.schema import AdmissionConfig, GrpcConfig, HttpConfig
 from footfall_collector.decoding import turns
 from footfall_collector.decoding.decoder import Decoding
-from footfall_collector.receivers import grpc, grpc_reader, http
+from footfall_collector.receivers import bodies, grpc, grpc_reader, http
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_exporters.contracts import Rejected, Unavailable
@@ -66,7 +66,7 @@ if __name__ == "__main__":
     gc.disable()
     most = int(sys.argv[1])
     # What is large takes longer to be read away, and nobody else is here to whom work would leave turns.
-    http.CHUNK_S, http.UNREAD_S = 0.2, 2.0 if most > 16 else 0.2
+    bodies.CHUNK_S, bodies.UNREAD_S = 0.2, 2.0 if most > 16 else 0.2
     turns.LONG_S = turns.STRETCH_S = float("inf")
     grpc_reader.SILENT_S = 0.3
     asyncio.run(serve(Decoding(catalog(), {}, "", b"k" * 32), most))

@@ -21,8 +21,8 @@ from collector.listeners import (
 )
 from footfall_collector.config.schema import AdmissionConfig, GrpcConfig, HttpConfig
 from footfall_collector.receivers import admission as gate_module
+from footfall_collector.receivers import bodies, grpc_reader, http_server, received, sockets
 from footfall_collector.receivers import grpc as otlp_grpc
-from footfall_collector.receivers import grpc_reader, http_server, received, sockets
 from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers.admission import Gate
 from support.otlp import PROTOBUF
@@ -50,8 +50,8 @@ async def closes(address, *pieces, every=0.0):
 @pytest.fixture
 async def web(monkeypatch):
     monkeypatch.setattr(http_server, "HEAD_S", 0.5)
-    monkeypatch.setattr(otlp_http, "CHUNK_S", 0.5)
-    monkeypatch.setattr(otlp_http, "BODY_S", 1.5)
+    monkeypatch.setattr(bodies, "CHUNK_S", 0.5)
+    monkeypatch.setattr(bodies, "BODY_S", 1.5)
     store = Store()
     store.open.set()
     async with serving(1, store) as (_, _, http):

@@ -1,9 +1,8 @@
 """OTLP/HTTP with protobuf and JSON bodies (OTLP specification, "OTLP/HTTP")."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from io import BytesIO
 
 from google.rpc import code_pb2, status_pb2
 from starlette.applications import Starlette
@@ -15,8 +14,8 @@ from starlette.types import ASGIApp
 
 from footfall_collector.config.schema import HttpConfig
 from footfall_collector.decoding.decoder import Decoder
-from footfall_collector.decoding.turns import Work
 from footfall_collector.receivers import (
+    bodies,
     browser,
     cors,
     decompression,
@@ -24,7 +23,6 @@ from footfall_collector.receivers import (
     http_server,
     refusals,
 )
-from footfall_collector.receivers.admission import Passage
 from footfall_collector.receivers.cors import signal_of
 from footfall_collector.receivers.encodings import JSON, PROTOBUF, Encoding
 from footfall_collector.receivers.intake import Intake
@@ -36,10 +34,6 @@ from footfall_collector.telemetry.trace_context import HEADER, TraceContext, cur
 
 GRACE = 5
 """Seconds that requests in flight get when the server stops."""
-FIRST_S, CHUNK_S, BODY_S = 5.0, 10.0, 120.0
-"""Seconds in which the first piece of a body must come, the next one, and all of it."""
-UNREAD_S, UNREAD_BYTES = 2.0, 2**26
-"""How much of a body is taken, and thrown away, so that its sender reads why it is refused."""
 
 
 @asynccontextmanager
@@ -128,7 +122,7 @@ def _route(intake: Intake, decoder: Decoder, max_bytes: int) -> Route:
             seen.refused(answer.reason, answer.http, answer.key)
             with suppress(asyncio.CancelledError):
                 await intake.gate.pause(answer)
-                await _read_away(request)
+                await bodies.read_away(request)
             return _response(encoding, answer.status, answer.http, _headers(answer))
 
     return Route(f"/{decoder.signal.name}", export, methods=["POST"])
@@ -147,7 +141,7 @@ async def _export(
     json = encoding.media_type == JSON
     # Not the address: whole offices share one.
     with intake.gate.open(key.id if key else request.scope["client"]) as passage:
-        body = await passage.receive(_body(request, max_bytes, passage))
+        body = await passage.receive(bodies.read(request, max_bytes, passage))
         response = await intake.export(decoder, body, seen, key=key, json=json, take=passage.grow)
         return Response(encoding.write(response), media_type=encoding.media_type)
 
@@ -173,62 +167,3 @@ def _response(
     encoding: Encoding, status: status_pb2.Status, code: int, headers: dict[str, str] | None = None
 ) -> Response:
     return Response(encoding.write(status), code, headers, encoding.media_type)
-
-
-async def _read_away(request: Request) -> None:
-    """A connection closed on unread data is reset, and the answer with it."""
-    size = 0
-    try:
-        async with asyncio.timeout(UNREAD_S):
-            async for chunk in request.stream():
-                size += len(chunk)
-                if size > UNREAD_BYTES:
-                    return
-    except (TimeoutError, ClientDisconnect, RuntimeError):  # RuntimeError: it was read to its end
-        return
-
-
-async def _body(request: Request, max_bytes: int, passage: Passage) -> bytes:
-    """Read and decompressed in steps: its size is bounded throughout, and others have their turn."""
-    names = decompression.codings(request.headers.getlist("content-encoding"))
-    decoders = [decompression.Decompressor(name, max_bytes) for name in names]
-    body = BytesIO()  # its value is no copy, as that of joined parts would be
-    async with Work() as work:
-        async for chunk in _chunks(request):
-            work.begin()
-            for piece in _decoded(chunk, decoders):
-                if passage.size + len(piece) > max_bytes:
-                    raise refusals.too_large(f"the request is larger than {max_bytes} bytes")
-                passage.grow(len(piece))
-                body.write(piece)
-                if len(piece) == decompression.PIECE:
-                    await work.pause()
-        work.begin()
-    for decoder in decoders:
-        decoder.finish()
-    return body.getvalue()
-
-
-def _decoded(data: bytes, decoders: Sequence[decompression.Decompressor]) -> Iterator[bytes]:
-    """What a piece of the body stands for, all codings taken off."""
-    if not decoders:
-        yield data
-        return
-    for piece in decoders[0].feed(data):
-        yield from _decoded(piece, decoders[1:])
-
-
-async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    """The body as it comes; one that comes too slowly is refused, to be sent again."""
-    clock = asyncio.get_running_loop().time
-    stream, end, patience = request.stream(), clock() + BODY_S, FIRST_S
-    while True:
-        try:
-            async with asyncio.timeout_at(min(clock() + patience, end)):
-                chunk = await anext(stream)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise refusals.unavailable("the request took too long to arrive", 1.0) from None
-        yield chunk
-        patience = CHUNK_S
