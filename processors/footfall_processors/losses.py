@@ -15,6 +15,7 @@ class Loss(StrEnum):
     OUT_OF_WINDOW = "out_of_window"
     LOOP = "loop"
     MALFORMED = "malformed"
+    BODY = "body"
     UNSUPPORTED_METRIC = "unsupported_metric"
     DEPRECATED_ENCODING = "deprecated_encoding"
     COUNTER_BASELINE = "counter_baseline"
@@ -39,7 +40,7 @@ class Loss(StrEnum):
     __hash__ = str.__hash__  # Enum's own is a Python function, too slow for the hot path
 
 
-REJECTED = frozenset({Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.LOOP, Loss.MALFORMED})
+REJECTED = frozenset({Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.LOOP, Loss.MALFORMED, Loss.BODY})
 """Losses that a sender is told about in `partial_success`: the event is declared, yet refused.
 
 What nobody declared is foreign traffic, expected and dropped without complaint.

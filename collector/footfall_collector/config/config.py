@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from footfall_collector.config import http_api
+from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.config.reader import STORE, Reading, located, read, section
 from footfall_collector.config.schema import (
     AdmissionConfig,
@@ -42,6 +44,7 @@ class Config:
         catalog: In force.
         grpc: The OTLP/gRPC listener, or None.
         http: The OTLP/HTTP listener, or None.
+        http_api: The HTTP API on that listener, or None.
         keys_file: Who may send, or None for whoever can reach it.
         admission: How much may be in flight at once.
         static_salts: The operator's own salt, if any.
@@ -55,6 +58,7 @@ class Config:
     catalog: Catalog
     grpc: GrpcConfig | None = field(default_factory=GrpcConfig)
     http: HttpConfig | None = field(default_factory=HttpConfig)
+    http_api: HttpApiConfig | None = None
     keys_file: str | None = None
     admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     static_salts: Mapping[Period, bytes] = field(default_factory=dict)
@@ -86,6 +90,8 @@ def load_config(
     files = _files(reading, catalog)
     found, mistakes = _catalog(files)
     salts = _salts(document, file, found)
+    if file is not None and file.receivers.http_api is not None:
+        http_api.check(document, file.receivers.http_api, found, has_salt=bool(salts))
     mistakes = document.mistakes + mistakes
     if mistakes or file is None or found is None:
         raise DocumentError(mistakes)
@@ -95,6 +101,7 @@ def load_config(
         catalog=found,
         grpc=located(otlp.protocols.grpc, folder),
         http=located(otlp.protocols.http, folder),
+        http_api=located(file.receivers.http_api, folder),
         keys_file=str(folder / otlp.auth.keys_file) if otlp.auth else None,
         admission=otlp.admission,
         static_salts=salts,

@@ -155,6 +155,7 @@ def _check(document: Document, file: File) -> None:
             "spans are known by what is stored: a gateway, which stores nothing, takes `requests`"
         )
         document.wrong(("receivers", "otlp", "deduplicate"), right)
+    _check_api(document, file, first)
     if not file.processors.footfall.catalog:
         document.wrong(("processors", "footfall", "catalog"), "must name at least one file")
     _check_dsn(document)
@@ -176,6 +177,16 @@ def _check(document: Document, file: File) -> None:
             ("service", "operator", "endpoint"),
             "is reached from other machines: set keys_file beside it, or use 127.0.0.1",
         )
+
+
+def _check_api(document: Document, file: File, pipeline: PipelineConfig) -> None:
+    path: Keys = ("receivers", "http_api")
+    if file.receivers.http_api is None:
+        return
+    if file.receivers.otlp.protocols.http is None:
+        document.wrong(path, "is served on the listener of OTLP/HTTP: leave `protocols.http` on")
+    if STORE not in pipeline.exporters:
+        document.wrong(path, "needs the store: name `postgres` among the exporters")
 
 
 def _check_readers(document: Document) -> None:

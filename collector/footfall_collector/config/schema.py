@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.signals import SIGNALS
 
 MAX_BYTES, MAX_GRPC_MIB = 64 * 2**20, 16
@@ -147,9 +148,15 @@ class PipelineConfig(_Struct, frozen=True):
 
 
 class ReceiversConfig(_Struct, frozen=True):
-    """Where data comes in."""
+    """Where data comes in.
+
+    Attributes:
+        otlp: OTLP over gRPC and HTTP.
+        http_api: The API for clients that do not speak it; off without.
+    """
 
     otlp: OtlpConfig = OtlpConfig()
+    http_api: HttpApiConfig | None = None
 
 
 class ProcessorsConfig(_Struct, frozen=True):

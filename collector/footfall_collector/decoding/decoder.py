@@ -1,8 +1,8 @@
 """The catalog in force, as what decodes requests under it; replaced as a whole when it is reloaded."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 
 from footfall_collector.decoding import metrics
 from footfall_collector.decoding.budget import Budget
@@ -55,11 +55,19 @@ class Decoding:
     def use(self, catalog: Catalog, salts: Salts, origin: str) -> None:
         """Takes another catalog; requests that are being decoded are finished under theirs."""
         self._catalog, self._salts, self._origin = catalog, salts, origin
+        self._attributes = {
+            spelling: event.attributes
+            for name, event in catalog.events.items()
+            for spelling in (name, *(f"{name}.{action}" for action in event.actions))
+        }
         budget = Budget()
         self._pipelines = {
             relay: Pipeline(Policy(catalog, relay=relay, origin=origin), salts, budget=budget)
             for relay in (False, True)
         }
+        self._posts = Pipeline(
+            Policy(catalog, origin=origin, quantities=True), salts, budget=budget
+        )
 
     def use_origin(self, origin: str) -> None:
         """Takes the marker, which a store has only once it was prepared."""
@@ -69,7 +77,7 @@ class Decoding:
     def use_salts(self, salts: Salts) -> None:
         """Takes other salts."""
         self._salts = salts
-        for pipeline in self._pipelines.values():
+        for pipeline in (*self._pipelines.values(), self._posts):
             pipeline.contexts.use_salts(salts)
 
     def decoders(self, names: Collection[str]) -> list[Decoder]:
@@ -104,6 +112,25 @@ class Decoding:
     async def logs(self, body: bytes, key: Key | None, groups: Groups | None, take: Take) -> Batch:
         """See `Pipeline.logs`."""
         return await self._pipeline(key).logs(body, _sender(key), groups, _services(key), take)
+
+    def attributes(self, event: str) -> Sequence[str]:
+        """What an event may carry that is named so, with its action or without."""
+        return self._attributes.get(event, ())
+
+    async def posted(
+        self, resource: bytes, records: list[bytes], key: Key | None, digest: bytes
+    ) -> Batch:
+        """Log records that the HTTP API has made, as a batch; they alone may have a quantity.
+
+        Args:
+            resource: Encoded; empty for none.
+            records: Encoded.
+            key: The sender's.
+            digest: 16 bytes that are equal for equal requests.
+        """
+        groups = [(resource, b"", records)]
+        batch = await self._posts.logs(b"", _sender(key), groups, _services(key))
+        return replace(batch, digest=digest)
 
     def _pipeline(self, key: Key | None) -> Pipeline:
         return self._pipelines[key is not None and key.relay]

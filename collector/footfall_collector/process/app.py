@@ -8,6 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from starlette.routing import Route
+
 from footfall_collector.config.config import Config
 from footfall_collector.config.reader import STORE
 from footfall_collector.config.schema import TlsConfig
@@ -18,8 +20,11 @@ from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers import operator
 from footfall_collector.receivers.admission import Gate
+from footfall_collector.receivers.api import routes as http_api
+from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
+from footfall_collector.security.identity.identities import identities
 from footfall_collector.security.keys import Keys, Operators
 from footfall_collector.security.tls import Tls
 from footfall_collector.telemetry.multiprocess import Shared
@@ -140,10 +145,19 @@ class _Parts:
             )
         if http is not None:
             tls = self._listener("OTLP/HTTP", http.tls)
+            api = await self._api(intake, backend)
             addresses[1] = await self._enter(
-                otlp_http.serve(http, intake, decoders, tls, shared=shared)
+                otlp_http.serve(http, intake, decoders, tls, shared=shared, api=api)
             )
         return addresses[0], addresses[1]
+
+    async def _api(self, intake: Intake, backend: Backend) -> list[Route]:
+        """The routes of the HTTP API; none where it is off."""
+        config = self._config.http_api
+        if config is None:
+            return []
+        asked = await self._enter(identities(config.identity, keys=self._gate.keys))
+        return http_api.routes(config, Storing(config, intake, backend.decoding), asked)
 
     async def _serve_operator(self) -> str | None:
         config = self._config.service.operator

@@ -44,6 +44,7 @@ async def serve(
     tls: Tls | None = None,
     *,
     shared: bool = False,
+    api: Sequence[Route] = (),
 ) -> AsyncIterator[str]:
     """Serves until the context ends, then lets requests in flight finish; yields host:port.
 
@@ -53,11 +54,12 @@ async def serve(
         decoders: Of the signals that are served.
         tls: The listener's; plain text without.
         shared: Whether other processes listen on the same port.
+        api: The routes of the HTTP API.
 
     Raises:
         StartError: the port cannot be had.
     """
-    app = application(config, intake, decoders)
+    app = application(config, intake, decoders, api)
     context = tls.context if tls else None
     listening = http_server.listening(
         app,
@@ -72,8 +74,10 @@ async def serve(
         yield address
 
 
-def application(config: HttpConfig, intake: Intake, decoders: Sequence[Decoder]) -> Starlette:
-    """The ASGI application with one route per signal, and those of the browser client."""
+def application(
+    config: HttpConfig, intake: Intake, decoders: Sequence[Decoder], api: Sequence[Route] = ()
+) -> Starlette:
+    """The ASGI application: the signals' routes, those of the browser client and of the HTTP API."""
     # A redirect to the path without its slash would send a client to whatever host it named.
     otlp: ASGIApp = Router(
         [_route(intake, decoder, config.max_request_body_size) for decoder in decoders],
@@ -81,7 +85,7 @@ def application(config: HttpConfig, intake: Intake, decoders: Sequence[Decoder])
     )
     if config.cors:
         otlp = cors.Pages(otlp, config.cors, intake.telemetry)
-    routes = [Mount("/v1", otlp), *browser.routes()]
+    routes = [Mount("/v1", otlp), *browser.routes(), *api]
     app = Starlette(
         routes=routes, exception_handlers={HTTPException: _wrong_place(intake.telemetry)}
     )

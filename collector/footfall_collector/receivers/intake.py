@@ -26,6 +26,7 @@ _ADVICE = {
     Loss.EXPIRED_EVENT: "its `expires` date in the catalog has passed",
     Loss.OUT_OF_WINDOW: f"times must be within {_PAST} before and {_FUTURE} after now",
     Loss.LOOP: "has been here before: collectors pass it on in a circle",
+    Loss.BODY: "has a key `body`",
     Loss.MALFORMED: "could not be parsed, or ends before it starts",
 }
 
@@ -77,10 +78,29 @@ class Intake:
             Refusal: nothing of the request is stored. An unforeseen error is answered as retryable:
                 the sender would drop its data on anything else.
         """
-        try:
+
+        async def decoded() -> Batch:
+            nonlocal body
             groups = await otlp_json.groups(decoder.signal.name, body, take) if json else None
             batch = await decoder.decode(body, key, groups, take)
-            del body, groups  # the commit can be far, and what it needs is in the batch
+            body = b""  # the commit can be far, and what it needs is in the batch
+            return batch
+
+        return _answer(decoder.signal, await self.store(decoded, seen))
+
+    async def store(self, decode: Callable[[], Awaitable[Batch]], seen: Request) -> Batch:
+        """What `decode` gives, once it is durable; of a retry with the losses of the first time.
+
+        Args:
+            decode: Reads the request.
+            seen: Counts it.
+
+        Raises:
+            Refusal: nothing of the request is stored. An unforeseen error is answered as retryable:
+                the sender would drop its data on anything else.
+        """
+        try:
+            batch = await decode()
             seen.decoded(batch)
             if batch.misnamed:
                 raise refusals.denied(
@@ -102,9 +122,9 @@ class Intake:
         except Refusal:
             raise
         except Exception as error:
-            log_fault(log, f"a {decoder.signal.name} request failed", error)
+            log_fault(log, f"a {seen.way.signal} request failed", error)
             raise refusals.internal() from None
-        return _answer(decoder.signal, batch)
+        return batch
 
 
 def _answer(signal: Signal, batch: Batch) -> Message:

@@ -11,6 +11,7 @@ RECEIVED: Mapping[str, str] = {
     Loss.EXPIRED_EVENT.value: "ask the event's owner: renew `expires`, or take the event out of the code",
     Loss.OUT_OF_WINDOW.value: "set the sender's clock, or look for a queue that was held up for days",
     Loss.LOOP.value: "see which exporter sends back here, directly or by others, and take it out",
+    Loss.BODY.value: "send what the catalog declares alone; nothing with a key `body` is taken",
     Loss.MALFORMED.value: "update the sender's SDK; if it stays, report it there",
     Loss.UNSUPPORTED_METRIC.value: "send a counter instead of a gauge or a histogram",
     Loss.DEPRECATED_ENCODING.value: "update the sender's SDK: its metrics have the form of before July 2021",

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -27,6 +28,8 @@ from footfall_exporters.postgres.spooling import SPOOL
 from footfall_exporters.postgres.subscriptions import Lag
 from footfall_processors import Batch, Hash, Loss
 
+OTLP = "otlp"
+"""The receiver that takes what no other one does."""
 EVERY = 5.0
 """Seconds between two looks at what is not counted but looked up."""
 METHODS = {name: f"{signal.service}/Export" for name, signal in SIGNALS.items()}
@@ -62,19 +65,24 @@ class Telemetry:
         self._watched: list[tuple[Gauge, Callable[[], float]]] = []
         self._started, self._cpu = time.monotonic(), 0.0
 
-    def request(self, signal: str, transport: str) -> "Request":
+    def request(
+        self, signal: str, transport: str, *, receiver: str = OTLP, route: str = ""
+    ) -> "Request":
         """Counts one request, from before its first byte is read until it is answered.
 
         Args:
             signal: Its name.
             transport: `grpc` or `http`.
+            receiver: Which took it.
+            route: Its path over HTTP, where that is not the signal's.
         """
-        return Request(self.metrics, self.tally, self._complaints, signal, transport)
+        way = Way(signal, transport, receiver, route or f"/v1/{signal}")
+        return Request(self.metrics, self.tally, self._complaints, way)
 
     def refused(self, reason: Refused, transport: str, signal: str = UNKNOWN) -> None:
         """A request that was refused before anybody looked at it: to a wrong place, by a wrong page."""
         self.metrics.of(self.metrics.refused, transport, reason).inc()
-        self.metrics.of(self.metrics.requests, "otlp", transport, Outcome.REFUSED).inc()
+        self.metrics.of(self.metrics.requests, OTLP, transport, Outcome.REFUSED).inc()
         signal = signal if signal in SIGNALS else UNKNOWN
         self.tally.add(signal, reason)
         self._complaints.refused(reason, signal)
@@ -184,18 +192,28 @@ class Telemetry:
         return generate_latest(registry)
 
 
+class Way(NamedTuple):
+    """How a request came: its signal, `grpc` or `http`, the receiver that took it, its path over HTTP."""
+
+    signal: str
+    transport: str
+    receiver: str
+    route: str
+
+
 class Request:
     """One request while it is handled.
 
     Attributes:
+        way: How it came.
         status: What it is answered with: an HTTP status, or the name of a gRPC status.
         reason: Why it is not taken; None when it is.
         key: The name of the sender's key; empty without one.
     """
 
     __slots__ = (
-        *("_batch", "_begun", "_complaints", "_metrics", "_signal", "_tally", "_transport"),
-        *("key", "reason", "status"),
+        *("_batch", "_begun", "_complaints", "_metrics", "_tally"),
+        *("key", "reason", "status", "way"),
     )
 
     def __init__(
@@ -203,14 +221,13 @@ class Request:
         metrics: Instruments,
         tally: Tally,
         complaints: Complaints,
-        signal: str,
-        transport: str,
+        way: Way,
     ) -> None:
-        self._metrics, self._signal, self._transport = metrics, signal, transport
+        self._metrics, self.way = metrics, way
         self._tally, self._complaints = tally, complaints
         self.key = ""
         self._batch: Batch | None = None
-        self.status: int | str = "OK" if transport == "grpc" else 200
+        self.status: int | str = "OK" if way.transport == "grpc" else 200
         self.reason: Refused | None = None
 
     def decoded(self, batch: Batch) -> None:
@@ -220,7 +237,7 @@ class Request:
     def repeated(self, batch: Batch) -> None:
         """The store knew an equal request already."""
         identified = "true" if batch.identified else "false"
-        self._metrics.of(self._metrics.repeated, self._signal, identified).inc()
+        self._metrics.of(self._metrics.repeated, self.way.signal, identified).inc()
 
     def refused(self, reason: Refused, status: int | str, key: str = "") -> None:
         """The request is not taken, and answered so."""
@@ -237,35 +254,37 @@ class Request:
     ) -> None:
         """Counts; an error that comes through here is counted, and goes on."""
         if isinstance(error, asyncio.CancelledError):
-            self.refused(Refused.GONE, "CANCELLED" if self._transport == "grpc" else 499)
+            self.refused(Refused.GONE, "CANCELLED" if self.way.transport == "grpc" else 499)
         elif error is not None:
-            self.refused(Refused.INTERNAL, "UNKNOWN" if self._transport == "grpc" else 500)
+            self.refused(Refused.INTERNAL, "UNKNOWN" if self.way.transport == "grpc" else 500)
         self._count(time.perf_counter() - self._begun)
 
     def _count(self, seconds: float) -> None:
-        metrics, transport, of = self._metrics, self._transport, self._metrics.of
+        metrics, of = self._metrics, self._metrics.of
+        signal, transport, receiver, route = self.way
         outcome = Outcome.SUCCESS
         if self.reason is not None:
             outcome = Outcome.FAILURE if self.reason is Refused.INTERNAL else Outcome.REFUSED
             of(metrics.refused, transport, self.reason).inc()
             sender = self.key, service(self._batch)
-            self._tally.add(self._signal, self.reason, *sender)
-            self._complaints.refused(self.reason, self._signal, *sender)
-        of(metrics.requests, "otlp", transport, outcome).inc()
+            self._tally.add(signal, self.reason, *sender)
+            self._complaints.refused(self.reason, signal, *sender)
+        of(metrics.requests, receiver, transport, outcome).inc()
         if transport == "grpc":
-            of(metrics.rpc, METHODS[self._signal], self.status).observe(seconds)
+            of(metrics.rpc, METHODS[signal], self.status).observe(seconds)
         else:
-            of(metrics.http, f"/v1/{self._signal}", self.status).observe(seconds)
+            of(metrics.http, route, self.status).observe(seconds)
         if self._batch is not None:
             self._count_items(self._batch, outcome)
 
     def _count_items(self, batch: Batch, outcome: Outcome) -> None:
-        metrics, transport, of = self._metrics, self._transport, self._metrics.of
+        metrics, of = self._metrics, self._metrics.of
+        _, transport, receiver, _ = self.way
         counter = metrics.items[KINDS[outcome], batch.signal]
-        of(counter, "otlp", transport).inc(items(batch))
+        of(counter, receiver, transport).inc(items(batch))
         if outcome is Outcome.SUCCESS:
             if rejected := batch.rejected:
-                of(metrics.items["refused", batch.signal], "otlp", transport).inc(rejected)
+                of(metrics.items["refused", batch.signal], receiver, transport).inc(rejected)
             sender = service(batch) if batch.losses else ""
             for loss, number in batch.losses.items():
                 of(metrics.losses, batch.signal, loss).inc(number)

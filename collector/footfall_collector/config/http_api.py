@@ -1,0 +1,79 @@
+"""The HTTP API's part of a configuration: where, who is asking, and where the catalog keeps it."""
+
+from typing import Annotated
+
+import msgspec
+
+from footfall_collector.config.identity import IdentityConfig
+from footfall_processors import Catalog, Hash
+from footfall_processors.document import Document, Keys
+
+Prefix = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^(/[A-Za-z0-9_-]+)+$(?!\n)",
+        max_length=128,
+        description="a path, such as /telemetry or /api/telemetry",
+    ),
+]
+Attribute = Annotated[str, msgspec.Meta(min_length=1, max_length=51)]
+
+
+class AttributesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """In which attributes of the catalog it is kept who is asking; of events that declare them, and hashed.
+
+    Attributes:
+        viewer: Whose counts these are.
+        owner: Whose events and ratings these are.
+        session: In which they act; what a client says of it counts where the server knows nothing.
+        installation: Of the program that they use.
+    """
+
+    viewer: Attribute = "viewer_id"
+    owner: Attribute = "owner_id"
+    session: Attribute = "session_id"
+    installation: Attribute = "installation_id"
+
+
+class HttpApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The HTTP API, on the listener of OTLP/HTTP; off without this section.
+
+    Attributes:
+        enabled: Whether it takes anything; if not, each of its routes is 404 `telemetry_disabled`.
+        prefixes: Where its routes are; several at once.
+        service: The `service.name` of what is posted; none without.
+        identity: Who is asking.
+        attributes: Where that is kept.
+    """
+
+    enabled: bool = True
+    prefixes: Annotated[tuple[Prefix, ...], msgspec.Meta(min_length=1)] = ("/telemetry",)
+    service: str | None = None
+    identity: IdentityConfig = IdentityConfig()
+    attributes: AttributesConfig = AttributesConfig()
+
+
+def check(
+    document: Document, config: HttpApiConfig, catalog: Catalog | None, *, has_salt: bool
+) -> None:
+    """Notes what the catalog and the salt must be like for those who are asking to be kept as pseudonyms.
+
+    Args:
+        document: Gets the mistakes.
+        config: The receiver's.
+        catalog: None where it has mistakes of its own.
+        has_salt: Whether there is a static salt.
+    """
+    path: Keys = ("receivers", "http_api")
+    if not has_salt:
+        why = "whose counts these are is kept as a keyed hash for as long as a summary reaches"
+        document.wrong(path, f"needs a TELEMETRY_HASH_SALT: {why}")
+    for field in AttributesConfig.__struct_fields__:
+        name = getattr(config.attributes, field)
+        attribute = catalog.attributes.get(name) if catalog else None
+        if attribute is None or (
+            attribute.hash if field == "session" else attribute.hash is Hash.STATIC
+        ):
+            continue
+        right = f"`{name}` is in the catalog and would be kept as it is: give it `hash: static`"
+        document.wrong((*path, "attributes", field), right)

@@ -1,0 +1,189 @@
+"""What the bodies of the three ways to post mean; what cannot be read of one event costs that event alone.
+
+Sources: R-numbers B1 (counts), C1 to C3 (track), D1 and D2 (events). Keys that no contract has are left out.
+"""
+
+import datetime as dt
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from footfall_collector.receivers.api.errors import ApiError, Problem
+from footfall_collector.receivers.api.posted import MOST_AT_ONCE, Posted
+from footfall_processors import Loss
+
+MOST_EVENTS, MOST_TRACKED = 50, 100
+"""Events of one request (R-numbers D1 and C3)."""
+LONGEST_EVENT = 4096
+"""Bytes of one event, as JSON (R-number D1)."""
+DEEPEST = 32
+"""Objects and lists within each other that are looked through; what is deeper cannot be used."""
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
+_LONGEST_NAME = 128
+_LATEST_US = 2**63 // 1000
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_object: Final = msgspec.json.Decoder(dict[str, Any])
+_raw: Final = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+@dataclass(slots=True)
+class Body:
+    """What a request posts.
+
+    Attributes:
+        posted: The events that can be read.
+        losses: The others, by reason.
+    """
+
+    posted: list[Posted] = field(default_factory=list)
+    losses: Counter[Loss] = field(default_factory=Counter)
+
+    @property
+    def size(self) -> int:
+        """How many events there were."""
+        return len(self.posted) + self.losses.total()
+
+
+Reader = Callable[[bytes, int], Body]
+"""(a body, now in ns since the Unix epoch) → what it posts. Raises ApiError: nothing of it can be used."""
+
+
+def ingest(body: bytes, now_ns: int) -> Body:
+    """`{event, count}`: a count is made an int, and clamped to 1..50; one that is none is 1 (R-number B1)."""
+    try:
+        said = _object.decode(body or b"{}")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = {}
+    event = said.get("event")
+    if not isinstance(event, str) or not _is_name(event):
+        raise ApiError(
+            Problem.INVALID_EVENT, "`event` must be one of the events that the catalog declares"
+        )
+    return Body([Posted(event, now_ns, quantity=_count(said.get("count", 1)))])
+
+
+def track(body: bytes, now_ns: int) -> Body:
+    """`{event, timestamp, properties, sessionId, source}`, several in a list or as `events` (R-number C2)."""
+    return _each(_items(body, "events"), MOST_TRACKED, _tracked)
+
+
+def events(body: bytes, now_ns: int) -> Body:
+    """`{events: [{event, ts, ...}]}`: what else an event has are its attributes (R-numbers D1, D2)."""
+    items = _items(body, "events")
+    if not items:
+        raise ApiError(Problem.INVALID_REQUEST, f"`events` must list 1 to {MOST_EVENTS} events")
+    return _each(items, MOST_EVENTS, _event)
+
+
+def _items(body: bytes, key: str) -> Sequence[msgspec.Raw]:
+    """The events of a body: a list, an object with a list of them, or an object that is one."""
+    try:
+        if body.lstrip()[:1] == b"[":
+            return _raw.decode(body)
+        said = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+        return _raw.decode(said[key]) if key in said else [msgspec.Raw(body)]
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = "the body is not JSON of this form: see /openapi.json"
+        raise ApiError(Problem.INVALID_REQUEST, text) from None
+
+
+def _each(
+    items: Sequence[msgspec.Raw], most: int, read: Callable[[Mapping[str, Any]], Posted]
+) -> Body:
+    if len(items) > most:
+        raise ApiError(Problem.TOO_LARGE, f"a request may have {most} events; send several")
+    found = Body()
+    for item in items:
+        try:
+            found.posted.append(read(_checked(item)))
+        except _Unusable as error:
+            found.losses[error.reason] += 1
+    return found
+
+
+class _Unusable(Exception):  # an answer, not a fault
+    def __init__(self, reason: Loss = Loss.MALFORMED) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _checked(item: msgspec.Raw) -> dict[str, Any]:
+    """One event as an object; whatever has a `body` may hold what somebody wrote (R-number D3)."""
+    if len(bytes(item)) > LONGEST_EVENT:
+        raise _Unusable
+    try:
+        said = _object.decode(item)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _Unusable from None
+    if _has_body(said, DEEPEST):
+        raise _Unusable(Loss.BODY)
+    return said
+
+
+def _has_body(value: Any, deep: int) -> bool:
+    if not deep:
+        raise _Unusable
+    if isinstance(value, dict):
+        return "body" in value or any(_has_body(each, deep - 1) for each in value.values())
+    return isinstance(value, list) and any(_has_body(each, deep - 1) for each in value)
+
+
+def _tracked(said: Mapping[str, Any]) -> Posted:
+    properties = said.get("properties", {})
+    if not isinstance(properties, dict):
+        raise _Unusable
+    more = {"session_id": said.get("sessionId"), "source": said.get("source")}
+    return Posted(_event_name(said), _time_ns(said.get("timestamp")), properties | _said(more))
+
+
+def _event(said: Mapping[str, Any]) -> Posted:
+    rest = {name: value for name, value in said.items() if name not in ("event", "ts", "user_id")}
+    return Posted(_event_name(said), _time_ns(said.get("ts")), rest)
+
+
+def _said(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _event_name(said: Mapping[str, Any]) -> str:
+    event = said.get("event")
+    if not isinstance(event, str) or not _is_name(event):
+        raise _Unusable
+    return event
+
+
+def _is_name(event: str) -> bool:
+    return len(event) <= _LONGEST_NAME and _NAME.fullmatch(event) is not None
+
+
+def _count(value: Any) -> int:
+    """As Python's `int` makes one of it."""
+    try:
+        number = int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 1
+    return min(max(number, 1), MOST_AT_ONCE)
+
+
+def _time_ns(value: Any) -> int:
+    """ISO 8601, in UTC where it has no zone, or milliseconds since the Unix epoch.
+
+    Whether it is a time at which events are accepted is not decided here.
+    """
+    if isinstance(value, str):
+        try:
+            moment = dt.datetime.fromisoformat(value)
+        except ValueError:
+            raise _Unusable from None
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=dt.UTC)
+        micros = (moment - _EPOCH) // dt.timedelta(microseconds=1)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        micros = int(min(max(value, 0), _LATEST_US) * 1000)
+    else:
+        raise _Unusable
+    return min(max(micros, 1), _LATEST_US) * 1000

@@ -1,0 +1,190 @@
+"""The routes of the HTTP API, under each of its prefixes, on the listener of OTLP/HTTP."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from footfall_collector.config.http_api import HttpApiConfig
+from footfall_collector.receivers import bodies
+from footfall_collector.receivers.api import contracts, errors
+from footfall_collector.receivers.api.errors import ApiError, Problem
+from footfall_collector.receivers.api.storing import Storing
+from footfall_collector.receivers.refusals import Refusal
+from footfall_collector.security.identity.identities import Identities
+from footfall_collector.security.identity.identity import Identity, Unidentified
+from footfall_collector.telemetry import telemetry
+from footfall_collector.telemetry.instruments import Refused
+from footfall_collector.telemetry.trace_context import HEADER, TraceContext, current
+from footfall_processors import Batch
+
+MAX_BYTES: Final = 2**19
+"""Of a body: as many events as a request may have, each as long as it may be."""
+_encode = msgspec.json.Encoder().encode
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One way to post.
+
+    Attributes:
+        path: Below the prefix.
+        read: What a body means.
+        answer: What is said once it is stored: the batch, and how many events were posted.
+        error: What is said when nothing of it is.
+        needs_viewer: Whether an API key alone is not enough.
+    """
+
+    path: str
+    read: contracts.Reader
+    answer: Callable[[Batch, int], Json]
+    error: Callable[[ApiError], Json]
+    needs_viewer: bool = False
+
+
+def _ok(batch: Batch, _: int) -> Json:
+    if not batch.size:
+        raise ApiError(
+            Problem.INVALID_EVENT, "the catalog declares no such event, or it has expired"
+        )
+    return {"ok": True}
+
+
+def _numbers(batch: Batch, posted: int) -> Json:
+    numbers = {"accepted": batch.size, "rejected": posted - batch.size, "trace_id": _trace_id()}
+    if posted and not batch.size:
+        raise _NothingValid(numbers)
+    return numbers
+
+
+class _NothingValid(ApiError):
+    def __init__(self, numbers: Json) -> None:
+        super().__init__(
+            Problem.INVALID_EVENT, "no event is declared, or readable, or of these days"
+        )
+        self.numbers = numbers
+
+
+def _short(error: ApiError) -> Json:
+    """As the document of the counts has it: nothing beside."""
+    return {"ok": False, "error": error.problem}
+
+
+def _long(error: ApiError) -> Json:
+    numbers = getattr(error, "numbers", {"accepted": 0, "rejected": 0, "trace_id": _trace_id()})
+    return {**numbers, "error": error.problem, "message": error.text}
+
+
+CONTRACTS: Final = (
+    Contract("/ingest", contracts.ingest, _ok, _short, needs_viewer=True),
+    Contract("/track", contracts.track, _numbers, _long),
+    Contract("/events", contracts.events, _numbers, _long),
+)
+
+
+def routes(config: HttpApiConfig, storing: Storing, identities: Identities) -> list[Route]:
+    """The API's routes.
+
+    Args:
+        config: The receiver's.
+        storing: Makes a batch of what is posted, and has it stored.
+        identities: Says who is asking.
+    """
+    posts = _Posts(config, storing, identities)
+    return [
+        Route(prefix + contract.path, posts.endpoint(prefix, contract), methods=["POST"])
+        for prefix in config.prefixes
+        for contract in CONTRACTS
+    ]
+
+
+class _Posts:
+    """Takes what is posted.
+
+    Args:
+        config, storing, identities: As for `routes`.
+    """
+
+    def __init__(self, config: HttpApiConfig, storing: Storing, identities: Identities) -> None:
+        self._config, self._storing, self._identities = config, storing, identities
+
+    def endpoint(self, prefix: str, contract: Contract) -> Callable[[Request], Awaitable[Response]]:
+        """What answers one contract's requests."""
+
+        async def post(request: Request) -> Response:
+            current.set(TraceContext(request.headers.get(HEADER)))
+            with self._storing.request(prefix + contract.path) as seen:
+                try:
+                    return _response(await self._stored(contract, request, seen))
+                except asyncio.CancelledError:  # a stopping server waits no longer
+                    error = ApiError(
+                        Problem.UNAVAILABLE, "the collector is stopping", retry_after=1.0
+                    )
+                except ClientDisconnect:
+                    seen.refused(Refused.GONE, 499)
+                    return Response(status_code=400)
+                except Refusal as refusal:
+                    error = errors.of(refusal.answer)
+                except ApiError as problem:
+                    error = problem
+                seen.refused(error.reason, error.status)
+                with suppress(asyncio.CancelledError):
+                    await bodies.read_away(request)
+                return _response(contract.error(error), error.status, error.headers)
+
+        return post
+
+    async def _stored(self, contract: Contract, request: Request, seen: telemetry.Request) -> Json:
+        if not self._config.enabled:  # before anybody is asked who they are
+            raise ApiError(Problem.TELEMETRY_DISABLED, "telemetry is switched off here")
+        who = await self._who(contract, request)
+        seen.key = who.key.name if who.key else ""
+        if (
+            request.headers.get("content-type", "").partition(";")[0].strip().lower()
+            != "application/json"
+        ):
+            raise ApiError(Problem.MEDIA_TYPE, "the content type must be application/json")
+        with self._storing.open(who, request) as passage:
+            body = await passage.receive(bodies.read(request, MAX_BYTES, passage))
+            read = contract.read(body, time.time_ns())
+            batch = await self._storing.store(read, who, seen)
+        return contract.answer(batch, read.size)
+
+    async def _who(self, contract: Contract, request: Request) -> Identity:
+        peer = request.client.host if request.client else None
+        self._identities.keys = self._storing.gate.keys  # may have been read again
+        try:
+            who = await self._identities.of(request.headers, peer, request.method)
+        except Unidentified as error:
+            status = error.status
+            problem = {401: Problem.NO_VIEWER, 403: Problem.FORBIDDEN}.get(
+                status, Problem.UNAVAILABLE
+            )
+            raise ApiError(
+                problem, error.text, retry_after=5.0 if status == 503 else None
+            ) from None
+        if contract.needs_viewer and who.viewer is None and who.installation is None:
+            raise ApiError(
+                Problem.NO_VIEWER, "this names a sender, and nobody whose counts these are"
+            )
+        return who
+
+
+def _trace_id() -> str:
+    context = current.get()
+    return context.trace_id if context else ""
+
+
+def _response(said: Json, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    context = current.get()
+    trace = {} if context is None else {HEADER: f"00-{context.trace_id}-{context.span_id}-00"}
+    sent = {"cache-control": "no-store", **trace, **(headers or {})}
+    return Response(_encode(said), status, sent, "application/json")

@@ -1,0 +1,83 @@
+"""What was posted → a batch, stored exactly as OTLP's are."""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from starlette.requests import Request
+
+from footfall_collector.config.http_api import HttpApiConfig
+from footfall_collector.decoding.decoder import Decoding
+from footfall_collector.receivers.admission import Passage
+from footfall_collector.receivers.api import posted
+from footfall_collector.receivers.api.contracts import Body
+from footfall_collector.receivers.intake import Intake
+from footfall_collector.security.identity.identity import Identity
+from footfall_collector.telemetry import telemetry
+from footfall_processors import Batch
+
+
+class Storing:
+    """Stores what is posted.
+
+    Args:
+        config: The receiver's.
+        intake: Where batches go.
+        decoding: Under the catalog in force.
+        unique: 16 random bytes: two posts that say the same are two.
+
+    Attributes:
+        gate: Who may come in.
+    """
+
+    def __init__(
+        self,
+        config: HttpApiConfig,
+        intake: Intake,
+        decoding: Decoding,
+        unique: Callable[[], bytes] = lambda: secrets.token_bytes(16),
+    ) -> None:
+        self._intake, self._decoding, self._unique = intake, decoding, unique
+        self.gate = intake.gate
+        self._names = config.attributes
+        self._resource = posted.resource(config.service)
+
+    def request(self, route: str) -> telemetry.Request:
+        """Counts a request."""
+        return self._intake.telemetry.request("logs", "http", receiver="http_api", route=route)
+
+    def open(self, who: Identity, request: Request) -> Passage:
+        """A place for a request; who sends too much takes it from nobody else.
+
+        Raises:
+            Refusal: there is none now.
+        """
+        return self.gate.open(who.key.id if who.key else request.scope["client"])
+
+    async def store(self, body: Body, who: Identity, seen: telemetry.Request) -> Batch:
+        """The batch, once it is durable.
+
+        Raises:
+            Refusal: nothing of it is stored.
+        """
+        names = self._names
+        said = {
+            names.viewer: who.viewer,
+            names.owner: who.owner,
+            names.session: who.session,
+            names.installation: who.installation,
+        }
+        # What a client says of its session counts where the server knows nothing of it.
+        reserved = {*said} - ({names.session} if who.session is None else set())
+        records = []
+        for each in body.posted:
+            declared = self._decoding.attributes(each.event)
+            known = {name: v for name, v in said.items() if v is not None and name in declared}
+            records.append(posted.record(each, known, reserved))
+
+        async def decoded() -> Batch:
+            batch = await self._decoding.posted(self._resource, records, who.key, self._unique())
+            return replace(batch, losses=Counter(batch.losses) + body.losses)
+
+        return await self._intake.store(decoded, seen)
