@@ -35,6 +35,18 @@ class AttributesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     installation: Attribute = "installation_id"
 
 
+class RateLimitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How many requests are taken in a minute, by all collectors of a store; of 50 events each.
+
+    Attributes:
+        user: Of a viewer, an owner or a session.
+        address: Of an address, by those whom nothing else names.
+    """
+
+    user: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 120
+    address: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 1200
+
+
 class HttpApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The HTTP API, on the listener of OTLP/HTTP; off without this section.
 
@@ -44,6 +56,7 @@ class HttpApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         service: The `service.name` of what is posted; none without.
         identity: Who is asking.
         attributes: Where that is kept.
+        rate_limit: What is too much.
     """
 
     enabled: bool = True
@@ -51,6 +64,7 @@ class HttpApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     service: str | None = None
     identity: IdentityConfig = IdentityConfig()
     attributes: AttributesConfig = AttributesConfig()
+    rate_limit: RateLimitConfig = RateLimitConfig()
 
 
 def check(

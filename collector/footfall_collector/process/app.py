@@ -21,15 +21,19 @@ from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers import operator
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.api import routes as http_api
+from footfall_collector.receivers.api.asking import Asking
 from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
 from footfall_collector.security.identity.identities import identities
 from footfall_collector.security.keys import Keys, Operators
+from footfall_collector.security.limits import Limiter, Limits
 from footfall_collector.security.tls import Tls
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.telemetry import Telemetry
+from footfall_exporters.background import beside
 from footfall_exporters.postgres.housekeeping import NAMES
+from footfall_exporters.postgres.rates import Rates
 
 log = logging.getLogger("footfall.collector")
 
@@ -156,8 +160,12 @@ class _Parts:
         config = self._config.http_api
         if config is None:
             return []
-        asked = await self._enter(identities(config.identity, keys=self._gate.keys))
-        return http_api.routes(config, Storing(config, intake, backend.decoding), asked)
+        known = await self._enter(identities(config.identity, keys=self._gate.keys))
+        limits = Limits(config.rate_limit.user, config.rate_limit.address)
+        limiter = Limiter(limits, Rates(backend.dsn))
+        await self._enter(beside(limiter.run()))
+        asking = Asking(known, limits, limiter, self._gate)
+        return http_api.routes(config, Storing(config, intake, backend.decoding), asking)
 
     async def _serve_operator(self) -> str | None:
         config = self._config.service.operator

@@ -1,5 +1,6 @@
 """Why the HTTP API does not take a request: one word for machines, one sentence for people."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -44,6 +45,7 @@ class ApiError(Exception):  # an answer, not a fault
         status: Where it is not the word's own.
         reason: As the metrics count it, where it is not the word's own.
         retry_after: Seconds, when sending it again makes sense.
+        headers: What goes with the answer beside that.
     """
 
     def __init__(
@@ -54,21 +56,22 @@ class ApiError(Exception):  # an answer, not a fault
         status: int | None = None,
         reason: Refused | None = None,
         retry_after: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(text)
         self.problem, self.text, self.retry_after = problem, text, retry_after
         usual, counted = _MEANS[problem]
-        self.status, self.reason = status or usual, reason or counted
+        self.status, self.reason, self._headers = status or usual, reason or counted, headers or {}
 
     @property
     def headers(self) -> dict[str, str]:
         """What goes with the answer."""
-        found = (
-            {}
-            if self.retry_after is None
-            else {"retry-after": str(max(1, round(self.retry_after)))}
-        )
-        return found | ({"www-authenticate": "Bearer"} if self.status == 401 else {})
+        found = dict(self._headers)
+        if self.retry_after is not None:
+            found["retry-after"] = str(max(1, round(self.retry_after)))
+        if self.status == 401:
+            found["www-authenticate"] = "Bearer"
+        return found
 
 
 def of(answer: Answer) -> ApiError:

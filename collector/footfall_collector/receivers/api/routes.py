@@ -15,11 +15,10 @@ from starlette.routing import Route
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.receivers import bodies
 from footfall_collector.receivers.api import contracts, errors
+from footfall_collector.receivers.api.asking import Asking
 from footfall_collector.receivers.api.errors import ApiError, Problem
 from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.receivers.refusals import Refusal
-from footfall_collector.security.identity.identities import Identities
-from footfall_collector.security.identity.identity import Identity, Unidentified
 from footfall_collector.telemetry import telemetry
 from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.trace_context import HEADER, TraceContext, current
@@ -90,15 +89,15 @@ CONTRACTS: Final = (
 )
 
 
-def routes(config: HttpApiConfig, storing: Storing, identities: Identities) -> list[Route]:
+def routes(config: HttpApiConfig, storing: Storing, asking: Asking) -> list[Route]:
     """The API's routes.
 
     Args:
         config: The receiver's.
         storing: Makes a batch of what is posted, and has it stored.
-        identities: Says who is asking.
+        asking: Says who asks.
     """
-    posts = _Posts(config, storing, identities)
+    posts = _Posts(config, storing, asking)
     return [
         Route(prefix + contract.path, posts.endpoint(prefix, contract), methods=["POST"])
         for prefix in config.prefixes
@@ -110,11 +109,11 @@ class _Posts:
     """Takes what is posted.
 
     Args:
-        config, storing, identities: As for `routes`.
+        config, storing, asking: As for `routes`.
     """
 
-    def __init__(self, config: HttpApiConfig, storing: Storing, identities: Identities) -> None:
-        self._config, self._storing, self._identities = config, storing, identities
+    def __init__(self, config: HttpApiConfig, storing: Storing, asking: Asking) -> None:
+        self._config, self._storing, self._asking = config, storing, asking
 
     def endpoint(self, prefix: str, contract: Contract) -> Callable[[Request], Awaitable[Response]]:
         """What answers one contract's requests."""
@@ -123,7 +122,7 @@ class _Posts:
             current.set(TraceContext(request.headers.get(HEADER)))
             with self._storing.request(prefix + contract.path) as seen:
                 try:
-                    return _response(await self._stored(contract, request, seen))
+                    return await self._stored(contract, request, seen)
                 except asyncio.CancelledError:  # a stopping server waits no longer
                     error = ApiError(
                         Problem.UNAVAILABLE, "the collector is stopping", retry_after=1.0
@@ -142,40 +141,22 @@ class _Posts:
 
         return post
 
-    async def _stored(self, contract: Contract, request: Request, seen: telemetry.Request) -> Json:
+    async def _stored(
+        self, contract: Contract, request: Request, seen: telemetry.Request
+    ) -> Response:
         if not self._config.enabled:  # before anybody is asked who they are
             raise ApiError(Problem.TELEMETRY_DISABLED, "telemetry is switched off here")
-        who = await self._who(contract, request)
+        who, verdict = await self._asking.who(request, needs_viewer=contract.needs_viewer)
         seen.key = who.key.name if who.key else ""
-        if (
-            request.headers.get("content-type", "").partition(";")[0].strip().lower()
-            != "application/json"
-        ):
+        media_type = request.headers.get("content-type", "").partition(";")[0]
+        if media_type.strip().lower() != "application/json":
             raise ApiError(Problem.MEDIA_TYPE, "the content type must be application/json")
         with self._storing.open(who, request) as passage:
             body = await passage.receive(bodies.read(request, MAX_BYTES, passage))
             read = contract.read(body, time.time_ns())
+            verdict = await self._asking.weigh(who, read.size, verdict)
             batch = await self._storing.store(read, who, seen)
-        return contract.answer(batch, read.size)
-
-    async def _who(self, contract: Contract, request: Request) -> Identity:
-        peer = request.client.host if request.client else None
-        self._identities.keys = self._storing.gate.keys  # may have been read again
-        try:
-            who = await self._identities.of(request.headers, peer, request.method)
-        except Unidentified as error:
-            status = error.status
-            problem = {401: Problem.NO_VIEWER, 403: Problem.FORBIDDEN}.get(
-                status, Problem.UNAVAILABLE
-            )
-            raise ApiError(
-                problem, error.text, retry_after=5.0 if status == 503 else None
-            ) from None
-        if contract.needs_viewer and who.viewer is None and who.installation is None:
-            raise ApiError(
-                Problem.NO_VIEWER, "this names a sender, and nobody whose counts these are"
-            )
-        return who
+        return _response(contract.answer(batch, read.size), 200, self._asking.headers(verdict))
 
 
 def _trace_id() -> str:

@@ -1,0 +1,90 @@
+"""Who asks for something of the HTTP API, and whether it is too much: decided before a body is read."""
+
+from starlette.requests import Request
+
+from footfall_collector.receivers.admission import Gate
+from footfall_collector.receivers.api.errors import ApiError, Problem
+from footfall_collector.security.identity.identities import Identities
+from footfall_collector.security.identity.identity import Identity, Unidentified
+from footfall_collector.security.limits import Limiter, Limits, Verdict, weigh
+from footfall_collector.security.rate_headers import rate_headers
+
+
+class Asking:
+    """Says who asks.
+
+    Args:
+        identities: By what proof.
+        limits: What may be asked for in a minute.
+        limiter: Counts it.
+        gate: Has the API keys.
+    """
+
+    def __init__(
+        self, identities: Identities, limits: Limits, limiter: Limiter, gate: Gate
+    ) -> None:
+        self._identities, self._limits, self._limiter, self._gate = (
+            identities,
+            limits,
+            limiter,
+            gate,
+        )
+
+    async def who(self, request: Request, *, needs_viewer: bool) -> tuple[Identity, Verdict]:
+        """Who sends a request, which is counted as one.
+
+        Args:
+            request: Whose body may wait.
+            needs_viewer: Whether an API key alone is not enough.
+
+        Raises:
+            ApiError: nobody is known to, or they have asked for too much.
+        """
+        peer = request.client.host if request.client else None
+        self._identities.keys = self._gate.keys  # may have been read again
+        try:
+            who = await self._identities.of(request.headers, peer, request.method)
+        except Unidentified as error:
+            await self._take(b"", peer)
+            raise _refused(error) from None
+        verdict = await self._take(_name(who), None if who.key or who.viewer or who.owner else peer)
+        if needs_viewer and not (who.viewer or who.session):
+            raise ApiError(
+                Problem.NO_VIEWER, "this names a sender, and nobody whose counts these are"
+            )
+        return who, verdict
+
+    async def weigh(self, who: Identity, events: int, verdict: Verdict) -> Verdict:
+        """Counts a request whose events are more than one may have.
+
+        Raises:
+            ApiError: that is too much.
+        """
+        more = weigh(events) - 1
+        return await self._take(_name(who), None, more) if more else verdict
+
+    def headers(self, verdict: Verdict) -> dict[str, str]:
+        """What an answer says of the limits."""
+        return dict(rate_headers(self._limits, verdict))
+
+    async def _take(self, name: bytes, peer: str | None, weight: int = 1) -> Verdict:
+        verdict = await self._limiter.take(name, (peer or "").encode(), weight)
+        if not verdict.allowed:
+            text = f"{verdict.limit} requests a minute are taken; come again later"
+            raise ApiError(Problem.RATE_LIMITED, text, headers=self.headers(verdict))
+        return verdict
+
+
+def _name(who: Identity) -> bytes:
+    """What a user is told from others by; nothing for a key, which has a limit of its own."""
+    for kind, value in (("viewer", who.viewer), ("owner", who.owner), ("session", who.session)):
+        if value is not None:
+            return f"{kind} {value}".encode()
+    return b""
+
+
+def _refused(error: Unidentified) -> ApiError:
+    problem = {401: Problem.NO_VIEWER, 403: Problem.FORBIDDEN}.get(
+        error.status, Problem.UNAVAILABLE
+    )
+    return ApiError(problem, error.text, retry_after=5.0 if error.status == 503 else None)
