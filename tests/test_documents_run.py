@@ -30,6 +30,7 @@ SHOWN: Final = {
     "operations.md": ("footfall report", "shop.order"),
     "fastapi.md": ("footfall report", "api.seed"),
     "zero-code.md": ("footfall report", "shop.order"),
+    "http-api.md": ("footfall report", "prompt_copied"),
     "servers.md": ("footfall report", "shop.export"),
     "grafana.md": ("psql", "partitions"),
     "prometheus.md": ("promtool", "=> 1 @"),
@@ -42,6 +43,18 @@ SERVICES: Final = (
 """Programs of docs/guides/systemd.md."""
 INSTALLED: Final = {"promtool", "prometheus"}
 """Programs of others, which are typed where they are installed."""
+
+
+CURL: Final = """
+import sys, urllib.request
+*options, url = sys.argv[1:]
+said = dict(zip(options[::2], options[1::2]))
+headers = dict([said["-H"].split(": ")]) if "-H" in said else {}
+if "--json" in said:
+    headers["content-type"] = "application/json"
+data = said["--json"].encode() if "--json" in said else None
+print(urllib.request.urlopen(urllib.request.Request(url, data, headers)).read().decode())
+"""
 
 
 def name(document: Path) -> str:
@@ -96,12 +109,11 @@ def terminal(postgres_directory: Path) -> Terminal:
 
 
 def with_curl(folder: Path) -> Path:
-    """A folder with a `curl` where the system has none, which reads pages alone; a browser does as well."""
+    """A folder with a `curl` where the system has none, which reads pages and posts JSON, and no more."""
     programs = folder / "programs"
     programs.mkdir()
     if shutil.which("curl") is None:
-        page = "import sys, urllib.request\nprint(urllib.request.urlopen(sys.argv[-1]).read().decode())"
-        (programs / "curl").write_text(f"#!{sys.executable}\n{page}\n")
+        (programs / "curl").write_text(f"#!{sys.executable}\n{CURL}\n")
         (programs / "curl").chmod(0o755)
     return programs
 

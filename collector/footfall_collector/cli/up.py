@@ -33,15 +33,21 @@ log = logging.getLogger("footfall.collector")
 @click.option(
     "--live", is_flag=True, help="Show what is stored and what is refused, as it comes in."
 )
-def up(config: str | None, catalog: str | None, workers: int | None, live: bool) -> None:
+@click.option(
+    "--dev", is_flag=True, help="Turn the HTTP API on, for this machine, and believe `x-sd-viewer`."
+)
+def up(config: str | None, catalog: str | None, workers: int | None, live: bool, dev: bool) -> None:
     """Run the collector until Ctrl-C, with a Postgres of its own unless a DSN is set."""
     from footfall_collector.process.signals import end_at_once
 
     end_at_once()
+    from footfall_collector.config.environment import DEVELOPMENT
     from footfall_collector.config.reader import logs_json
     from footfall_collector.config.schema import LogsConfig
     from footfall_collector.telemetry import logging as diagnostics
 
+    if dev:
+        os.environ[DEVELOPMENT] = "1"
     asked = _Asked(config, catalog, workers, live)
     if logs_json(config, os.environ):
         diagnostics.configure(LogsConfig(encoding="json"))

@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from footfall_collector.config import http_api
+from footfall_collector.config.environment import DEVELOPMENT
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.config.reader import STORE, Reading, located, read, section
 from footfall_collector.config.schema import (
@@ -45,6 +46,7 @@ class Config:
         grpc: The OTLP/gRPC listener, or None.
         http: The OTLP/HTTP listener, or None.
         http_api: The HTTP API on that listener, or None.
+        development: Whether the HTTP API believes developers who they are.
         keys_file: Who may send, or None for whoever can reach it.
         admission: How much may be in flight at once.
         static_salts: The operator's own salt, if any.
@@ -59,6 +61,7 @@ class Config:
     grpc: GrpcConfig | None = field(default_factory=GrpcConfig)
     http: HttpConfig | None = field(default_factory=HttpConfig)
     http_api: HttpApiConfig | None = None
+    development: bool = False
     keys_file: str | None = None
     admission: AdmissionConfig = field(default_factory=AdmissionConfig)
     static_salts: Mapping[Period, bytes] = field(default_factory=dict)
@@ -90,8 +93,11 @@ def load_config(
     files = _files(reading, catalog)
     found, mistakes = _catalog(files)
     salts = _salts(document, file, found)
+    otlp_http = file.receivers.otlp.protocols.http if file else None
     if file is not None and file.receivers.http_api is not None:
         http_api.check(document, file.receivers.http_api, found, has_salt=bool(salts))
+        if environment.get(DEVELOPMENT):
+            http_api.check_development(document, otlp_http.endpoint if otlp_http else "")
     mistakes = document.mistakes + mistakes
     if mistakes or file is None or found is None:
         raise DocumentError(mistakes)
@@ -102,6 +108,7 @@ def load_config(
         grpc=located(otlp.protocols.grpc, folder),
         http=located(otlp.protocols.http, folder),
         http_api=located(file.receivers.http_api, folder),
+        development=bool(environment.get(DEVELOPMENT)),
         keys_file=str(folder / otlp.auth.keys_file) if otlp.auth else None,
         admission=otlp.admission,
         static_salts=salts,

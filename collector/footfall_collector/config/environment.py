@@ -16,6 +16,8 @@ ENVIRONMENT = {
     "FOOTFALL_DEDUPLICATE": ("receivers", "otlp", "deduplicate"),
 }
 """Environment variables and the keys they stand for where the file has none."""
+DEVELOPMENT = "FOOTFALL_DEV"
+"""Set by `footfall up --dev`, for its workers as well: the HTTP API is on, and believes developers."""
 SINK = "TELEMETRY_SINK"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Where the sink `otlp` sends, unless the file says it."""
@@ -64,6 +66,16 @@ def fill(data: Any, environment: Mapping[str, str]) -> dict[str, str]:
             section[path[-1]] = text.split(os.pathsep) if path[-1] == "catalog" else text
             filled[".".join(path)] = variable
     return filled
+
+
+def fill_api(document: Document, environment: Mapping[str, str]) -> None:
+    """Has the HTTP API be on in development, where the file says nothing of it."""
+    data = document.data
+    if not environment.get(DEVELOPMENT) or not isinstance(data, dict):
+        return
+    receivers = data.setdefault("receivers", {})
+    if isinstance(receivers, dict):
+        receivers.setdefault("http_api", {})
 
 
 def fill_sinks(document: Document, environment: Mapping[str, str]) -> None:

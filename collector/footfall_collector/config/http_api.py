@@ -1,21 +1,15 @@
 """The HTTP API's part of a configuration: where, who is asking, and where the catalog keeps it."""
 
+import re
 from typing import Annotated
 
 import msgspec
 
-from footfall_collector.config.identity import IdentityConfig
+from footfall_collector.config.identity import IdentityConfig, is_loopback
 from footfall_processors import Catalog, Hash
 from footfall_processors.document import Document, Keys
 
-Prefix = Annotated[
-    str,
-    msgspec.Meta(
-        pattern=r"^(/[A-Za-z0-9_-]+)+$(?!\n)",
-        max_length=128,
-        description="a path, such as /telemetry or /api/telemetry",
-    ),
-]
+_PREFIX = re.compile(r"(/[A-Za-z0-9_-]+)+")
 Attribute = Annotated[str, msgspec.Meta(min_length=1, max_length=51)]
 
 
@@ -60,11 +54,15 @@ class HttpApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     """
 
     enabled: bool = True
-    prefixes: Annotated[tuple[Prefix, ...], msgspec.Meta(min_length=1)] = ("/telemetry",)
+    prefixes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("/telemetry",)
     service: str | None = None
     identity: IdentityConfig = IdentityConfig()
     attributes: AttributesConfig = AttributesConfig()
     rate_limit: RateLimitConfig = RateLimitConfig()
+
+    def __post_init__(self) -> None:
+        if not all(map(_PREFIX.fullmatch, self.prefixes)):
+            raise ValueError("`prefixes` are paths, such as /telemetry or /api/telemetry")
 
 
 def check(
@@ -91,3 +89,16 @@ def check(
             continue
         right = f"`{name}` is in the catalog and would be kept as it is: give it `hash: static`"
         document.wrong((*path, "attributes", field), right)
+
+
+def check_development(document: Document, endpoint: str) -> None:
+    """Notes a listener that others could reach: whoever is believed without proof must be on this machine.
+
+    Args:
+        document: Gets the mistake.
+        endpoint: Of OTLP/HTTP.
+    """
+    if not is_loopback(endpoint.rpartition(":")[0]):
+        path: Keys = ("receivers", "otlp", "protocols", "http", "endpoint")
+        right = "is reached from other machines, and `--dev` believes anybody: use 127.0.0.1"
+        document.wrong(path, right)

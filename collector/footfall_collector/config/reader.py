@@ -1,6 +1,5 @@
 """A configuration file as it was written, every section as its class, and all mistakes."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,8 @@ import msgspec
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from footfall_collector.config.environment import expand, fill, fill_sinks
+from footfall_collector.config.environment import expand, fill, fill_api, fill_sinks
+from footfall_collector.config.identity import is_loopback
 from footfall_collector.config.schema import (
     File,
     GrpcConfig,
@@ -58,6 +58,7 @@ def read(path: str | Path | None, environment: Mapping[str, str]) -> Reading:
     document.data = expand(document, document.data, (), environment)
     filled = fill(document.data, environment)
     fill_sinks(document, environment)
+    fill_api(document, environment)
     file = document.read(File)
     folder = Path(path).parent if path is not None else Path()
     exporters = _exporters(document, file, folder)
@@ -172,7 +173,11 @@ def _check(document: Document, file: File) -> None:
     for where, listener in listeners:
         if listener is not None and int(listener.endpoint.rpartition(":")[2]) > 65535:
             document.wrong((*where, "endpoint"), "the port must be at most 65535")
-    if operator and not operator.keys_file and not _loopback(operator.endpoint):
+    if (
+        operator
+        and not operator.keys_file
+        and not is_loopback(operator.endpoint.rpartition(":")[0])
+    ):
         document.wrong(
             ("service", "operator", "endpoint"),
             "is reached from other machines: set keys_file beside it, or use 127.0.0.1",
@@ -210,11 +215,3 @@ def _check_dsn(document: Document) -> None:
         except ProgrammingError:  # libpq's message would quote it, password and all
             right = "is not a libpq connection string, such as postgresql://user@host/database"
             document.wrong(("exporters", STORE, key), right)
-
-
-def _loopback(endpoint: str) -> bool:
-    host = endpoint.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -160,7 +160,9 @@ class _Parts:
         config = self._config.http_api
         if config is None:
             return []
-        known = await self._enter(identities(config.identity, keys=self._gate.keys))
+        known = await self._enter(
+            identities(config.identity, keys=self._gate.keys, dev=self._config.development)
+        )
         limits = Limits(config.rate_limit.user, config.rate_limit.address)
         limiter = Limiter(limits, Rates(backend.dsn))
         await self._enter(beside(limiter.run()))

@@ -26,7 +26,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "event_name": "event and action, joined by a dot",
         "duration_ms": "How long it took, in milliseconds; NULL where it has no duration",
         "sample_rate": "The share of such uses that is sent as observations, up to 1; no count needs it",
-        "quantity": "How many uses the row stands for: 1",
+        "quantity": "How many uses the row stands for: 1, or what a client of the HTTP API counted, up to 50",
     },
     "usage": {
         "hour": "The hour in which it happened, by its beginning, UTC",

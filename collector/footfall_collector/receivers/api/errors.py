@@ -13,7 +13,7 @@ class Problem(StrEnum):
 
     NO_VIEWER = "no_viewer"
     FORBIDDEN = "forbidden"
-    TELEMETRY_DISABLED = "telemetry_disabled"
+    DISABLED = "telemetry_disabled"
     INVALID_EVENT = "invalid_event"
     INVALID_REQUEST = "invalid_request"
     TOO_LARGE = "too_large"
@@ -25,7 +25,7 @@ class Problem(StrEnum):
 _MEANS: Final[dict[Problem, tuple[int, Refused]]] = {
     Problem.NO_VIEWER: (401, Refused.KEY),
     Problem.FORBIDDEN: (403, Refused.SERVICE),
-    Problem.TELEMETRY_DISABLED: (404, Refused.PATH),
+    Problem.DISABLED: (404, Refused.PATH),
     Problem.INVALID_EVENT: (400, Refused.INVALID),
     Problem.INVALID_REQUEST: (400, Refused.INVALID),
     Problem.TOO_LARGE: (413, Refused.TOO_LARGE),

@@ -145,7 +145,7 @@ class _Posts:
         self, contract: Contract, request: Request, seen: telemetry.Request
     ) -> Response:
         if not self._config.enabled:  # before anybody is asked who they are
-            raise ApiError(Problem.TELEMETRY_DISABLED, "telemetry is switched off here")
+            raise ApiError(Problem.DISABLED, "telemetry is switched off here")
         who, verdict = await self._asking.who(request, needs_viewer=contract.needs_viewer)
         seen.key = who.key.name if who.key else ""
         media_type = request.headers.get("content-type", "").partition(";")[0]
