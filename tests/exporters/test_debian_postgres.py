@@ -19,6 +19,7 @@ TESTS = [
     "test_copy.py",
     "test_counters.py",
     "test_keeping.py",
+    "test_rates.py",
     "test_salts.py",
     "test_schema.py",
     "test_roles.py",
