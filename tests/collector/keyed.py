@@ -6,7 +6,7 @@ from footfall_collector.security.keys import KeyEntry, digest, make_token
 from footfall_collector.security.keys_file import changing
 from support.otlp import traces
 
-ALL, SHOP, SLOW, OVER = (make_token() for _ in range(4))
+ALL, SHOP, SLOW, OVER, NAMES = (make_token() for _ in range(5))
 
 
 def write_keys(path, **tokens):

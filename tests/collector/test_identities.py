@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
-from collector.keyed import ALL, OVER, write_keys
+from collector.keyed import ALL, NAMES, OVER, write_keys
 from collector.signers import PEER, SECRET, asked, bearer, refused, token, who
 from footfall_collector.config.identity import IdentityConfig, JwtConfig, ProxyConfig
 from footfall_collector.errors import StartError
@@ -122,8 +122,6 @@ async def test_keys_can_be_replaced_at_any_time(everything, tmp_path):
 
 
 # A key of a backend that knows its users
-
-NAMES = make_token()
 
 
 @pytest.fixture

@@ -360,7 +360,8 @@ def test_a_file_with_mistakes_is_not_overwritten(file):
 
 def test_new_prints_the_key_once_and_keeps_its_hash(run, file):
     result = run("new", "bot", "--service", "web", "-s", "api", "--requests-per-minute", "600",
-                 "--relay", "--operator", "--expires", "2099-12-31", "--file", file)  # fmt: skip
+                 "--relay", "--operator", "--names-viewers", "--expires", "2099-12-31",
+                 "--file", file)  # fmt: skip
     token = result.stdout.removesuffix("\n")
     assert keys.is_whole(token)
     assert token not in result.stderr
@@ -372,6 +373,7 @@ def test_new_prints_the_key_once_and_keeps_its_hash(run, file):
             requests_per_minute=600,
             relay=True,
             operator=True,
+            names_viewers=True,
             created=TODAY,
             expires=dt.date(2099, 12, 31),
         )

@@ -34,6 +34,7 @@ def commands() -> None:
               help="How many requests it may send, in each worker.")  # fmt: skip
 @click.option("--relay", is_flag=True, help="For another Footfall, whose pseudonyms are kept.")
 @click.option("--operator", is_flag=True, help="Opens the operator's listener as well.")
+@click.option("--names-viewers", is_flag=True, help="For a backend that says who its user is.")
 @click.option("--expires", metavar="DATE", type=click.DateTime(["%Y-%m-%d"]),
               help="Its last day (UTC), such as 2027-12-31.")  # fmt: skip
 @json_option
@@ -45,6 +46,7 @@ def new(
     requests_per_minute: int | None,
     relay: bool,
     operator: bool,
+    names_viewers: bool,
     expires: dt.datetime | None,
     as_json: bool,
     file: str | None,
@@ -65,6 +67,7 @@ def new(
         requests_per_minute=requests_per_minute,
         relay=relay,
         operator=operator,
+        names_viewers=names_viewers,
         created=today,
         expires=last_day,
     )

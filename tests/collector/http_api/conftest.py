@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from collector.keyed import ALL, write_keys
+from collector.keyed import ALL, NAMES, write_keys
 from conftest import new_database
 from support.up import Up
 
@@ -57,7 +57,7 @@ class Api:
 
 def collector(folder, dsn, **api):
     """Starts one; `api` is added to its section."""
-    write_keys(folder / "keys.yaml", backend=(ALL, {}))
+    write_keys(folder / "keys.yaml", backend=(ALL, {}), site=(NAMES, {"names_viewers": True}))
     section = {
         "identity": {"header": {"name": "x-viewer", "from": ["127.0.0.1"]}},
         "prefixes": ["/telemetry", "/api/telemetry"],
