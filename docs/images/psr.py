@@ -1,6 +1,6 @@
 """Takes the pictures of the rating widget in Chromium, on a light and on a dark page.
 
-.venv/bin/python docs/images/psr.py [FOLDER]        # psr-light.png and psr-dark.png
+.venv/bin/python docs/images/psr.py        # psr-light.png and psr-dark.png
 """
 
 import shutil
@@ -8,7 +8,7 @@ import sys
 from importlib.resources import files
 from pathlib import Path
 
-from playwright.sync_api import Route, sync_playwright
+from playwright.sync_api import Browser, Route, sync_playwright
 
 HERE = Path(__file__).parent
 ORIGIN = "https://prompts.example"
@@ -40,8 +40,25 @@ def serve(route: Route) -> None:
         route.fulfill(body=PAGE, content_type="text/html; charset=utf-8")
 
 
-def main(folder: Path = HERE) -> int:
+def take(browser: Browser, folder: Path) -> None:
     """Writes both pictures."""
+    for scheme in ("light", "dark"):
+        page = browser.new_page(
+            color_scheme=scheme,  # type: ignore[arg-type]
+            viewport=SIZE,  # type: ignore[arg-type]
+            device_scale_factor=2,
+            reduced_motion="reduce",
+        )
+        page.route("**", serve)
+        page.goto(ORIGIN)
+        page.get_by_role("radio", name="4 stars").check()
+        page.get_by_role("textbox").fill("Worked at once. The tone was a little formal.")
+        page.screenshot(path=folder / f"psr-{scheme}.png")
+        page.close()
+
+
+def main() -> int:
+    """Takes them with Debian's Chromium."""
     chromium = shutil.which("chromium")
     if chromium is None:
         print("needs Chromium: apt-get install chromium", file=sys.stderr)
@@ -49,21 +66,10 @@ def main(folder: Path = HERE) -> int:
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-gpu"]
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-        for scheme in ("light", "dark"):
-            page = browser.new_page(
-                color_scheme=scheme,  # type: ignore[arg-type]
-                viewport=SIZE,  # type: ignore[arg-type]
-                device_scale_factor=2,
-                reduced_motion="reduce",
-            )
-            page.route("**", serve)
-            page.goto(ORIGIN)
-            page.get_by_role("radio", name="4 stars").check()
-            page.get_by_role("textbox").fill("Worked at once. The tone was a little formal.")
-            page.screenshot(path=folder / f"psr-{scheme}.png")
+        take(browser, HERE)
         browser.close()
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(Path, sys.argv[1:])))
+    sys.exit(main())

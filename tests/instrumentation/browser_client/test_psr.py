@@ -1,8 +1,7 @@
 """The rating widget in Chromium: by keyboard, once a day, silent, and in nobody's way."""
 
 import json
-import subprocess
-import sys
+import runpy
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -97,7 +96,7 @@ def test_four_stars_by_keyboard_after_a_copy(prompts: Open, ratings: Ratings) ->
 
 
 def test_a_second_copy_on_the_same_day_shows_nothing(prompts: Open, ratings: Ratings) -> None:
-    page = prompts(clock="2026-03-01T23:30:00+01:00")
+    page = prompts(clock="2026-03-01T23:30:00+01:00", timezone_id="Europe/Vienna")
     rate(page)
     expect(page.get_by_role("status")).to_have_text("Thank you!")
     page.click("#copy")
@@ -253,10 +252,15 @@ def test_it_does_not_wait_for_ever_and_the_page_not_at_all(prompts: Open, rating
     assert page.get_by_role("status").inner_text() == ""
 
 
+KEPT = """const real = fetch;
+window.fetch = (...call) => { window.kept = new Request(...call).keepalive; return real(...call); };"""
+
+
 def test_a_rating_arrives_though_its_page_is_left(prompts: Open, ratings: Ratings) -> None:
-    page = prompts()
+    page = prompts(KEPT)
     with page.expect_request("**/psr"):
         rate(page)
+        assert page.evaluate("kept") is True, "on loopback it would arrive without, too"
         page.goto("about:blank")
     page.goto(ratings.origin)
     assert len(ratings.posted) == 1
@@ -372,8 +376,8 @@ def test_showing_and_hiding_it_is_one_layout_each(prompts: Open) -> None:
     assert 1 <= hidden - shown <= 2
 
 
-def test_its_pictures_can_be_taken_again(chromium: str, tmp_path: Path) -> None:
-    script = REPOSITORY / "docs" / "images" / "psr.py"
-    subprocess.run([sys.executable, script, tmp_path], check=True)
+def test_its_pictures_can_be_taken_again(browser: Browser, tmp_path: Path) -> None:
+    script = runpy.run_path(str(REPOSITORY / "docs" / "images" / "psr.py"))
+    script["take"](browser, tmp_path)
     light, dark = (tmp_path / f"psr-{scheme}.png" for scheme in ("light", "dark"))
     assert light.read_bytes() != dark.read_bytes()
