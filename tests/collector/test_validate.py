@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 
 import pytest
 from click.testing import CliRunner
@@ -104,6 +105,24 @@ def test_files_that_are_there_and_wrong_are_told_as_well(place):
         "keys.yaml:2",
     ]
     assert "other.key is not the key of s.pem" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("jwt", "content", "told"),
+    [
+        ({"jwks_file": "idp.json"}, None, "idp.json cannot be read: No such file or directory"),
+        ({"jwks_file": "idp.json"}, '{"keys": []}', "idp.json has no key for RS256"),
+        ({"public_key_file": "idp.json"}, "", "idp.json holds no public key that can be used"),
+    ],
+)
+def test_keys_of_jwts_that_cannot_be_used_are_told(place, jwt, content, told):
+    if content is not None:
+        (place / "idp.json").write_text(content)
+    api = {"http_api": {"identity": {"jwt": {"algorithms": ["RS256"]} | jwt}}}
+    salt = {"footfall": {"hash_salt": secrets.token_hex(32)}}
+    status, lines = validate(written(place, receivers=api, processors=salt))
+    assert status == 2
+    assert lines[0].startswith(f"collector.yaml:1: receivers.http_api.identity.jwt: {told}")
 
 
 def test_nothing_is_made(place):

@@ -86,11 +86,16 @@ class JwtConfig(_Struct, frozen=True):
         """The class alone: it holds a secret, and a repr ends in logs."""
         return f"{type(self).__name__}(...)"
 
+    @property
+    def public_algorithms(self) -> tuple[str, ...]:
+        """Those of public keys."""
+        return tuple(name for name in self.algorithms if name != "HS256")
+
     def _check_keys(self) -> None:
         """That there is a key for each kind of algorithm, and no other."""
         public = (self.public_key_file, self.jwks_file, self.jwks_url)
         given = sum(each is not None for each in public)
-        asymmetric = {"RS256", "ES256"} & set(self.algorithms)
+        asymmetric = self.public_algorithms
         if not self.algorithms:
             raise ValueError("`algorithms` must name at least one of HS256, RS256 and ES256")
         if "HS256" in self.algorithms and self.secret is None:

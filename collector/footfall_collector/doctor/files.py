@@ -16,6 +16,7 @@ from footfall_exporters.postgres import PostgresConfig
 from footfall_processors.document import Document, DocumentError, Keys
 
 _OTLP: Keys = ("receivers", "otlp")
+_JWT: Keys = ("receivers", "http_api", "identity", "jwt")
 _OPERATOR: Keys = ("service", "operator")
 
 
@@ -34,6 +35,7 @@ def check_files(document: Document, config: Config) -> None:
     for path, tls in _listeners(config):
         if tls is not None:
             _check_tls(document, path, tls)
+    _check_jwt(document, config)
     if config.postgres is not None:
         _check_store(document, config.postgres)
     asyncio.run(_check_subscribers(document, config))
@@ -72,6 +74,18 @@ def _check_tls(document: Document, path: Keys, tls: TlsConfig) -> None:
             Tls(tls, "TLS")
         except StartError as error:
             document.wrong(path, str(error).removeprefix("TLS: "))
+
+
+def _check_jwt(document: Document, config: Config) -> None:
+    jwt = config.http_api.identity.jwt if config.http_api else None
+    if jwt is None:
+        return
+    from footfall_collector.security.identity import key_sources
+
+    try:
+        key_sources.fixed(jwt)
+    except StartError as error:
+        document.wrong(_JWT, str(error).removeprefix("jwt: "))
 
 
 def _check_store(document: Document, store: PostgresConfig) -> None:

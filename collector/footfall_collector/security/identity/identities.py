@@ -7,7 +7,7 @@
 3. In development, a name that is not proven.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -24,7 +24,6 @@ from footfall_collector.security.keys import Keys
 
 if TYPE_CHECKING:
     from footfall_collector.security.identity.jwts import Jwts
-    from footfall_collector.security.identity.key_sources import KeySource
 
 VIEWER: Final = "footfall-viewer"
 """The header in which a backend says who its user is; only with a key that may."""
@@ -150,26 +149,12 @@ async def identities(
 
 
 async def _jwts(config: JwtConfig, stack: AsyncExitStack) -> "Jwts":
-    from footfall_collector.security.identity import key_set, key_sources
+    from footfall_collector.security.identity import key_sources
     from footfall_collector.security.identity.jwts import Jwts
 
-    sources: dict[str, KeySource] = {}
-    if config.secret is not None:
-        sources["HS256"] = key_sources.Fixed(key_set.of_secret(config.secret))
-    public = [name for name in config.algorithms if name != "HS256"]
-    if public:
-        sources |= dict.fromkeys(public, await _public_keys(config, public, stack))
-    return Jwts(config, sources)
-
-
-async def _public_keys(
-    config: JwtConfig, algorithms: Sequence[str], stack: AsyncExitStack
-) -> "KeySource":
-    """Where the public keys are: the configuration names one place."""
-    from footfall_collector.security.identity import key_set, key_sources
-
+    sources = key_sources.fixed(config)
     if config.jwks_url is not None:
-        return await stack.enter_async_context(key_sources.remote(config.jwks_url, algorithms))
-    if config.jwks_file is not None:
-        return key_sources.Fixed(key_set.of_jwks_file(config.jwks_file, algorithms))
-    return key_sources.Fixed(key_set.of_pem(config.public_key_file or "", algorithms))
+        public = config.public_algorithms
+        source = key_sources.remote(config.jwks_url, public)
+        sources |= dict.fromkeys(public, await stack.enter_async_context(source))
+    return Jwts(config, sources)

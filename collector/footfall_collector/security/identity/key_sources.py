@@ -16,6 +16,7 @@ from typing import Final, Protocol, cast
 
 import httpx
 
+from footfall_collector.config.identity import JwtConfig
 from footfall_collector.errors import StartError
 from footfall_collector.security.identity import key_set
 from footfall_collector.security.identity.identity import Reason, Unidentified
@@ -164,6 +165,23 @@ class Remote:
         elif self._trouble and not trouble:
             log.info("jwks_url: %s has keys again", host)
         self._trouble = trouble
+
+
+def fixed(config: JwtConfig) -> dict[str, KeySource]:
+    """Where the keys of each algorithm come from, as far as that is no URL.
+
+    Raises:
+        StartError: a file or the secret cannot be used.
+    """
+    sources: dict[str, KeySource] = {}
+    public = config.public_algorithms
+    if config.secret is not None:
+        sources["HS256"] = Fixed(key_set.of_secret(config.secret))
+    if config.jwks_file is not None:
+        sources |= dict.fromkeys(public, Fixed(key_set.of_jwks_file(config.jwks_file, public)))
+    if config.public_key_file is not None:
+        sources |= dict.fromkeys(public, Fixed(key_set.of_pem(config.public_key_file, public)))
+    return sources
 
 
 @asynccontextmanager
