@@ -92,7 +92,9 @@ def test_names_that_fit_beside_nothing_have_lines_of_their_own():
 
 @given(
     st.lists(
-        st.tuples(NAMES, NAMES, NAMES, NAMES | st.none(), NAMES, st.integers(0, 10**9)), min_size=1
+        st.tuples(NAMES, NAMES, NAMES, NAMES | st.none(), NAMES, st.integers(0, 10**9)),
+        min_size=1,
+        max_size=4,
     ),
     st.integers(70, 120),
 )
