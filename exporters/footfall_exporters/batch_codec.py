@@ -34,6 +34,7 @@ class _Stored(msgspec.Struct, array_like=True, frozen=True):
     identified: bool = True
     spans: list[list[bytes]] = []
     quantities: list[int] = []  # of each shape; none where all are 1
+    content: bytes = b""
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -72,6 +73,7 @@ def encode(batch: Batch) -> bytes:
             layout=dict(batch.layout),
             identified=batch.identified,
             spans=[list(r.spans) for r in batch.rows] if any(r.spans for r in batch.rows) else [],
+            content=batch.content,
             quantities=[s.quantity for s in shapes] if any(s.quantity > 1 for s in shapes) else [],
         )
     )
@@ -121,6 +123,7 @@ class Decoder:
             losses={Loss(reason): n for reason, n in stored.losses.items()},
             layout=stored.layout,
             identified=stored.identified,
+            content=stored.content,
         )
 
     def _dimension(self, fields: Fields, hops: Hops) -> Dimension:

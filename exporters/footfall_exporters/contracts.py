@@ -22,6 +22,10 @@ class Rejected(Exception):  # what happened, not a fault of ours
     """The batch can never be stored; sending it again is pointless (gRPC INVALID_ARGUMENT, HTTP 400)."""
 
 
+class Conflict(Rejected):
+    """Under its name something else was stored before (HTTP 422)."""
+
+
 class Unavailable(Exception):  # what happened, not a fault of ours
     """The batch cannot be stored now, and is not; the sender should send it again.
 

@@ -155,6 +155,8 @@ class Batch:
         bounds: Between which times (µs since the Unix epoch, inclusive) the rows are, when that is known.
         identified: Whether equal bytes can only be a retry: its parts have ids that nobody else draws, or say
             what a sender has counted in all.
+        content: 16 bytes that are equal for equal content, where its sender named the request: nothing else
+            is taken under that name. Empty where the digest is of the content.
         misnamed: Whether it speaks for a service that its sender's key is not for; it is refused then.
     """
 
@@ -170,6 +172,7 @@ class Batch:
     origin: str = ""
     bounds: tuple[int, int] | None = field(default=None, compare=False)
     identified: bool = True
+    content: bytes = b""
     misnamed: bool = field(default=False, compare=False)
 
     @property

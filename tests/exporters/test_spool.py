@@ -62,7 +62,7 @@ def test_through_whose_hands_it_came_is_kept_and_an_older_version_did_not_say():
     relayed = dimension(relayed_from="0123456789abcdef", telemetry_distro="footfall")
     sent = Batch(b"d" * 16, "metrics", counts={(0, relayed): 1, (0, dimension()): 2})
     assert plain(Decoder().decode(encode(sent))) == plain(sent)
-    *older, hops, _, _, _ = msgspec.msgpack.decode(encode(sent))
+    *older, hops, _, _, _, _ = msgspec.msgpack.decode(encode(sent))
     assert hops == [["0123456789abcdef", "footfall"], [None, None]]
     told_less = plain(Decoder().decode(msgspec.msgpack.encode(older)))
     assert {key[-1][-2:] for key in told_less[3]} == {(None, None)}

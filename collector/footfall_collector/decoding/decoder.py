@@ -117,20 +117,20 @@ class Decoding:
         """What an event may carry that is named so, with its action or without."""
         return self._attributes.get(event, ())
 
-    async def posted(
-        self, resource: bytes, records: list[bytes], key: Key | None, digest: bytes
-    ) -> Batch:
+    async def posted(self, resource: bytes, records: list[bytes], key: Key | None) -> Batch:
         """Log records that the HTTP API has made, as a batch; they alone may have a quantity.
 
         Args:
             resource: Encoded; empty for none.
             records: Encoded.
             key: The sender's.
-            digest: 16 bytes that are equal for equal requests.
+
+        Returns:
+            A batch whose digest names nothing yet.
         """
         groups = [(resource, b"", records)]
         batch = await self._posts.logs(b"", _sender(key), groups, _services(key))
-        return replace(batch, digest=digest)
+        return replace(batch, identified=True)
 
     def _pipeline(self, key: Key | None) -> Pipeline:
         return self._pipelines[key is not None and key.relay]

@@ -16,7 +16,7 @@ from footfall_collector.security.keys import Key
 from footfall_collector.signals import Signal
 from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.telemetry import Request, Telemetry
-from footfall_exporters.contracts import Losses, Rejected, Unavailable
+from footfall_exporters.contracts import Conflict, Losses, Rejected, Unavailable
 from footfall_exporters.faults import log_fault
 from footfall_processors import REJECTED, Batch, Loss, window
 
@@ -115,6 +115,8 @@ class Intake:
         except DecodeError:
             message = "the body is not a valid OTLP request of this signal"
             raise refusals.invalid(message) from None
+        except Conflict as error:
+            raise refusals.invalid(str(error), 422) from None
         except Rejected as error:
             raise refusals.invalid(str(error), reason=Refused.STORE) from None
         except Unavailable as error:

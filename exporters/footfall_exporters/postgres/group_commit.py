@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 
 from psycopg import AsyncConnection, errors, sql
 
-from footfall_exporters.contracts import Losses
 from footfall_exporters.postgres import counters, spans, statements
 from footfall_exporters.postgres.digests import keyed
 from footfall_exporters.postgres.encode import FIXED, HEADER, TRAILER, Encoder
 from footfall_exporters.postgres.schema import EVENTS, columns
 from footfall_exporters.postgres.session import Session
+from footfall_exporters.postgres.statements import Before
 from footfall_processors import Batch, Catalog, Dimension, Loss, column_name
 
 Late = Callable[[Callable[[Batch], bool]], Sequence[Batch]]
@@ -97,11 +97,11 @@ class GroupCommit:
         """Closes the connection; the next group makes another."""
         await self.session.close()
 
-    async def store(self, batches: Sequence[Batch], late: Late) -> dict[bytes, Losses]:
+    async def store(self, batches: Sequence[Batch], late: Late) -> dict[bytes, Before]:
         """Stores batches, and late ones with them; all or none.
 
         Returns:
-            Of those that were stored before, by digest, what was dropped of them then.
+            What is known of those that came before, by digest.
 
         Raises:
             psycopg.Error: Postgres refused, or is away.
@@ -119,7 +119,7 @@ class GroupCommit:
         """Enters a batch that can never be stored among the losses; see `store` for what is raised."""
         await statements.note_refused(await self.session.connected(), batch)
 
-    async def _transaction(self, together: list[Batch], late: Late) -> dict[bytes, Losses]:
+    async def _transaction(self, together: list[Batch], late: Late) -> dict[bytes, Before]:
         connection = await self.session.connected()
         await self.session.dimensions.resolve(connection, _dimensions(together))
         encoder, copy = self._layout
@@ -130,7 +130,9 @@ class GroupCommit:
             joining = late(self._can_join)
             together += joining
             await self._encode(connection, group, joining, encoder)
-            new = await statements.enter(connection, group.batches, group.names)
+            new = await statements.enter(
+                connection, group.batches, group.names, self._contents(group)
+            )
             known = {group.names[n]: b for n, b in group.batches.items() if n not in new}
             for name, batch in known.items():
                 group.repeats.setdefault(name, []).append(batch)
@@ -142,7 +144,23 @@ class GroupCommit:
         if new:
             stored = [group.batches[number] for number in new]
             self._committed(time.perf_counter() - begun, stored, group.losses)
-        return {known[name].digest: losses for name, losses in before.items() if name in known}
+        found = {known[name].digest: of for name, of in before.items() if name in known}
+        return self._named_now(group, new) | found
+
+    def says_otherwise(self, batch: Batch, before: Before | None) -> bool:
+        """Whether what came before under a batch's name is something else."""
+        said = before.content if before and batch.content else None
+        return said is not None and said != keyed(self.session.key, batch.content)
+
+    def _contents(self, group: _Group) -> dict[int, bytes]:
+        """What their contents are known by, of those whose senders named them."""
+        named = {number: batch.content for number, batch in group.batches.items() if batch.content}
+        return {number: keyed(self.session.key, content) for number, content in named.items()}
+
+    def _named_now(self, group: _Group, new: Iterable[int]) -> dict[bytes, Before]:
+        """What is stored now under names that may be there twice."""
+        contents = self._contents(group)
+        return {group.batches[n].digest: Before(None, contents[n]) for n in new if n in contents}
 
     async def _leave_out_known_spans(
         self, connection: AsyncConnection, group: _Group, new: Iterable[int], encoder: Encoder

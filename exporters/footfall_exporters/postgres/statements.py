@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from psycopg import AsyncConnection
 
@@ -15,8 +16,23 @@ Increment = tuple[int, int, int]
 """Hour in seconds since the Unix epoch, dimension's id, number."""
 
 
+class Before(NamedTuple):
+    """What is known of a request that came before.
+
+    Attributes:
+        losses: What of it was dropped then; None where that was in this very transaction.
+        content: What its content is known by, where its sender named it.
+    """
+
+    losses: Losses | None
+    content: bytes | None
+
+
 async def enter(
-    connection: AsyncConnection, batches: Mapping[int, Batch], names: Mapping[int, bytes]
+    connection: AsyncConnection,
+    batches: Mapping[int, Batch],
+    names: Mapping[int, bytes],
+    contents: Mapping[int, bytes],
 ) -> list[int]:
     """Enters requests in the ledger; returns the ids of those that were not there, in order.
 
@@ -24,12 +40,14 @@ async def enter(
         connection: In the group's transaction.
         batches: By their ids.
         names: What each is known by, by the same ids (digests.py).
+        contents: What the content of each is known by whose sender named it, by the same ids.
     """
     ordered = sorted(batches.items(), key=lambda item: names[item[0]])
     found = await connection.execute(
-        "INSERT INTO footfall.ingest_batches (id, digest, signal, accepted, losses)"
-        " SELECT * FROM unnest(%s::bigint[], %s::uuid[], %s::text[], %s::integer[], %s::jsonb[])"
-        " AS b (id, digest, signal, accepted, losses) ORDER BY digest"
+        "INSERT INTO footfall.ingest_batches (id, digest, signal, accepted, losses, content)"
+        " SELECT * FROM"
+        " unnest(%s::bigint[], %s::uuid[], %s::text[], %s::integer[], %s::jsonb[], %s::uuid[])"
+        " AS b (id, digest, signal, accepted, losses, content) ORDER BY digest"
         " ON CONFLICT (digest) DO NOTHING RETURNING id",
         [
             [number for number, _ in ordered],
@@ -37,6 +55,7 @@ async def enter(
             [batch.signal for _, batch in ordered],
             [batch.size + len(batch.points) for _, batch in ordered],
             [json.dumps(dict(batch.losses)) for _, batch in ordered],
+            [contents[n].hex() if n in contents else None for n, _ in ordered],
         ],
     )
     return sorted(row[0] for row in await found.fetchall())
@@ -44,7 +63,7 @@ async def enter(
 
 async def note_repeats(
     connection: AsyncConnection, repeats: Mapping[bytes, Sequence[Batch]]
-) -> dict[bytes, Losses]:
+) -> dict[bytes, Before]:
     """Counts requests that the ledger knew already, and says what it knows of them.
 
     By now they may be decoded otherwise, when a clock or the catalog was corrected: what was refused then is
@@ -63,7 +82,8 @@ async def note_repeats(
         "     %(reason)s::text, coalesce((b.losses ->> %(reason)s)::bigint, 0) + r.lost)"
         "   ELSE '{}' END"
         " FROM unnest(%(digests)s::uuid[], %(numbers)s::integer[], %(lost)s::bigint[])"
-        " AS r (digest, number, lost) WHERE b.digest = r.digest RETURNING b.digest, b.losses",
+        " AS r (digest, number, lost) WHERE b.digest = r.digest RETURNING b.digest, b.losses,"
+        " b.content",
         {
             "reason": Loss.REPEATED_WITHOUT_ID.value,
             "digests": [digest.hex() for digest in repeats],
@@ -72,8 +92,10 @@ async def note_repeats(
         },
     )
     return {
-        digest.bytes: {Loss(reason): number for reason, number in losses.items()}
-        for digest, losses in await found.fetchall()
+        digest.bytes: Before(
+            {Loss(reason): number for reason, number in losses.items()}, content and content.bytes
+        )
+        for digest, losses, content in await found.fetchall()
     }
 
 

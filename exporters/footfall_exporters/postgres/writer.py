@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import psycopg
 
-from footfall_exporters.contracts import Losses, Rejected, Unavailable
+from footfall_exporters.contracts import Conflict, Losses, Rejected, Unavailable
 from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres.group_commit import GroupCommit, Late, Observers
 from footfall_exporters.postgres.partitions import DayHeld
+from footfall_exporters.postgres.statements import Before
 from footfall_processors import Batch, Catalog
 
 log = logging.getLogger("footfall.postgres")
@@ -90,6 +91,7 @@ class Writer:
 
         Raises:
             Rejected: Postgres refuses its data whatever is done.
+            Conflict: something else was stored under its name.
             Unavailable: it is not stored, or nobody can tell: send it again.
         """
         waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
@@ -175,7 +177,13 @@ class Writer:
             self.away = False
             for waiting in group:
                 if not waiting.done.done():
-                    waiting.done.set_result(before.get(waiting.batch.digest))
+                    self._answer(waiting, before.get(waiting.batch.digest))
+
+    def _answer(self, waiting: _Waiting, before: Before | None) -> None:
+        if self.group_commit.says_otherwise(waiting.batch, before):
+            waiting.done.set_exception(Conflict("this name was given to something else"))
+        else:
+            waiting.done.set_result(before.losses if before else None)
 
     async def _one_by_one(self, group: Sequence[_Waiting]) -> None:
         """Commits each by itself, so that only the one at fault is refused."""

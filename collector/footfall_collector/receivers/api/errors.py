@@ -18,6 +18,7 @@ class Problem(StrEnum):
     INVALID_REQUEST = "invalid_request"
     TOO_LARGE = "too_large"
     MEDIA_TYPE = "unsupported_media_type"
+    CONFLICT = "idempotency_conflict"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
 
@@ -30,6 +31,7 @@ _MEANS: Final[dict[Problem, tuple[int, Refused]]] = {
     Problem.INVALID_REQUEST: (400, Refused.INVALID),
     Problem.TOO_LARGE: (413, Refused.TOO_LARGE),
     Problem.MEDIA_TYPE: (415, Refused.MEDIA_TYPE),
+    Problem.CONFLICT: (422, Refused.INVALID),
     Problem.RATE_LIMITED: (429, Refused.RATE),
     Problem.UNAVAILABLE: (503, Refused.UNAVAILABLE),
 }

@@ -14,9 +14,10 @@ from starlette.routing import Route
 
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.receivers import bodies
-from footfall_collector.receivers.api import contracts, errors
+from footfall_collector.receivers.api import contracts, errors, naming
 from footfall_collector.receivers.api.asking import Asking
 from footfall_collector.receivers.api.errors import ApiError, Problem
+from footfall_collector.receivers.api.naming import named
 from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.receivers.refusals import Refusal
 from footfall_collector.telemetry import telemetry
@@ -155,7 +156,8 @@ class _Posts:
             body = await passage.receive(bodies.read(request, MAX_BYTES, passage))
             read = contract.read(body, time.time_ns())
             verdict = await self._asking.weigh(who, read.size, verdict)
-            batch = await self._storing.store(read, who, seen)
+            called = named(request.headers.get(naming.HEADER), contract.path, who, body)
+            batch = await self._storing.store(read, who, seen, called)
         return _response(contract.answer(batch, read.size), 200, self._asking.headers(verdict))
 
 

@@ -2,7 +2,6 @@
 
 import secrets
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 from starlette.requests import Request
@@ -12,6 +11,7 @@ from footfall_collector.decoding.decoder import Decoding
 from footfall_collector.receivers.admission import Passage
 from footfall_collector.receivers.api import posted
 from footfall_collector.receivers.api.contracts import Body
+from footfall_collector.receivers.api.naming import Named
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.security.identity.identity import Identity
 from footfall_collector.telemetry import telemetry
@@ -25,7 +25,6 @@ class Storing:
         config: The receiver's.
         intake: Where batches go.
         decoding: Under the catalog in force.
-        unique: 16 random bytes: two posts that say the same are two.
 
     Attributes:
         gate: Who may come in.
@@ -36,9 +35,8 @@ class Storing:
         config: HttpApiConfig,
         intake: Intake,
         decoding: Decoding,
-        unique: Callable[[], bytes] = lambda: secrets.token_bytes(16),
     ) -> None:
-        self._intake, self._decoding, self._unique = intake, decoding, unique
+        self._intake, self._decoding = intake, decoding
         self.gate = intake.gate
         self._names = config.attributes
         self._resource = posted.resource(config.service)
@@ -55,8 +53,16 @@ class Storing:
         """
         return self.gate.open(who.key.id if who.key else request.scope["client"])
 
-    async def store(self, body: Body, who: Identity, seen: telemetry.Request) -> Batch:
+    async def store(
+        self, body: Body, who: Identity, seen: telemetry.Request, named: Named | None
+    ) -> Batch:
         """The batch, once it is durable.
+
+        Args:
+            body: What is posted.
+            who: By whom.
+            seen: Counts it.
+            named: What the client calls it; without that, two posts that say the same are two.
 
         Raises:
             Refusal: nothing of it is stored.
@@ -77,7 +83,12 @@ class Storing:
             records.append(posted.record(each, known, reserved))
 
         async def decoded() -> Batch:
-            batch = await self._decoding.posted(self._resource, records, who.key, self._unique())
-            return replace(batch, losses=Counter(batch.losses) + body.losses)
+            batch = await self._decoding.posted(self._resource, records, who.key)
+            return replace(
+                batch,
+                digest=named.name if named else secrets.token_bytes(16),
+                content=named.content if named else b"",
+                losses=Counter(batch.losses) + body.losses,
+            )
 
         return await self._intake.store(decoded, seen)
