@@ -1,6 +1,7 @@
 """Pages of other origins (Fetch standard, "CORS protocol"): which may send, and what browsers ask first."""
 
 import re
+from collections.abc import Sequence
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -37,16 +38,24 @@ class Pages(CORSMiddleware):
         app: What they send to.
         config: Which pages.
         counting: Counts each preflight that is denied.
+        headers: Request headers that are allowed beside those of OTLP.
     """
 
-    def __init__(self, app: ASGIApp, config: CorsConfig, counting: Telemetry) -> None:
+    def __init__(
+        self, app: ASGIApp, config: CorsConfig, counting: Telemetry, headers: Sequence[str] = ()
+    ) -> None:
         anyone = not all(map(_is_named, config.allowed_origins))
         origins = (re.escape(each).replace(r"\*", ".*") for each in config.allowed_origins)
         super().__init__(
             app,
             allow_origin_regex="|".join(origins),
             allow_methods=["POST"],
-            allow_headers=[*_SENT, *_PROPAGATION, *map(str.lower, config.allowed_headers)],
+            allow_headers=[
+                *_SENT,
+                *_PROPAGATION,
+                *headers,
+                *map(str.lower, config.allowed_headers),
+            ],
             allow_credentials=not anyone,
             expose_headers=["retry-after"],
             max_age=config.max_age,

@@ -85,7 +85,10 @@ def application(
     )
     if config.cors:
         otlp = cors.Pages(otlp, config.cors, intake.telemetry)
-    routes = [Mount("/v1", otlp), *browser.routes(), *api]
+    posts: ASGIApp = Router(list(api), redirect_slashes=False)
+    if config.cors:
+        posts = cors.Pages(posts, config.cors, intake.telemetry, ["idempotency-key"])
+    routes = [Mount("/v1", otlp), *browser.routes(), *([Mount("", posts)] if api else [])]
     app = Starlette(
         routes=routes, exception_handlers={HTTPException: _wrong_place(intake.telemetry)}
     )

@@ -14,6 +14,7 @@ from conftest import new_database
 from support.up import Up
 
 SALT = secrets.token_hex(32)
+CORS = {"allowed_origins": ["https://shop.example"]}
 HERE = Path(__file__).parent
 
 
@@ -69,7 +70,10 @@ def collector(folder, dsn, **api):
             {
                 "receivers": {
                     "otlp": {
-                        "protocols": {"grpc": None, "http": {"endpoint": "127.0.0.1:0"}},
+                        "protocols": {
+                            "grpc": None,
+                            "http": {"endpoint": "127.0.0.1:0", "cors": CORS},
+                        },
                         "auth": {"keys_file": "keys.yaml"},
                     },
                     "http_api": section,

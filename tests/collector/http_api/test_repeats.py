@@ -1,4 +1,4 @@
-"""A request that its client named is stored once, however often it is sent; nothing else is under its name."""
+"""A request that its client named is stored once, however often it comes; nothing else is under its name."""
 
 import asyncio
 import json

@@ -125,6 +125,17 @@ def test_a_key_of_a_server_is_enough_and_nobody_is_not(api):
     assert nobody.headers["www-authenticate"] == "Bearer"
 
 
+def test_pages_of_an_allowed_origin_may_post_and_others_may_not(api):
+    asks = {"access-control-request-method": "POST"}
+    wants = {"access-control-request-headers": "content-type,idempotency-key,authorization"}
+    for origin, allowed in (("https://shop.example", True), ("https://elsewhere.example", False)):
+        asked = api.http.options("/telemetry/track", headers={"origin": origin} | asks | wants)
+        assert (asked.status_code == 200) is allowed
+        assert asked.headers.get("access-control-allow-origin") == (origin if allowed else None)
+        answer = api.post("/telemetry/track", event(), origin=origin)
+        assert answer.headers.get("access-control-allow-origin") == (origin if allowed else None)
+
+
 @pytest.mark.parametrize("body", [b"", b"{", b"7", b"NaN", b"[" * 5000, b"\xff", b'{"events": 7}'])
 def test_what_is_no_such_json_is_an_invalid_request(api, body):
     answer = api.post("/telemetry/track", body)
