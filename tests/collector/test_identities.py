@@ -297,6 +297,7 @@ OWN = {"host": "localhost:3000", "origin": "http://localhost:3000"}
         ({"sec-fetch-site": "same-site"} | JSON, False),
         ({"sec-fetch-site": ""} | JSON, False),
         (OWN | {"sec-fetch-site": "cross-site"} | JSON, False),
+        (OWN | {"sec-fetch-site": ""} | JSON, False),
         (OWN | {"origin": "http://localhost:3001"} | JSON, False),
         (OWN | {"origin": "https://evil.example"} | JSON, False),
         (OWN | {"origin": "https://evil.example/localhost:3000"} | JSON, False),
