@@ -119,6 +119,7 @@ def test_a_token_for_another_session_or_installation_is_refused(tokens, other):
         by_hand(IDS)[:-1],
         by_hand(IDS) + "A",
         by_hand(IDS).upper(),
+        by_hand(json.dumps(["a" * 4000, "b"]).encode()),
         by_hand(b"[]"),
         by_hand(b'["a"]'),
         by_hand(b'["a","b","c"]'),
