@@ -75,9 +75,17 @@ class Gate:
         key = self.keys.find(token)
         if key is None:
             raise refusals.unauthenticated(self.keys.refusal(token), self.keys.name_of(token))
+        self.count(key)
+        return key
+
+    def count(self, key: Key) -> None:
+        """Counts a request of a key.
+
+        Raises:
+            Refusal: it has sent too much.
+        """
         if wait := self._rates.take(key.id, key.per_minute):
             raise refusals.too_many(wait, key.name)
-        return key
 
     def open(self, sender: Hashable = None) -> "Passage":
         """A place for one request, which has no bytes yet.

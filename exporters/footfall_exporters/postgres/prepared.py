@@ -7,6 +7,7 @@ CPU time of `AsyncConnection.execute`.
 import asyncio
 import struct
 from collections.abc import Iterable
+from copy import copy
 
 import psycopg
 from psycopg import AsyncConnection, errors, pq
@@ -85,7 +86,7 @@ class Prepared:
         except psycopg.Error as error:
             self._loop.remove_reader(self._socket)
             if come is not None and not come.done():
-                come.set_exception(error)
+                come.set_exception(copy(error))  # its traceback would hold what waits
         else:
             _tell(come)
 

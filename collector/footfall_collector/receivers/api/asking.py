@@ -39,6 +39,7 @@ class Asking:
 
         Raises:
             ApiError: nobody is known to, or they have asked for too much.
+            Refusal: the key has.
         """
         peer = request.client.host if request.client else None
         self._identities.keys = self._gate.keys  # may have been read again
@@ -47,6 +48,8 @@ class Asking:
         except Unidentified as error:
             await self._take(b"", peer)
             raise _refused(error) from None
+        if who.key:
+            self._gate.count(who.key)
         verdict = await self._take(_name(who), None if who.key or who.viewer or who.owner else peer)
         if needs_viewer and not (who.viewer or who.session):
             raise ApiError(

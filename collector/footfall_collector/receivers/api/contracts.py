@@ -100,12 +100,14 @@ def _each(
     for item in items:
         try:
             found.posted.append(read(_checked(item)))
-        except _Unusable as error:
+        except Unusable as error:
             found.losses[error.reason] += 1
     return found
 
 
-class _Unusable(Exception):  # an answer, not a fault
+class Unusable(Exception):  # an answer, not a fault
+    """One event that cannot be used."""
+
     def __init__(self, reason: Loss = Loss.MALFORMED) -> None:
         super().__init__(reason)
         self.reason = reason
@@ -114,19 +116,19 @@ class _Unusable(Exception):  # an answer, not a fault
 def _checked(item: msgspec.Raw) -> dict[str, Any]:
     """One event as an object; whatever has a `body` may hold what somebody wrote (R-number D3)."""
     if len(bytes(item)) > LONGEST_EVENT:
-        raise _Unusable
+        raise Unusable
     try:
         said = _object.decode(item)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _Unusable from None
+        raise Unusable from None
     if _has_body(said, DEEPEST):
-        raise _Unusable(Loss.BODY)
+        raise Unusable(Loss.BODY)
     return said
 
 
 def _has_body(value: Any, deep: int) -> bool:
     if not deep:
-        raise _Unusable
+        raise Unusable
     if isinstance(value, dict):
         return "body" in value or any(_has_body(each, deep - 1) for each in value.values())
     return isinstance(value, list) and any(_has_body(each, deep - 1) for each in value)
@@ -135,7 +137,7 @@ def _has_body(value: Any, deep: int) -> bool:
 def _tracked(said: Mapping[str, Any]) -> Posted:
     properties = said.get("properties", {})
     if not isinstance(properties, dict):
-        raise _Unusable
+        raise Unusable
     more = {"session_id": said.get("sessionId"), "source": said.get("source")}
     return Posted(_event_name(said), _time_ns(said.get("timestamp")), properties | _said(more))
 
@@ -152,7 +154,7 @@ def _said(values: Mapping[str, Any]) -> dict[str, Any]:
 def _event_name(said: Mapping[str, Any]) -> str:
     event = said.get("event")
     if not isinstance(event, str) or not _is_name(event):
-        raise _Unusable
+        raise Unusable
     return event
 
 
@@ -178,12 +180,12 @@ def _time_ns(value: Any) -> int:
         try:
             moment = dt.datetime.fromisoformat(value)
         except ValueError:
-            raise _Unusable from None
+            raise Unusable from None
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=dt.UTC)
         micros = (moment - _EPOCH) // dt.timedelta(microseconds=1)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         micros = int(min(max(value, 0), _LATEST_US) * 1000)
     else:
-        raise _Unusable
+        raise Unusable
     return min(max(micros, 1), _LATEST_US) * 1000

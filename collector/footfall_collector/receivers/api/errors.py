@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from footfall_collector.receivers.refusals import Answer
 from footfall_collector.telemetry.instruments import Refused
@@ -38,16 +38,38 @@ _MEANS: Final[dict[Problem, tuple[int, Refused]]] = {
 _OF_STATUS: Final = {status: problem for problem, (status, _) in reversed(_MEANS.items())}
 
 
+class ApiAnswer(NamedTuple):
+    """What is said to a client whose request is not taken; plain data, which may be kept.
+
+    Attributes:
+        problem: The word.
+        text: The sentence.
+        status: HTTP's.
+        reason: As the metrics count it.
+        headers: What goes with it.
+        numbers: What else is said in the long form.
+    """
+
+    problem: Problem
+    text: str
+    status: int
+    reason: Refused
+    headers: Mapping[str, str] = {}
+    numbers: Mapping[str, Any] = {}
+
+
 class ApiError(Exception):  # an answer, not a fault
     """A request that is not taken.
 
     Args:
         problem: The word.
         text: What is wrong and what would be right; nothing of what was sent.
-        status: Where it is not the word's own.
-        reason: As the metrics count it, where it is not the word's own.
         retry_after: Seconds, when sending it again makes sense.
         headers: What goes with the answer beside that.
+        numbers: See `ApiAnswer`.
+
+    Attributes:
+        answer: What the client is told.
     """
 
     def __init__(
@@ -55,34 +77,30 @@ class ApiError(Exception):  # an answer, not a fault
         problem: Problem,
         text: str,
         *,
-        status: int | None = None,
-        reason: Refused | None = None,
         retry_after: float | None = None,
         headers: Mapping[str, str] | None = None,
+        numbers: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(text)
-        self.problem, self.text, self.retry_after = problem, text, retry_after
-        usual, counted = _MEANS[problem]
-        self.status, self.reason, self._headers = status or usual, reason or counted, headers or {}
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """What goes with the answer."""
-        found = dict(self._headers)
-        if self.retry_after is not None:
-            found["retry-after"] = str(max(1, round(self.retry_after)))
-        if self.status == 401:
-            found["www-authenticate"] = "Bearer"
-        return found
+        status, reason = _MEANS[problem]
+        sent = _headers(status, retry_after) | dict(headers or {})
+        self.answer = ApiAnswer(problem, text, status, reason, sent, numbers or {})
 
 
-def of(answer: Answer) -> ApiError:
+def stopping() -> ApiAnswer:
+    """To a client whose request a stopping server does not wait for."""
+    headers = _headers(503, 1.0)
+    text = "the collector is stopping"
+    return ApiAnswer(Problem.UNAVAILABLE, text, 503, Refused.UNAVAILABLE, headers)
+
+
+def of(answer: Answer) -> ApiAnswer:
     """What OTLP's answer to the same is here."""
     problem = _OF_STATUS.get(answer.http, Problem.INVALID_REQUEST)
-    return ApiError(
-        problem,
-        answer.status.message,
-        status=answer.http,
-        reason=answer.reason,
-        retry_after=answer.retry_after,
-    )
+    headers = _headers(answer.http, answer.retry_after)
+    return ApiAnswer(problem, answer.status.message, answer.http, answer.reason, headers)
+
+
+def _headers(status: int, retry_after: float | None) -> dict[str, str]:
+    found = {} if retry_after is None else {"retry-after": str(max(1, round(retry_after)))}
+    return found | ({"www-authenticate": "Bearer"} if status == 401 else {})

@@ -16,7 +16,7 @@ from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.receivers import bodies
 from footfall_collector.receivers.api import contracts, errors, naming
 from footfall_collector.receivers.api.asking import Asking
-from footfall_collector.receivers.api.errors import ApiError, Problem
+from footfall_collector.receivers.api.errors import ApiAnswer, ApiError, Problem
 from footfall_collector.receivers.api.naming import named
 from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.receivers.refusals import Refusal
@@ -46,7 +46,7 @@ class Contract:
     path: str
     read: contracts.Reader
     answer: Callable[[Batch, int], Json]
-    error: Callable[[ApiError], Json]
+    error: Callable[[ApiAnswer], Json]
     needs_viewer: bool = False
 
 
@@ -61,26 +61,19 @@ def _ok(batch: Batch, _: int) -> Json:
 def _numbers(batch: Batch, posted: int) -> Json:
     numbers = {"accepted": batch.size, "rejected": posted - batch.size, "trace_id": _trace_id()}
     if posted and not batch.size:
-        raise _NothingValid(numbers)
+        text = "no event is declared, or readable, or of these days"
+        raise ApiError(Problem.INVALID_EVENT, text, numbers=numbers)
     return numbers
 
 
-class _NothingValid(ApiError):
-    def __init__(self, numbers: Json) -> None:
-        super().__init__(
-            Problem.INVALID_EVENT, "no event is declared, or readable, or of these days"
-        )
-        self.numbers = numbers
-
-
-def _short(error: ApiError) -> Json:
+def _short(answer: ApiAnswer) -> Json:
     """As the document of the counts has it: nothing beside."""
-    return {"ok": False, "error": error.problem}
+    return {"ok": False, "error": answer.problem}
 
 
-def _long(error: ApiError) -> Json:
-    numbers = getattr(error, "numbers", {"accepted": 0, "rejected": 0, "trace_id": _trace_id()})
-    return {**numbers, "error": error.problem, "message": error.text}
+def _long(answer: ApiAnswer) -> Json:
+    numbers = answer.numbers or {"accepted": 0, "rejected": 0, "trace_id": _trace_id()}
+    return {**numbers, "error": answer.problem, "message": answer.text}
 
 
 CONTRACTS: Final = (
@@ -125,20 +118,18 @@ class _Posts:
                 try:
                     return await self._stored(contract, request, seen)
                 except asyncio.CancelledError:  # a stopping server waits no longer
-                    error = ApiError(
-                        Problem.UNAVAILABLE, "the collector is stopping", retry_after=1.0
-                    )
+                    answer = errors.stopping()
                 except ClientDisconnect:
                     seen.refused(Refused.GONE, 499)
                     return Response(status_code=400)
                 except Refusal as refusal:
-                    error = errors.of(refusal.answer)
-                except ApiError as problem:
-                    error = problem
-                seen.refused(error.reason, error.status)
+                    answer = errors.of(refusal.answer)
+                except ApiError as error:
+                    answer = error.answer
+                seen.refused(answer.reason, answer.status)
                 with suppress(asyncio.CancelledError):
                     await bodies.read_away(request)
-                return _response(contract.error(error), error.status, error.headers)
+                return _response(contract.error(answer), answer.status, answer.headers)
 
         return post
 
