@@ -9,7 +9,7 @@ import httpx
 import psycopg
 import pytest
 
-from collector.keyed import ALL, NAMES, write_keys
+from collector.keyed import ALL, NAMES, SLOW, write_keys
 from conftest import new_database
 from support.up import Up
 
@@ -58,7 +58,8 @@ class Api:
 
 def collector(folder, dsn, **api):
     """Starts one; `api` is added to its section."""
-    write_keys(folder / "keys.yaml", backend=(ALL, {}), site=(NAMES, {"names_viewers": True}))
+    may = {"site": (NAMES, {"names_viewers": True}), "slow": (SLOW, {"requests_per_minute": 2})}
+    write_keys(folder / "keys.yaml", backend=(ALL, {}), **may)
     section = {
         "identity": {"header": {"name": "x-viewer", "from": ["127.0.0.1"]}},
         "prefixes": ["/telemetry", "/api/telemetry"],

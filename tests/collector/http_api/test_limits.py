@@ -3,6 +3,7 @@
 import pytest
 
 from collector.http_api.conftest import collector
+from collector.keyed import SLOW
 from conftest import new_database
 
 BODY = {"event": "suggestion_shown"}
@@ -54,3 +55,8 @@ def test_a_senders_key_has_a_limit_of_its_own(limited):
         limited.post("/telemetry/track", [EVENT], viewer=None, **key).status_code for _ in range(9)
     }
     assert answers == {400}  # the event is of 1970
+    slow = {"authorization": f"Bearer {SLOW}"}
+    sent = [limited.post("/telemetry/track", [EVENT], viewer=None, **slow) for _ in range(3)]
+    assert [answer.status_code for answer in sent] == [400, 400, 429]
+    assert sent[2].json()["error"] == "rate_limited"
+    assert int(sent[2].headers["retry-after"]) >= 1
