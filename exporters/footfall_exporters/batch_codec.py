@@ -79,6 +79,14 @@ def encode(batch: Batch) -> bytes:
     )
 
 
+def content_of(data: bytes) -> bytes:
+    """The content of an encoded batch that its sender has named; empty where there is none to be read."""
+    try:
+        return _decoder.decode(data).content
+    except ValueError:
+        return b""
+
+
 class Decoder:
     """Reads batches; equal dimensions of all of them are one object, as the policy makes them."""
 

@@ -19,8 +19,8 @@ from typing import Annotated, NamedTuple, TypeVar
 import msgspec
 
 from footfall_exporters import spool_key
-from footfall_exporters.batch_codec import encode
-from footfall_exporters.contracts import Unavailable
+from footfall_exporters.batch_codec import content_of, encode
+from footfall_exporters.contracts import Conflict, Unavailable
 from footfall_exporters.spool_file import Damaged, SpoolFile
 from footfall_exporters.spool_key import SpoolKey
 from footfall_exporters.spool_rows import is_hidden, seal, unseal
@@ -41,12 +41,23 @@ class Entry(NamedTuple):
         digest: Of the batch.
         body: Encoded; None when it is not what was written.
         name: The digest as it stands in the file, and in the body.
+        show: Gives back what is hidden in the body.
     """
 
     position: int
     digest: bytes
     body: bytes | None
     name: bytes
+    show: Callable[[bytes], bytes]
+
+
+class _Put(NamedTuple):
+    """A batch on its way to the disk: its name and its content as they stand there, itself, who waits."""
+
+    name: bytes
+    content: bytes
+    sealed: bytes
+    done: asyncio.Future[None]
 
 
 class SpoolConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -101,7 +112,7 @@ class Spool:
         self._file = SpoolFile(self._directory, self.limit)
         self._key: SpoolKey | None = None
         self._thread = ThreadPoolExecutor(1, "spool")
-        self._waiting: list[tuple[bytes, bytes, asyncio.Future[None]]] = []
+        self._waiting: list[_Put] = []
         self._writing: asyncio.Task[None] | None = None
         self.batches = self.bytes = 0
         self.refuses = False
@@ -110,11 +121,14 @@ class Spool:
         """Returns when the batch is on the disk, or was already.
 
         Raises:
+            Conflict: something else waits under its name.
             Unavailable: there is no room, or the disk fails.
         """
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        name = (await self._known_key()).hide(batch.digest)
-        self._waiting.append((name, seal(encode(replace(batch, digest=name))), done))
+        key = await self._known_key()
+        name, content = key.hide(batch.digest), key.hide(batch.content)
+        sealed = seal(encode(replace(batch, digest=name, content=content)))
+        self._waiting.append(_Put(name, content, sealed, done))
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self._write())
         try:
@@ -141,8 +155,8 @@ class Spool:
                 size += len(sealed)
                 if found and size > most_bytes:
                     break
-                digest = key.show(name) if is_hidden(sealed) else name
-                found.append(Entry(position, digest, unseal(sealed), name))
+                show = key.show if is_hidden(sealed) else bytes
+                found.append(Entry(position, show(name), unseal(sealed), name, show))
             return found
 
         return await self._run(read)
@@ -234,32 +248,33 @@ class Spool:
         """Writes what waits, and what comes meanwhile: a transaction for all that wait."""
         while self._waiting:
             group, self._waiting = self._waiting, []
-            written = await self._insert([(digest, body) for digest, body, _ in group])
-            for _, _, done in group:
-                if not done.done():
-                    done.set_result(None) if written else done.set_exception(_no_more())
+            written = await self._insert(group)
+            for put in group:
+                if put.done.done():
+                    continue
+                if written is None:
+                    put.done.set_exception(_no_more())
+                elif put in written:
+                    put.done.set_result(None)
+                else:
+                    put.done.set_exception(Conflict("this name was given to something else"))
 
-    async def _insert(self, entries: Sequence[tuple[bytes, bytes]]) -> bool:
-        """Writes batches; whether that was possible."""
+    async def _insert(self, puts: Sequence[_Put]) -> list[_Put] | None:
+        """Writes batches; those that are on the disk then, None where that was not possible."""
 
-        def insert(connection: sqlite3.Connection) -> None:
+        def insert(connection: sqlite3.Connection) -> list[_Put]:
             with connection:
-                # One that is there already is written again where it was damaged.
-                connection.executemany(
-                    "INSERT INTO batches (digest, body) VALUES (?, ?) ON CONFLICT (digest)"
-                    " DO UPDATE SET body = excluded.body WHERE body IS NOT excluded.body",
-                    entries,
-                )
+                return [put for put in puts if _insert(connection, put)]
 
         try:
-            await self._run(insert)
+            written = await self._run(insert)
         except Unavailable:
             self.refuses = True
-            return False
+            return None
         self.refuses = False
-        self.batches += len(entries)
-        self.bytes += sum(len(body) for _, body in entries)
-        return True
+        self.batches += len(written)
+        self.bytes += sum(len(put.sealed) for put in written)
+        return written
 
     async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Does something with the file, in its thread."""
@@ -277,6 +292,25 @@ class Spool:
 
 def _no_more() -> Unavailable:
     return Unavailable("the store is away and the spool takes no more", RETRY_AFTER)
+
+
+def _insert(connection: sqlite3.Connection, put: _Put) -> bool:
+    """Writes a batch; whether what is there under its name then says the same.
+
+    One that is there already is written again where it was damaged; one that its sender has named stays.
+    """
+    if put.content:
+        query = "SELECT body FROM batches WHERE digest = ?"
+        row = connection.execute(query, [put.name]).fetchone()
+        found = content_of(unseal(_blob(row[0])) or b"") if row else b""
+        if found:
+            return found == put.content
+    connection.execute(
+        "INSERT INTO batches (digest, body) VALUES (?, ?) ON CONFLICT (digest)"
+        " DO UPDATE SET body = excluded.body WHERE body IS NOT excluded.body",
+        [put.name, put.sealed],
+    )
+    return True
 
 
 def _blob(value: object) -> bytes:

@@ -2,11 +2,12 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 
 import psycopg
 import pytest
 
-from footfall_exporters.contracts import Settings, Unavailable
+from footfall_exporters.contracts import Conflict, Settings, Unavailable
 from footfall_exporters.postgres import PostgresConfig
 from footfall_exporters.spool import SpoolConfig
 from support.batches import batch, one_row, poison
@@ -155,3 +156,48 @@ async def test_a_row_that_was_stored_before_it_was_damaged_is_no_loss(
     with psycopg.connect(own_database) as connection:
         found = connection.execute("SELECT losses FROM footfall.ingest_batches").fetchall()
     assert found == [({},)]
+
+
+def named(name, content, rows=1):
+    """A batch whose sender has named it."""
+    called = batch(*[one_row()] * rows, digest=name * 16)
+    return replace(called, content=content * 16)
+
+
+async def test_what_its_sender_has_named_waits_once_and_nothing_else_under_its_name(
+    own_server, own_database, catalog, config, tmp_path
+):
+    async with config.open(Settings(catalog)) as store:
+        await store.consume(named(b"a", b"1"))
+        with pytest.raises(Conflict):
+            await store.consume(named(b"a", b"2"))
+        own_server.stop()
+        await store.consume(named(b"b", b"3", 2))
+        await store.consume(named(b"b", b"3", 3))  # decoded otherwise by now: the first stays
+        with pytest.raises(Conflict):
+            await store.consume(named(b"b", b"4"))
+        await store.consume(named(b"a", b"1"))  # what is stored is not known here
+        await store.consume(named(b"c", b"3"))
+        written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+        assert not [n for n in (b"b", b"c", b"3", b"4") if n * 16 in written], "all is hidden"
+        own_server.start()
+        await until(lambda: store.spool.batches == 0)
+        with pytest.raises(Conflict):
+            await store.consume(named(b"b", b"4"))
+        _, events, counts = ledger(own_database)
+    assert (events, counts) == (4, 4)
+
+
+async def test_another_content_under_a_name_of_before_is_counted_when_postgres_is_back(
+    own_server, own_database, catalog, config
+):
+    async with config.open(Settings(catalog)) as store:
+        await store.consume(named(b"a", b"1"))
+        own_server.stop()
+        await store.consume(named(b"a", b"2", 3))
+        own_server.start()
+        await until(lambda: store.spool.batches == 0)
+        assert ledger(own_database)[1] == 1
+        with psycopg.connect(own_database) as connection:
+            lost = connection.execute("SELECT reason, count FROM footfall.losses_daily").fetchall()
+    assert lost == [("refused_by_store", 3)]

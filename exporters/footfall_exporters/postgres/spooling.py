@@ -14,7 +14,7 @@ from dataclasses import replace
 import msgspec
 
 from footfall_exporters.batch_codec import Decoder
-from footfall_exporters.contracts import Losses, Rejected, Unavailable
+from footfall_exporters.contracts import Conflict, Losses, Rejected, Unavailable
 from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres.writer import Away, Writer
 from footfall_exporters.spool import Entry, Spool
@@ -58,6 +58,7 @@ class Spooling:
 
         Raises:
             Rejected: Postgres refuses its data whatever is done.
+            Conflict: something else is stored, or waits, under its name.
             Unavailable: Postgres is away, and the spool has no room.
         """
         if not self.away:
@@ -131,6 +132,9 @@ class Spooling:
             batch, found = _lost(entry), _Unreadable()
         try:
             await self._writer.consume(batch)
+        except Conflict:
+            log.error("what waited in the spool has a name under which something else is stored")
+            return found if await self._writer.refuse(batch) else Away("the store is not available")
         except Rejected:
             return found
         except Unavailable as error:
@@ -143,7 +147,7 @@ class Spooling:
         batch = self._decoder.decode(entry.body)
         if batch.digest != entry.name:
             raise msgspec.DecodeError("its digest is another one's")
-        return replace(batch, digest=entry.digest)
+        return replace(batch, digest=entry.digest, content=entry.show(batch.content))
 
 
 class _Unreadable(Exception):  # what happened, not a fault of ours

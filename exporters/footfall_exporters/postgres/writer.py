@@ -201,12 +201,12 @@ class Writer:
         self.away = not blames_data
         if not blames_data:  # this one may have become a standby: another may do better
             await self.group_commit.close()
-        if blames_data and await self._refused(group[0].batch):
+        if blames_data and await self.refuse(group[0].batch):
             _fail(group, Rejected("the store refuses this data"))
         else:
             _fail(group, Away("the store is not available", self._reconnect))
 
-    async def _refused(self, batch: Batch) -> bool:
+    async def refuse(self, batch: Batch) -> bool:
         """Enters a batch that can never be stored among the losses; whether that was possible."""
         try:
             await self.group_commit.refuse(batch)
