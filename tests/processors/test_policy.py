@@ -178,7 +178,8 @@ def test_an_event_expires_after_its_last_day(policy, today, refused):
 
 
 def test_senders_are_told_of_refusals_of_what_is_declared_only():
-    assert {Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.LOOP, Loss.MALFORMED} == REJECTED
+    told = {Loss.EXPIRED_EVENT, Loss.OUT_OF_WINDOW, Loss.LOOP, Loss.MALFORMED, Loss.BODY}
+    assert told == REJECTED
     batch = Batch(
         digest=b"",
         signal="traces",
