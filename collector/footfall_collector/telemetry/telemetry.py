@@ -71,7 +71,7 @@ class Telemetry:
         """Counts one request, from before its first byte is read until it is answered.
 
         Args:
-            signal: Its name.
+            signal: Its name; empty where it brings nothing that could be lost.
             transport: `grpc` or `http`.
             receiver: Which took it.
             route: Its path over HTTP, where that is not the signal's.
@@ -266,9 +266,10 @@ class Request:
         if self.reason is not None:
             outcome = Outcome.FAILURE if self.reason is Refused.INTERNAL else Outcome.REFUSED
             of(metrics.refused, transport, self.reason).inc()
-            sender = self.key, service(self._batch)
-            self._tally.add(signal, self.reason, *sender)
-            self._complaints.refused(self.reason, signal, *sender)
+            if signal:
+                sender = self.key, service(self._batch)
+                self._tally.add(signal, self.reason, *sender)
+                self._complaints.refused(self.reason, signal, *sender)
         of(metrics.requests, receiver, transport, outcome).inc()
         if transport == "grpc":
             of(metrics.rpc, METHODS[signal], self.status).observe(seconds)

@@ -1,13 +1,26 @@
 """Who asks for something of the HTTP API, and whether it is too much: decided before a body is read."""
 
+from enum import StrEnum, auto
+
 from starlette.requests import Request
 
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.api.errors import ApiError, Problem
 from footfall_collector.security.identity.identities import Identities
-from footfall_collector.security.identity.identity import Identity, Unidentified
+from footfall_collector.security.identity.identity import Identity, Reason, Unidentified
 from footfall_collector.security.limits import Limiter, Limits, Verdict, weigh
 from footfall_collector.security.rate_headers import rate_headers
+
+
+class Needs(StrEnum):
+    """Who must be asking."""
+
+    VIEWER = auto()
+    """Somebody whose counts these are."""
+    SENDER = auto()
+    """Somebody, or a server with a key."""
+    NOBODY = auto()
+    """Whoever names nobody is taken as an address."""
 
 
 class Asking:
@@ -30,12 +43,12 @@ class Asking:
             gate,
         )
 
-    async def who(self, request: Request, *, needs_viewer: bool) -> tuple[Identity, Verdict]:
+    async def who(self, request: Request, needs: Needs) -> tuple[Identity, Verdict]:
         """Who sends a request, which is counted as one.
 
         Args:
             request: Whose body may wait.
-            needs_viewer: Whether an API key alone is not enough.
+            needs: Who it must be.
 
         Raises:
             ApiError: nobody is known to, or they have asked for too much.
@@ -46,12 +59,14 @@ class Asking:
         try:
             who = await self._identities.of(request.headers, peer, request.method)
         except Unidentified as error:
-            await self._take(b"", peer)
+            verdict = await self._take(b"", peer)
+            if needs is Needs.NOBODY and error.reason is Reason.NO_VIEWER:
+                return Identity(), verdict
             raise _refused(error) from None
         if who.key:
             self._gate.count(who.key)
         verdict = await self._take(_name(who), None if who.key or who.viewer or who.owner else peer)
-        if needs_viewer and not (who.viewer or who.session):
+        if needs is Needs.VIEWER and not (who.viewer or who.session):
             raise ApiError(
                 Problem.NO_VIEWER, "this names a sender, and nobody whose counts these are"
             )

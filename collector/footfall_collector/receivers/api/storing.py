@@ -41,9 +41,9 @@ class Storing:
         self._names = config.attributes
         self._resource = posted.resource(config.service)
 
-    def request(self, route: str) -> telemetry.Request:
-        """Counts a request."""
-        return self._intake.telemetry.request("logs", "http", receiver="http_api", route=route)
+    def request(self, signal: str, route: str) -> telemetry.Request:
+        """Counts a request; see `Endpoint`."""
+        return self._intake.telemetry.request(signal, "http", receiver="http_api", route=route)
 
     def open(self, who: Identity, request: Request) -> Passage:
         """A place for a request; who sends too much takes it from nobody else.
