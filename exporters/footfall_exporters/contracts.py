@@ -22,6 +22,10 @@ class Rejected(Exception):  # what happened, not a fault of ours
     """The batch can never be stored; sending it again is pointless (gRPC INVALID_ARGUMENT, HTTP 400)."""
 
 
+class PartlyRejected(Rejected):  # what happened, not a fault of ours
+    """The backend took the request but for some of its events, which it never will."""
+
+
 class Conflict(Rejected):
     """Under its name something else was stored before (HTTP 422)."""
 

@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
 
-from footfall_exporters.contracts import Rejected, Settings, Unavailable
+from footfall_exporters.contracts import PartlyRejected, Rejected, Settings, Unavailable
 from footfall_exporters.http import (
     OPERATOR_WAIT,
     ClientTls,
@@ -74,10 +74,6 @@ _OPTIONS = [
     ("grpc.max_reconnect_backoff_ms", 5000),
 ]
 _PROTOBUF = "application/x-protobuf"
-
-
-class PartlyRejected(Rejected):  # what happened, not a fault of ours
-    """The backend took the request but for some of its events, which it never will."""
 
 
 _MetadataKey = Annotated[

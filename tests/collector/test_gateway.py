@@ -7,8 +7,7 @@ import pytest
 from conftest import CATALOG
 from footfall_collector.errors import StartError
 from footfall_collector.subscribers.gateway import Gateway, gateway_keys, unsalted
-from footfall_exporters.contracts import Rejected, Unavailable
-from footfall_exporters.otlp import PartlyRejected
+from footfall_exporters.contracts import PartlyRejected, Rejected, Unavailable
 from footfall_processors import Attribute, Batch, Hash, Type, load_catalog
 
 BATCH = Batch(b"d" * 16, "traces")

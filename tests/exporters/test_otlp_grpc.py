@@ -15,9 +15,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from exporters.otlp_backend import SECRET, backend, opened, requests, send_all
 from exporters.otlp_batches import NOW, batch, dimension, one_row
-from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.contracts import PartlyRejected, Rejected, Unavailable
 from footfall_exporters.http import OPERATOR_WAIT
-from footfall_exporters.otlp import PartlyRejected
 from footfall_processors import Rows, Shape
 
 # gRPC

@@ -4,9 +4,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from exporters.otlp_backend import SECRET, requests, send_all
 from exporters.otlp_batches import NOW, batch, dimension, one_row
-from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.contracts import PartlyRejected, Rejected, Unavailable
 from footfall_exporters.http import OPERATOR_WAIT
-from footfall_exporters.otlp import OtlpHttpConfig, PartlyRejected
+from footfall_exporters.otlp import OtlpHttpConfig
 from support.http_server import serving, status
 
 

@@ -20,8 +20,13 @@ from typing import NamedTuple
 from footfall_collector.errors import StartError
 from footfall_collector.subscribers.group import opened
 from footfall_exporters import secret_file
-from footfall_exporters.contracts import Rejected, Subscriber, SubscriberConfig, Unavailable
-from footfall_exporters.otlp import PartlyRejected
+from footfall_exporters.contracts import (
+    PartlyRejected,
+    Rejected,
+    Subscriber,
+    SubscriberConfig,
+    Unavailable,
+)
 from footfall_exporters.postgres.digests import keyed
 from footfall_processors import Batch, Catalog, Hash
 
