@@ -3,13 +3,19 @@
 import asyncio
 import pickle
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
 
+from conftest import new_database
+from exporters.remains import program
 from footfall_exporters import postgres
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import (
@@ -36,14 +42,43 @@ def columns_of(query, table):
     }
 
 
-def test_a_fresh_database_reaches_the_current_schema_and_stays_there(empty_database):
+@pytest.fixture
+def alembic():
+    """Alembic's configuration, as its own command would read it from a file."""
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(Path(postgres.__file__).with_name("migrations")))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def test_a_fresh_database_reaches_the_current_schema_and_stays_there(empty_database, alembic):
     assert migrate(empty_database) == (None, HEAD)
     assert migrate(empty_database) == (HEAD, HEAD)
-    folder = Path(postgres.__file__).parent / "migrations"
-    config = AlembicConfig()
-    config.set_main_option("script_location", str(folder))
-    config.set_main_option("path_separator", "os")
-    assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+    assert ScriptDirectory.from_config(alembic).get_heads() == [HEAD]
+
+
+def dumped(dsn):
+    """A database's schema and its revision, in SQL."""
+    revision = "--data-only", "--table=footfall.alembic_version"
+    text = program(dsn, "pg_dump", "--schema-only") + program(dsn, "pg_dump", *revision)
+    return [line for line in text.decode().splitlines() if not line.startswith("\\")]
+
+
+def test_a_fresh_database_is_made_as_alembic_makes_it(postgres_server, empty_database, alembic):
+    migrate(empty_database)
+    with new_database(postgres_server) as other:
+        with psycopg.connect(other, autocommit=True) as connection:
+            for statement in ("CREATE SCHEMA footfall", "CREATE SCHEMA reporting"):
+                connection.execute(statement)
+            connection.execute(locks.making(locks.SCHEMA))
+        creator = partial(psycopg.connect, other, options="-c search_path=pg_catalog")
+        engine = create_engine("postgresql+psycopg://", creator=creator, poolclass=NullPool)
+        with engine.connect() as connection:
+            alembic.attributes["connection"] = connection
+            command.upgrade(alembic, "head")
+            connection.commit()
+        assert HEAD in dumped(other)
+        assert dumped(empty_database) == dumped(other)
 
 
 async def test_collectors_that_start_together_on_an_empty_database_all_get_to_work(

@@ -3,10 +3,9 @@
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -24,6 +23,12 @@ TURN_S = 2.0
 """For how long at once: whoever comes after a lock that is waited for has to wait as well."""
 SCHEMAS = ("footfall", "reporting")
 _LOCKING = replace(SCHEMA, in_transaction="0")
+_MIGRATIONS = Path(__file__).with_name("migrations")
+_VERSION_TABLE = """
+    CREATE TABLE IF NOT EXISTS footfall.alembic_version (
+        version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+    )
+"""
 
 
 class NewerSchema(OperatorError):
@@ -69,7 +74,7 @@ def migrate(dsn: str, patience_s: float = PATIENT_S) -> tuple[str | None, str]:
             )
         if before != HEAD:
             _make_schema(connection, "reporting")
-            _upgrade_in_turns(dsn, connection, patience_s)
+            _upgrade_in_turns(dsn, connection, patience_s, is_empty=before is None)
             connection.execute("COMMENT ON SCHEMA reporting IS NULL")  # its views are made anew
         return before, HEAD
 
@@ -127,11 +132,15 @@ def _lock(lock: Connection, connection: Connection, patience_s: float) -> None:
         raise busy(connection, patience_s) from None
 
 
-def _upgrade_in_turns(dsn: str, connection: Connection, patience_s: float) -> None:
+def _upgrade_in_turns(
+    dsn: str, connection: Connection, patience_s: float, *, is_empty: bool
+) -> None:
     """A reader of what is to be changed is waited for in short turns, so that others read meanwhile."""
     begun, turn_s = time.monotonic(), min(TURN_S, patience_s)
     with ExitStack() as stack:
-        upgrade = _upgrade if "alembic" in sys.modules else _apart(stack)
+        upgrade: Callable[[str, float], None] = _make
+        if not is_empty:
+            upgrade = _upgrade if "alembic" in sys.modules else _apart(stack)
         while True:
             try:
                 upgrade(dsn, turn_s)
@@ -145,8 +154,27 @@ def _upgrade_in_turns(dsn: str, connection: Connection, patience_s: float) -> No
 
 def _apart(stack: ExitStack) -> Callable[[str, float], None]:
     """`_upgrade` in a process that ends with its work: Alembic and SQLAlchemy take 0.5 s and 30 MB."""
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
     process = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
     return lambda dsn, turn_s: process.submit(_upgrade, dsn, turn_s).result()
+
+
+def _connected(dsn: str, turn_s: float) -> Connection:
+    connection = connect_sync(dsn, SCHEMA)
+    connection.execute(f"SET lock_timeout = {turn_s * 1000:.0f}")
+    connection.autocommit = False
+    return connection
+
+
+def _make(dsn: str, turn_s: float) -> None:
+    """All that `_upgrade` does with an empty database, without waiting for a process that has Alembic."""
+    with _connected(dsn, turn_s) as connection:
+        connection.execute(_VERSION_TABLE)
+        for file in sorted(_MIGRATIONS.glob("versions/*.sql")):
+            connection.execute(file.read_text(encoding="utf-8"))
+        connection.execute("INSERT INTO footfall.alembic_version VALUES (%s)", [HEAD])
 
 
 def _upgrade(dsn: str, turn_s: float) -> None:
@@ -157,16 +185,10 @@ def _upgrade(dsn: str, turn_s: float) -> None:
     from sqlalchemy.pool import NullPool
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(_MIGRATIONS))
     config.set_main_option("path_separator", "os")
-
-    def connected() -> Connection:
-        connection = connect_sync(dsn, SCHEMA)
-        connection.execute(f"SET lock_timeout = {turn_s * 1000:.0f}")
-        connection.autocommit = False
-        return connection
-
-    engine = create_engine("postgresql+psycopg://", creator=connected, poolclass=NullPool)
+    creator = partial(_connected, dsn, turn_s)
+    engine = create_engine("postgresql+psycopg://", creator=creator, poolclass=NullPool)
     try:
         with engine.connect() as connection:
             config.attributes["connection"] = connection
