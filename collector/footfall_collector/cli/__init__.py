@@ -15,6 +15,8 @@ try:
 except ModuleNotFoundError:  # installed without its dependencies
     raise SystemExit("footfall: click is not installed: pip install footfall") from None
 
+from footfall_collector.process.garbage import collect_seldom
+
 
 class _Row(NamedTuple):
     """A command: the module and function, and what the list of commands says of it."""
@@ -68,6 +70,7 @@ class _Commands(click.Group):
             raise _told(name, error) from None
 
     def invoke(self, ctx: click.Context) -> Any:
+        collect_seldom()  # before anything large is imported
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:

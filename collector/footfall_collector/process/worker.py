@@ -24,6 +24,7 @@ import msgspec
 
 from footfall_collector.config.config import Config, load_config
 from footfall_collector.config.reader import logs_json
+from footfall_collector.process.garbage import collect_seldom
 from footfall_collector.process.presence import note_reload
 from footfall_collector.process.signals import STOPS, end_at_once
 from footfall_collector.telemetry import logging as diagnostics
@@ -94,10 +95,7 @@ async def work(
     async with running(config, worker) as collector:
         for number in STOPS:
             loop.add_signal_handler(number, stop.set)
-        # What has been made so far stays; batches come and go by the thousand objects, in no cycles.
-        # Collecting as often as CPython does by default costs a fifth of the CPU time under load.
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 100)
+        gc.freeze()  # what has been made so far stays
         collector.lost.add_done_callback(lambda _: _wake(loop, stop))
         ready(collector)
         noting = partial(note_reload, reloads, worker.number if worker else 0) if reloads else None
@@ -153,6 +151,7 @@ def main() -> None:
     from footfall_collector.errors import failing_plainly, to_log
     from footfall_collector.process.supervisor import LOST, READY, Order
 
+    collect_seldom()
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
 
     def load() -> Config:
