@@ -53,7 +53,7 @@ def split(endpoint: str) -> tuple[str, int]:
 def open_socket(endpoint: str, what: str, *, shared: bool = False) -> socket.socket:
     """A listening TCP socket, whose connections send at once what is written to them.
 
-    They would otherwise keep an answer's body until its head is acknowledged, which clients put off for 40 ms.
+    An answer's body would otherwise wait until its head is acknowledged, which clients put off for 40 ms.
     asyncio sees to that by itself, but takes what `create_server` makes for no socket of TCP.
 
     Args:
@@ -67,7 +67,9 @@ def open_socket(endpoint: str, what: str, *, shared: bool = False) -> socket.soc
     host, port = split(endpoint)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((host, port), family=family, backlog=1024, reuse_port=shared)
+        listener = socket.create_server(
+            (host, port), family=family, backlog=1024, reuse_port=shared
+        )
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # and theirs, who come in
         return listener
     except OSError as error:
