@@ -64,9 +64,10 @@ def dumped(dsn):
     return [line for line in text.decode().splitlines() if not line.startswith("\\")]
 
 
-def test_a_fresh_database_is_made_as_alembic_makes_it(postgres_server, empty_database, alembic):
-    migrate(empty_database)
-    with new_database(postgres_server) as other:
+def test_a_fresh_database_is_made_as_alembic_makes_it(own_server, alembic):
+    server = own_server.start()  # of the version that pg_dump has
+    with new_database(server) as made, new_database(server) as other:
+        migrate(made)
         with psycopg.connect(other, autocommit=True) as connection:
             for statement in ("CREATE SCHEMA footfall", "CREATE SCHEMA reporting"):
                 connection.execute(statement)
@@ -78,7 +79,7 @@ def test_a_fresh_database_is_made_as_alembic_makes_it(postgres_server, empty_dat
             command.upgrade(alembic, "head")
             connection.commit()
         assert HEAD in dumped(other)
-        assert dumped(empty_database) == dumped(other)
+        assert dumped(made) == dumped(other)
 
 
 async def test_collectors_that_start_together_on_an_empty_database_all_get_to_work(
