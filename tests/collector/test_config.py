@@ -137,6 +137,52 @@ def test_the_file_wins_over_the_environment(write):
     assert loaded.postgres.dsn == "dbname=from_environment"
 
 
+API = "receivers: {http_api: %s}"
+
+
+@pytest.mark.parametrize(
+    ("section", "variables", "enabled"),
+    [
+        ("{}", {}, False),
+        ("{}", {"FEATURES_PSR": "true"}, True),
+        ("{}", {"FEATURES_PSR": "false"}, False),
+        ("{psr: {enabled: false}}", {"FEATURES_PSR": "true"}, False),
+        ("{psr: {enabled: true}}", {"FEATURES_PSR": "false"}, True),
+        ("{psr: {}}", {"FEATURES_PSR": "1"}, True),
+        ("{}", {"FOOTFALL_DEV": "1"}, True),
+        ("{}", {"FOOTFALL_DEV": "1", "FEATURES_PSR": "false"}, False),
+        ("{psr: {enabled: false}}", {"FOOTFALL_DEV": "1"}, False),
+    ],
+)
+def test_ratings_are_off_but_in_development_unless_somebody_says_otherwise(
+    write, section, variables, enabled
+):
+    loaded = load_config(write(API % section), {"TELEMETRY_HASH_SALT": SALT, **variables})
+    assert loaded.http_api.psr.enabled is enabled
+
+
+def test_a_flag_for_ratings_turns_no_api_on(write):
+    assert load_config(write(""), {"FEATURES_PSR": "true"}).http_api is None
+    wrong = {"TELEMETRY_HASH_SALT": SALT, "FEATURES_PSR": "perhaps"}
+    [(_, where, message)] = mistakes(write(API % "{}"), wrong)
+    assert where == "receivers.http_api.psr.enabled"
+    assert message.endswith("(set by FEATURES_PSR)")
+
+
+def test_ratings_of_a_prompt_whose_hash_rotates_are_refused(write, folder):
+    catalog = (
+        "{product: small, attributes: {prompt_id: {type: string, hash: daily}},"
+        " events: {small.ping: {surface: web, feature: ping, attributes: [prompt_id]}}}"
+    )
+    (folder / "rotates.yaml").write_text(catalog)
+    rest = "\nprocessors: {footfall: {catalog: rotates.yaml}}"
+    environment = {"TELEMETRY_HASH_SALT": SALT}
+    [(_, where, message)] = mistakes(write(API % "{psr: {enabled: true}}" + rest), environment)
+    assert where == "receivers.http_api.attributes.prompt"
+    assert message.startswith("`prompt_id` rotates")
+    assert load_config(write(API % "{}" + rest), environment).http_api is not None
+
+
 def test_empty_variables_are_as_good_as_none(write):
     environment = dict.fromkeys(config_environment.ENVIRONMENT, "")
     assert load_config(write(""), environment) == load_config(write(""), {})

@@ -51,6 +51,9 @@ async def fill(dsn, catalog):
         connection.execute(
             "INSERT INTO footfall.groups_daily VALUES (current_date - 2, 'guild_id', 'daily', 12)"
         )
+        connection.execute(
+            "INSERT INTO footfall.ratings VALUES ('p1', gen_random_uuid(), current_date, now(), 4, 'copy')"
+        )
     return store.salts
 
 
@@ -105,7 +108,7 @@ async def test_a_backup_is_restored_into_every_version_and_goes_on_exactly_once(
 ):
     source, salts, file = original
     before = reported(source), held(source)
-    assert len(before[0]) == 8
+    assert len(before[0]) == 9
     assert [view for view, rows in before[0].items() if not rows] == []
     with server_of(major) as server:
         dsn = new_on(server)

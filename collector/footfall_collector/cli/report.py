@@ -28,7 +28,7 @@ from footfall_processors import Catalog, DocumentError
 @config_option
 @catalog_option
 def report(name: str, days: int, as_json: bool, config: str | None, catalog: str | None) -> None:
-    """Print what was used, what failed, how long it took, or how many groups were active.
+    """Print what was used, what failed, how long it took, which groups were active, or how prompts are rated.
 
     Declared events that nobody used are in the report of usage, too.
     """

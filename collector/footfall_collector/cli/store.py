@@ -44,7 +44,7 @@ def migrate(config: str | None, catalog: str | None) -> None:
 @json_option
 @config_option
 def purge(days: int | None, dry_run: bool, as_json: bool, config: str | None) -> None:
-    """Drop stored observations older than the retention, now."""
+    """Drop stored observations and ratings older than the retention, now."""
     store = read_store(config)
     kept = store.retention_days if days is None else days
     with failing_plainly(), postgres.database(store) as dsn:
@@ -52,6 +52,7 @@ def purge(days: int | None, dry_run: bool, as_json: bool, config: str | None) ->
     if as_json:
         rows = {str(day): count for day, count in result.rows.items()}
         record = {"dry_run": dry_run, "first_kept": str(result.first_kept), "rows": rows}
+        record["ratings"] = result.ratings
         record["held"] = {str(day): [str(h) for h in by] for day, by in result.held.items()}
         click.echo(json.dumps(record))
     else:
@@ -61,6 +62,8 @@ def purge(days: int | None, dry_run: bool, as_json: bool, config: str | None) ->
         total = count(sum(result.rows.values()), "observation")
         days_of = count(len(result.rows), "day")
         click.echo(f"{total} of {days_of} {verb}; kept from {result.first_kept} on")
+        if result.ratings:
+            click.echo(f"{count(result.ratings, 'rating')} {verb}")
     if result.held:
         raise click.ClickException(f"not dropped, because readers hold them: {_held(result.held)}")
 

@@ -18,6 +18,8 @@ ENVIRONMENT = {
 """Environment variables and the keys they stand for where the file has none."""
 DEVELOPMENT = "FOOTFALL_DEV"
 """Set by `footfall up --dev`, for its workers as well: the HTTP API is on, and believes developers."""
+PSR = "FEATURES_PSR"
+"""Whether ratings are taken, where there is an HTTP API; in development they are unless it is false."""
 SINK = "TELEMETRY_SINK"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Where the sink `otlp` sends, unless the file says it."""
@@ -68,14 +70,25 @@ def fill(data: Any, environment: Mapping[str, str]) -> dict[str, str]:
     return filled
 
 
-def fill_api(document: Document, environment: Mapping[str, str]) -> None:
-    """Has the HTTP API be on in development, where the file says nothing of it."""
+def fill_api(document: Document, environment: Mapping[str, str]) -> dict[str, str]:
+    """Has the HTTP API be on in development, and ratings there or as FEATURES_PSR says.
+
+    Returns:
+        As `fill`.
+    """
+    variable = PSR if environment.get(PSR) else DEVELOPMENT
     data = document.data
-    if not environment.get(DEVELOPMENT) or not isinstance(data, dict):
-        return
+    if not environment.get(variable) or not isinstance(data, dict):
+        return {}
     receivers = data.setdefault("receivers", {})
-    if isinstance(receivers, dict):
+    if environment.get(DEVELOPMENT) and isinstance(receivers, dict):
         receivers.setdefault("http_api", {})
+    api = receivers.get("http_api") if isinstance(receivers, dict) else None
+    section = api.setdefault("psr", {}) if isinstance(api, dict) else None
+    if not isinstance(section, dict) or section.get("enabled") is not None:
+        return {}
+    section["enabled"] = environment[PSR] if variable == PSR else True
+    return {"receivers.http_api.psr.enabled": variable}
 
 
 def fill_sinks(document: Document, environment: Mapping[str, str]) -> None:

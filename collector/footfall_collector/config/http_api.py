@@ -21,12 +21,14 @@ class AttributesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         owner: Whose events and ratings these are.
         session: In which they act; what a client says of it counts where the server knows nothing.
         installation: Of the program that they use.
+        prompt: What is rated; hashed as well, unless the catalog declares it without.
     """
 
     viewer: Attribute = "viewer_id"
     owner: Attribute = "owner_id"
     session: Attribute = "session_id"
     installation: Attribute = "installation_id"
+    prompt: Attribute = "prompt_id"
 
 
 class RateLimitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -41,6 +43,16 @@ class RateLimitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
     address: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 1200
 
 
+class PsrConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Ratings of prompts.
+
+    Attributes:
+        enabled: Whether they are taken; if not, `/psr` is 404.
+    """
+
+    enabled: bool = False
+
+
 class HttpApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The HTTP API, on the listener of OTLP/HTTP; off without this section.
 
@@ -51,6 +63,7 @@ class HttpApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
         identity: Who is asking.
         attributes: Where that is kept.
         rate_limit: What is too much.
+        psr: Ratings.
     """
 
     enabled: bool = True
@@ -59,6 +72,7 @@ class HttpApiConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
     identity: IdentityConfig = IdentityConfig()
     attributes: AttributesConfig = AttributesConfig()
     rate_limit: RateLimitConfig = RateLimitConfig()
+    psr: PsrConfig = PsrConfig()
 
     def __post_init__(self) -> None:
         if not all(map(_PREFIX.fullmatch, self.prefixes)):
@@ -83,12 +97,20 @@ def check(
     for field in AttributesConfig.__struct_fields__:
         name = getattr(config.attributes, field)
         attribute = catalog.attributes.get(name) if catalog else None
-        if attribute is None or (
-            attribute.hash if field == "session" else attribute.hash is Hash.STATIC
-        ):
-            continue
-        right = f"`{name}` is in the catalog and would be kept as it is: give it `hash: static`"
-        document.wrong((*path, "attributes", field), right)
+        wrong = attribute and _wrong(field, attribute.hash, ratings=config.psr.enabled)
+        if wrong:
+            document.wrong((*path, "attributes", field), f"`{name}` {wrong}")
+
+
+def _wrong(field: str, hash: Hash | None, *, ratings: bool) -> str:
+    """What is wrong with how an attribute is hashed that is declared for one of these fields."""
+    if field == "prompt":
+        rotates = ratings and hash not in (None, Hash.STATIC)
+        right = "give it `hash: static`, or none"
+        return f"rotates, and the ratings of a prompt are added up: {right}" if rotates else ""
+    if hash is Hash.STATIC or (hash and field == "session"):
+        return ""
+    return "is in the catalog and would be kept as it is: give it `hash: static`"
 
 
 def check_development(document: Document, endpoint: str) -> None:

@@ -58,7 +58,7 @@ def read(path: str | Path | None, environment: Mapping[str, str]) -> Reading:
     document.data = expand(document, document.data, (), environment)
     filled = fill(document.data, environment)
     fill_sinks(document, environment)
-    fill_api(document, environment)
+    filled |= fill_api(document, environment)
     file = document.read(File)
     folder = Path(path).parent if path is not None else Path()
     exporters = _exporters(document, file, folder)

@@ -11,8 +11,8 @@ from footfall_collector.decoding.wire import Groups, Take
 from footfall_collector.security.keys import Key
 from footfall_collector.signals import LOGS, METRICS, TRACES, Signal
 from footfall_exporters.contracts import Unavailable
-from footfall_processors import Batch, Catalog, Policy
-from footfall_processors.hashing import Salts
+from footfall_processors import Attribute, Batch, Catalog, Hash, Policy, keyed_hash
+from footfall_processors.hashing import STATIC_PERIOD, Salts
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,23 @@ class Decoding:
     def attributes(self, event: str) -> Sequence[str]:
         """What an event may carry that is named so, with its action or without."""
         return self._attributes.get(event, ())
+
+    def declared(self, name: str) -> Attribute | None:
+        """An attribute of the catalog."""
+        return self._catalog.attributes.get(name)
+
+    def pseudonym(self, name: str, value: str) -> bytes:
+        """What is kept of a value that no event carries, bound to the first product: 16 bytes.
+
+        Args:
+            name: Of an attribute, declared or not.
+            value: For memory alone.
+
+        Raises:
+            KeyError: there is no static salt.
+        """
+        product = self._catalog.bound(self._catalog.products[0], name)
+        return keyed_hash(self._salts[Hash.STATIC, STATIC_PERIOD], name, value, product)
 
     async def posted(self, resource: bytes, records: list[bytes], key: Key | None) -> Batch:
         """Log records that the HTTP API has made, as a batch; they alone may have a quantity.

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from starlette.routing import Route
 
 from footfall_collector.config.config import Config
+from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.config.reader import STORE
 from footfall_collector.config.schema import TlsConfig
 from footfall_collector.process import gauges
@@ -22,6 +23,7 @@ from footfall_collector.receivers import operator
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.api import routes as http_api
 from footfall_collector.receivers.api.asking import Asking
+from footfall_collector.receivers.api.psr import Rater
 from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
@@ -34,6 +36,7 @@ from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.background import beside
 from footfall_exporters.postgres.housekeeping import NAMES
 from footfall_exporters.postgres.rates import Rates
+from footfall_exporters.postgres.ratings import Ratings
 
 log = logging.getLogger("footfall.collector")
 
@@ -167,7 +170,16 @@ class _Parts:
         limiter = Limiter(limits, Rates(backend.dsn))
         await self._enter(beside(limiter.run()))
         asking = Asking(known, limits, limiter, self._gate)
-        return http_api.routes(config, Storing(config, intake, backend.decoding), asking)
+        rater = await self._rater(config, backend)
+        return http_api.routes(config, Storing(config, intake, backend.decoding), asking, rater)
+
+    async def _rater(self, config: HttpApiConfig, backend: Backend) -> Rater | None:
+        """What keeps ratings; None where they are off."""
+        if not config.psr.enabled:
+            return None
+        ratings = Ratings(backend.dsn)
+        await self._enter(beside(ratings.run()))
+        return Rater(config.attributes, backend.decoding, ratings)
 
     async def _serve_operator(self) -> str | None:
         config = self._config.service.operator

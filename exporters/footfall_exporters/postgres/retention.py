@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres import locks, partitions, spans
+from footfall_exporters.postgres import locks, partitions, ratings, spans
 from footfall_exporters.postgres.connecting import PURGING, connect
 from footfall_exporters.postgres.holding import Holder
 from footfall_processors import window
@@ -49,18 +49,20 @@ class Purged:
     """What a purge dropped, or would drop.
 
     Attributes:
-        first_kept: The first UTC day whose observations stay.
+        first_kept: The first UTC day whose observations and ratings stay.
         rows: Rows by dropped day.
+        ratings: How many of them.
         held: Days that readers kept from being dropped, with those that are known; housekeeping tries again.
     """
 
     first_kept: dt.date
     rows: dict[dt.date, int]
+    ratings: int = 0
     held: Mapping[dt.date, Sequence[Holder]] = field(default_factory=dict)
 
 
 async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
-    """Drops observations of all days but today and the `days` UTC days before it.
+    """Drops observations and ratings of all days but today and the `days` UTC days before it.
 
     Raises:
         psycopg.errors.LockNotAvailable: a collector keeps house for longer than it is waited for.
@@ -70,16 +72,17 @@ async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
     async with await connect(dsn, PURGING) as connection:
         rows = await partitions.expired(connection, first_kept)
         if dry_run:
-            return Purged(first_kept, rows)
+            return Purged(first_kept, rows, await ratings.expired(connection, first_kept))
         async with await connect(dsn, PURGING) as lock:
             if not await locks.taken(lock, locks.HOUSE, waits=True):
                 raise psycopg.errors.LockNotAvailable(
                     "a collector keeps house; try again in a minute"
                 )
             async with locks.kept(lock):
+                rated = await ratings.expire(connection, first_kept)
                 held = (await partitions.drop(connection, first_kept)).held
         dropped = {day: number for day, number in rows.items() if day not in held}
-        return Purged(first_kept, dropped, held)
+        return Purged(first_kept, dropped, rated, held)
 
 
 async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int) -> None:

@@ -36,8 +36,10 @@ _GRANTS = (
     "SELECT, UPDATE (position, counted_from, counted_to) ON footfall.commit_clock",
     "INSERT ON footfall.commits",
     "SELECT, INSERT, UPDATE (ends_ms, used) ON footfall.rate_windows",
+    "SELECT (prompt, owner, day, rating), INSERT, UPDATE (created_at, rating, source, version, note)"
+    " ON footfall.ratings",
 )
-"""What statements.py, dims.py, counters.py and rates.py do."""
+"""What statements.py, dims.py, counters.py, rates.py and ratings.py do; no note is read."""
 
 _ORDINARY = "SELECT FROM pg_roles WHERE rolname = current_user AND NOT rolsuper"
 _MEMBER = (

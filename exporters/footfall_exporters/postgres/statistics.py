@@ -17,7 +17,8 @@ PATIENCE = "2s"
 """For a lock on pg_statistic, which whoever plans a query waits behind."""
 _TEXTS = (
     "('feature_dims', 'service'), ('feature_dims', 'service_version'), ('feature_dims', 'environment'),"
-    " ('refused_daily', 'key'), ('refused_daily', 'service')"
+    " ('refused_daily', 'key'), ('refused_daily', 'service'),"
+    " ('ratings', 'prompt'), ('ratings', 'version'), ('ratings', 'note')"
 )
 _FIXED = "'time', 'batch_id', 'ordinal', 'dim_id', 'quantity', 'duration_ms', 'sample_rate'"
 _COLUMNS = f"""

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from psycopg import AsyncConnection
 
-from footfall_exporters.postgres import partitions, rates, retention, rollups, salts, stuck
+from footfall_exporters.postgres import (
+    partitions,
+    rates,
+    ratings,
+    retention,
+    rollups,
+    salts,
+    stuck,
+)
 from footfall_processors import Catalog, window
 from footfall_processors.hashing import Period
 
@@ -119,6 +127,7 @@ async def _groups(connection: AsyncConnection, _: House, now: Now) -> Done:
 async def _retention(connection: AsyncConnection, house: House, now: Now) -> Done:
     first_kept = now.earlier.date() - dt.timedelta(days=house.retention_days)
     done = await partitions.drop(connection, first_kept)
+    await ratings.expire(connection, first_kept)
     await retention.forget(connection, now.earlier, house.rollup_retention_days)
     dropped = f"{_some(len(done.days), 'day')} dropped"
     if done.held:

@@ -115,6 +115,14 @@ _VIEWS: dict[str, tuple[str, str]] = {
         FROM footfall.refused_daily
         """,
     ),
+    "ratings": (
+        "What owners said of prompts, per day (UTC), prompt, version and source; numbers of fewer than five"
+        " ratings are for the operator alone",
+        """
+        SELECT day, prompt, version, source, {ratings}
+        FROM footfall.ratings GROUP BY day, prompt, version, source
+        """,
+    ),
     "housekeeping": (
         "The tasks that keep the store in shape: their last run and their next one, by Postgres' clock",
         """
@@ -160,7 +168,7 @@ _ROW_KEY = "(SELECT secret FROM footfall.secrets WHERE name = 'rows')"
 _OPERATOR = "pg_has_role((SELECT nspowner FROM pg_namespace WHERE nspname = 'footfall'), 'USAGE')"
 """Whether who asks is the owner, or may become it."""
 FEWEST = 5
-"""Distinct groups that are shown to anybody else."""
+"""Distinct groups, and ratings, that are shown to anybody else."""
 DROP_VIEWS = "DROP VIEW IF EXISTS " + ", ".join(f"reporting.{name}" for name in _VIEWS)
 
 
@@ -191,6 +199,7 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         "day": day_bucket(sql.Identifier("e", "time")),
         "fewest": sql.Literal(FEWEST),
         "operator": sql.SQL(_OPERATOR),
+        "ratings": _ratings(),
         "come_again": sql.SQL(", ").join(map(sql.Literal, COME_AGAIN)),
         "by_store": sql.Literal(BY_STORE),
     }
@@ -257,6 +266,19 @@ def _make_anew(connection: psycopg.Connection, bodies: Mapping[str, str]) -> Non
         made = sql.SQL("CREATE VIEW {} WITH (security_barrier) AS ").format(view)
         connection.execute(made + sql.SQL(bodies[name]))
         connection.execute(sql.SQL("COMMENT ON VIEW {} IS {}").format(view, comment))
+
+
+def _ratings() -> sql.Composed:
+    """How many ratings there are, their average, and how many of each number of stars."""
+    numbers = {"ratings": "count(*)", "average": "avg(rating)::float8"} | {
+        f"stars_{stars}": f"count(*) FILTER (WHERE rating = {stars})" for stars in range(1, 6)
+    }
+    shown = sql.SQL("CASE WHEN count(*) >= {} OR {} THEN {} END AS {}")
+    few, operator = sql.Literal(FEWEST), sql.SQL(_OPERATOR)
+    return sql.SQL(", ").join(
+        shown.format(few, operator, sql.SQL(number), sql.Identifier(name))
+        for name, number in numbers.items()
+    )
 
 
 def _list(alias: str, names: Sequence[str]) -> sql.Composed:

@@ -17,6 +17,8 @@ class Needs(StrEnum):
 
     VIEWER = auto()
     """Somebody whose counts these are."""
+    OWNER = auto()
+    """Somebody whose ratings these are."""
     SENDER = auto()
     """Somebody, or a server with a key."""
     NOBODY = auto()
@@ -70,6 +72,9 @@ class Asking:
             raise ApiError(
                 Problem.NO_VIEWER, "this names a sender, and nobody whose counts these are"
             )
+        if needs is Needs.OWNER and not (who.owner or who.viewer):
+            text = "this names a sender, and nobody whose rating it is"
+            raise ApiError(Problem.NO_VIEWER, text)
         return who, verdict
 
     async def weigh(self, who: Identity, events: int, verdict: Verdict) -> Verdict:

@@ -121,17 +121,22 @@ def _checked(item: msgspec.Raw) -> dict[str, Any]:
         said = _object.decode(item)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unusable from None
-    if _has_body(said, DEEPEST):
+    if has_body(said, DEEPEST):
         raise Unusable(Loss.BODY)
     return said
 
 
-def _has_body(value: Any, deep: int) -> bool:
+def has_body(value: Any, deep: int) -> bool:
+    """Whether a JSON value has a key `body` anywhere.
+
+    Raises:
+        Unusable: it is deeper than so many objects and lists.
+    """
     if not deep:
         raise Unusable
     if isinstance(value, dict):
-        return "body" in value or any(_has_body(each, deep - 1) for each in value.values())
-    return isinstance(value, list) and any(_has_body(each, deep - 1) for each in value)
+        return "body" in value or any(has_body(each, deep - 1) for each in value.values())
+    return isinstance(value, list) and any(has_body(each, deep - 1) for each in value)
 
 
 def _tracked(said: Mapping[str, Any]) -> Posted:

@@ -54,6 +54,7 @@ class Endpoint:
         error: The body of a refusal.
         needs: Who must be asking.
         signal: As which its refused requests are told; none where nothing is lost by a refusal.
+        enabled: Whether it is there at all; if not, it is 404 like all others that are switched off.
     """
 
     path: str
@@ -62,6 +63,7 @@ class Endpoint:
     error: Callable[[ApiAnswer], Json]
     needs: Needs = Needs.SENDER
     signal: str = ""
+    enabled: bool = True
 
 
 class Endpoints:
@@ -109,6 +111,8 @@ class Endpoints:
     async def _asked(self, endpoint: Endpoint, request: Request, seen: telemetry.Request) -> Asked:
         if not self._enabled:  # before anybody is asked who they are
             raise ApiError(Problem.DISABLED, "telemetry is switched off here")
+        if not endpoint.enabled:
+            raise ApiError(Problem.FEATURE_DISABLED, "this is switched off here")
         who, verdict = await self._asking.who(request, endpoint.needs)
         seen.key = who.key.name if who.key else ""
         return Asked(request, who, verdict, seen)

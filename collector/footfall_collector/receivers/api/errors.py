@@ -21,6 +21,8 @@ class Problem(StrEnum):
     CONFLICT = "idempotency_conflict"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
+    INVALID_RATING = "invalid_rating"
+    FEATURE_DISABLED = "feature_disabled"
 
 
 _MEANS: Final[dict[Problem, tuple[int, Refused]]] = {
@@ -34,6 +36,8 @@ _MEANS: Final[dict[Problem, tuple[int, Refused]]] = {
     Problem.CONFLICT: (422, Refused.INVALID),
     Problem.RATE_LIMITED: (429, Refused.RATE),
     Problem.UNAVAILABLE: (503, Refused.UNAVAILABLE),
+    Problem.INVALID_RATING: (400, Refused.INVALID),
+    Problem.FEATURE_DISABLED: (404, Refused.PATH),
 }
 _OF_STATUS: Final = {status: problem for problem, (status, _) in reversed(_MEANS.items())}
 

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.receivers import bodies
-from footfall_collector.receivers.api import contracts, naming
+from footfall_collector.receivers.api import contracts, naming, psr
 from footfall_collector.receivers.api.asking import Asking, Needs
 from footfall_collector.receivers.api.endpoints import (
     Asked,
@@ -82,13 +82,16 @@ CONTRACTS: Final = (
 )
 
 
-def routes(config: HttpApiConfig, storing: Storing, asking: Asking) -> list[Route]:
+def routes(
+    config: HttpApiConfig, storing: Storing, asking: Asking, rater: psr.Rater | None
+) -> list[Route]:
     """The API's routes.
 
     Args:
         config: The receiver's.
         storing: Makes a batch of what is posted, and has it stored.
         asking: Says who asks.
+        rater: Keeps ratings; None where they are switched off.
     """
     endpoints = Endpoints(storing.request, asking, enabled=config.enabled)
     posts = [
@@ -97,7 +100,11 @@ def routes(config: HttpApiConfig, storing: Storing, asking: Asking) -> list[Rout
         )
         for each in CONTRACTS
     ]
-    return [endpoints.route(prefix, each) for prefix in config.prefixes for each in posts]
+    ratings = psr.endpoint(rater, storing, asking)
+    below = [
+        endpoints.route(prefix, each) for prefix in config.prefixes for each in (*posts, ratings)
+    ]
+    return [*below, endpoints.route("", ratings)]
 
 
 def _stored(

@@ -13,6 +13,7 @@ REPORTS: Final = {
     "errors": "What failed",
     "latency": "How long it took",
     "groups": "Active groups per day",
+    "ratings": "How good the prompts are",
 }
 """Name → title; the statement is in the file of that name."""
 
