@@ -111,7 +111,7 @@ async def test_the_writer_stores_into_partitions_that_are_made_later(
 
 READABLE = {
     "commit_clock", "counter_epoch", "counter_series", "feature_counts", "feature_dims", "ingest_batches",
-    "losses_daily", "rate_windows", "span_ledger",
+    "losses_daily", "rate_windows", "session_state", "sessions", "span_ledger",
 }  # fmt: skip
 """What the writer must read to store once; nothing of it says what one group or person did."""
 

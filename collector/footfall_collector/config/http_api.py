@@ -6,11 +6,11 @@ from typing import Annotated
 import msgspec
 
 from footfall_collector.config.identity import IdentityConfig, is_loopback
-from footfall_processors import Catalog, Hash
+from footfall_processors import Attribute, Catalog, Hash, Type
 from footfall_processors.document import Document, Keys
 
 _PREFIX = re.compile(r"(/[A-Za-z0-9_-]+)+")
-Attribute = Annotated[str, msgspec.Meta(min_length=1, max_length=51)]
+AttributeName = Annotated[str, msgspec.Meta(min_length=1, max_length=51)]
 
 
 class AttributesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -24,11 +24,11 @@ class AttributesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         prompt: What is rated; hashed as well, unless the catalog declares it without.
     """
 
-    viewer: Attribute = "viewer_id"
-    owner: Attribute = "owner_id"
-    session: Attribute = "session_id"
-    installation: Attribute = "installation_id"
-    prompt: Attribute = "prompt_id"
+    viewer: AttributeName = "viewer_id"
+    owner: AttributeName = "owner_id"
+    session: AttributeName = "session_id"
+    installation: AttributeName = "installation_id"
+    prompt: AttributeName = "prompt_id"
 
 
 class RateLimitConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -97,20 +97,27 @@ def check(
     for field in AttributesConfig.__struct_fields__:
         name = getattr(config.attributes, field)
         attribute = catalog.attributes.get(name) if catalog else None
-        wrong = attribute and _wrong(field, attribute.hash, ratings=config.psr.enabled)
+        wrong = attribute and _wrong(field, attribute, ratings=config.psr.enabled)
         if wrong:
             document.wrong((*path, "attributes", field), f"`{name}` {wrong}")
 
 
-def _wrong(field: str, hash: Hash | None, *, ratings: bool) -> str:
+def _wrong(field: str, attribute: Attribute, *, ratings: bool) -> str:
     """What is wrong with how an attribute is hashed that is declared for one of these fields."""
     if field == "prompt":
-        rotates = ratings and hash not in (None, Hash.STATIC)
+        rotates = ratings and attribute.hash not in (None, Hash.STATIC)
         right = "give it `hash: static`, or none"
         return f"rotates, and the ratings of a prompt are added up: {right}" if rotates else ""
-    if hash is Hash.STATIC or (hash and field == "session"):
+    if _is_pseudonym(field, attribute):
         return ""
     return "is in the catalog and would be kept as it is: give it `hash: static`"
+
+
+def _is_pseudonym(field: str, attribute: Attribute) -> bool:
+    """Whether what is kept names nobody: sessions may have random ids."""
+    if field == "session":
+        return attribute.hash is not None or attribute.type is Type.UUID
+    return attribute.hash is Hash.STATIC
 
 
 def check_development(document: Document, endpoint: str) -> None:

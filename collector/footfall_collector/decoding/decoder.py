@@ -1,6 +1,7 @@
 """The catalog in force, as what decodes requests under it; replaced as a whole when it is reloaded."""
 
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
@@ -116,6 +117,36 @@ class Decoding:
     def attributes(self, event: str) -> Sequence[str]:
         """What an event may carry that is named so, with its action or without."""
         return self._attributes.get(event, ())
+
+    @property
+    def catalog(self) -> Catalog:
+        """The one in force."""
+        return self._catalog
+
+    def stored_as(self, event: str, attribute: str, value: str) -> bytes | None:
+        """What is stored of an event's attribute that is kept as 16 bytes, the same at any time.
+
+        Args:
+            event: Declared.
+            attribute: With `hash: static`, or a UUID without one.
+            value: As a sender has it.
+
+        Returns:
+            None where the event does not declare it, or nothing is kept of the value.
+        """
+        catalog = self._catalog
+        declared = catalog.events.get(event)
+        if declared is None or attribute not in declared.attributes:
+            return None
+        if catalog.attributes[attribute].hash:
+            salt = self._salts.get((Hash.STATIC, STATIC_PERIOD))
+            product = catalog.bound(catalog.owners.get(event, ""), attribute)
+            static = catalog.attributes[attribute].hash is Hash.STATIC
+            return keyed_hash(salt, attribute, value, product) if salt and static else None
+        try:
+            return uuid.UUID(value).bytes
+        except ValueError:
+            return None
 
     def declared(self, name: str) -> Attribute | None:
         """An attribute of the catalog."""

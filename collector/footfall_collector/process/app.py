@@ -8,35 +8,24 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from starlette.routing import Route
-
 from footfall_collector.config.config import Config
-from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.config.reader import STORE
 from footfall_collector.config.schema import TlsConfig
 from footfall_collector.process import gauges
+from footfall_collector.process.api import api
 from footfall_collector.process.backend import Backend, opened
 from footfall_collector.process.reload import Reloading
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import http as otlp_http
 from footfall_collector.receivers import operator
 from footfall_collector.receivers.admission import Gate
-from footfall_collector.receivers.api import routes as http_api
-from footfall_collector.receivers.api.asking import Asking
-from footfall_collector.receivers.api.psr import Rater
-from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
-from footfall_collector.security.identity.identities import identities
 from footfall_collector.security.keys import Keys, Operators
-from footfall_collector.security.limits import Limiter, Limits
 from footfall_collector.security.tls import Tls
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.telemetry import Telemetry
-from footfall_exporters.background import beside
 from footfall_exporters.postgres.housekeeping import NAMES
-from footfall_exporters.postgres.rates import Rates
-from footfall_exporters.postgres.ratings import Ratings
 
 log = logging.getLogger("footfall.collector")
 
@@ -152,34 +141,11 @@ class _Parts:
             )
         if http is not None:
             tls = self._listener("OTLP/HTTP", http.tls)
-            api = await self._api(intake, backend)
+            routes = await api(self._config, intake, backend, self._gate, self._stack)
             addresses[1] = await self._enter(
-                otlp_http.serve(http, intake, decoders, tls, shared=shared, api=api)
+                otlp_http.serve(http, intake, decoders, tls, shared=shared, api=routes)
             )
         return addresses[0], addresses[1]
-
-    async def _api(self, intake: Intake, backend: Backend) -> list[Route]:
-        """The routes of the HTTP API; none where it is off."""
-        config = self._config.http_api
-        if config is None:
-            return []
-        known = await self._enter(
-            identities(config.identity, keys=self._gate.keys, dev=self._config.development)
-        )
-        limits = Limits(config.rate_limit.user, config.rate_limit.address)
-        limiter = Limiter(limits, Rates(backend.dsn))
-        await self._enter(beside(limiter.run()))
-        asking = Asking(known, limits, limiter, self._gate)
-        rater = await self._rater(config, backend)
-        return http_api.routes(config, Storing(config, intake, backend.decoding), asking, rater)
-
-    async def _rater(self, config: HttpApiConfig, backend: Backend) -> Rater | None:
-        """What keeps ratings; None where they are off."""
-        if not config.psr.enabled:
-            return None
-        ratings = Ratings(backend.dsn)
-        await self._enter(beside(ratings.run()))
-        return Rater(config.attributes, backend.decoding, ratings)
 
     async def _serve_operator(self) -> str | None:
         config = self._config.service.operator

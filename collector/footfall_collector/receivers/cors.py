@@ -39,17 +39,23 @@ class Pages(CORSMiddleware):
         config: Which pages.
         counting: Counts each preflight that is denied.
         headers: Request headers that are allowed beside those of OTLP.
+        methods: That are allowed.
     """
 
     def __init__(
-        self, app: ASGIApp, config: CorsConfig, counting: Telemetry, headers: Sequence[str] = ()
+        self,
+        app: ASGIApp,
+        config: CorsConfig,
+        counting: Telemetry,
+        headers: Sequence[str] = (),
+        methods: Sequence[str] = ("POST",),
     ) -> None:
         anyone = not all(map(_is_named, config.allowed_origins))
         origins = (re.escape(each).replace(r"\*", ".*") for each in config.allowed_origins)
         super().__init__(
             app,
             allow_origin_regex="|".join(origins),
-            allow_methods=["POST"],
+            allow_methods=methods,
             allow_headers=[
                 *_SENT,
                 *_PROPAGATION,

@@ -137,6 +137,7 @@ REFUSED = Use("footfall refused", lock="5s", statement="10s")
 COUNTING = Use("footfall rates", lock="2s", statement="2s", in_transaction="5s")
 """Who asks has an answer without it after a quarter of a second (rates.py)."""
 RATING = Use("footfall ratings", lock="2s", statement="5s", in_transaction="5s")
+SIGNING = Use("footfall sessions", lock="2s", statement="5s", in_transaction="5s")
 FOLLOWING = Use("footfall subscriber", statement="600s")
 SCHEMA = Use("footfall migrate", lock="60s", statement=_FOREVER, in_transaction="600s")
 READING = Use("footfall report", statement="600s", writes=False)

@@ -83,6 +83,28 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "failing": "Whether the last run failed",
         "overdue": "Whether it should have run more than five minutes ago",
     },
+    "sessions": {
+        "day": "The day on which they began, UTC",
+        "sessions": "How many began",
+        "ended": "How many of them said that they end; the others fell silent, or go on",
+        "installations": "Of how many installations they were; a session without one counts as its own",
+        "daily_active": "How many of these opened, did one other thing, and were heard of 30 s later or more",
+        "seconds": "How long they took together, each up to its last sign of life",
+    },
+    "sessions_alive": {
+        "sessions": "How many go on now",
+        "users": "Of how many installations they are; a session without one counts as its own",
+    },
+    "concurrent": {
+        "hour": "The hour, by its beginning, UTC",
+        "most": "The most sessions that were open at the same moment of it",
+    },
+    "time_open": {
+        "day": "The day on which the sessions began, UTC",
+        "sessions": "In how many sessions it was opened or closed",
+        "opened": "How often it was opened in them",
+        "seconds": "How long at least one of it was open in them, in total",
+    },
     "completeness": {
         "stored": "What is stored of the senders that keep a tally of this event",
         "emitted": "What these senders counted",

@@ -107,6 +107,8 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
         ("rolled_up", "start", rollups),
         ("dropped_days", "day", rollups),
         ("losses_daily", "day", rollups),
+        ("sessions_gone", "day", rollups),
+        ("session_times_gone", "day", rollups),
         ("refused_daily", "day", rollups),
         ("parked", "parked_at", rollups),
     ):

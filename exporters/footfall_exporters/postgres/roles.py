@@ -38,8 +38,10 @@ _GRANTS = (
     "SELECT, INSERT, UPDATE (ends_ms, used) ON footfall.rate_windows",
     "SELECT (prompt, owner, day, rating), INSERT, UPDATE (created_at, rating, source, version, note)"
     " ON footfall.ratings",
+    "SELECT, INSERT, UPDATE (last_seen, ended_at, ended_by) ON footfall.sessions",
+    "SELECT ON footfall.session_state",
 )
-"""What statements.py, dims.py, counters.py, rates.py and ratings.py do; no note is read."""
+"""What statements.py, dims.py, counters.py, rates.py, ratings.py, sessions/signs.py do; no note is read."""
 
 _ORDINARY = "SELECT FROM pg_roles WHERE rolname = current_user AND NOT rolsuper"
 _MEMBER = (

@@ -1,6 +1,7 @@
 """The Postgres exporter: opens a database, stores batches in it, keeps it in shape."""
 
 import asyncio
+import datetime as dt
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -55,6 +56,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         data_directory: Where that one keeps its data.
         retention_days: Observations older than this are dropped, a day at a time.
         rollup_retention_days: Counts and losses older than this are deleted.
+        session_timeout_s: After so many seconds without a sign of life a session has ended.
         event_time: To which unit `reporting.events` cuts the time of single observations.
         spool: Where batches wait while the database is away; without it, senders are told to retry.
         readers: Where a Grafana elsewhere reaches the Postgres of its own; without it, nobody does over TCP.
@@ -68,6 +70,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     rollup_retention_days: Annotated[
         int, msgspec.Meta(ge=MINIMUM_RETENTION, le=36500, description=_WHY)
     ] = 400
+    session_timeout_s: Annotated[int, msgspec.Meta(ge=60, le=86_400)] = 3600
     event_time: Literal["second", "minute", "hour"] = "second"
     spool: SpoolConfig | None = None
     readers: ReadersConfig | None = None
@@ -300,7 +303,8 @@ class Store:
         self.writer.use(catalog)
 
     def _house(self, catalog: Catalog) -> House:
-        return House(catalog, self._config.retention_days, self._config.rollup_retention_days)
+        kept = self._config.retention_days, self._config.rollup_retention_days
+        return House(catalog, *kept, dt.timedelta(seconds=self._config.session_timeout_s))
 
     @property
     def is_away(self) -> bool:

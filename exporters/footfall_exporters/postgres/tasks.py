@@ -16,6 +16,7 @@ from footfall_exporters.postgres import (
     salts,
     stuck,
 )
+from footfall_exporters.postgres.sessions import following, forgetting
 from footfall_processors import Catalog, window
 from footfall_processors.hashing import Period
 
@@ -65,11 +66,13 @@ class House:
         catalog: In force.
         retention_days: Observations older than this are dropped, a day at a time.
         rollup_retention_days: Rollups, counts and losses older than this are deleted.
+        silence: Without a sign of life for so long a session has ended.
     """
 
     catalog: Catalog
     retention_days: int
     rollup_retention_days: int
+    silence: dt.timedelta = dt.timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,15 @@ async def _rates(connection: AsyncConnection, _: House, now: Now) -> Done:
     return Done(gone, f"{_some(gone, 'minute')} forgotten")
 
 
+async def _sessions(connection: AsyncConnection, house: House, now: Now) -> Done:
+    heard, more = await following.follow(connection, house.catalog)
+    ended = await following.end_silent(connection, house.silence)
+    first_kept = now.earlier.date() - dt.timedelta(days=house.retention_days)
+    gone = await forgetting.retire(connection, first_kept)
+    outcome = f"{_some(heard, 'session')} heard of, {ended} ended in silence, {gone} dropped"
+    return Done(heard, outcome, more)
+
+
 async def _brin(connection: AsyncConnection, _: House, __: Now) -> Done:
     ranges = await partitions.summarise(connection)
     return Done(ranges, f"{_some(ranges, 'range')} summarised")
@@ -163,6 +175,7 @@ async def _brin(connection: AsyncConnection, _: House, __: Now) -> Done:
 TASKS: Sequence[Task] = (
     Task("writers", 15.0, _stuck),
     Task("rates", 60.0, _rates),
+    Task("sessions", 15.0, _sessions),
     Task("partitions", 3600.0, make_partitions),
     Task("salts", 3600.0, _salts),
     Task("subscribers", 300.0, _subscribers),

@@ -132,6 +132,60 @@ _VIEWS: dict[str, tuple[str, str]] = {
         FROM footfall.housekeeping
         """,
     ),
+    "sessions": (
+        "Sessions by the day (UTC) on which they began. Daily active: opened, did one other thing, and was"
+        " heard of 30 seconds later or more; an installation counts once a day",
+        """
+        SELECT day, nullif(service, '') AS service, sum(sessions)::bigint AS sessions,
+               sum(ended)::bigint AS ended, sum(installations)::bigint AS installations,
+               sum(daily_active)::bigint AS daily_active, sum(seconds)::float8 AS seconds
+        FROM (
+            TABLE footfall.session_days UNION ALL TABLE footfall.sessions_gone
+        ) AS every GROUP BY day, service
+        """,
+    ),
+    "sessions_alive": (
+        "Sessions that go on now: they began, and neither ended nor were silent for too long",
+        """
+        SELECT service, count(*) AS sessions, count(DISTINCT coalesce(installation, session)) AS users
+        FROM footfall.sessions, footfall.session_state
+        WHERE opened AND ended_at IS NULL AND last_seen + silence > clock_timestamp() GROUP BY service
+        """,
+    ),
+    "concurrent": (
+        "The most sessions that were open at once, per hour (UTC) of the last 8 days",
+        """
+        SELECT hour, max(alive)::bigint AS most FROM (
+            SELECT date_trunc('hour', time, 'UTC') AS hour, time,
+                   sum(sum(change)) OVER (ORDER BY time) AS alive
+            FROM (
+                SELECT opened_at AS time, 1 AS change FROM footfall.sessions WHERE opened
+                UNION ALL
+                SELECT coalesce(ended_at, last_seen + silence), -1
+                FROM footfall.sessions, footfall.session_state
+                WHERE opened AND coalesce(ended_at, last_seen + silence) <= clock_timestamp()
+                UNION ALL
+                SELECT generate_series(date_trunc('hour', clock_timestamp(), 'UTC') - interval '8 days',
+                                       clock_timestamp(), interval '1 hour'), 0
+            ) AS changes GROUP BY time
+        ) AS steps
+        WHERE time >= date_trunc('hour', clock_timestamp(), 'UTC') - interval '8 days' GROUP BY hour
+        """,
+    ),
+    "time_open": (
+        "For how long something was open in sessions (between an event's actions open and close, or the"
+        " session's end), by the day (UTC) on which the sessions began; what is open twice counts once",
+        """
+        SELECT day, event, sum(sessions)::bigint AS sessions, sum(opened)::bigint AS opened,
+               sum(seconds)::float8 AS seconds
+        FROM (
+            SELECT (s.opened_at AT TIME ZONE 'UTC')::date AS day, t.event, count(*) AS sessions,
+                   sum(t.opened) AS opened, sum(t.seconds) AS seconds
+            FROM footfall.session_times t JOIN footfall.sessions s USING (session) GROUP BY 1, 2
+            UNION ALL SELECT day, event, sessions, opened, seconds FROM footfall.session_times_gone
+        ) AS every GROUP BY day, event
+        """,
+    ),
     "completeness": (
         "Per event, of the senders that keep a tally of it: occurrences that they counted (emitted) and that"
         " are stored; their ratio, as it is; surplus: by how much more is stored of a sender than it counted."

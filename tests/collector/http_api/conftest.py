@@ -56,7 +56,7 @@ class Api:
         return dict(self.query(f"{losses} WHERE reason NOT LIKE 'refused%' GROUP BY 1"))
 
 
-def collector(folder, dsn, **api):
+def collector(folder, dsn, catalog=HERE / "events.yaml", **api):
     """Starts one; `api` is added to its section."""
     may = {"site": (NAMES, {"names_viewers": True}), "slow": (SLOW, {"requests_per_minute": 2})}
     write_keys(folder / "keys.yaml", backend=(ALL, {}), **may)
@@ -79,9 +79,7 @@ def collector(folder, dsn, **api):
                     },
                     "http_api": section,
                 },
-                "processors": {
-                    "footfall": {"catalog": str(HERE / "events.yaml"), "hash_salt": SALT}
-                },
+                "processors": {"footfall": {"catalog": str(catalog), "hash_salt": SALT}},
                 "exporters": {"postgres": {"dsn": dsn}},
                 "service": {"operator": None},
             }

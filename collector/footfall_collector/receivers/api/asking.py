@@ -1,5 +1,6 @@
 """Who asks for something of the HTTP API, and whether it is too much: decided before a body is read."""
 
+from collections.abc import Awaitable, Callable
 from enum import StrEnum, auto
 
 from starlette.requests import Request
@@ -33,11 +34,15 @@ class Asking:
         limits: What may be asked for in a minute.
         limiter: Counts it.
         gate: Has the API keys.
+
+    Attributes:
+        alive: Takes a request as a sign of life of the session that it is of. Raises ApiError: it has ended.
     """
 
     def __init__(
         self, identities: Identities, limits: Limits, limiter: Limiter, gate: Gate
     ) -> None:
+        self.alive: Callable[[Identity], Awaitable[None]] | None = None
         self._identities, self._limits, self._limiter, self._gate = (
             identities,
             limits,
@@ -68,6 +73,34 @@ class Asking:
         if who.key:
             self._gate.count(who.key)
         verdict = await self._take(_name(who), None if who.key or who.viewer or who.owner else peer)
+        if needs is not Needs.NOBODY:
+            await self.settle(who, needs)
+        return who, verdict
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether a body may name a session by its token."""
+        return self._identities.has_sessions
+
+    def by_token(self, token: object) -> Identity | None:
+        """Whom a session's token in a body stands for; None where there is none, or none is taken.
+
+        Raises:
+            ApiError: it stands for nobody.
+        """
+        if token is None or not self.takes_tokens:
+            return None
+        try:
+            return self._identities.of_session(token if isinstance(token, str) else "")
+        except Unidentified as error:
+            raise _refused(error) from None
+
+    async def settle(self, who: Identity, needs: Needs) -> None:
+        """Sees to it that who asks is who must, and takes it as a sign of life.
+
+        Raises:
+            ApiError: they are not, or their session has ended.
+        """
         if needs is Needs.VIEWER and not (who.viewer or who.session):
             raise ApiError(
                 Problem.NO_VIEWER, "this names a sender, and nobody whose counts these are"
@@ -75,7 +108,10 @@ class Asking:
         if needs is Needs.OWNER and not (who.owner or who.viewer):
             text = "this names a sender, and nobody whose rating it is"
             raise ApiError(Problem.NO_VIEWER, text)
-        return who, verdict
+        if who == Identity():
+            raise ApiError(Problem.NO_VIEWER, "nobody is named")
+        if who.started and self.alive is not None:
+            await self.alive(who)
 
     async def weigh(self, who: Identity, events: int, verdict: Verdict) -> Verdict:
         """Counts a request whose events are more than one may have.

@@ -22,6 +22,9 @@ LONGEST_EVENT = 4096
 """Bytes of one event, as JSON (R-number D1)."""
 DEEPEST = 32
 """Objects and lists within each other that are looked through; what is deeper cannot be used."""
+TOKEN: Final = "session_token"  # noqa: S105  # the name of a field
+_OWN: Final = ("event", "ts", "user_id", TOKEN)
+"""What an event has that is no attribute."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _LONGEST_NAME = 128
 _LATEST_US = 2**63 // 1000
@@ -77,6 +80,20 @@ def events(body: bytes, now_ns: int) -> Body:
     if not items:
         raise ApiError(Problem.INVALID_REQUEST, f"`events` must list 1 to {MOST_EVENTS} events")
     return _each(items, MOST_EVENTS, _event)
+
+
+def metrics(body: bytes, now_ns: int) -> Body:
+    """`{event, ...}` or `{events: [...]}` of a session (R-number E3), of now where no `ts` is said."""
+    items = _items(body, "events")
+    return _each(items, MOST_EVENTS, lambda said: _event({"ts": now_ns / 1e6, **said}))
+
+
+def token(body: bytes) -> object:
+    """What a body has as its session's token; None without one."""
+    try:
+        return _object.decode(body).get(TOKEN)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _items(body: bytes, key: str) -> Sequence[msgspec.Raw]:
@@ -148,7 +165,7 @@ def _tracked(said: Mapping[str, Any]) -> Posted:
 
 
 def _event(said: Mapping[str, Any]) -> Posted:
-    rest = {name: value for name, value in said.items() if name not in ("event", "ts", "user_id")}
+    rest = {name: value for name, value in said.items() if name not in _OWN}
     return Posted(_event_name(said), _time_ns(said.get("ts")), rest)
 
 

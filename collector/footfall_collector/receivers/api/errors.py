@@ -14,6 +14,7 @@ class Problem(StrEnum):
     NO_VIEWER = "no_viewer"
     FORBIDDEN = "forbidden"
     DISABLED = "telemetry_disabled"
+    NOT_FOUND = "not_found"
     INVALID_EVENT = "invalid_event"
     INVALID_REQUEST = "invalid_request"
     TOO_LARGE = "too_large"
@@ -29,6 +30,7 @@ _MEANS: Final[dict[Problem, tuple[int, Refused]]] = {
     Problem.NO_VIEWER: (401, Refused.KEY),
     Problem.FORBIDDEN: (403, Refused.SERVICE),
     Problem.DISABLED: (404, Refused.PATH),
+    Problem.NOT_FOUND: (404, Refused.PATH),
     Problem.INVALID_EVENT: (400, Refused.INVALID),
     Problem.INVALID_REQUEST: (400, Refused.INVALID),
     Problem.TOO_LARGE: (413, Refused.TOO_LARGE),

@@ -1,7 +1,7 @@
 """The routes of the HTTP API, under each of its prefixes, on the listener of OTLP/HTTP."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,6 +24,7 @@ from footfall_collector.receivers.api.endpoints import (
 from footfall_collector.receivers.api.errors import ApiAnswer, ApiError, Problem
 from footfall_collector.receivers.api.naming import named
 from footfall_collector.receivers.api.storing import Storing
+from footfall_collector.security.identity.identity import Identity
 from footfall_processors import Batch
 
 MAX_BYTES: Final = 2**19
@@ -40,6 +41,7 @@ class Contract:
         answer: What is said once it is stored: the batch, and how many events were posted.
         error: What is said when nothing of it is.
         needs: Who must be asking.
+        in_session: What a body means of somebody of whom only a session is known, where that is another.
     """
 
     path: str
@@ -47,6 +49,11 @@ class Contract:
     answer: Callable[[Batch, int], Json]
     error: Callable[[ApiAnswer], Json]
     needs: Needs = Needs.SENDER
+    in_session: contracts.Reader | None = None
+
+    def of(self, who: Identity) -> contracts.Reader:
+        """What reads the bodies of somebody."""
+        return self.in_session if self.in_session and who.started else self.read
 
 
 def _ok(batch: Batch, _: int) -> Json:
@@ -76,14 +83,18 @@ def _long(answer: ApiAnswer) -> Json:
 
 
 CONTRACTS: Final = (
-    Contract("/ingest", contracts.ingest, _ok, _short, Needs.VIEWER),
+    Contract("/ingest", contracts.ingest, _ok, _short, Needs.VIEWER, contracts.metrics),
     Contract("/track", contracts.track, _numbers, _long),
     Contract("/events", contracts.events, _numbers, _long),
 )
 
 
 def routes(
-    config: HttpApiConfig, storing: Storing, asking: Asking, rater: psr.Rater | None
+    config: HttpApiConfig,
+    storing: Storing,
+    asking: Asking,
+    rater: psr.Rater | None,
+    others: Sequence[Endpoint] = (),
 ) -> list[Route]:
     """The API's routes.
 
@@ -92,17 +103,20 @@ def routes(
         storing: Makes a batch of what is posted, and has it stored.
         asking: Says who asks.
         rater: Keeps ratings; None where they are switched off.
+        others: Endpoints beside those that take what is posted.
     """
     endpoints = Endpoints(storing.request, asking, enabled=config.enabled)
     posts = [
         Endpoint(
-            each.path, ("POST",), _stored(each, storing, asking), each.error, each.needs, "logs"
+            each.path, ("POST",), _stored(each, storing, asking), each.error, Needs.NOBODY, "logs"
         )
         for each in CONTRACTS
     ]
     ratings = psr.endpoint(rater, storing, asking)
     below = [
-        endpoints.route(prefix, each) for prefix in config.prefixes for each in (*posts, ratings)
+        endpoints.route(prefix, each)
+        for prefix in config.prefixes
+        for each in (*posts, ratings, *others)
     ]
     return [*below, endpoints.route("", ratings)]
 
@@ -114,10 +128,15 @@ def _stored(
 
     async def store(asked: Asked) -> Response:
         request, who, seen = asked.request, asked.who, asked.seen
+        if who != Identity() or not asking.takes_tokens:
+            await asking.settle(who, contract.needs)  # before the body is read
         require_json(request)
         with storing.open(who, request) as passage:
             body = await passage.receive(bodies.read(request, MAX_BYTES, passage))
-            read = contract.read(body, time.time_ns())
+            if who == Identity():
+                who = asking.by_token(contracts.token(body)) or who
+                await asking.settle(who, contract.needs)
+            read = contract.of(who)(body, time.time_ns())
             verdict = await asking.weigh(who, read.size, asked.verdict)
             called = named(request.headers.get(naming.HEADER), contract.path, who, body)
             batch = await storing.store(read, who, seen, called)

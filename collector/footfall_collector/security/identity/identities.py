@@ -92,7 +92,7 @@ class Identities:
         if token.startswith(api_keys.PREFIX):
             return self._of_key(token, headers)
         if token.startswith(session_tokens.PREFIX):
-            return self._of_session(token)
+            return self.of_session(token)
         if self._jwts is None:
             raise Unidentified(Reason.TOKEN_INVALID, "JWTs are not taken here")
         return await self._jwts.identity(token)
@@ -110,11 +110,21 @@ class Identities:
         viewer = named_in(headers, VIEWER)
         return Identity(viewer=viewer, owner=viewer, key=key)
 
-    def _of_session(self, token: str) -> Identity:
+    @property
+    def has_sessions(self) -> bool:
+        """Whether sessions' tokens are taken."""
+        return self._tokens is not None
+
+    def of_session(self, token: str) -> Identity:
+        """Whom a session's token stands for.
+
+        Raises:
+            Unidentified: nobody.
+        """
         if self._tokens is None:
             raise Unidentified(Reason.TOKEN_INVALID, "sessions' tokens are not taken here")
         ids = self._tokens.read(token)
-        return Identity(session=ids.session, installation=ids.installation)
+        return Identity(session=ids.session, installation=ids.installation, started=True)
 
 
 @asynccontextmanager

@@ -25,6 +25,7 @@ class Identity:
         session: In which they act.
         installation: Of the program that they use.
         key: The sender's API key, if one came.
+        started: Whether the session is one that was begun here.
     """
 
     viewer: str | None = None
@@ -32,6 +33,7 @@ class Identity:
     session: str | None = None
     installation: str | None = None
     key: Key | None = None
+    started: bool = False
 
     def __repr__(self) -> str:
         """Nobody is shown."""
