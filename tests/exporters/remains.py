@@ -4,12 +4,16 @@ import base64
 import gzip
 import os
 import subprocess
+import sys
+from collections import defaultdict
 from importlib.util import find_spec
 from pathlib import Path
 
 from psycopg.conninfo import conninfo_to_dict
 
 from support.stores import rows_of
+
+WORD = 8
 
 
 def forms(secret: bytes) -> set[bytes]:
@@ -25,7 +29,22 @@ def forms(secret: bytes) -> set[bytes]:
 
 
 def hits(secrets, haystack: bytes) -> int:
-    return sum(any(form in haystack for form in forms(secret)) for secret in secrets)
+    """How many of the secrets are in it, in any form."""
+    spelt = [forms(secret) for secret in secrets]
+    there = found_in(haystack, set().union(*spelt))
+    return sum(not there.isdisjoint(each) for each in spelt)
+
+
+def found_in(haystack: bytes, needles: set[bytes]) -> set[bytes]:
+    """Which are in it. It is read as 64-bit words: wherever 15 bytes stand, they have a whole one."""
+    likely = {needle for needle in needles if len(needle) < 2 * WORD - 1}
+    owners = defaultdict(set)
+    for needle in needles - likely:
+        for start in range(WORD):
+            owners[int.from_bytes(needle[start : start + WORD], sys.byteorder)].add(needle)
+    words = memoryview(haystack)[: len(haystack) // WORD * WORD].cast("Q")
+    likely.update(*(owners[word] for word in owners.keys() & words))
+    return {needle for needle in likely if needle in haystack}
 
 
 def catalogs(connection) -> bytes:
