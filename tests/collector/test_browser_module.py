@@ -36,7 +36,7 @@ async def nowhere(batch: object) -> None:
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with (
         otlp_http.serve(HttpConfig(endpoint="127.0.0.1:0"), Intake(nowhere), []) as endpoint,
-        httpx.AsyncClient(base_url=f"http://{endpoint}") as client,
+        httpx.AsyncClient(base_url=f"http://{endpoint}", verify=False) as client,
     ):
         yield client
 

@@ -125,7 +125,7 @@ async def test_who_finds_no_room_is_told_so_after_a_pause(monkeypatch):
         async with (
             receiving(Store(), gate, otlp_http.serve, config[0]) as web,
             receiving(Store(), gate, otlp_grpc.serve, config[1]) as rpc,
-            httpx.AsyncClient() as http,
+            httpx.AsyncClient(verify=False) as http,
             grpc.aio.insecure_channel(rpc) as channel,
         ):
             url = f"http://{web}/v1/traces"

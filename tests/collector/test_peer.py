@@ -24,7 +24,7 @@ async def test_no_header_changes_whose_connection_it_is(believed, monkeypatch):
     }
     async with (
         listening(peer, "127.0.0.1:0", "a test", grace=1) as address,
-        httpx.AsyncClient(trust_env=False) as client,
+        httpx.AsyncClient(trust_env=False, verify=False) as client,
     ):
         response = await client.get(f"http://{address}/", headers=forged)
     assert response.text == "127.0.0.1 http"

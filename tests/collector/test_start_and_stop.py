@@ -52,7 +52,7 @@ async def test_a_second_collector_does_not_share_the_ports_of_the_first(
 
 async def test_protocols_and_signals_can_be_switched_off(catalog, store_database):
     config = configured(catalog, store_database, grpc=None, signals=("metrics",))
-    async with running(config) as collector, httpx.AsyncClient() as http:
+    async with running(config) as collector, httpx.AsyncClient(verify=False) as http:
         assert collector.grpc is None
         url = f"http://{collector.http}/v1"
         assert (await http.post(f"{url}/metrics", content=b"", headers=PROTOBUF)).status_code == 200
@@ -75,7 +75,7 @@ async def test_requests_under_way_are_finished_when_the_collector_stops(
     collector = await ready
     async with (
         grpc.aio.insecure_channel(collector.grpc) as channel,
-        httpx.AsyncClient(base_url=f"http://{collector.http}") as http,
+        httpx.AsyncClient(base_url=f"http://{collector.http}", verify=False) as http,
     ):
         client = Client(collector, channel, http)
         with psycopg.connect(store_database) as blocker:

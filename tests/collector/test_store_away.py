@@ -62,7 +62,7 @@ async def test_an_error_that_nobody_foresaw_is_answered_as_retryable_and_logged_
 
     async with (
         http_before(consume) as address,
-        httpx.AsyncClient(base_url=f"http://{address}") as http,
+        httpx.AsyncClient(base_url=f"http://{address}", verify=False) as http,
     ):
         response = await http.post("/v1/traces", content=b"walker@example.org", headers=PROTOBUF)
     assert response.status_code == 503
@@ -78,7 +78,7 @@ async def test_a_retry_is_told_what_was_refused_the_first_time():
 
     async with (
         http_before(known) as address,
-        httpx.AsyncClient(base_url=f"http://{address}") as http,
+        httpx.AsyncClient(base_url=f"http://{address}", verify=False) as http,
     ):
         response = await http.post("/v1/traces", content=b"", headers=PROTOBUF)
     partial = ExportTraceServiceResponse.FromString(response.content).partial_success

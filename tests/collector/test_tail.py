@@ -48,7 +48,9 @@ def configuration(tmp_path, store_database, monkeypatch):
 
 def send(port, signal, body, token=ALL):
     headers = PROTOBUF | {"authorization": f"Bearer {token}"}
-    return httpx.post(f"http://127.0.0.1:{port}/v1/{signal}", content=body, headers=headers)
+    return httpx.post(
+        f"http://127.0.0.1:{port}/v1/{signal}", content=body, headers=headers, verify=False
+    )
 
 
 def row(screen, *words):

@@ -155,7 +155,7 @@ async def test_nothing_older_than_tls_1_2_is_spoken(files, made):
 async def test_plain_text_is_not_answered(files, made):
     tls = Tls(config(files), "OTLP")
     async with https(tls) as port:
-        async with httpx.AsyncClient(trust_env=False) as client:
+        async with httpx.AsyncClient(trust_env=False, verify=False) as client:
             with pytest.raises(httpx.TransportError):
                 await client.get(f"http://127.0.0.1:{port}/")
         assert await http_get(made, port) == "here"

@@ -52,7 +52,7 @@ async def serving(command, folder, port, collector):
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", verify=False) as client:
             await until(lambda: listens(f"127.0.0.1:{port}") or process.returncode is not None)
             if process.returncode is not None:
                 pytest.fail((await process.stderr.read()).decode())

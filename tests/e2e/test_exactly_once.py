@@ -138,7 +138,9 @@ async def send(protocol, addresses, signal_, body):
                 return False
             return True
     headers = {"content-type": "application/x-protobuf"}
-    async with httpx.AsyncClient(base_url=f"http://{addresses['HTTP']}", timeout=30) as client:
+    async with httpx.AsyncClient(
+        base_url=f"http://{addresses['HTTP']}", timeout=30, verify=False
+    ) as client:
         try:
             response = await client.post(f"/v1/{signal_}", content=body, headers=headers)
         except httpx.TransportError:

@@ -276,6 +276,6 @@ class Story:
 
     async def page(self, path: str) -> httpx.Response:
         async with httpx.AsyncClient(
-            base_url=f"http://{self.senders.operator}", timeout=10
+            base_url=f"http://{self.senders.operator}", timeout=10, verify=False
         ) as http:
             return await http.get(path, headers={"authorization": f"Bearer {self.known.operator}"})
