@@ -1,6 +1,9 @@
 """R-numbers E1 to E7: a plugin's sessions, from start-session to end-session, and what is known of them."""
 
 import base64
+import os
+import subprocess
+import sys
 import time
 import uuid
 
@@ -9,6 +12,7 @@ import pytest
 
 from collector.http_api.conftest import HERE, collector
 from conftest import new_database
+from footfall_exporters.embedded import EmbeddedPostgres
 from support.waiting import wait_until
 
 
@@ -229,3 +233,87 @@ def later(api, seconds):
             f"UPDATE footfall.sessions SET opened_at = opened_at - {ago}, last_seen = last_seen - {ago},"
             f" ended_at = ended_at - {ago}"
         )
+
+
+PROGRAM = """
+import os, sys, footfall
+footfall.configure(catalog=sys.argv[1], endpoint=sys.argv[2], protocol="http/protobuf",
+                   headers={"authorization": sys.argv[3]})
+with footfall.session("plugin.session"):
+    footfall.event("plugin.story", "open")
+    footfall.event("plugin.story", "close")
+"""
+
+
+@pytest.mark.requirement("E7")
+def test_sessions_of_the_sdk_end_in_the_same_tables(plugin):
+    begun = start(plugin)
+    metric(plugin, begun["session_token"], {"event": "plugin.page", "page": "home"})
+    arguments = [HERE / "plugin.yaml", str(plugin.http.base_url), f"Bearer {plugin.key}"]
+    environment = {**os.environ, "TELEMETRY_ENABLED": "true"}
+    subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments], check=True, env=environment, timeout=60
+    )
+    followed(plugin)
+    known = "SELECT opened, acted, ended_by FROM footfall.sessions ORDER BY ended_by NULLS FIRST"
+    assert plugin.query(known) == [(True, True, None), (True, True, "call")]
+    assert plugin.query("SELECT sessions, ended FROM reporting.sessions WHERE service IS NOT NULL")
+    assert plugin.query("SELECT sum(opened)::int FROM reporting.time_open") == [(1,)]
+
+
+@pytest.mark.requirement("E2")
+def test_two_collectors_are_one_to_a_session(plugin, tmp_path):
+    other = collector(tmp_path, plugin.dsn, catalog=HERE / "plugin.yaml", prefixes=["/telemetry"])
+    try:
+        begun = start(plugin)
+        assert metric(other, begun["session_token"], {"event": "plugin.page"}).json() == {
+            "ok": True
+        }
+        token = get(other, "still-alive", begun["session_token"]).json()["session_token"]
+        assert get(other, "end-session", token).json() == {"ok": True}
+        assert metric(plugin, token, {"event": "plugin.page"}).status_code == 401
+        mine = start(other)["session_token"]
+        followed(plugin)
+        later(plugin, 3600)
+        for each in (plugin, other):
+            assert get(each, "still-alive", mine).status_code == 401
+    finally:
+        other.http.close()
+        other.up.stop()
+    ended = "SELECT ended_by FROM footfall.sessions ORDER BY opened_at"
+    wait_until(lambda: plugin.query(ended) == [("call",), ("silence",)], 60)
+
+
+def test_a_catalog_without_sessions_says_so(api):
+    answer = get(api, "start-session")
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
+    assert "action `start`" in answer.json()["message"]
+
+
+def test_a_page_elsewhere_may_start_a_session_where_it_may_send(plugin):
+    for origin, allowed in (("https://shop.example", True), ("https://elsewhere.example", False)):
+        answer = plugin.http.get("/telemetry/start-session", headers={"origin": origin})
+        assert ("access-control-allow-origin" in answer.headers) == allowed
+
+
+def test_without_postgres_a_session_is_neither_begun_nor_believed(postgres_directory, tmp_path):
+    server = EmbeddedPostgres(postgres_directory / "postgres", {"fsync": "off"})
+    api = collector(tmp_path, server.start(), catalog=HERE / "plugin.yaml", prefixes=["/telemetry"])
+    try:
+        token = start(api)["session_token"]
+        server.stop()
+        answers = [
+            get(api, "start-session"),
+            get(api, "still-alive", token),
+            get(api, "end-session", token),
+        ]
+        answers.append(metric(api, token, {"event": "plugin.page"}))
+        for answer in answers:
+            assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+        server.start()
+        wait_until(lambda: get(api, "still-alive", token).status_code == 200, 60)
+    finally:
+        api.http.close()
+        api.up.stop()
+        server.stop()
