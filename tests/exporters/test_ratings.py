@@ -80,7 +80,7 @@ async def test_another_day_has_another(ratings, query):
 
 
 async def test_what_comes_together_is_kept_as_it_would_be_one_after_the_other(ratings, query):
-    many = [rating(1 + n % 5, by=n % 40, prompt=f"p{n % 7}") for n in range(500)]
+    many = [rating(1 + n % 5, by=n % 8, prompt=f"p{n % 7}") for n in range(500)]
     standings = await asyncio.gather(*map(ratings.rate, many))
     last = {(each.prompt, each.owner): each.rating for each in many}
     rows = query("SELECT prompt, owner, rating FROM footfall.ratings")
@@ -175,7 +175,9 @@ async def test_what_was_answered_outlives_a_crash_and_meanwhile_nobody_waits(
         await until(lambda: taken(ratings))
 
 
-async def test_a_statement_that_hangs_is_not_waited_for(ratings, store_database, monkeypatch):
+async def test_a_statement_that_hangs_is_not_waited_for(
+    ratings, store_database, query, monkeypatch
+):
     monkeypatch.setattr(module, "PATIENCE_S", 0.2)
     with psycopg.connect(store_database) as other:
         other.execute("LOCK TABLE footfall.ratings")
@@ -187,6 +189,7 @@ async def test_a_statement_that_hangs_is_not_waited_for(ratings, store_database,
         other.rollback()
     monkeypatch.setattr(module, "PATIENCE_S", 10)
     assert await ratings.rate(rating(2, by=2)) == NOBODY_KNOWS
+    assert query("SELECT count(*) FROM footfall.ratings WHERE rating = 1") == [(0,)]
 
 
 # For how long

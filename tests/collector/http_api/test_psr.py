@@ -26,6 +26,7 @@ from footfall_collector.receivers.api.psr import Psr, Rater
 from footfall_collector.security.identity.identity import Identity
 from footfall_exporters.postgres.ratings import Standing
 from footfall_processors import load_catalog, static_salts
+from support.waiting import wait_until
 
 PROMPT = "3f0c2b52-9f0e-4f57-9a55-0a4c33a1b2c3"
 HASHED = "hashed"
@@ -375,6 +376,17 @@ async def test_a_prompt_that_is_not_what_the_catalog_declares_is_refused(
 
 
 # Two collectors, and none
+
+
+def test_while_postgres_does_not_answer_it_is_503_and_then_goes_on(api):
+    with psycopg.connect(api.dsn) as other:
+        other.execute("LOCK TABLE footfall.ratings")
+        answer = rate(api, viewer="waits")
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        other.rollback()
+    wait_until(lambda: rate(api, viewer="waits").status_code == 200)
+    assert api.query(ROWS) == [(4, "copy", "3", None)]
 
 
 @pytest.mark.requirement("D6")
