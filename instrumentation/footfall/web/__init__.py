@@ -17,8 +17,9 @@ application samples or excludes is counted all the same. Every answer gets the h
     >>> footfall.instrument_fastapi(app)
 """
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+import os
+from collections.abc import Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from footfall import _threads
 from footfall._client import Client, default
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from flask import Flask
     from opentelemetry.trace import TracerProvider
 
+    from footfall.web._forwarding import Forwarding
+
+PROXY_PATH: Final = "/api/telemetry"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -200,6 +204,44 @@ def route_event(event: str, /, action: str | None = None) -> Callable[[F], F]:
         return mark(handler, Match(event, action))
 
     return decorate
+
+
+def proxy(
+    get_viewer: Callable[[MutableMapping[str, Any]], Any],
+    *,
+    collector: str | None = None,
+    key: str | None = None,
+    path: str = PROXY_PATH,
+) -> Any:
+    """The same routes as `footfall.fastapi.router()` has, as an ASGI application that needs no framework.
+
+    Args:
+        get_viewer: Says who sends a request, given its ASGI scope: text, a number or a UUID; None for nobody.
+            A function that is not a coroutine function is called on a thread.
+        collector: The URL of the HTTP API's prefix; FOOTFALL_API_URL, or
+            http://localhost:4318/telemetry, when not given.
+        key: An API key that may name viewers; FOOTFALL_API_KEY when not given.
+        path: Where it is mounted; what comes after it chooses the route.
+
+    Returns:
+        The application to mount.
+    """
+    from footfall.web._proxy import Proxy
+
+    return Proxy(get_viewer, forwarding(collector, key), path)
+
+
+def forwarding(collector: str | None, key: str | None) -> "Forwarding":
+    """What sends to the HTTP API; one warning where it has no key. See `proxy`."""
+    from footfall.web._forwarding import Forwarding
+
+    url = collector or os.environ.get("FOOTFALL_API_URL") or "http://localhost:4318/telemetry"
+    known = key or os.environ.get("FOOTFALL_API_KEY", "")
+    if not known:
+        log.warning(
+            "footfall: the proxy has no key; make one with footfall keys new --names-viewers"
+        )
+    return Forwarding(url, known)
 
 
 def _instrument(extra: str, run: Callable[[Client], None], client: Client | None) -> None:
