@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from footfall_processors import Batch, Catalog, Loss
+from footfall_processors import Batch, Catalog, Loss, column_name
 
 Losses = Mapping[Loss, int]
 """How many, by reason."""
@@ -65,9 +65,17 @@ class Settings:
 
     Attributes:
         catalog: The catalog in force.
+        found_by: Hashed attributes by whose values a store finds observations quickly.
     """
 
     catalog: Catalog
+    found_by: tuple[str, ...] = ()
+
+    @property
+    def found_by_columns(self) -> list[str]:
+        """The columns of those that the catalog has, hashed."""
+        known = ((name, self.catalog.attributes.get(name)) for name in self.found_by)
+        return [column_name(name, a) for name, a in known if a is not None and a.hash]
 
 
 class Subscriber(Protocol):

@@ -204,8 +204,13 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def column_name(name: str, attribute: Attribute) -> str:
-    """The Postgres column of an attribute: `guild_id` hashed becomes `guild_hash`."""
-    return re.sub(r"_id$", "", name) + "_hash" if attribute.hash else name
+    """The Postgres column of an attribute."""
+    return hashed_column(name) if attribute.hash else name
+
+
+def hashed_column(name: str) -> str:
+    """That of a hashed one: `guild_id` becomes `guild_hash`."""
+    return re.sub(r"_id$", "", name) + "_hash"
 
 
 EMITTED = "footfall.emitted"

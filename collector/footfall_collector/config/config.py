@@ -28,7 +28,7 @@ from footfall_collector.config.schema import (
     ServiceConfig,
 )
 from footfall_collector.signals import SIGNALS
-from footfall_exporters.contracts import SubscriberConfig
+from footfall_exporters.contracts import Settings, SubscriberConfig
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Catalog, SaltError, load_catalog, needs_static_salt, static_salts
 from footfall_processors.document import Document, DocumentError, Mistake, peek
@@ -71,6 +71,12 @@ class Config:
     deduplicate_spans: bool = False
     service: ServiceConfig = field(default_factory=ServiceConfig)
     catalog_files: Sequence[str] = ()
+
+    @property
+    def settings(self) -> Settings:
+        """What the store is opened with."""
+        api = self.http_api
+        return Settings(self.catalog, (api.attributes.viewer,) if api else ())
 
 
 def load_config(

@@ -1,7 +1,7 @@
 """The HTTP API put together: who asks, how much they may, where what they say goes."""
 
 import hmac
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 
 import psycopg
 from starlette.routing import Route
@@ -17,6 +17,7 @@ from footfall_collector.receivers.api.psr import Rater
 from footfall_collector.receivers.api.routes import routes
 from footfall_collector.receivers.api.sessions import Sessions
 from footfall_collector.receivers.api.storing import Storing
+from footfall_collector.receivers.api.summary import Summary
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.security.identity.identities import identities
 from footfall_collector.security.identity.session_tokens import SessionTokens
@@ -28,7 +29,9 @@ from footfall_exporters.postgres.rates import Rates
 from footfall_exporters.postgres.ratings import Ratings
 from footfall_exporters.postgres.sessions import following, forgetting
 from footfall_exporters.postgres.sessions.signs import Signs
+from footfall_exporters.postgres.summaries import Summaries
 from footfall_processors import Hash
+from footfall_processors.catalog import hashed_column
 from footfall_processors.hashing import STATIC_PERIOD
 
 
@@ -60,8 +63,21 @@ async def api(
         running = await _sessions(config, backend, tokens, stack)
         asking.alive = running.alive
         others += sessions.endpoints(running, storing, asking)
+    others += await _summary(config, backend, asking, stack)
     rater = await _rater(config.http_api, backend, stack)
     return routes(config.http_api, storing, asking, rater, others)
+
+
+async def _summary(
+    config: Config, backend: Backend, asking: Asking, stack: AsyncExitStack
+) -> list[Endpoint]:
+    """What tells viewers their counts; nothing without a store."""
+    if config.http_api is None or config.postgres is None:
+        return []
+    viewer = config.http_api.attributes.viewer
+    summaries = Summaries(backend.dsn, hashed_column(viewer))
+    await stack.enter_async_context(aclosing(summaries))
+    return [Summary(viewer, backend.decoding, summaries, asking).endpoint]
 
 
 async def _rater(config: HttpApiConfig, backend: Backend, stack: AsyncExitStack) -> Rater | None:

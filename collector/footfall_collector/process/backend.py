@@ -15,7 +15,7 @@ from footfall_collector.subscribers.gateway import Hops, gateway_keys
 from footfall_collector.subscribers.group import Subscribers, subscribers
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.telemetry import Telemetry
-from footfall_exporters.contracts import Consumer, Settings
+from footfall_exporters.contracts import Consumer
 from footfall_exporters.embedded import default_directory
 from footfall_exporters.postgres import Observers, PostgresConfig, Store
 from footfall_processors import Catalog, Hash
@@ -117,7 +117,7 @@ async def _store(
             await followed.register()
 
     observers = Observers(telemetry.committed, partial(telemetry.send_failed, STORE), arrived)
-    async with postgres.open(Settings(config.catalog), observers) as store:
+    async with postgres.open(config.settings, observers) as store:
         decoding = Decoding(
             config.catalog,
             {**config.static_salts, **store.salts},

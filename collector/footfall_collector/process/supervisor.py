@@ -34,7 +34,7 @@ from footfall_exporters.embedded import Supervision
 from footfall_exporters.postgres import PostgresConfig, database, prepare
 from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.store import STARTING_S
-from footfall_processors import Catalog, OperatorError
+from footfall_processors import OperatorError
 
 log = logging.getLogger("footfall.workers")
 START_S = 60.0
@@ -243,7 +243,7 @@ def orders(
         if config.postgres is not None:
             restarted = partial(multiprocess.note_restarts, metrics)
             dsn = stack.enter_context(database(config.postgres, Supervision(lost, restarted)))
-            _prepare(dsn, config.catalog, config.postgres)
+            _prepare(dsn, config.settings, config.postgres)
         yield [
             Order(
                 number=each,
@@ -259,10 +259,10 @@ def orders(
         ]
 
 
-def _prepare(dsn: str, catalog: Catalog, store: PostgresConfig) -> None:
+def _prepare(dsn: str, settings: Settings, store: PostgresConfig) -> None:
     """Prepares the database once for all workers, when it is there."""
     try:
-        prepare(dsn, Settings(catalog), STARTING_S, store.event_time)
+        prepare(dsn, settings, STARTING_S, store.event_time)
     except (psycopg.Error, OperatorError) as error:
         if not waits(error):
             raise

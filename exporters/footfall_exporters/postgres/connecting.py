@@ -138,6 +138,7 @@ COUNTING = Use("footfall rates", lock="2s", statement="2s", in_transaction="5s")
 """Who asks has an answer without it after a quarter of a second (rates.py)."""
 RATING = Use("footfall ratings", lock="2s", statement="5s", in_transaction="5s")
 SIGNING = Use("footfall sessions", lock="2s", statement="5s", in_transaction="5s")
+SUMMARIES = Use("footfall summary", lock="1s", statement="3s", in_transaction="5s")
 FOLLOWING = Use("footfall subscriber", statement="600s")
 SCHEMA = Use("footfall migrate", lock="60s", statement=_FOREVER, in_transaction="600s")
 READING = Use("footfall report", statement="600s", writes=False)

@@ -12,7 +12,7 @@ from copy import copy
 import psycopg
 from psycopg import AsyncConnection, errors, pq
 
-_BYTEA, _INT8 = 17, 20
+_BYTEA, _INT8, _UUID = 17, 20, 2950
 """Oids of types."""
 _NAME = b"footfall"
 
@@ -109,6 +109,11 @@ def int8s(numbers: Iterable[int]) -> bytes:
 def keys(values: Iterable[bytes]) -> bytes:
     """A bytea[] of 16 bytes each."""
     return _array(_BYTEA, list(values), 16)
+
+
+def uuids(values: Iterable[bytes]) -> bytes:
+    """A uuid[] of 16 bytes each."""
+    return _array(_UUID, list(values), 16)
 
 
 def _array(oid: int, values: list[bytes], size: int) -> bytes:

@@ -43,6 +43,11 @@ _GRANTS = (
 )
 """What statements.py, dims.py, counters.py, rates.py, ratings.py, sessions/signs.py do; no note is read."""
 
+_ASKED = """
+    SELECT oid::regprocedure::text FROM pg_proc
+    WHERE pronamespace = 'footfall'::regnamespace AND prosecdef ORDER BY 1
+"""
+"""What has the owner's rights (finding.py); a restored database has none of its own grants."""
 _ORDINARY = "SELECT FROM pg_roles WHERE rolname = current_user AND NOT rolsuper"
 _MEMBER = (
     "CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END"
@@ -89,6 +94,11 @@ def grant_writer(connection: psycopg.Connection) -> bool:
             )
         for grant in _GRANTS:
             connection.execute(sql.SQL("GRANT {} TO {}").format(sql.SQL(grant), role))
+        for (function,) in connection.execute(_ASKED).fetchall():
+            connection.execute(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
+            connection.execute(
+                sql.SQL(f"GRANT EXECUTE ON FUNCTION {function} TO {{}}").format(role)
+            )
     return True
 
 

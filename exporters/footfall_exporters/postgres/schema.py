@@ -1,12 +1,13 @@
 """The catalog as columns and views: `events.yaml` is the schema (docs/design.md, "The store")."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psycopg
 from psycopg import sql
 
-from footfall_exporters.postgres import locks
+from footfall_exporters.postgres import finding, locks
 from footfall_exporters.postgres.holding import busy
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S
 from footfall_exporters.postgres.statistics import rewrite_catalog, silence
@@ -66,6 +67,7 @@ def apply_catalog(
     catalog: Catalog,
     patience_s: float = PATIENT_S,
     event_time: str = "second",
+    found_by: Sequence[str] = (),
 ) -> list[str]:
     """Adds the columns that are missing, without statistics, and makes the reporting views show them.
 
@@ -74,6 +76,7 @@ def apply_catalog(
         catalog: With its built-in attributes.
         patience_s: For how long others are waited for, in seconds.
         event_time: See `create_views`.
+        found_by: Columns by which observations are found quickly.
 
     Returns:
         The columns that were added, as `table.column`.
@@ -94,6 +97,7 @@ def apply_catalog(
                 added = _add(connection, wanted)
                 had_statistics = silence(connection, DROP_VIEWS)
                 create_views(connection, event_time)
+                finding.define(connection, found_by)
             if had_statistics:
                 rewrite_catalog(connection)
             return added

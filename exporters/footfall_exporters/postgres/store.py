@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -158,7 +158,9 @@ def prepare(
     """Migrates the schema and adds the catalog's columns; others who hold it are waited for so long."""
     migrate(dsn, patience_s)
     with connect_sync(dsn, SCHEMA) as connection:
-        apply_catalog(connection, settings.catalog, patience_s, event_time)
+        apply_catalog(
+            connection, settings.catalog, patience_s, event_time, settings.found_by_columns
+        )
         roles.grant_writer(connection)
         confine(connection)
 
@@ -196,13 +198,13 @@ class Store:
         supervision: Supervision | None = None,
         observers: Observers | None = None,
     ) -> None:
-        self.dsn, self._config, self._catalog = dsn, config, settings.catalog
+        self.dsn, self._config, self._settings = dsn, config, settings
         self.supervision = supervision or Supervision()
         self.opened = asyncio.Event()
         observers = observers or Observers()
         self._arrived = observers.arrived
         passed = None if clock is time.time_ns else clock
-        self._keeper = Housekeeper(dsn, self._house(settings.catalog), clock, passed)
+        self._keeper = Housekeeper(dsn, self._house(settings), clock, passed)
         self.salts: dict[Period, bytes] = {}
         self.identities: bytes | None = None
         self.writer = Writer(dsn, settings.catalog, observers=observers)
@@ -244,13 +246,13 @@ class Store:
             yield
 
     async def _prepare(self, patience_s: float) -> None:
-        await asyncio.to_thread(self._prepare_database, self._catalog, patience_s)
+        await asyncio.to_thread(self._prepare_database, self._settings, patience_s)
         await self.maintain()
         await self._arrived()
         self.opened.set()
 
-    def _prepare_database(self, catalog: Catalog, patience_s: float) -> None:
-        prepare(self.dsn, Settings(catalog), patience_s, self._config.event_time)
+    def _prepare_database(self, settings: Settings, patience_s: float) -> None:
+        prepare(self.dsn, settings, patience_s, self._config.event_time)
         if self._config.readers is not None:
             with connect_sync(self.dsn, SCHEMA) as connection:
                 admit(connection, self._config.readers)
@@ -297,14 +299,20 @@ class Store:
             SchemaConflict: it does not fit the tables that are there; the former stays in force.
             psycopg.Error: Postgres refused; the former stays in force.
         """
-        await asyncio.to_thread(self._prepare_database, catalog, PATIENT_S)
-        self._catalog, self._keeper.house = catalog, self._house(catalog)
+        settings = replace(self._settings, catalog=catalog)
+        await asyncio.to_thread(self._prepare_database, settings, PATIENT_S)
+        self._settings, self._keeper.house = settings, self._house(settings)
         await self.maintain()
         self.writer.use(catalog)
 
-    def _house(self, catalog: Catalog) -> House:
-        kept = self._config.retention_days, self._config.rollup_retention_days
-        return House(catalog, *kept, dt.timedelta(seconds=self._config.session_timeout_s))
+    def _house(self, settings: Settings) -> House:
+        return House(
+            settings.catalog,
+            self._config.retention_days,
+            self._config.rollup_retention_days,
+            dt.timedelta(seconds=self._config.session_timeout_s),
+            settings.found_by_columns,
+        )
 
     @property
     def is_away(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import (
+    finding,
     partitions,
     rates,
     ratings,
@@ -67,12 +68,14 @@ class House:
         retention_days: Observations older than this are dropped, a day at a time.
         rollup_retention_days: Rollups, counts and losses older than this are deleted.
         silence: Without a sign of life for so long a session has ended.
+        found_by: Columns by which observations are found quickly.
     """
 
     catalog: Catalog
     retention_days: int
     rollup_retention_days: int
     silence: dt.timedelta = dt.timedelta(hours=1)
+    found_by: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +170,12 @@ async def _sessions(connection: AsyncConnection, house: House, now: Now) -> Done
     return Done(heard, outcome, more)
 
 
+async def _indexes(connection: AsyncConnection, house: House, _: Now) -> Done:
+    built = await finding.build(connection, house.found_by)
+    settled = await finding.settle(connection) if house.found_by else 0
+    return Done(built, f"{_some(built, 'day')} indexed, {settled} vacuumed")
+
+
 async def _brin(connection: AsyncConnection, _: House, __: Now) -> Done:
     ranges = await partitions.summarise(connection)
     return Done(ranges, f"{_some(ranges, 'range')} summarised")
@@ -180,6 +189,7 @@ TASKS: Sequence[Task] = (
     Task("salts", 3600.0, _salts),
     Task("subscribers", 300.0, _subscribers),
     Task("brin", 600.0, _brin),
+    Task("indexes", 60.0, _indexes),
     Task("latency", 3600.0, _latency),
     Task("groups", 6 * 3600.0, _groups),
     Task("retention", 3600.0, _retention),

@@ -94,6 +94,9 @@ def test_the_switch_answers_404_before_anybody_is_asked_who_they_are(tmp_path, e
         for path in ("ingest", "track", "events"):
             answer = httpx.post(f"http://{address}/telemetry/{path}", content=b"{", verify=False)
             assert (answer.status_code, answer.json()["error"]) == (404, "telemetry_disabled")
+        answer = httpx.get(f"http://{address}/telemetry/summary", headers={"x-sd-viewer": "me"})
+        said = {"ok": False, "error": "telemetry_disabled"}
+        assert (answer.status_code, answer.json()) == (404, said)
     finally:
         up.stop()
 

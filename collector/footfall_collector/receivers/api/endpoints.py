@@ -129,6 +129,11 @@ def require_json(request: Request) -> None:
         raise ApiError(Problem.MEDIA_TYPE, "the content type must be application/json")
 
 
+def short(answer: ApiAnswer) -> Json:
+    """A refusal as the document of the counts has it: nothing beside."""
+    return {"ok": False, "error": answer.problem}
+
+
 def trace_id() -> str:
     """The present request's trace, in hexadecimal."""
     context = current.get()

@@ -19,6 +19,7 @@ from footfall_collector.receivers.api.endpoints import (
     Json,
     require_json,
     respond,
+    short,
     trace_id,
 )
 from footfall_collector.receivers.api.errors import ApiAnswer, ApiError, Problem
@@ -72,18 +73,13 @@ def _numbers(batch: Batch, posted: int) -> Json:
     return numbers
 
 
-def _short(answer: ApiAnswer) -> Json:
-    """As the document of the counts has it: nothing beside."""
-    return {"ok": False, "error": answer.problem}
-
-
 def _long(answer: ApiAnswer) -> Json:
     numbers = answer.numbers or {"accepted": 0, "rejected": 0, "trace_id": trace_id()}
     return {**numbers, "error": answer.problem, "message": answer.text}
 
 
 CONTRACTS: Final = (
-    Contract("/ingest", contracts.ingest, _ok, _short, Needs.VIEWER, contracts.metrics),
+    Contract("/ingest", contracts.ingest, _ok, short, Needs.VIEWER, contracts.metrics),
     Contract("/track", contracts.track, _numbers, _long),
     Contract("/events", contracts.events, _numbers, _long),
 )
