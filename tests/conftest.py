@@ -126,7 +126,8 @@ def postgres_server() -> Iterator[str]:
         return
     directory = make_directory()
     # What a power failure would lose is of no interest to a test.
-    with EmbeddedPostgres(directory / "postgres", {"fsync": "off"}) as conninfo:
+    lax = {"fsync": "off", "full_page_writes": "off"}
+    with EmbeddedPostgres(directory / "postgres", lax) as conninfo:
         yield conninfo
     shutil.rmtree(directory)
 
