@@ -36,6 +36,7 @@ RIGHT = {
     "lock_timeout": "10s",
     "statement_timeout": "1min",
     "idle_session_timeout": "0",
+    "jit": "off",
 }
 """In a transaction that stores."""
 WRONG = {
@@ -58,6 +59,7 @@ WRONG = {
     "idle_session_timeout": "700ms",
     "idle_in_transaction_session_timeout": "1ms",
     "search_path": "reporting, footfall",
+    "jit": "on",
 }
 
 

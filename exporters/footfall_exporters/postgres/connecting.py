@@ -37,6 +37,7 @@ _BEHAVIOUR = {
     "row_security": "off",  # an error, where rows would be left out silently
     "client_min_messages": "warning",  # a COMMIT may warn
     "log_parameter_max_length_on_error": "0",
+    "jit": "off",  # compiling takes longer than any of these statements; Debian's is on
 }
 _FOREVER = "0"
 _PROBE_S = 3.0
