@@ -2,6 +2,7 @@
 
 import hmac
 from contextlib import AsyncExitStack, aclosing
+from functools import partial
 
 import psycopg
 from starlette.routing import Route
@@ -11,8 +12,9 @@ from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.process.backend import Backend
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.api import sessions
-from footfall_collector.receivers.api.asking import Asking
+from footfall_collector.receivers.api.asking import Asking, Needs
 from footfall_collector.receivers.api.endpoints import Endpoint
+from footfall_collector.receivers.api.health import Health
 from footfall_collector.receivers.api.psr import Rater
 from footfall_collector.receivers.api.routes import routes
 from footfall_collector.receivers.api.sessions import Sessions
@@ -25,6 +27,7 @@ from footfall_collector.security.limits import Limiter, Limits
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres.connecting import PURGING, connect
+from footfall_exporters.postgres.pulse import feel
 from footfall_exporters.postgres.rates import Rates
 from footfall_exporters.postgres.ratings import Ratings
 from footfall_exporters.postgres.sessions import following, forgetting
@@ -63,21 +66,23 @@ async def api(
         running = await _sessions(config, backend, tokens, stack)
         asking.alive = running.alive
         others += sessions.endpoints(running, storing, asking)
-    others += await _summary(config, backend, asking, stack)
+    others += await _told(config, backend, asking, stack)
     rater = await _rater(config.http_api, backend, stack)
     return routes(config.http_api, storing, asking, rater, others)
 
 
-async def _summary(
+async def _told(
     config: Config, backend: Backend, asking: Asking, stack: AsyncExitStack
 ) -> list[Endpoint]:
-    """What tells viewers their counts; nothing without a store."""
+    """What tells viewers their counts, and servers how it goes; nothing without a store."""
     if config.http_api is None or config.postgres is None:
         return []
+    servers = Needs.SENDER if config.development else Needs.SERVER
+    health = Health(partial(feel, backend.dsn), asking, servers)
     viewer = config.http_api.attributes.viewer
     summaries = Summaries(backend.dsn, hashed_column(viewer))
     await stack.enter_async_context(aclosing(summaries))
-    return [Summary(viewer, backend.decoding, summaries, asking).endpoint]
+    return [Summary(viewer, backend.decoding, summaries, asking).endpoint, health.endpoint]
 
 
 async def _rater(config: HttpApiConfig, backend: Backend, stack: AsyncExitStack) -> Rater | None:

@@ -22,6 +22,8 @@ class Needs(StrEnum):
     """Somebody whose ratings these are."""
     SENDER = auto()
     """Somebody, or a server with a key."""
+    SERVER = auto()
+    """A server with a key."""
     NOBODY = auto()
     """Whoever names nobody is taken as an address."""
 
@@ -108,6 +110,9 @@ class Asking:
         if needs is Needs.OWNER and not (who.owner or who.viewer):
             text = "this names a sender, and nobody whose rating it is"
             raise ApiError(Problem.NO_VIEWER, text)
+        if needs is Needs.SERVER and who != Identity() and who.key is None:
+            text = "this is told to servers, by an API key: it is about everybody"
+            raise ApiError(Problem.FORBIDDEN, text)
         if who == Identity():
             raise ApiError(Problem.NO_VIEWER, "nobody is named")
         if who.started and self.alive is not None:
