@@ -9,10 +9,12 @@ import shutil
 import signal
 import tempfile
 import uuid
-from collections.abc import Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import alembic  # noqa: F401  # where it is loaded, databases are migrated without another process
 import msgspec
@@ -30,6 +32,7 @@ from footfall_processors import Catalog, Hash, load_catalog
 gc.disable()  # until all tests are found: what they are made of is kept
 
 CATALOG = Path(__file__).with_name("events.yaml")
+Executing = Callable[[sql.Composed], Any]
 REQUESTS_KEY = b"k" * 32
 """Of `store_database` and `own_database`, under which their ledgers know requests."""
 _KNOWN_KEY = "UPDATE footfall.secrets SET secret = {} WHERE name = 'requests'"
@@ -134,21 +137,21 @@ def postgres_server() -> Iterator[str]:
 
 @contextmanager
 def new_database(
-    server: str, template: str = "template1", dropping: Executor | None = None
+    server: str,
+    template: str = "template1",
+    making: Executing | None = None,
+    dropping: Executing | None = None,
 ) -> Iterator[str]:
-    """The connection string of a new database, dropped afterwards, or by somebody who does that."""
+    """The connection string of a new database, made and dropped by whoever does that, or here."""
     name = f"footfall_test_{uuid.uuid4().hex}"
     names = {"name": sql.Identifier(name), "template": sql.Identifier(template)}
     create = "CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"  # nobody needs its WAL
-    _execute(server, sql.SQL(create).format(**names))
+    (making or partial(_execute, server))(sql.SQL(create).format(**names))
     try:
         yield make_conninfo(server, dbname=name)
     finally:
         drop = sql.SQL("DROP DATABASE {name} WITH (FORCE)").format(**names)
-        if dropping:
-            dropping.submit(_execute, server, drop)
-        else:
-            _execute(server, drop)
+        (dropping or partial(_execute, server))(drop)
 
 
 def _execute(server: str, statement: sql.Composed) -> None:
@@ -157,16 +160,26 @@ def _execute(server: str, statement: sql.Composed) -> None:
 
 
 @pytest.fixture(scope="session")
-def dropping(postgres_server: str) -> Iterator[Executor]:
+def making(postgres_server: str) -> Iterator[Executing]:
+    """Makes databases, in one session: to open one costs as much as to make a database."""
+    with psycopg.connect(postgres_server, autocommit=True) as session:
+        yield session.execute
+
+
+@pytest.fixture(scope="session")
+def dropping(postgres_server: str) -> Iterator[Executing]:
     """Drops databases: Postgres waits for their sessions to end, the next test does not."""
-    with ThreadPoolExecutor(1) as pool:
-        yield pool
+    with (
+        psycopg.connect(postgres_server, autocommit=True) as session,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        yield partial(pool.submit, session.execute)
 
 
 @pytest.fixture
-def empty_database(postgres_server: str, dropping: Executor) -> Iterator[str]:
+def empty_database(postgres_server: str, making: Executing, dropping: Executing) -> Iterator[str]:
     """The connection string of a new, empty database, dropped afterwards."""
-    with new_database(postgres_server, dropping=dropping) as dsn:
+    with new_database(postgres_server, making=making, dropping=dropping) as dsn:
         yield dsn
 
 
@@ -207,9 +220,11 @@ async def _make_partitions(dsn: str, days: list[dt.date]) -> None:
 
 
 @pytest.fixture
-def store_database(postgres_server: str, store_template: str, dropping: Executor) -> Iterator[str]:
+def store_database(
+    postgres_server: str, store_template: str, making: Executing, dropping: Executing
+) -> Iterator[str]:
     """The connection string of a new database ready to store batches, dropped afterwards."""
-    with new_database(postgres_server, store_template, dropping) as dsn:
+    with new_database(postgres_server, store_template, making, dropping) as dsn:
         yield dsn
 
 

@@ -61,8 +61,8 @@ def plugin_template(postgres_server, plugins):
 
 
 @pytest.fixture
-def database(postgres_server, plugin_template, dropping):
-    with new_database(postgres_server, plugin_template, dropping) as dsn:
+def database(postgres_server, plugin_template, making, dropping):
+    with new_database(postgres_server, plugin_template, making, dropping) as dsn:
         yield dsn
 
 
