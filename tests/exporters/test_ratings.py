@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import random
 import time
 import uuid
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +15,7 @@ from footfall_exporters.background import beside
 from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres import purge, report
 from footfall_exporters.postgres import ratings as module
+from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.ratings import Rating, Ratings, Standing
 from footfall_exporters.postgres.statistics import found
 from support.stores import TODAY, store_at
@@ -57,6 +59,12 @@ def put(query, days_ago=0, by=1, stars=4, prompt="p1", version=None, source="cop
         " now() - make_interval(days => %s), %s, %s, %s, %s)",
         prompt, owner(by), days_ago, days_ago, stars, source, version, note,
     )  # fmt: skip
+    query(
+        "INSERT INTO footfall.rating_totals SELECT prompt, count(DISTINCT owner), count(*), sum(rating)"
+        " FROM footfall.ratings WHERE prompt = %s GROUP BY prompt ON CONFLICT (prompt) DO UPDATE"
+        " SET owners = excluded.owners, total = excluded.total, stars = excluded.stars",
+        prompt,
+    )
 
 
 async def test_the_last_of_a_day_stands_whatever_its_version_or_source(ratings, query):
@@ -119,12 +127,57 @@ async def test_two_that_rate_at_once_keep_one_and_wait_in_no_ring(store_database
     assert {number for _, number in stars} <= {2, 5}
 
 
+TOTALS = (
+    "SELECT prompt, owners::int, total::int, stars::int FROM footfall.rating_totals ORDER BY prompt"
+)
+COUNTED = (
+    "SELECT prompt, count(DISTINCT owner)::int, count(*)::int, sum(rating)::int FROM footfall.ratings"
+    " GROUP BY prompt ORDER BY prompt"
+)
+
+
+async def test_totals_are_exact_whoever_rates_and_deletes_at_once(store_database, query):
+    """Four owners and three prompts, so that they meet all the time."""
+    drawn = random.Random(7)
+    for back in (1, 2, 40):
+        for by in range(4):
+            put(query, days_ago=back, by=by, prompt=f"p{by % 3}")
+
+    async def rates(ratings):
+        for _ in range(15):
+            some = [
+                rating(drawn.randint(1, 5), by=drawn.randrange(4), prompt=f"p{drawn.randrange(3)}")
+                for _ in range(10)
+            ]
+            await asyncio.gather(*map(ratings.rate, some))
+
+    async def deletes(connection):
+        for _ in range(40):
+            gone = "DELETE FROM footfall.ratings WHERE owner = %s AND day <> current_date"
+            await connection.execute(gone, [owner(drawn.randrange(4))])
+
+    async with (
+        at_work(store_database) as first,
+        at_work(store_database) as second,
+        await connect(store_database, HOUSEKEEPING) as connection,
+    ):
+        await asyncio.gather(rates(first), rates(second), deletes(connection))
+        assert query(TOTALS) == query(COUNTED)
+        query("DELETE FROM footfall.ratings WHERE prompt = 'p0'")
+        query("DELETE FROM footfall.ratings WHERE owner = %s", owner(2))
+        assert query(TOTALS) == query(COUNTED)
+        assert [prompt for prompt, *_ in query(TOTALS)] == ["p1", "p2"]
+
+
 async def test_whoever_keeps_ratings_may_neither_read_notes_nor_delete(ratings, query):
     await ratings.rate(rating(note="of somebody"))
     query("SET ROLE footfall_writer")
     for statement in (
         "SELECT note FROM footfall.ratings",
-        "SELECT version FROM footfall.ratings",
+        "SELECT rating FROM footfall.ratings",
+        "SELECT * FROM footfall.rating_totals",
+        "UPDATE footfall.rating_totals SET total = 0",
+        "INSERT INTO footfall.ratings DEFAULT VALUES",
         "DELETE FROM footfall.ratings",
         "UPDATE footfall.ratings SET owner = gen_random_uuid()",
         "UPDATE footfall.ratings SET day = '2026-01-01'",

@@ -34,31 +34,8 @@ PATIENCE_S = 5.0
 RETRY_S = 1.0
 """Seconds between two attempts to reach a Postgres that is away."""
 Source = Literal["copy", "duplicate", "manual", "other"]
-_RATE = """
-    WITH said AS (
-        SELECT *, statement_timestamp() AS now FROM json_to_recordset($1::json) AS s
-            (prompt text, owner uuid, rating smallint, source text, version text, note text)
-    ), put AS (
-        INSERT INTO footfall.ratings AS r (prompt, owner, day, created_at, rating, source, version, note)
-        SELECT prompt, owner, (now AT TIME ZONE 'UTC')::date, now, rating, source, version, note
-        FROM said ORDER BY prompt, owner
-        ON CONFLICT (prompt, owner, day) DO UPDATE SET (created_at, rating, source, version, note) = (
-            SELECT now, s.rating, s.source, s.version, s.note
-            FROM said AS s WHERE (s.prompt, s.owner) = (r.prompt, r.owner))
-        RETURNING prompt, owner, day, rating
-    )
-    SELECT p.prompt, every.owners, every.total, every.stars
-    FROM (SELECT DISTINCT prompt FROM put) AS p, LATERAL (
-        SELECT count(DISTINCT owner) AS owners, count(*) AS total, sum(rating) AS stars FROM (
-            SELECT owner, rating FROM put WHERE put.prompt = p.prompt
-            UNION ALL
-            SELECT owner, rating FROM footfall.ratings AS r WHERE r.prompt = p.prompt AND NOT EXISTS (
-                SELECT FROM put WHERE (put.prompt, put.owner, put.day) = (r.prompt, r.owner, r.day))
-        ) AS both_of_them
-    ) AS every
-"""
-"""Sorted: two who rate at the same time wait for each other, never in a ring. A statement does not see
-what it puts, so that is added to what was there."""
+_RATE = "SELECT prompt, owners, total, stars FROM footfall.rate($1::json)"
+"""A function, because a statement alone does not see what others have put while it waited for them."""
 _EXPIRE = "DELETE FROM footfall.ratings WHERE day < %s"
 _EXPIRED = "SELECT count(*) FROM footfall.ratings WHERE day < %s"
 

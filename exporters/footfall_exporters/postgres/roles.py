@@ -36,12 +36,11 @@ _GRANTS = (
     "SELECT, UPDATE (position, counted_from, counted_to) ON footfall.commit_clock",
     "INSERT ON footfall.commits",
     "SELECT, INSERT, UPDATE (ends_ms, used) ON footfall.rate_windows",
-    "SELECT (prompt, owner, day, rating), INSERT, UPDATE (created_at, rating, source, version, note)"
-    " ON footfall.ratings",
+    "EXECUTE ON FUNCTION footfall.rate(json)",
     "SELECT, INSERT, UPDATE (last_seen, ended_at, ended_by) ON footfall.sessions",
     "SELECT ON footfall.session_state",
 )
-"""What statements.py, dims.py, counters.py, rates.py, ratings.py, sessions/signs.py do; no note is read."""
+"""What statements.py, dims.py, counters.py, rates.py, ratings.py, sessions/signs.py do. No rating is read."""
 
 _ASKED = """
     SELECT oid::regprocedure::text FROM pg_proc
