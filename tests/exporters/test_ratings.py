@@ -169,6 +169,24 @@ async def test_totals_are_exact_whoever_rates_and_deletes_at_once(store_database
         assert [prompt for prompt, *_ in query(TOTALS)] == ["p1", "p2"]
 
 
+async def test_two_that_change_one_rating_at_the_same_moment_count_it_once(store_database, query):
+    async with at_work(store_database) as first, at_work(store_database) as second:
+        await first.rate(rating(3))
+        with psycopg.connect(store_database) as other:
+            other.execute("SELECT FROM footfall.ratings FOR UPDATE")
+            both = [
+                asyncio.create_task(each.rate(rating(n))) for each, n in ((first, 5), (second, 1))
+            ]
+            waits = (
+                "SELECT count(*) = 2 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database() AND application_name = 'footfall ratings'"
+            )
+            await until(lambda: query(waits) == [(True,)])
+            other.rollback()
+        await asyncio.gather(*both)
+        assert query(TOTALS) == query(COUNTED)
+
+
 async def test_whoever_keeps_ratings_may_neither_read_notes_nor_delete(ratings, query):
     await ratings.rate(rating(note="of somebody"))
     query("SET ROLE footfall_writer")

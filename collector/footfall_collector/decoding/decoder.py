@@ -12,7 +12,7 @@ from footfall_collector.decoding.wire import Groups, Take
 from footfall_collector.security.keys import Key
 from footfall_collector.signals import LOGS, METRICS, TRACES, Signal
 from footfall_exporters.contracts import Unavailable
-from footfall_processors import Attribute, Batch, Catalog, Hash, Policy, keyed_hash
+from footfall_processors import Batch, Catalog, Hash, Policy, keyed_hash
 from footfall_processors.hashing import STATIC_PERIOD, Salts
 
 
@@ -147,10 +147,6 @@ class Decoding:
             return uuid.UUID(value).bytes
         except ValueError:
             return None
-
-    def declared(self, name: str) -> Attribute | None:
-        """An attribute of the catalog."""
-        return self._catalog.attributes.get(name)
 
     def pseudonym(self, name: str, value: str) -> bytes:
         """What is kept of a value that no event carries, bound to the first product: 16 bytes.

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,6 +20,7 @@ import psycopg
 import pytest
 from fastapi import FastAPI, HTTPException, Request
 from starlette.applications import Starlette
+from starlette.middleware.base import BaseHTTPMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.routing import Mount, Route
 
@@ -137,6 +139,38 @@ def test_nothing_that_a_browser_says_of_who_it_is_counts(api: Any, site: httpx.C
     site.post("/login/ada")
     body = {**SHOWN, "viewer": "ben", "viewer_id": "ben"}
     assert told(site.post(HERE, json=body, headers=lies)) == OK
+    assert viewers(api) == {pseudonym("viewer_id", "ada")}
+
+
+@pytest.mark.requirement("B4")
+def test_a_summary_is_that_of_whom_the_session_knows(api: Any, site: httpx.Client) -> None:
+    refused(site.get(f"{HERE}?days=7"), 401, "no_viewer")
+    site.post("/login/ada")
+    assert told(site.post(HERE, json=SHOWN)) == OK
+    said = site.get(f"{HERE}?days=7").json()
+    assert (said["ok"], said["days"], said["counts"]["suggestion_shown"]) == (True, 7, 3)
+    site.post("/login/ben")
+    assert site.get(f"{HERE}?days=7&viewer=ada").json()["counts"]["suggestion_shown"] == 0
+
+
+@pytest.mark.requirement("B4")
+def test_the_guides_application_is_one(api: Any, serve: Serve, monkeypatch: Any) -> None:
+    monkeypatch.setenv("FOOTFALL_API_URL", f"{api.http.base_url}/telemetry")
+    monkeypatch.setenv("FOOTFALL_API_KEY", NAMES)
+    guide = (Path(__file__).parents[3] / "docs" / "guides" / "http-api.md").read_text()
+    section = guide.partition("## From your own site")[2]
+    written: dict[str, Any] = {}
+    exec(section.partition("```python\n")[2].partition("```")[0], written)
+
+    class Known(BaseHTTPMiddleware):
+        async def dispatch(self, request: Request, call_next: Any) -> Any:
+            request.scope["session"] = {"user_id": request.headers.get("x-known")}
+            return await call_next(request)
+
+    written["app"].add_middleware(Known)
+    site = serve(written["app"])
+    refused(site.post(HERE, json=SHOWN), 401, "no_viewer")
+    assert told(site.post(HERE, json=SHOWN, headers={"x-known": "ada"})) == OK
     assert viewers(api) == {pseudonym("viewer_id", "ada")}
 
 

@@ -101,7 +101,7 @@ class Rater:
     def _prompt(self, prompt_id: str) -> str:
         """A prompt's id as it is kept: hashed, unless the catalog declares it without."""
         name = self._names.prompt
-        attribute = self._decoding.declared(name)
+        attribute = self._decoding.catalog.attributes.get(name)
         if attribute is None or attribute.hash:
             return str(uuid.UUID(bytes=self._decoding.pseudonym(name, prompt_id)))
         kept = clean(attribute, prompt_id)
