@@ -42,7 +42,6 @@ async def taken(ratings):
 async def at_work(dsn):
     ratings = Ratings(dsn)
     async with beside(ratings.run()):
-        await until(lambda: ratings._here)
         yield ratings
 
 
@@ -244,6 +243,15 @@ async def test_what_was_answered_outlives_a_crash_and_meanwhile_nobody_waits(
             rows = connection.execute("SELECT rating FROM footfall.ratings").fetchall()
         assert rows == [(1,)]
         await until(lambda: taken(ratings))
+
+
+async def test_nobody_waits_for_a_postgres_that_was_never_there():
+    ratings = Ratings("host=127.0.0.1 port=9")
+    async with beside(ratings.run()):
+        assert not await taken(ratings)  # it has come before anybody knew
+        begun = time.monotonic()
+        assert not await taken(ratings)
+        assert time.monotonic() - begun < 1
 
 
 async def test_a_statement_that_hangs_is_not_waited_for(

@@ -90,7 +90,7 @@ class Ratings:
         self._dsn = dsn
         self._waiting: list[_Waiting] = []
         self._filled = asyncio.Event()
-        self._here = self._warned = False
+        self._away = self._warned = False
 
     async def rate(self, rating: Rating) -> Standing:
         """Keeps a rating, in the place of another of its prompt, owner and day; says how the prompt stands.
@@ -98,7 +98,7 @@ class Ratings:
         Raises:
             Unavailable: Postgres is away, or does not answer: it may have been kept.
         """
-        if not self._here:
+        if self._away:
             raise _away()
         answer: asyncio.Future[Standing | None] = asyncio.get_running_loop().create_future()
         self._waiting.append((rating, answer))
@@ -130,18 +130,18 @@ class Ratings:
             psycopg.Error, OperatorError, Unavailable: it does not.
         """
         asked: list[_Waiting] = []
-        async with self._statement() as statement:
-            try:
-                self._here = True
+        try:
+            async with self._statement() as statement:
+                self._away = False
                 while True:
                     await self._filled.wait()
                     asked = self._next()
                     await self._ask(statement, asked)
-            finally:
-                self._here = False
-                for _, answer in (*asked, *self._waiting):
-                    _tell(answer, None)
-                self._waiting.clear()
+        finally:
+            self._away = True
+            for _, answer in (*asked, *self._waiting):
+                _tell(answer, None)
+            self._waiting.clear()
 
     @asynccontextmanager
     async def _statement(self) -> AsyncIterator[Prepared]:
