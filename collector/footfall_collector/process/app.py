@@ -8,7 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from starlette.routing import Route
+
 from footfall_collector.config.config import Config
+from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.config.reader import STORE
 from footfall_collector.config.schema import TlsConfig
 from footfall_collector.process import gauges
@@ -17,7 +20,7 @@ from footfall_collector.process.backend import Backend, opened
 from footfall_collector.process.reload import Reloading
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import http as otlp_http
-from footfall_collector.receivers import operator
+from footfall_collector.receivers import operator, reports
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
@@ -26,6 +29,7 @@ from footfall_collector.security.tls import Tls
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.postgres.housekeeping import NAMES
+from footfall_exporters.postgres.reports.periods import Attributes
 
 log = logging.getLogger("footfall.collector")
 
@@ -157,9 +161,21 @@ class _Parts:
         guard = self._operators.authorised if self._operators.keys else None
         return await self._enter(
             operator.serve(
-                config, self._telemetry, self._why_not_ready, guard, context, alive=self._is_alive
+                config,
+                self._telemetry,
+                self._why_not_ready,
+                guard,
+                context,
+                alive=self._is_alive,
+                more=[Route(reports.PATH, self._reports().answer, methods=["GET"])],
             )
         )
+
+    def _reports(self) -> reports.Reports:
+        """Made of the store as soon as it is open."""
+        api = self._config.http_api or HttpApiConfig()
+        attributes = Attributes(api.attributes.viewer, api.attributes.session)
+        return reports.Reports(lambda: self._backend.dsn if self._backend else "", attributes)
 
     def _is_alive(self) -> bool:
         """Whether another start would bring nothing that this one does not."""

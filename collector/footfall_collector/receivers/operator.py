@@ -1,4 +1,4 @@
-"""The operator's listener: /metrics, /healthz, /readyz; for those who run the collector, nobody else.
+"""The operator's listener: /metrics, /healthz, /readyz, /api/reports; for those who run the collector alone.
 
 On loopback it needs no key, and then refuses requests that name another host: a web page could make its
 visitor's browser send them (DNS rebinding). Anywhere else, and wherever keys are configured, every request
@@ -7,7 +7,7 @@ needs an operator's key; probes without one can ask gRPC health instead (receive
 
 import ipaddress
 import ssl
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Any
@@ -63,6 +63,7 @@ async def serve(
     authorised: Callable[[str | None], bool] | None = None,
     tls: ssl.SSLContext | None = None,
     alive: Callable[[], bool] = lambda: True,
+    more: Sequence[Route] = (),
 ) -> AsyncIterator[str]:
     """Serves until the context ends; yields host:port.
 
@@ -73,6 +74,7 @@ async def serve(
         authorised: Whether a bearer token (None without one) is an operator's; None when there are no keys.
         tls: Plain text without.
         alive: Whether a restart of the process would not help.
+        more: What is served beside, to the same people.
 
     Raises:
         StartError: the port cannot be had, or others could reach it and there are no keys.
@@ -82,7 +84,7 @@ async def serve(
             f"the operator's listener: {config.endpoint} can be reached by others",
             "set `service.operator.keys_file`, or an endpoint on 127.0.0.1",
         )
-    app = _Guard(application(telemetry, status, alive), authorised)
+    app = _Guard(application(telemetry, status, alive, more), authorised)
     listening = http_server.listening(
         app, config.endpoint, "the operator's listener", grace=GRACE, tls=tls
     )
@@ -91,7 +93,10 @@ async def serve(
 
 
 def application(
-    telemetry: Telemetry, status: Callable[[], Collection[NotReady]], alive: Callable[[], bool]
+    telemetry: Telemetry,
+    status: Callable[[], Collection[NotReady]],
+    alive: Callable[[], bool],
+    more: Sequence[Route] = (),
 ) -> Starlette:
     """The pages, without the guard."""
 
@@ -115,14 +120,14 @@ def application(
 
     pages = {"/metrics": metrics, "/healthz": healthz, "/readyz": readyz}
     routes = [Route(path, page, methods=["GET"]) for path, page in pages.items()]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _no_page})
+    app = Starlette(routes=[*routes, *more], exception_handlers={HTTPException: _no_page})
     app.router.redirect_slashes = False
     return app
 
 
 async def _no_page(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
-    text = "there are /metrics, /healthz and /readyz, for GET"
+    text = "there are /metrics, /healthz, /readyz and /api/reports/NAME, for GET"
     return PlainTextResponse(text, error.status_code, error.headers)
 
 

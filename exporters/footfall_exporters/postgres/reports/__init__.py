@@ -52,9 +52,23 @@ def report(connection: Connection, name: str, days: int) -> Report:
     """
     midnight = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     since = midnight - dt.timedelta(days=days - 1)
+    return over(connection, name, since, midnight + dt.timedelta(days=2))  # clocks may be ahead
+
+
+def over(connection: Connection, name: str, since: dt.datetime, until: dt.datetime) -> Report:
+    """Runs a report over a period.
+
+    Args:
+        connection: Of any role that may read `reporting`.
+        name: One of REPORTS.
+        since: UTC; what is counted by hours or days is counted from the first one that begins then or later.
+        until: UTC; what begins then or later does not count.
+
+    Raises:
+        psycopg.Error: Postgres refused, or the database was never migrated.
+    """
     text = (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
     query = sql.SQL(text).format(provider=_provider(connection)) if "{provider}" in text else text
-    until = midnight + dt.timedelta(days=2)  # a sender's clock may be minutes ahead
     cursor = connection.execute(query, {"since": since, "until": until})
     columns = tuple(column.name for column in cursor.description or ())
     return Report(name, since, columns, cursor.fetchall())

@@ -2,7 +2,7 @@
 WITH outcomes AS (
     SELECT surface, feature, event, {provider} AS provider, status, error_type, count
     FROM reporting.usage
-    WHERE hour >= %(since)s AND action IN ('success', 'failure')
+    WHERE hour >= %(since)s AND hour < %(until)s AND action IN ('success', 'failure')
 ), totals AS (
     SELECT event, provider, sum(count) AS total FROM outcomes GROUP BY event, provider
 )

@@ -1,0 +1,164 @@
+"""`GET /api/reports/{name}` of the operator's listener: figures of a period (R-numbers C4, C5, C8)."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from psycopg import Connection
+from starlette.requests import Request
+from starlette.responses import Response
+
+from footfall_collector.receivers.api.health import verdict
+from footfall_exporters.contracts import Unavailable
+from footfall_exporters.postgres import READING, REPORTS, connect_sync
+from footfall_exporters.postgres.pulse import feel
+from footfall_exporters.postgres.reports import over, periods
+from footfall_exporters.postgres.reports.distinct import Span
+from footfall_exporters.postgres.reports.periods import INTERVALS, MOST_INTERVALS, Attributes
+from footfall_processors import OperatorError
+
+PATH: Final = "/api/reports/{name}"
+AT_ONCE = 2
+"""Reports that are made at the same time; others wait."""
+_USE = replace(READING, name="footfall api", lock="5s", statement="60s")
+_PERIOD = {"recent": dt.timedelta(hours=1)}
+_USUAL = dt.timedelta(days=7)
+_encode = msgspec.json.Encoder().encode
+Json = dict[str, Any]
+
+
+class Wrong(Exception):  # an answer, not a fault
+    """A report that cannot be made.
+
+    Args:
+        status: HTTP's.
+        word: For machines.
+        text: What is wrong, and what would be right.
+    """
+
+    def __init__(self, status: int, word: str, text: str) -> None:
+        super().__init__(text)
+        self.status, self.word, self.text = status, word, text
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    span: Span
+    interval: periods.Interval
+
+
+class Reports:
+    """Answers operators.
+
+    Args:
+        dsn: Of the store, as it is known by now; empty where there is none.
+        attributes: What stands for a user and a session.
+    """
+
+    def __init__(self, dsn: Callable[[], str], attributes: Attributes) -> None:
+        self._dsn, self._attributes = dsn, attributes
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._made: Mapping[str, Callable[[Connection, _Asked], Json]] = {
+            "summary": lambda c, a: periods.summary(c, a.span, a.interval, attributes),
+            "metrics": lambda c, a: periods.metrics(c, a.span, a.interval, attributes),
+            "events": lambda c, a: periods.events(c, a.span),
+            "recent": lambda c, a: periods.recent(c, a.span),
+            **{name: _table(name) for name in REPORTS},
+        }
+
+    async def answer(self, request: Request) -> Response:
+        """The report that a request asks for."""
+        name = request.path_params["name"]
+        try:
+            return _respond(await self._make(name, request.query_params), 200)
+        except Wrong as wrong:
+            return _respond({"error": wrong.word, "message": wrong.text}, wrong.status)
+
+    async def _make(self, name: str, query: Mapping[str, str]) -> Json:
+        names = sorted([*self._made, "dashboard"])
+        if name not in names:
+            raise Wrong(404, "unknown_report", f"the reports are {', '.join(names)}")
+        asked = _asked(query, _PERIOD.get(name, _USUAL))
+        dsn = self._dsn()
+        if not dsn:
+            raise Wrong(503, "no_store", "there is no store here, or it is not open yet")
+        try:
+            async with self._places:
+                if name == "dashboard":
+                    return await self._dashboard(dsn)
+                return await asyncio.to_thread(self._read, dsn, name, asked)
+        except (psycopg.Error, OperatorError, Unavailable):
+            text = "the store does not answer now, or not in time; a shorter period is less to read"
+            raise Wrong(503, "unavailable", text) from None
+
+    def _read(self, dsn: str, name: str, asked: _Asked) -> Json:
+        with connect_sync(dsn, _USE) as connection:
+            return {"report": name, **self._made[name](connection, asked)}
+
+    async def _dashboard(self, dsn: str) -> Json:
+        """Of the last hour, by Postgres' clock."""
+        pulse = await feel(dsn)
+
+        def read() -> Json:
+            with connect_sync(dsn, _USE) as connection:
+                return periods.last_hour(connection, pulse.at, self._attributes)
+
+        found = await asyncio.to_thread(read)
+        return {"report": "dashboard", **found, "systemHealth": verdict(pulse)}
+
+
+def _table(name: str) -> Callable[[Connection, _Asked], Json]:
+    """One that `footfall report` has as well."""
+
+    def read(connection: Connection, asked: _Asked) -> Json:
+        found = over(connection, name, *asked.span)
+        since, until = map(periods.written, asked.span)
+        return {"rows": found.records(), "period": {"start": since, "end": until}}
+
+    return read
+
+
+def _asked(query: Mapping[str, str], usual: dt.timedelta) -> _Asked:
+    """What is asked for.
+
+    Raises:
+        Wrong: it cannot be.
+    """
+    until = _moment(query, "until") or dt.datetime.now(dt.UTC)
+    since = _moment(query, "since") or until - usual
+    if since >= until:
+        raise Wrong(400, "invalid_period", "`since` must be before `until`")
+    wanted = query.get("interval", "day")
+    for interval in INTERVALS:
+        if interval == wanted:
+            break
+    else:
+        raise Wrong(400, "invalid_interval", f"`interval` must be one of {', '.join(INTERVALS)}")
+    if (until - since) / periods.LEAST[interval] > MOST_INTERVALS:
+        text = f"a period has at most {MOST_INTERVALS} intervals: take a longer one, or a shorter period"
+        raise Wrong(400, "invalid_interval", text)
+    return _Asked(Span(since, until), interval)
+
+
+def _moment(query: Mapping[str, str], name: str) -> dt.datetime | None:
+    """A parameter that is ISO 8601, in UTC where it has no zone.
+
+    Raises:
+        Wrong: it is something else.
+    """
+    if name not in query:
+        return None
+    try:
+        moment = dt.datetime.fromisoformat(query[name])
+        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        right = f"`{name}` must be a date or a time of ISO 8601, such as 2026-11-29 or 2026-11-29T12:00:00Z"
+        raise Wrong(400, "invalid_period", right) from None
+
+
+def _respond(said: Json, status: int) -> Response:
+    return Response(_encode(said), status, media_type="application/json")

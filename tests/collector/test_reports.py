@@ -1,0 +1,224 @@
+"""R-numbers C4, C5, C8: `GET /api/reports/NAME` of the operator's listener, before a real Postgres."""
+
+import contextlib
+import datetime as dt
+import time
+
+import httpx
+import psycopg
+import pytest
+from starlette.routing import Route
+
+from collector.test_operator import KEY, knows_the_key
+from footfall_collector.config.schema import OperatorConfig, ServiceConfig
+from footfall_collector.process.app import running
+from footfall_collector.receivers import operator, reports
+from footfall_collector.telemetry.telemetry import Telemetry
+from footfall_exporters.postgres.reports import REPORTS
+from footfall_exporters.postgres.reports.periods import Attributes
+from support.batches import DAY, HOUR, SECOND, batch, dimension, one_row
+from support.collectors import configured
+from support.stores import MIDNIGHT, TODAY, writing
+
+VISIT, LOGIN = dimension("shop.visit", "open"), dimension("shop.survey", "failure", "error")
+ME, YOU, WE = b"m" * 16, b"y" * 16, b"w" * 16
+LISTENER = OperatorConfig(endpoint="127.0.0.1:0")
+
+
+@contextlib.asynccontextmanager
+async def asking(dsn, authorised=None):
+    attributes = Attributes("visitor", "guild_id")
+    route = Route(reports.PATH, reports.Reports(lambda: dsn, attributes).answer)
+    serving = operator.serve(LISTENER, Telemetry("1", []), set, authorised, more=[route])
+    async with serving as address, httpx.AsyncClient(base_url=f"http://{address}") as client:
+        yield client
+
+
+@pytest.fixture
+async def ask(store_database):
+    async with asking(store_database) as client:
+
+        async def get(name, **query):
+            answer = await client.get(f"/api/reports/{name}", params=query)
+            assert answer.status_code == 200, answer.text
+            said = answer.json()
+            assert said.pop("report") == name
+            return said
+
+        yield get
+
+
+@pytest.fixture
+async def used(store_database, catalog):
+    """Yesterday and the day before: visitors are known for all time, guilds for a day."""
+    rows = [
+        (1, 3, None, ME, WE), (1, 3, VISIT, ME, WE), (1, 5, VISIT, YOU, WE), (1, 5, LOGIN, YOU, None),
+        (2, 23, VISIT, ME, YOU), (2, 23, VISIT, ME, YOU),
+    ]  # fmt: skip
+    async with writing(store_database, catalog) as writer:
+        for back, hour, of, visitor, guild in rows:
+            values = {"visitor": visitor} | ({"guild_id": guild} if guild else {})
+            at = MIDNIGHT - back * DAY + hour * HOUR + 5 * 60 * SECOND
+            await writer.consume(batch(one_row(at, of, **values)))
+
+
+def day(back):
+    return str(TODAY - dt.timedelta(days=back))
+
+
+def at(back, hour):
+    return f"{day(back)}T{hour:02}:00:00Z"
+
+
+def top(*counts):
+    return [{"event": event, "count": count} for event, count in counts]
+
+
+@pytest.mark.requirement("C4")
+async def test_a_summary_has_totals_distinct_pseudonyms_the_top_and_trends(ask, used):
+    assert await ask("summary", since=day(1), until=day(0)) == {
+        "summary": {"totalEvents": 4, "uniqueUsers": 2, "uniqueSessions": 1},
+        "eventCounts": {"shop.visit": 2, "shop.order": 1, "shop.survey": 1},
+        "topEvents": top(("shop.visit", 2), ("shop.order", 1), ("shop.survey", 1)),
+        "trends": [{"timestamp": at(1, 0), "eventCount": 4}],
+        "period": {"start": at(1, 0), "end": at(0, 0)},
+    }
+
+
+@pytest.mark.requirement("C4")
+async def test_what_goes_beyond_a_salt_is_not_counted_rather_than_wrong(ask, used):
+    said = await ask("summary", since=day(2), until=day(0))
+    assert said["summary"] == {"totalEvents": 6, "uniqueUsers": 2, "uniqueSessions": None}
+    assert [each["eventCount"] for each in said["trends"]] == [2, 4]
+
+
+@pytest.mark.requirement("C4")
+async def test_nor_is_what_has_been_dropped_or_a_day_with_two_salts(ask, used, store_database):
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        connection.execute("INSERT INTO footfall.dropped_days (day) VALUES (%s)", [day(2)])
+        days = (TODAY - dt.date(1970, 1, 1)).days - 1
+        for _ in range(2):
+            connection.execute("INSERT INTO footfall.salt_log VALUES ('daily', %s)", [days])
+    lost = await ask("summary", since=day(2), until=day(1))
+    assert lost["summary"] == {"totalEvents": 2, "uniqueUsers": None, "uniqueSessions": None}
+    twice = await ask("summary", since=day(1), until=day(0))
+    assert twice["summary"] == {"totalEvents": 4, "uniqueUsers": 2, "uniqueSessions": None}
+
+
+@pytest.mark.requirement("C5")
+async def test_metrics_are_by_hour_day_week_or_month(ask, used):
+    hours = (await ask("metrics", since=at(1, 3), until=at(1, 6), interval="hour"))["metrics"]
+    assert hours == [
+        {"timestamp": at(1, 3), "eventCount": 2, "uniqueUsers": 1,
+         "topEvents": top(("shop.order", 1), ("shop.visit", 1))},
+        {"timestamp": at(1, 4), "eventCount": 0, "uniqueUsers": 0, "topEvents": []},
+        {"timestamp": at(1, 5), "eventCount": 2, "uniqueUsers": 1,
+         "topEvents": top(("shop.survey", 1), ("shop.visit", 1))},
+    ]  # fmt: skip
+    for interval in ("day", "week", "month"):
+        said = await ask("metrics", since=day(6), until=day(0), interval=interval)
+        assert sum(each["eventCount"] for each in said["metrics"]) == 6
+        assert said["interval"] == interval
+    days = await ask("metrics", since=day(2), until=day(0))
+    assert [each["uniqueUsers"] for each in days["metrics"]] == [1, 2]
+
+
+@pytest.mark.requirement("C5")
+async def test_the_dashboard_is_of_the_last_hour(ask, store_database, catalog):
+    now = time.time_ns() // 1000
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(
+            batch(one_row(now, VISIT, visitor=ME), one_row(now, VISIT, visitor=YOU))
+        )
+    said = await ask("dashboard")
+    health = said.pop("systemHealth")
+    assert said == {
+        "eventsLastHour": 2,
+        "topEvents": top(("shop.visit", 2)),
+        "userActivity": {
+            "uniqueUsers": 2,
+            "uniqueSessions": said["userActivity"]["uniqueSessions"],
+        },
+    }
+    assert (health["isHealthy"], health["alerts"]) == (True, [])
+
+
+@pytest.mark.requirement("C8")
+async def test_events_are_counted_and_the_newest_shown_as_the_views_show_them(ask, used, query):
+    said = await ask("events", since=day(2), until=day(0))
+    assert said["events"] == top(("shop.visit", 4), ("shop.order", 1), ("shop.survey", 1))
+    newest = (await ask("recent", since=day(2), until=day(0)))["events"]
+    assert [event["created_at"][:13] for event in newest] == [
+        at(back, hour)[:13] for back, hour in ((1, 5), (1, 5), (1, 3), (1, 3), (2, 23), (2, 23))
+    ]
+    shown = query(
+        "SELECT attname FROM pg_attribute WHERE attrelid = 'reporting.events'::regclass AND attnum > 0"
+    )
+    assert {*newest[0]} == {name for (name,) in shown}
+    assert not any("hash" in name for name in newest[0])
+
+
+@pytest.fixture
+def query(store_database):
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        yield lambda statement: connection.execute(statement).fetchall()
+
+
+async def test_the_reports_of_the_command_are_there_for_a_period(ask, used):
+    for name in REPORTS:
+        assert isinstance((await ask(name, since=day(2), until=day(0)))["rows"], list)
+    rows = (await ask("usage", since=day(2), until=day(1)))["rows"]
+    assert [(row["event"], row["count"]) for row in rows] == [("shop.visit", 2)]
+    failed = (await ask("errors", since=day(1), until=day(0)))["rows"]
+    assert [(row["event"], row["count"], row["share"]) for row in failed] == [
+        ("shop.survey", 1, 1.0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "status", "said"),
+    [
+        ("nothing", {}, 404, "the reports are dashboard, errors, events, groups, latency, metrics"),
+        ("summary", {"since": "yesterday"}, 400, "`since` must be a date or a time of ISO 8601"),
+        ("summary", {"until": "0001-01-01T00:00:00+14:00"}, 400, "`until` must be a date"),
+        ("summary", {"since": "2026-01-02", "until": "2026-01-01"}, 400, "must be before"),
+        ("metrics", {"interval": "minute"}, 400, "`interval` must be one of hour, day, week, month"),
+        ("metrics", {"since": "2020-01-01", "interval": "hour"}, 400, "at most 1000 intervals"),
+    ],
+)  # fmt: skip
+async def test_what_is_wrong_is_said_with_what_would_be_right(
+    store_database, name, query, status, said
+):
+    async with asking(store_database) as client:
+        answer = await client.get(f"/api/reports/{name}", params=query)
+    assert answer.status_code == status
+    assert said in answer.json()["message"]
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_operators_alone_are_told(store_database):
+    async with asking(store_database, knows_the_key) as client:
+        assert (await client.get("/api/reports/usage")).status_code == 401
+        key = {"authorization": f"Bearer {KEY}"}
+        assert (await client.get("/api/reports/usage", headers=key)).status_code == 200
+    async with asking(store_database) as client:
+        rebound = await client.get("/api/reports/usage", headers={"host": "evil.example"})
+        assert rebound.status_code == 421
+
+
+async def test_without_a_store_it_says_so():
+    for dsn, word in (("", "no_store"), ("host=/nowhere", "unavailable")):
+        async with asking(dsn) as client:
+            for name in ("usage", "dashboard"):
+                answer = await client.get(f"/api/reports/{name}")
+                assert (answer.status_code, answer.json()["error"]) == (503, word)
+
+
+async def test_a_collector_serves_them(store_database, catalog):
+    service = ServiceConfig(operator=LISTENER)
+    async with (
+        running(configured(catalog, store_database, service=service)) as collector,
+        httpx.AsyncClient(base_url=f"http://{collector.operator}") as client,
+    ):
+        said = await client.get("/api/reports/summary", params={"since": day(1), "until": day(0)})
+    assert said.json()["summary"]["totalEvents"] == 0
