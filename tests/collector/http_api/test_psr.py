@@ -200,6 +200,16 @@ def test_media_types_methods_and_sizes(api):
     assert api.query(ROWS) == []
 
 
+def test_a_page_of_an_allowed_origin_may_rate(api):
+    asks = {"origin": "https://shop.example", "access-control-request-method": "POST"}
+    asks["access-control-request-headers"] = "content-type"
+    answer = api.http.options("/psr", headers=asks)
+    assert answer.status_code == 200
+    assert answer.headers["access-control-allow-origin"] == "https://shop.example"
+    other = api.http.options("/psr", headers=asks | {"origin": "https://elsewhere.example"})
+    assert "access-control-allow-origin" not in other.headers
+
+
 # Who
 
 
