@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.receivers import bodies
-from footfall_collector.receivers.api import contracts, naming, psr
+from footfall_collector.receivers.api import contracts, naming, openapi, psr
 from footfall_collector.receivers.api.asking import Asking, Needs
 from footfall_collector.receivers.api.endpoints import (
     Asked,
@@ -109,12 +109,12 @@ def routes(
         for each in CONTRACTS
     ]
     ratings = psr.endpoint(rater, storing, asking)
-    below = [
-        endpoints.route(prefix, each)
-        for prefix in config.prefixes
-        for each in (*posts, ratings, *others)
+    every = [
+        *((p, each) for p in config.prefixes for each in (*posts, ratings, *others)),
+        ("", ratings),
     ]
-    return [*below, endpoints.route("", ratings)]
+    described = openapi.route(config.prefixes)
+    return [*(endpoints.route(prefix, each) for prefix, each in every), described]
 
 
 def _stored(
