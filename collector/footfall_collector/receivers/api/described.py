@@ -120,6 +120,24 @@ class Counts(msgspec.Struct, kw_only=True):
     counts: dict[str, int]
 
 
+class Alert(msgspec.Struct, kw_only=True):
+    """Something to look at."""
+
+    type: str
+    message: str
+    severity: str
+
+
+class Health(msgspec.Struct, kw_only=True):
+    """Whether events come in."""
+
+    isHealthy: bool
+    lastEventTime: str | None
+    eventRate: Annotated[float | None, msgspec.Meta(description="Events a minute")]
+    errorRate: Annotated[float | None, msgspec.Meta(description="Share that did not end well")]
+    alerts: list[Alert]
+
+
 class Standing(msgspec.Struct, kw_only=True):
     """What all say of the prompt; null while they are few."""
 
@@ -186,6 +204,9 @@ OPERATIONS: Final = {
         ShortRefusal,
         query=("days", int, "The last days that are counted, clamped to 1..30; 7 where it is none"),
         methods=("GET",),
+    ),
+    "/health": Operation(
+        "Say whether events come in, to servers with a key", Health, ShortRefusal, methods=("GET",)
     ),
     "/psr": Operation("Rate a prompt: once a day, the last one stands", Standing, Refusal, (Psr,)),
     "/start-session": Operation(

@@ -12,6 +12,7 @@ from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.receivers import bodies
 from footfall_collector.receivers.api import contracts, naming, openapi, psr
 from footfall_collector.receivers.api.asking import Asking, Needs
+from footfall_collector.receivers.api.described import OPERATIONS
 from footfall_collector.receivers.api.endpoints import (
     Asked,
     Endpoint,
@@ -113,6 +114,9 @@ def routes(
         *((p, each) for p in config.prefixes for each in (*posts, ratings, *others)),
         ("", ratings),
     ]
+    for _, each in every:
+        if OPERATIONS[each.path].methods != each.methods:
+            raise AssertionError(f"{each.path} is described with other methods")
     described = openapi.route(config.prefixes)
     return [*(endpoints.route(prefix, each) for prefix, each in every), described]
 
