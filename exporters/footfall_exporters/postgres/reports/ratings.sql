@@ -1,4 +1,4 @@
--- How good are the prompts, by those who used them? Stars by prompt and version; fewer than five of a day are not shown.
+-- How good are the prompts, by those who used them? Stars by prompt and version; readers miss fewer than five of a day.
 SELECT prompt, version, sum(ratings)::bigint AS ratings,
        round((sum(average * ratings) / sum(ratings))::numeric, 2)::float8 AS average,
        concat_ws(' ', sum(stars_1), sum(stars_2), sum(stars_3), sum(stars_4), sum(stars_5)) AS stars_1_to_5
