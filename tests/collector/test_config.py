@@ -484,6 +484,42 @@ def test_a_sink_that_is_none_and_one_without_an_endpoint_are_mistakes(write):
     assert where == "exporters.otlp.endpoint"
 
 
+EVERY_KIND = """
+    exporters:
+      posthog: {api_key: phc_1}
+      segment/eu: {write_key: k}
+      ga4: {measurement_id: G-1ABC, api_secret: s, endpoint: "https://www.google-analytics.com/mp/collect"}
+      otlp: {endpoint: "http://next:4317"}
+    service:
+      pipelines:
+        traces: {exporters: [postgres, posthog, segment/eu, ga4, otlp, logs]}
+        logs: {exporters: [postgres, posthog, segment/eu, ga4, otlp, logs]}
+"""
+
+
+@pytest.mark.requirement("D9")
+@pytest.mark.parametrize("said", ["false", "FALSE", "0", "off"])
+def test_one_variable_switches_analytics_backends_off_whatever_the_file_says(write, said):
+    every = load_config(write(EVERY_KIND), {"TELEMETRY_ANALYTICS_ENABLED": ""})
+    assert list(every.subscribers) == ["posthog", "segment/eu", "ga4", "otlp", "logs"]
+    for on in ("true", "1"):
+        assert load_config(write(EVERY_KIND), {"TELEMETRY_ANALYTICS_ENABLED": on}) == every
+    some = load_config(write(EVERY_KIND), {"TELEMETRY_ANALYTICS_ENABLED": said})
+    assert some.postgres == every.postgres
+    assert list(some.subscribers) == ["otlp", "logs"]
+    assert some.signals == ("traces", "logs")
+
+
+@pytest.mark.requirement("D9")
+def test_a_collector_that_would_have_nothing_left_says_so(write):
+    text = "{exporters: {posthog: {api_key: phc_1}}, service: {pipelines: {logs: {exporters: [posthog]}}}}"
+    [(_, where, message)] = mistakes(write(text), {"TELEMETRY_ANALYTICS_ENABLED": "false"})
+    assert where == "service.pipelines.logs.exporters"
+    assert message == "must name at least one (set by TELEMETRY_ANALYTICS_ENABLED)"
+    [(_, _, message)] = mistakes(write(""), {"TELEMETRY_ANALYTICS_ENABLED": "maybe"})
+    assert message == "TELEMETRY_ANALYTICS_ENABLED must be true or false"
+
+
 def test_files_named_in_a_configuration_are_seen_from_its_folder(write, folder):
     loaded = load_config(
         write("""

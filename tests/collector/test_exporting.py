@@ -157,6 +157,18 @@ async def test_an_exporter_that_is_not_there_is_told_with_those_that_are(tmp_pat
     assert "no exporter otlphttp (there are otlphttp/far)" in done.output
 
 
+async def test_nothing_is_sent_to_analytics_while_they_are_switched_off(
+    tmp_path, store_database, monkeypatch
+):
+    async with backend(tmp_path, store_database) as (server, run):
+        monkeypatch.setenv("TELEMETRY_ANALYTICS_ENABLED", "false")
+        done = await run(to="posthog/eu")
+        assert done.exit_code == 2
+        assert "TELEMETRY_ANALYTICS_ENABLED is false" in done.output
+        assert (await run()).exit_code == 0  # to a relay
+        assert server.requests == []
+
+
 async def test_a_database_that_was_never_used_is_said(tmp_path, empty_database):
     async with backend(tmp_path, empty_database) as (_, run):
         done = await run()

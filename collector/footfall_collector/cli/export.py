@@ -14,6 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from footfall_collector.cli.options import config_option, json_option, read_config
+from footfall_collector.config.environment import ANALYTICS, analytics_are_off, is_analytics
 from footfall_collector.config.reader import STORE, read
 from footfall_collector.doctor.checks import count
 from footfall_collector.errors import failing_plainly
@@ -77,7 +78,10 @@ def export(
 
 def _exporter(name: str, config: str | None) -> SubscriberConfig:
     """An exporter of the configuration, whether or not a pipeline uses it."""
-    exporters = read(config, os.environ).exporters
+    reading = read(config, os.environ)
+    if is_analytics(name) and analytics_are_off(reading.document, os.environ):
+        raise click.UsageError(f"{ANALYTICS} is false: nothing is sent to analytics backends")
+    exporters = reading.exporters
     known = sorted(exporters.keys() - {STORE})
     if name not in known:
         there = f"there are {', '.join(known)}" if known else "it has none but the store"

@@ -1,4 +1,4 @@
-"""What a configuration takes from the environment: `${env:VAR}`, variables for keys, TELEMETRY_SINK."""
+"""What a configuration takes from the environment: `${env:VAR}`, variables for keys, what is sent where."""
 
 import os
 import re
@@ -25,6 +25,10 @@ ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Where the sink `otlp` sends, unless the file says it."""
 SINKS = {"db": "postgres", "logs": "logs", "otlp": "otlp"}
 """What TELEMETRY_SINK may list, and the exporters meant."""
+ANALYTICS = "TELEMETRY_ANALYTICS_ENABLED"
+"""Whether anything is sent to analytics backends; it wins over the file, so that nobody need change that."""
+ANALYTICS_KINDS = ("ga4", "posthog", "segment")
+_ON, _OFF = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _REFERENCE = re.compile(r"\$\$|\$\{env:([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 
 
@@ -111,3 +115,37 @@ def fill_sinks(document: Document, environment: Mapping[str, str]) -> None:
         if isinstance(otlp, dict):
             otlp.setdefault("endpoint", environment[ENDPOINT])
     service["pipelines"] = {signal: {"exporters": exporters} for signal in SIGNALS}
+
+
+def leave_out_analytics(document: Document, environment: Mapping[str, str]) -> dict[str, str]:
+    """Takes analytics backends out of the pipelines, where TELEMETRY_ANALYTICS_ENABLED is false.
+
+    Returns:
+        As `fill`.
+    """
+    if not analytics_are_off(document, environment):
+        return {}
+    data = document.data
+    for key in ("service", "pipelines"):
+        data = data.get(key) if isinstance(data, dict) else None
+    changed: dict[str, str] = {}
+    for signal, pipeline in data.items() if isinstance(data, dict) else ():
+        names = pipeline.get("exporters") if isinstance(pipeline, dict) else None
+        kept = [n for n in names if not is_analytics(n)] if isinstance(names, list) else names
+        if kept != names:
+            pipeline["exporters"] = kept
+            changed[f"service.pipelines.{signal}.exporters"] = ANALYTICS
+    return changed
+
+
+def analytics_are_off(document: Document, environment: Mapping[str, str]) -> bool:
+    """Whether nothing may be sent to analytics backends; a mistake where that is not said as it must be."""
+    said = environment.get(ANALYTICS, "").strip().lower()
+    if said and said not in _ON + _OFF:
+        document.wrong(("service", "pipelines"), f"{ANALYTICS} must be true or false")
+    return said in _OFF
+
+
+def is_analytics(exporter: object) -> bool:
+    """Whether an exporter, by its id, sends to an analytics backend."""
+    return isinstance(exporter, str) and exporter.partition("/")[0] in ANALYTICS_KINDS

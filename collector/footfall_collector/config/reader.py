@@ -9,7 +9,13 @@ import msgspec
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from footfall_collector.config.environment import expand, fill, fill_api, fill_sinks
+from footfall_collector.config.environment import (
+    expand,
+    fill,
+    fill_api,
+    fill_sinks,
+    leave_out_analytics,
+)
 from footfall_collector.config.identity import is_loopback
 from footfall_collector.config.schema import (
     File,
@@ -59,6 +65,7 @@ def read(path: str | Path | None, environment: Mapping[str, str]) -> Reading:
     filled = fill(document.data, environment)
     fill_sinks(document, environment)
     filled |= fill_api(document, environment)
+    filled |= leave_out_analytics(document, environment)
     file = document.read(File)
     folder = Path(path).parent if path is not None else Path()
     exporters = _exporters(document, file, folder)
