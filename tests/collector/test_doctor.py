@@ -414,7 +414,7 @@ def test_an_older_and_a_newer_schema_are_problems(
 
 
 def test_a_server_that_forgets_or_tells_is_complained_about(examine, store_database, query):
-    """The suite's server has no fsync; a database can have its own settings."""
+    """The suite's server has neither of these; a database can have its own settings."""
     role = f"footfall_test_{uuid.uuid4().hex}"
     query(f"CREATE ROLE {role} LOGIN PASSWORD 'hidden-secret'")
     try:
@@ -427,7 +427,7 @@ def test_a_server_that_forgets_or_tells_is_complained_about(examine, store_datab
     finally:
         query(f"DROP OWNED BY {role}")
         query(f"DROP ROLE {role}")
-    assert ("problem", "fsync off") in of(checks, "store")
+    assert ("problem", "fsync and full_page_writes off") in of(checks, "store")
     [loud] = [found for level, found in of(checks, "store") if level == "warning"]
     assert loud.startswith("its log may quote parameters: ")
     assert loud.endswith("log_statement")
