@@ -138,6 +138,28 @@ async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
     await connection.execute("INSERT INTO footfall.dropped_days (day) VALUES (%s)", [day])
 
 
+async def renew_latency(connection: AsyncConnection, hours: Sequence[dt.datetime]) -> None:
+    """Makes the durations of hours anew of which observations were taken away, where they are rolled up.
+
+    A day that was dropped, and came back, has its durations from before; they stay.
+
+    Args:
+        connection: In the transaction that takes them away.
+        hours: By their beginnings.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    found = await connection.execute(
+        "SELECT r.start, (SELECT coalesce(sum(count), 0) FROM footfall.feature_counts WHERE hour = r.start)"
+        " FROM footfall.rolled_up r WHERE r.rollup = 'latency' AND r.start = ANY(%s) AND NOT EXISTS ("
+        "    SELECT FROM footfall.dropped_days d WHERE d.day = (r.start AT TIME ZONE 'UTC')::date)",
+        [list(hours)],
+    )
+    for start, counted in await found.fetchall():
+        await _renew(connection, "latency", PARENT, [(start, counted)])
+
+
 async def _catch_up(
     connection: AsyncConnection, rollup: str, since: dt.datetime, until: dt.datetime
 ) -> RolledUp:
