@@ -5,6 +5,7 @@ import pytest
 from collector.http_api.conftest import collector
 from collector.keyed import SLOW
 from conftest import new_database
+from support.waiting import wait_until
 
 BODY = {"event": "suggestion_shown"}
 EVENT = {"event": "button_click", "timestamp": 1}
@@ -15,9 +16,16 @@ def limited(postgres_server, tmp_path_factory):
     with new_database(postgres_server) as dsn:
         rate = {"user": 5, "address": 7}
         api = collector(tmp_path_factory.mktemp("limited"), dsn, rate_limit=rate)
+        wait_until(lambda: counts_in_the_store(api), 60)
         yield api
         api.http.close()
         api.up.stop()
+
+
+def counts_in_the_store(api):
+    """Whether it does by now: until it is connected it counts by itself."""
+    api.post("/telemetry/ingest", {"event": "none"}, viewer="early")
+    return api.query("SELECT count(*) FROM footfall.rate_windows") != [(0,)]
 
 
 @pytest.mark.requirement("D4")
