@@ -26,6 +26,7 @@ from footfall_collector.security.identity.session_tokens import SessionTokens
 from footfall_collector.security.limits import Limiter, Limits
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Unavailable
+from footfall_exporters.postgres import discretion
 from footfall_exporters.postgres.connecting import PURGING, connect
 from footfall_exporters.postgres.pulse import feel
 from footfall_exporters.postgres.rates import Rates
@@ -113,6 +114,7 @@ async def _sessions(
         found = following.tracked(backend.decoding.catalog)
         try:
             async with await connect(backend.dsn, PURGING) as connection:
+                await discretion.quiet(connection)
                 return await forgetting.forget(connection, found, installation) if found else 0
         except psycopg.Error as error:
             raise Unavailable(type(error).__name__) from None

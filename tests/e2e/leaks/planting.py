@@ -61,7 +61,7 @@ class Place:
     """
 
     def __init__(self, book: Book, *where: str) -> None:
-        self._book, self._where = book, " / ".join(where)
+        self._book, self.where = book, " / ".join(where)
 
     def text(self, name: str) -> str:
         """A word of 22 random letters and digits."""
@@ -79,7 +79,7 @@ class Place:
         return self.plant(f"{name} ({kind})", value, *(cores or [value]))
 
     def plant(self, name: str, value: str, *cores: str) -> str:
-        self._book.secrets.append(Planted(f"{self._where} / {name}", value, cores))
+        self._book.secrets.append(Planted(f"{self.where} / {name}", value, cores))
         return value
 
 
