@@ -20,6 +20,8 @@ RESERVE, RESERVE_BYTES = "reserve", 2**19
 """A file that is given up when the disk is full: what is taken out of the spool needs a journal."""
 LOCKED_S = 10.0
 """How long to wait for another worker's transaction."""
+_UNREADABLE = "what its tables are"
+"""Of which SQLite complains in a message that quotes it; Python cannot decode that."""
 _PRAGMAS = (
     f"PRAGMA page_size = {PAGE}",
     "PRAGMA auto_vacuum = INCREMENTAL",
@@ -88,6 +90,8 @@ def waiting(directory: Path) -> Waiting | None:
             return Waiting(*connection.execute(query).fetchone())
     except sqlite3.Error as error:
         raise Damaged(type(error).__name__) from None
+    except UnicodeDecodeError:
+        raise Damaged(_UNREADABLE) from None
 
 
 class SpoolFile:
@@ -153,6 +157,8 @@ class SpoolFile:
                 if not is_damage(error):
                     raise
                 raise Damaged(str(error)) from None
+            except UnicodeDecodeError:
+                raise Damaged(_UNREADABLE) from None
 
     def _recover(self, reason: str) -> None:
         """Moves the file aside, unless another worker has; the connection is a new one then."""

@@ -84,7 +84,8 @@ def _by_sqlite(path: Path) -> Iterator[Row]:
     """The rows that SQLite gets at, from both ends: a page that is wrongly said to be free is one of its."""
     query = "SELECT id, digest, body FROM batches NOT INDEXED ORDER BY id"
     for order in ("", " DESC"):
-        with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as connection:
+        broken = suppress(sqlite3.Error, UnicodeDecodeError)  # of a message that quotes the damage
+        with broken, closing(sqlite3.connect(path)) as connection:
             connection.text_factory = bytes
             for position, digest, body in connection.execute(query + order):
                 if isinstance(digest, bytes) and isinstance(body, bytes):

@@ -84,7 +84,7 @@ def sqlite_yields(path):
                 query = f"SELECT digest, body FROM batches NOT INDEXED ORDER BY id {order}"
                 for digest, body in connection.execute(query):
                     found[digest] = body
-            except sqlite3.Error:
+            except (sqlite3.Error, UnicodeDecodeError):  # the message may quote the damage
                 continue
     return {
         number
@@ -139,6 +139,7 @@ PLACE = st.integers(0, 2**20)
 
 @settings(max_examples=80, deadline=None)
 @given(place=st.one_of(HEADER, PLACE), byte=st.integers(0, 255))
+@example(place=3834, byte=128)  # SQLite's message quotes the table's text, which is no UTF-8 now
 def test_one_wrong_byte_stores_nothing_wrong_and_loses_nothing_that_can_be_read(image, place, byte):
     place %= len(image)
     with tempfile.TemporaryDirectory() as directory:
