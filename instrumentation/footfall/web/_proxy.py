@@ -18,6 +18,7 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from footfall._guard import guarded
 from footfall._log import Warnings
 from footfall.web._forwarding import THREADS, Answer, Forwarding, Unreachable
 
@@ -101,6 +102,14 @@ class Proxy:
             return _unavailable("too many requests are on their way").answer
         self._waiting += 1
         try:
+            with guarded(self._trouble):
+                return await self._asked(scope, receive)
+            return _unavailable("the collector cannot be asked").answer
+        finally:
+            self._waiting -= 1
+
+    async def _asked(self, scope: Scope, receive: Receive) -> Answer:
+        try:
             async with asyncio.timeout(PATIENCE_S):
                 return await self._forwarded(scope, receive)
         except _Refused as refused:
@@ -108,11 +117,6 @@ class Proxy:
         except Unreachable as error:
             self._warn("the collector's HTTP API is not reached: %s", error.why)
             return _unavailable("the collector cannot be asked", there=error.is_there).answer
-        except Exception as error:  # a fault of ours must not be the host's
-            self._warn("a request was not forwarded: %s", type(error).__name__)
-            return _unavailable("the collector cannot be asked").answer
-        finally:
-            self._waiting -= 1
 
     async def _forwarded(self, scope: Scope, receive: Receive) -> Answer:
         method = scope["method"]
@@ -141,7 +145,7 @@ class Proxy:
 
     async def _viewer(self, scope: Scope) -> str:
         try:
-            found = await self._asked(self._seen(scope))
+            found = await self._said(self._seen(scope))
         except Exception as error:
             if getattr(error, "status_code", 0) in (401, 403):  # as frameworks say it
                 raise _nobody() from None
@@ -154,7 +158,7 @@ class Proxy:
             raise _nobody()
         return viewer
 
-    async def _asked(self, request: Any) -> Any:
+    async def _said(self, request: Any) -> Any:
         """What `get_viewer` says."""
         ask = self._get_viewer
         if any(map(inspect.iscoroutinefunction, (ask, getattr(ask, "__call__", None)))):  # noqa: B004
@@ -165,6 +169,9 @@ class Proxy:
     async def _on_a_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(call, *arguments))
+
+    def _trouble(self, error: Exception) -> None:
+        self._warn("a request was not forwarded: %s", type(error).__name__)
 
     def _warn(self, message: str, what: str) -> None:
         self._warnings.warn(message, f"footfall: proxy: {message}", what)
