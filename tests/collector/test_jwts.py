@@ -128,11 +128,11 @@ OURS = {"iss": "https://idp.example/", "aud": "footfall"}
     [
         ({}, None),
         ({"aud": ["other", "footfall"]}, None),
-        ({"exp": time.time() - 600}, "token_expired"),
+        (lambda now: {"exp": now - 600}, "token_expired"),
         ({"exp": 0}, "token_expired"),
         ({"exp": -1}, "token_expired"),
-        ({"nbf": time.time() + 600}, "token_not_yet_valid"),
-        ({"iat": time.time() + 600}, "token_not_yet_valid"),
+        (lambda now: {"nbf": now + 600}, "token_not_yet_valid"),
+        (lambda now: {"iat": now + 600}, "token_not_yet_valid"),
         ({"iss": "https://idp.example"}, "token_foreign"),
         ({"iss": None}, "token_foreign"),
         ({"aud": "footfal"}, "token_foreign"),
@@ -150,7 +150,8 @@ OURS = {"iss": "https://idp.example/", "aud": "footfall"}
 )
 async def test_a_token_must_be_valid_now_from_the_issuer_and_for_us(config, claims, reason):
     async with asked(config(issuer=OURS["iss"], audience=OURS["aud"])) as asking:
-        headers = bearer(token(**OURS | claims))
+        now = claims(time.time()) if callable(claims) else claims
+        headers = bearer(token(**OURS | now))
         if reason:
             assert await refused(asking, headers) == reason
         else:

@@ -110,6 +110,8 @@ ANSWERS = {
 }
 """How each situation is answered over gRPC and over HTTP."""
 Hits = Callable[[str], list[tuple[str, Hit]]]
+# Whoever asks first waits for the whole story, or for the search of a place.
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")

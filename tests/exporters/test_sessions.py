@@ -369,7 +369,8 @@ async def test_no_session_is_in_a_statistic(database, plugins):
 
 
 async def test_the_most_at_once_are_known_by_hour(database, ask, plugins):
-    start = NOW // (3600 * SECOND) * 3600 - 5 * 3600 - NOON // SECOND  # five hours ago, on the hour
+    [(hour,)] = ask("SELECT date_trunc('hour', now(), 'UTC') - interval '5 hours'")
+    start = hour.timestamp() - NOON // SECOND
     async with keeping(database, plugins) as (store, connection):
         for n, (begins, ends) in enumerate([(10, 7300), (20, 30), (30, 40)]):
             await store(
@@ -379,5 +380,5 @@ async def test_the_most_at_once_are_known_by_hour(database, ask, plugins):
                 )
             )
         await following.follow(connection, plugins)
-    rows = ask("SELECT most FROM reporting.concurrent ORDER BY hour DESC LIMIT 6")
-    assert [most for (most,) in rows][::-1] == [2, 1, 1, 0, 0, 0]
+    rows = ask("SELECT most FROM reporting.concurrent WHERE hour >= %s ORDER BY hour LIMIT 6", hour)
+    assert [most for (most,) in rows] == [2, 1, 1, 0, 0, 0]
