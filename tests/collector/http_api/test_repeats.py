@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -36,6 +37,28 @@ def test_another_body_under_the_same_name_is_422_and_not_stored(api):
     assert answer.json() == {"ok": False, "error": "idempotency_conflict"}
     assert post(api).json() == {"ok": True}
     assert api.counts() == {"suggestion_shown": 2}
+
+
+def test_the_ids_of_its_events_name_a_request_too(api):
+    def send(*ids, **more):
+        now = time.time() * 1000
+        events = [{"event": "prompt_copied", "ts": now, "event_id": each, **more} for each in ids]
+        return json.dumps(
+            {"events": [{k: v for k, v in e.items() if v is not None} for e in events]}
+        )
+
+    def sent(body):
+        return api.post("/telemetry/events", body.encode())
+
+    body = send("a", "b")
+    assert [sent(body).json()["accepted"] for _ in range(3)] == [2, 2, 2]
+    assert api.counts() == {"prompt_copied": 2}
+    assert sent(send("a", "b", variant="json")).status_code == 422
+    assert sent(send("b", "a")).json()["accepted"] == 2
+    for unnamed in (send("c", None), send("x" * 300), send("")):
+        assert [sent(unnamed).status_code for _ in range(2)] == [200, 200]
+    assert api.counts() == {"prompt_copied": 4 + 4 + 2 + 2}
+    assert not [reason for reason in api.losses() if "attribute" in reason]  # an id is none
 
 
 def test_names_are_each_viewers_own_and_each_routes(api):

@@ -4,6 +4,7 @@ Sources: R-numbers B1 (counts), C1 to C3 (track), D1 and D2 (events). Keys that 
 """
 
 import datetime as dt
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,9 @@ LONGEST_EVENT = 4096
 """Bytes of one event, as JSON (R-number D1)."""
 DEEPEST = 32
 """Objects and lists within each other that are looked through; what is deeper cannot be used."""
+EVENT_ID: Final = "event_id"
+LONGEST_ID = 255
+"""Characters of an event's id; a longer one names nothing."""
 TOKEN: Final = "session_token"  # noqa: S105  # the name of a field
 _OWN: Final = ("event", "ts", "user_id", TOKEN)
 """What an event has that is no attribute."""
@@ -40,15 +44,24 @@ class Body:
     Attributes:
         posted: The events that can be read.
         losses: The others, by reason.
+        ids: What the client calls each event; None where it does not.
     """
 
     posted: list[Posted] = field(default_factory=list)
     losses: Counter[Loss] = field(default_factory=Counter)
+    ids: list[str | None] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         """How many events there were."""
         return len(self.posted) + self.losses.total()
+
+    @property
+    def name(self) -> str | None:
+        """What its events call a request, where each of them has an id of its client's; None without."""
+        if not self.ids or not all(self.ids):
+            return None
+        return "events " + hashlib.sha256("\n".join(map(str, self.ids)).encode()).hexdigest()
 
 
 Reader = Callable[[bytes, int], Body]
@@ -116,10 +129,18 @@ def _each(
     found = Body()
     for item in items:
         try:
-            found.posted.append(read(_checked(item)))
+            said = _checked(item)
+            found.ids.append(_id(said))
+            found.posted.append(read(said))
         except Unusable as error:
             found.losses[error.reason] += 1
     return found
+
+
+def _id(said: dict[str, Any]) -> str | None:
+    """What the client calls an event, which is no attribute of it."""
+    found = said.pop(EVENT_ID, None)
+    return found if isinstance(found, str) and len(found) <= LONGEST_ID else None
 
 
 class Unusable(Exception):  # an answer, not a fault

@@ -13,6 +13,12 @@ from footfall_collector.receivers.api.psr import Psr
 Name = Annotated[
     str, msgspec.Meta(description="Of an event that the catalog declares", min_length=1)
 ]
+EventId = Annotated[
+    str | None,
+    msgspec.Meta(
+        description="The client's own: where each event of a request has one, a retry is stored once"
+    ),
+]
 Moment = Annotated[
     str | float,
     msgspec.Meta(
@@ -36,6 +42,7 @@ class Tracked(msgspec.Struct, kw_only=True):
     timestamp: Moment
     properties: dict[str, Any] = {}
     sessionId: str | None = None
+    event_id: EventId = None
     source: str | None = None
 
 
@@ -50,6 +57,7 @@ class Event(msgspec.Struct, kw_only=True):
 
     event: Name
     ts: Moment
+    event_id: EventId = None
 
 
 class Events(msgspec.Struct, kw_only=True):

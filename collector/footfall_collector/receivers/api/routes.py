@@ -138,7 +138,9 @@ def _stored(
                 await asking.settle(who, contract.needs)
             read = contract.of(who)(body, time.time_ns())
             verdict = await asking.weigh(who, read.size, asked.verdict)
-            called = named(request.headers.get(naming.HEADER), contract.path, who, body)
+            key = request.headers.get(naming.HEADER)
+            key = read.name if key is None else key
+            called = named(key, contract.path, who, body)
             batch = await storing.store(read, who, seen, called)
         return respond(contract.answer(batch, read.size), headers=asking.headers(verdict))
 
