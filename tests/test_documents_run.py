@@ -47,13 +47,14 @@ INSTALLED: Final = {"promtool", "prometheus"}
 
 CURL: Final = """
 import sys, urllib.request
-*options, url = sys.argv[1:]
-said = dict(zip(options[::2], options[1::2]))
-headers = dict([said["-H"].split(": ")]) if "-H" in said else {}
+*options, url = (each for each in sys.argv[1:] if each != "-s")
+pairs = list(zip(options[::2], options[1::2]))
+said, headers = dict(pairs), dict(value.split(": ", 1) for name, value in pairs if name == "-H")
 if "--json" in said:
     headers["content-type"] = "application/json"
 data = said["--json"].encode() if "--json" in said else None
-print(urllib.request.urlopen(urllib.request.Request(url, data, headers)).read().decode())
+request = urllib.request.Request(url, data, headers, method=said.get("-X"))
+print(urllib.request.urlopen(request).read().decode())
 """
 
 

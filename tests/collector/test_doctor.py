@@ -31,6 +31,7 @@ from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import prepare
+from footfall_exporters.postgres.erasing import ERASED
 from footfall_exporters.postgres.housekeeping import NAMES, House, Housekeeper
 from footfall_exporters.postgres.migrate import HEAD
 from footfall_processors import Loss, load_catalog
@@ -492,6 +493,7 @@ def test_losses_of_the_last_day_are_listed_with_what_to_do(examine, store_databa
         ("traces", "enum_value", 1, 1),
         ("traces", "malformed", 9, 2),
         ("logs", "undeclared_event", 1000, 0),
+        ("logs", "erased", 12, 0),
         ("traces", "refused_by_store", 1, 0),
         ("subscriber", "missed_by_retention", 50, 0),
     ):
@@ -504,12 +506,13 @@ def test_losses_of_the_last_day_are_listed_with_what_to_do(examine, store_databa
     assert [c[1:3] for c in checks] == [
         ("ok", "logs: undeclared_event, 1,000 times"),
         ("problem", "subscriber: missed_by_retention, 50 times"),
+        ("ok", "logs: erased, 12 times"),
         ("warning", "traces: enum_value, 8 times"),
         ("warning", "subscriber: the backend answered HTTP 400, 3 times"),
         ("problem", "traces: refused_by_store, 1 time"),
     ]
-    assert "add the value to the catalog" in checks[2][3]
-    assert "footfall export" in checks[3][3]
+    assert "add the value to the catalog" in checks[3][3]
+    assert "footfall export" in checks[4][3]
 
 
 def tallied(query, *events):
@@ -616,6 +619,7 @@ def test_every_reason_of_a_loss_has_advice_and_is_documented():
     events = documented(losses, "Whole events")
     attributes = documented(losses, "Attributes of an event that is stored")
     assert set(RECEIVED) == {str(loss) for loss in Loss} == set(events) | set(attributes)
+    assert set(documented(losses, "Erased on request")) == {ERASED}
     assert (
         set(SENDING)
         == {str(drop) for drop in Drop}

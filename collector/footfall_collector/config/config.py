@@ -75,8 +75,8 @@ class Config:
     @property
     def settings(self) -> Settings:
         """What the store is opened with."""
-        api = self.http_api
-        return Settings(self.catalog, (api.attributes.viewer,) if api else ())
+        names = self.http_api.attributes if self.http_api else None
+        return Settings(self.catalog, (names.viewer, names.receipt) if names else ())
 
 
 def load_config(

@@ -21,6 +21,7 @@ class AttributesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
         owner: Whose events and ratings these are.
         session: In which they act; what a client says of it counts where the server knows nothing.
         installation: Of the program that they use.
+        receipt: What a client keeps, to ask for its events and to have them erased.
         prompt: What is rated; hashed as well, unless the catalog declares it without.
     """
 
@@ -28,6 +29,7 @@ class AttributesConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     owner: AttributeName = "owner_id"
     session: AttributeName = "session_id"
     installation: AttributeName = "installation_id"
+    receipt: AttributeName = "receipt_id"
     prompt: AttributeName = "prompt_id"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from footfall_collector.doctor.checks import Check, Level, count
 from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.remedies import EXPECTED, RECEIVED, REFUSALS
+from footfall_exporters.postgres.erasing import ERASED
 from footfall_exporters.postgres.refused import COME_AGAIN
 from footfall_exporters.postgres.retention import MISSED
 from footfall_processors import Loss
@@ -34,13 +35,15 @@ def advice(signal: str, reason: str) -> str:
     """What to do about losses of a reason, by where they happened."""
     if signal == SUBSCRIBER:
         return DELIVERING.get(reason, REFUSED)
+    if reason == ERASED:
+        return "nothing: whoever has the receipt of these events asked for it"
     return (SENDING if signal == SDK else RECEIVED).get(reason, "see docs/losses.md")
 
 
 def check(signal: str, reason: str, number: int) -> Check:
     """Losses of one reason."""
     level = Level.WARNING
-    if signal not in (SDK, SUBSCRIBER) and reason in EXPECTED:
+    if signal not in (SDK, SUBSCRIBER) and (reason in EXPECTED or reason == ERASED):
         level = Level.OK
     elif (signal, reason) in _GRAVE or reason in _GRAVE_REASONS:
         level = Level.PROBLEM

@@ -1,6 +1,7 @@
 """The HTTP API put together: who asks, how much they may, where what they say goes."""
 
 import hmac
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 
@@ -16,6 +17,7 @@ from footfall_collector.receivers.api.asking import Asking, Needs
 from footfall_collector.receivers.api.endpoints import Endpoint
 from footfall_collector.receivers.api.health import Health
 from footfall_collector.receivers.api.psr import Rater
+from footfall_collector.receivers.api.receipt import Receipts, Work
 from footfall_collector.receivers.api.routes import routes
 from footfall_collector.receivers.api.sessions import Sessions
 from footfall_collector.receivers.api.storing import Storing
@@ -27,14 +29,15 @@ from footfall_collector.security.limits import Limiter, Limits
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres import discretion
-from footfall_exporters.postgres.connecting import PURGING, connect
+from footfall_exporters.postgres.connecting import ERASING, PURGING, connect
+from footfall_exporters.postgres.erasing import Held, erase, held
 from footfall_exporters.postgres.pulse import feel
 from footfall_exporters.postgres.rates import Rates
 from footfall_exporters.postgres.ratings import Ratings
 from footfall_exporters.postgres.sessions import following, forgetting
 from footfall_exporters.postgres.sessions.signs import Signs
 from footfall_exporters.postgres.summaries import Summaries
-from footfall_processors import Hash
+from footfall_processors import Hash, OperatorError
 from footfall_processors.catalog import hashed_column
 from footfall_processors.hashing import STATIC_PERIOD
 
@@ -83,7 +86,27 @@ async def _told(
     viewer = config.http_api.attributes.viewer
     summaries = Summaries(backend.dsn, hashed_column(viewer))
     await stack.enter_async_context(aclosing(summaries))
-    return [Summary(viewer, backend.decoding, summaries, asking).endpoint, health.endpoint]
+    summary = Summary(viewer, backend.decoding, summaries, asking)
+    return [summary.endpoint, health.endpoint, _receipts(config.http_api, backend, asking)]
+
+
+def _receipts(config: HttpApiConfig, backend: Backend, asking: Asking) -> Endpoint:
+    """What tells clients what is stored under their receipts, and erases it."""
+    receipt = config.attributes.receipt
+    column = hashed_column(receipt)
+
+    def done(work: Callable[..., Awaitable[list[Held]]]) -> Work:
+        async def do(pseudonyms: Sequence[bytes]) -> list[Held]:
+            try:
+                async with await connect(backend.dsn, ERASING) as connection:
+                    await discretion.quiet(connection)
+                    return await work(connection, column, pseudonyms)
+            except (psycopg.Error, OperatorError) as error:
+                raise Unavailable(type(error).__name__) from None
+
+        return do
+
+    return Receipts(receipt, backend.decoding, done(held), done(erase), asking).endpoint
 
 
 async def _rater(config: HttpApiConfig, backend: Backend, stack: AsyncExitStack) -> Rater | None:

@@ -87,7 +87,8 @@ def application(
         otlp = cors.Pages(otlp, config.cors, intake.telemetry)
     posts: ASGIApp = Router(list(api), redirect_slashes=False)
     if config.cors:
-        headers, methods = ["idempotency-key"], ["GET", "POST", "DELETE"]
+        headers = ["idempotency-key", "footfall-receipt", "footfall-receipt-token"]
+        methods = ["GET", "POST", "DELETE"]
         posts = cors.Pages(posts, config.cors, intake.telemetry, headers, methods)
     routes = [Mount("/v1", otlp), *browser.routes(), *([Mount("", posts)] if api else [])]
     app = Starlette(

@@ -34,7 +34,7 @@ _ERASE = """
         SELECT (now() AT TIME ZONE 'UTC')::date, 'logs', %(reason)s, sum(number) FROM less HAVING count(*) > 0
         ON CONFLICT (day, signal, reason) DO UPDATE SET count = l.count + excluded.count
     )
-    SELECT hour, sum(number)::bigint FROM less GROUP BY 1 ORDER BY 1
+    SELECT DISTINCT hour FROM less ORDER BY 1
 """
 
 
@@ -68,27 +68,32 @@ async def held(connection: AsyncConnection, column: str, pseudonyms: Sequence[by
     return [Held(*row) for row in await found.fetchall()]
 
 
-async def erase(connection: AsyncConnection, column: str, pseudonyms: Sequence[bytes]) -> int:
-    """Erases it, so that no file of the table holds it any more; how many occurrences that were.
+async def erase(
+    connection: AsyncConnection, column: str, pseudonyms: Sequence[bytes]
+) -> list[Held]:
+    """Erases it, so that no file of the table holds it any more; what it was.
 
-    Nobody stores meanwhile: it takes its turn among the writers. The arguments are those of `held`.
+    Nobody stores meanwhile: it takes its turn among the writers, if there is anything at all. The arguments
+    are those of `held`.
 
     Raises:
         psycopg.errors.LockNotAvailable: they stored for longer than `lock_timeout`; nothing is erased.
         psycopg.Error: Postgres refused; nothing is erased, or all of it and its place is not free yet.
     """
+    if not await held(connection, column, pseudonyms):
+        return []
     query = sql.SQL(_ERASE).format(column=sql.Identifier(column))
+    parameters = {"wanted": _uuids(pseudonyms), "reason": ERASED}
     async with connection.transaction():
         await connection.execute(locks.taking(locks.TURN))
-        found = await connection.execute(
-            query, {"wanted": _uuids(pseudonyms), "reason": ERASED}, prepare=False
-        )
-        hours = await found.fetchall()
-        await rollups.renew_latency(connection, [hour for hour, _ in hours])
-    for day in sorted({hour.astimezone(dt.UTC).date() for hour, _ in hours}):
+        gone = await held(connection, column, pseudonyms)
+        found = await connection.execute(query, parameters, prepare=False)
+        hours = [hour for (hour,) in await found.fetchall()]
+        await rollups.renew_latency(connection, hours)
+    for day in sorted({each.day for each in gone}):
         table = sql.Identifier("footfall", f"feature_events_{day:%Y%m%d}")
         await connection.execute(sql.SQL("VACUUM {}").format(table))
-    return sum(number for _, number in hours)
+    return gone
 
 
 def _uuids(pseudonyms: Sequence[bytes]) -> list[str]:

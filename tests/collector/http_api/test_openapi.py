@@ -24,9 +24,12 @@ from footfall_collector.receivers.api.described import OPERATIONS
 from support.documents import ROOT
 
 KEPT = ROOT / "docs/openapi.json"
-GETS = {"/summary": ("GET",), "/installation": ("DELETE",), "/health": ("GET",)} | dict.fromkeys(
-    ("/start-session", "/still-alive", "/end-session"), ("GET", "POST")
-)
+GETS = {
+    "/summary": ("GET",),
+    "/installation": ("DELETE",),
+    "/health": ("GET",),
+    "/receipt": ("GET", "DELETE"),
+} | dict.fromkeys(("/start-session", "/still-alive", "/end-session"), ("GET", "POST"))
 TRUE = [
     not_a_server_error,
     status_code_conformance,

@@ -9,6 +9,7 @@ from footfall_collector.receivers.api.contracts import MOST_EVENTS, MOST_TRACKED
 from footfall_collector.receivers.api.errors import Problem
 from footfall_collector.receivers.api.posted import MOST_AT_ONCE
 from footfall_collector.receivers.api.psr import Psr
+from footfall_collector.receivers.api.receipt import KEPT, LONGEST, SHORTEST
 
 Name = Annotated[
     str, msgspec.Meta(description="Of an event that the catalog declares", min_length=1)
@@ -128,6 +129,22 @@ class Counts(msgspec.Struct, kw_only=True):
     counts: dict[str, int]
 
 
+class Held(msgspec.Struct, kw_only=True):
+    """How often an event was, on a day (UTC)."""
+
+    day: Annotated[str, msgspec.Meta(extra_json_schema={"format": "date"})]
+    event: str
+    count: Number
+
+
+class Receipt(msgspec.Struct, kw_only=True):
+    """What is stored under a receipt; of DELETE, what was."""
+
+    ok: Literal[True]
+    events: Number
+    stored: list[Held]
+
+
 class Alert(msgspec.Struct, kw_only=True):
     """Something to look at."""
 
@@ -181,6 +198,7 @@ class Operation:
         refusal: What it says otherwise.
         bodies: What may be posted; none for nothing.
         query: Of its address: a name, and the type of its value.
+        header: The same of a header.
         methods: That it takes.
         anybody: Whether nobody need be known.
     """
@@ -190,6 +208,7 @@ class Operation:
     refusal: type[Any]
     bodies: tuple[Any, ...] = ()
     query: tuple[str, type[Any], str] | None = None
+    header: tuple[str, type[Any], str] | None = None
     methods: tuple[str, ...] = ("POST",)
     anybody: bool = False
 
@@ -215,6 +234,14 @@ OPERATIONS: Final = {
     ),
     "/health": Operation(
         "Say whether events come in, to servers with a key", Health, ShortRefusal, methods=("GET",)
+    ),
+    "/receipt": Operation(
+        "Tell, or erase, what is stored under a client's own token",
+        Receipt,
+        ShortRefusal,
+        header=(KEPT, str, f"The token, {SHORTEST} to {LONGEST} characters"),
+        methods=("GET", "DELETE"),
+        anybody=True,
     ),
     "/psr": Operation("Rate a prompt: once a day, the last one stands", Standing, Refusal, (Psr,)),
     "/start-session": Operation(

@@ -123,10 +123,11 @@ def _operation(
 
 
 def _parameters(operation: Operation, method: str) -> Iterable[dict[str, Any]]:
-    if operation.query is not None:
-        name, kind, text = operation.query
-        schema = msgspec.json.schema(kind)
-        yield {"name": name, "in": "query", "description": text, "schema": schema}
+    for place, parameter in (("query", operation.query), ("header", operation.header)):
+        if parameter is not None:
+            name, kind, text = parameter
+            schema = msgspec.json.schema(kind)
+            yield {"name": name, "in": place, "description": text, "schema": schema}
     if operation.bodies and method == "POST":
         yield {
             "name": IDEMPOTENCY_KEY,

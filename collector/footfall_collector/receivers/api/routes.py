@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.receivers import bodies
-from footfall_collector.receivers.api import contracts, naming, openapi, psr
+from footfall_collector.receivers.api import contracts, naming, openapi, psr, receipt
 from footfall_collector.receivers.api.asking import Asking, Needs
 from footfall_collector.receivers.api.described import OPERATIONS
 from footfall_collector.receivers.api.endpoints import (
@@ -131,6 +131,7 @@ def _stored(
         if who != Identity() or not asking.takes_tokens:
             await asking.settle(who, contract.needs)  # before the body is read
         require_json(request)
+        under = receipt.sent(request.headers)
         with storing.open(who, request) as passage:
             body = await passage.receive(bodies.read(request, MAX_BYTES, passage))
             if who == Identity():
@@ -141,7 +142,7 @@ def _stored(
             key = request.headers.get(naming.HEADER)
             key = read.name if key is None else key
             called = named(key, contract.path, who, body)
-            batch = await storing.store(read, who, seen, called)
+            batch = await storing.store(read, who, seen, called, under)
         return respond(contract.answer(batch, read.size), headers=asking.headers(verdict))
 
     return store

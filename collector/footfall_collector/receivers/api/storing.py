@@ -54,7 +54,12 @@ class Storing:
         return self.gate.open(who.key.id if who.key else request.scope["client"])
 
     async def store(
-        self, body: Body, who: Identity, seen: telemetry.Request, named: Named | None
+        self,
+        body: Body,
+        who: Identity,
+        seen: telemetry.Request,
+        named: Named | None,
+        receipt: str | None = None,
     ) -> Batch:
         """The batch, once it is durable.
 
@@ -63,6 +68,7 @@ class Storing:
             who: By whom.
             seen: Counts it.
             named: What the client calls it; without that, two posts that say the same are two.
+            receipt: Under which it is stored, if under any.
 
         Raises:
             Refusal: nothing of it is stored.
@@ -73,6 +79,7 @@ class Storing:
             names.owner: who.owner,
             names.session: who.session,
             names.installation: who.installation,
+            names.receipt: receipt,
         }
         # What a client says of its session counts where the server knows nothing of it.
         reserved = {*said} - ({names.session} if who.session is None else set())
