@@ -39,6 +39,14 @@ Slug = Annotated[
         description="1 to 63 of a-z, 0-9, _ and -, beginning with a letter",
     ),
 ]
+SentAs = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^([A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*)?$(?!\n)",
+        max_length=128,
+        description="words of letters, digits, _ and - joined by dots, at most 128 characters",
+    ),
+]
 EnumValue = Annotated[
     str, msgspec.Meta(min_length=1, max_length=64, description="1 to 64 characters")
 ]
@@ -89,6 +97,7 @@ class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         max_length: Longer strings are cut to it, in characters, after redaction.
         hash: Keep only a keyed hash of the value, as a uuid.
         reviewed: Why it may be as it is, where `footfall validate` would warn of it.
+        source: Written `from`: another key under which senders may have it; with dots a nested one.
     """
 
     type: Type
@@ -99,6 +108,7 @@ class Attribute(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     max_length: Annotated[int, msgspec.Meta(ge=1, le=1024)] = 280
     hash: Hash | None = None
     reviewed: str = ""
+    source: SentAs = msgspec.field(name="from", default="")
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

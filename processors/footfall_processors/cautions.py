@@ -116,7 +116,8 @@ def is_boundless(attribute: Attribute) -> bool:
 
 def _of_attribute(name: str, attribute: Attribute) -> Iterator[str]:
     plain = attribute.hash is None and attribute.type not in (Type.ENUM, Type.BOOL)
-    if plain and (names_person(name) or names_id(name)):
+    called = filter(None, (name, attribute.source))
+    if plain and any(names_person(each) or names_id(each) for each in called):
         yield (
             f"is named like a person or an id, and is kept as it is ({attribute.type}): give it a `hash`,"
             " or leave it out"

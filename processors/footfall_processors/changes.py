@@ -134,6 +134,7 @@ def _bare(attribute: Attribute) -> Attribute:
         attribute,
         description=attribute.description.strip(),
         reviewed="",
+        source="",  # what an SDK sends is named as it is declared
         values=tuple(sorted(attribute.values)),
         max_length=attribute.max_length if cut else Attribute(type=attribute.type).max_length,
     )

@@ -23,6 +23,7 @@ from footfall_processors.catalog import (
 from footfall_processors.document import Document, DocumentError, Keys, Mistake, nearest
 from footfall_processors.error_types import ERROR_TYPES, TIMEOUT
 from footfall_processors.matching import KINDS, ROUTE_FORM, kinds
+from footfall_processors.sources import check_sources
 from footfall_processors.values import FLOAT_MAX, INT_MAX, INT_MIN
 from footfall_processors.wording import listed
 
@@ -75,6 +76,7 @@ def read_source(doc: Document) -> tuple[Document, Source]:
         if event is not None:
             _check_event(doc, name, event, set(events), _declared(doc))
     _check_columns(doc, attributes)
+    check_sources(doc, attributes, events)
     _check_rules(doc, events)
     for kind in ("services", "environments"):
         _check_listed(doc, kind)

@@ -36,6 +36,15 @@ OWN_SDK: Final = "footfall"
 ORIGIN: Final = "footfall.origin"
 """Through whose hands something came: markers of stores and gateways, in order, joined by commas."""
 
+OWN_KEYS: Final = frozenset(
+    {
+        SURFACE, FEATURE, ACTION, STATUS, SAMPLE_RATE, QUANTITY, ERROR_TYPE, EVENT_NAME,
+        HTTP_METHOD, HTTP_METHOD_OLD, HTTP_ROUTE, HTTP_STATUS, HTTP_STATUS_OLD,
+        "event", "ts", "timestamp", "session_token", "emitted_event", "drop_reason",
+    }
+)  # fmt: skip
+"""What says something to Footfall itself, of an observation or in a body of the HTTP API."""
+
 STATUSES: Final = ("ok", "error", "timeout", "denied")
 """The values of `status`."""
 

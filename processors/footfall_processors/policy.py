@@ -23,6 +23,7 @@ from footfall_processors.losses import Loss
 from footfall_processors.matching import Candidates, Spans
 from footfall_processors.outcome import Said, outcome, went_wrong
 from footfall_processors.services import Services
+from footfall_processors.sources import meanings
 from footfall_processors.values import clean, hashable, is_text
 
 DIMENSIONS = 100_000
@@ -59,6 +60,7 @@ class Role(Enum):
     QUANTITY = auto()
     ENUM = auto()
     COLUMN = auto()
+    EITHER = auto()  # one of several attributes, of which an event has one at most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,15 +69,19 @@ class Atom:
 
     Attributes:
         role: What the attribute is used for.
-        name: Its key; empty when undeclared.
+        name: As it is declared; empty when undeclared.
         value: For fixed fields and enums the value, of which there are few; otherwise None.
         valid: False when the value is not what the catalog allows.
+        source: The key under which it came, where that is not its name.
+        among: The classes of which it has one for each event, where its key is not one attribute's.
     """
 
     role: Role
     name: str = ""
     value: "str | float | Candidates | None" = None
     valid: bool = True
+    source: str = ""
+    among: "tuple[Atom, ...]" = ()
 
 
 class Service(NamedTuple):
@@ -136,7 +142,8 @@ class Policy:
         self.catalog, self.relay, self.origin = catalog, relay, origin
         self.quantities = quantities
         self.layout = {name: column_name(name, a) for name, a in catalog.attributes.items()}
-        self._atoms: dict[tuple[str, object, bool], Atom] = {}
+        self._meanings = meanings(catalog)
+        self._atoms: dict[tuple[object, ...], Atom] = {}
         self._dimensions: dict[tuple[object, ...], Dimension] = {}
         self._shapes: dict[tuple[Dimension, float, int], Shape] = {}
         self._services = Services(catalog)
@@ -165,19 +172,32 @@ class Policy:
         if role is not None:
             kept = self._fixed(role, value)
             return self._atom(role, key, kept, valid=kept is not None)
-        attribute = self.catalog.attributes.get(key)
-        if attribute is None:
+        meant = self._meanings.get(key)
+        if meant is None:
             return UNDECLARED
+        if len(meant) == 1:
+            return self._declared(meant[0], key, value)
+        among = tuple(self._declared(name, key, value) for name in meant)
+        return self._atom(Role.EITHER, key, among=among)
+
+    def _declared(self, name: str, key: str, value: Any) -> Atom:
+        """The class that it has as the attribute of this name."""
+        attribute, source = self.catalog.attributes[name], key if key != name else ""
         if attribute.type is Type.ENUM:
             chosen = clean(attribute, value)
-            return self._atom(Role.ENUM, key, chosen, valid=chosen is not None)
+            return self._atom(Role.ENUM, name, chosen, valid=chosen is not None, source=source)
         if attribute.hash:
             good = hashable(value) or (self.relay and unmarked(value) is not None)
         elif attribute.type is Type.STRING:
             good = is_text(value)
         else:
             good = clean(attribute, value) is not None
-        return self._atom(Role.COLUMN, key, None, valid=good)
+        return self._atom(Role.COLUMN, name, None, valid=good, source=source)
+
+    def named(self, event: str, key: str) -> str:
+        """The attribute that a key stands for in an event; the key itself where it stands for none."""
+        carried = self.catalog.events[event].attributes
+        return next((name for name in self._meanings.get(key, ()) if name in carried), key)
 
     def service(self, resource: Mapping[str, Any]) -> tuple[Service, tuple[Loss, ...]]:
         """The service fields of a resource, and why some were dropped."""
@@ -253,6 +273,7 @@ class Policy:
         if action not in event.actions:
             return Verdict(refused=Loss.UNDECLARED_ACTION)
         status, error = outcome(action, said, self.catalog.error_types)
+        atoms = [_of_event(event, atom) for atom in atoms]
         positions, losses = self._positions(event, atoms)
         enums = tuple(
             (key, str(atoms[at].value))
@@ -286,11 +307,11 @@ class Policy:
     def _positions(
         self, event: Event, atoms: Sequence[Atom]
     ) -> tuple[dict[str, int], tuple[tuple[Loss, int], ...]]:
-        """Where the event's attributes stand, and what is lost of the others."""
+        """Where the event's attributes stand, and what is lost of the others; their own names come first."""
         positions: dict[str, int] = {}
         losses: dict[Loss, int] = {}
         seen: set[str] = set()
-        for at, atom in enumerate(atoms):
+        for at, atom in sorted(enumerate(atoms), key=lambda each: each[1].source != ""):
             reason = _objection(event, atom, seen)
             if reason is not None:
                 losses[reason] = losses.get(reason, 0) + 1
@@ -323,11 +344,20 @@ class Policy:
             return value if value in names.STATUSES else None
         return ""
 
-    def _atom(self, role: Role, key: str, value: Any, *, valid: bool) -> Atom:
-        identity = (key, value, valid)
+    def _atom(
+        self,
+        role: Role,
+        name: str,
+        value: Any = None,
+        *,
+        valid: bool = True,
+        source: str = "",
+        among: tuple[Atom, ...] = (),
+    ) -> Atom:
+        identity = (name, value, valid, source, among)
         atom = self._atoms.get(identity)
         if atom is None:
-            atom = self._atoms[identity] = Atom(role, key, value, valid)
+            atom = self._atoms[identity] = Atom(role, *identity)
         return atom
 
     def _shape(
@@ -387,6 +417,13 @@ def sampled_share(share: float) -> float:
     return max(round(share, 3), 0.001) if share > 0 else 0.0
 
 
+def _of_event(event: Event, atom: Atom) -> Atom:
+    """The class that an attribute has for this event."""
+    if not atom.among:
+        return atom
+    return next((each for each in atom.among if each.name in event.attributes), UNDECLARED)
+
+
 def _objection(event: Event, atom: Atom, seen: set[str]) -> Loss | None:
     """Why an attribute is dropped from this event, or None."""
     if atom.role is Role.UNDECLARED:
@@ -404,7 +441,7 @@ def _first_sent(atoms: Sequence[Atom]) -> dict[Role, Any]:
     """The fixed fields that were sent, None where not valid; of a repeated key the first counts."""
     fixed: dict[Role, Any] = {}
     for atom in atoms:
-        if atom.role not in (Role.UNDECLARED, Role.ENUM, Role.COLUMN):
+        if atom.role not in (Role.UNDECLARED, Role.ENUM, Role.COLUMN, Role.EITHER):
             fixed.setdefault(atom.role, atom.value)
     return fixed
 

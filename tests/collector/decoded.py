@@ -11,13 +11,21 @@ from collector.spans import NOW_US
 from footfall_collector.decoding import budget, memo, plans
 from footfall_collector.decoding import spans as pipeline
 from footfall_processors import Policy
-from footfall_processors.catalog import Rule
+from footfall_processors.catalog import Attribute, Rule, Type
 from support import reference
 
 RULES = {
     "shop.order": [Rule(route="GET /orders/{id}"), Rule(route="* /files/*")],
     "shop.survey": [Rule(route="POST /orders/{id}", action="skip"), Rule(span="survey *")],
     "shop.ping": [Rule(span="GET /ping")],
+}
+
+
+SOURCES = {
+    "visitor": "visitorId",
+    "note": "status",
+    "attempts": "metrics.attempts",
+    "provider": "kind",
 }
 
 
@@ -28,6 +36,26 @@ def with_rules(catalog):
         for name, event in catalog.events.items()
     }
     return Policy(msgspec.structs.replace(catalog, events=events))
+
+
+def with_sources(policy, sources=SOURCES):
+    """The policy of the same catalog, whose attributes are sent under other keys."""
+    catalog = policy.catalog
+    attributes = {
+        name: msgspec.structs.replace(attribute, source=sources.get(name, ""))
+        for name, attribute in catalog.attributes.items()
+    }
+    gift = Attribute(
+        type=Type.ENUM, values=("alttpr", "ribbon"), source=sources.get("provider", "")
+    )
+    ping = msgspec.structs.replace(catalog.events["shop.ping"], attributes=("gift",))
+    return Policy(
+        msgspec.structs.replace(
+            catalog,
+            attributes=attributes | {"gift": gift},
+            events=catalog.events | {"shop.ping": ping},
+        )
+    )
 
 
 USUAL = {}

@@ -37,6 +37,7 @@ class Tape:
 KEYS = [
     "guild_id", "team_id", "org_id", "visitor", "provider", "mode", "attempts", "ratio", "ranked", "note",
     "seed", "duration_ms", "feature.action", "feature.status", "feature.surface", "feature.sample_rate",
+    "visitorId", "status", "metrics.attempts", "kind", "gift",
     "error.type", "http.url", "user.email", "enduser.id", "http.response.status_code", "http.status_code",
 ]  # fmt: skip
 ROUTES = [

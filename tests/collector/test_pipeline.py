@@ -7,9 +7,21 @@ import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
-from collector.decoded import SMALL, USUAL, as_result, decode, events_of, expected, limited, rows_of
+from collector.decoded import (
+    SMALL,
+    SOURCES,
+    USUAL,
+    as_result,
+    decode,
+    events_of,
+    expected,
+    limited,
+    rows_of,
+    with_sources,
+)
 from collector.drawn import TRACES, thorough
 from collector.spans import (
     DAY,
@@ -28,12 +40,23 @@ from footfall_processors import Hash, Loss
 from support import reference
 
 
+def clock():
+    return NOW_US * 1000 + 999
+
+
 @pytest.fixture(scope="module", params=[USUAL, SMALL], ids=["usual memos", "memos always full"])
 def shared(request, policy, ruled):
-    """Limits, and pipelines for all examples, with and without salts or rules: a wrong memory would show."""
-    clock = lambda: NOW_US * 1000 + 999  # noqa: E731
-    kinds = (policy, SALTS), (policy, {}), (ruled, SALTS)
+    """Limits, and pipelines for all examples, with and without salts, rules or other keys: a wrong memory
+    would show."""
+    kinds = (policy, SALTS), (policy, {}), (ruled, SALTS), (with_sources(ruled), SALTS)
     return request.param, [(Pipeline(rules, salts, clock), salts) for rules, salts in kinds]
+
+
+@pytest.fixture(scope="module", params=[USUAL, SMALL], ids=["usual memos", "memos always full"])
+def renamed(request, policy):
+    """Limits, and pipelines of one catalog, with other keys and without."""
+    pipes = with_sources(policy), with_sources(policy, {})
+    return request.param, *(Pipeline(rules, SALTS, clock) for rules in pipes)
 
 
 # The property
@@ -49,6 +72,43 @@ def test_a_request_means_what_a_plain_walk_over_the_official_classes_says(shared
         assert as_result(batch) == expected(pipe, salts, reference.official(body))
         low, high = batch.bounds or (0, 0)
         assert all(low <= time <= high for time, *_ in rows_of(batch))
+
+
+@thorough
+@given(body=TRACES)
+def test_what_comes_under_another_key_is_what_its_name_says(renamed, body):
+    limits, pipe, plain = renamed
+    with limited(limits):
+        found, same = decode(pipe, body), decode(plain, under_their_names(body))
+    assert said(found) == said(same)
+
+
+def said(batch):
+    """A batch in words: two pipelines have no objects in common."""
+    result = as_result(batch)
+    words = [Counter(map(repr, part.elements())) for part in (result.rows, result.counts)]
+    return *words, result.losses
+
+
+def test_a_choice_under_another_key_is_recognised_as_fast_as_under_its_name(policy):
+    pipe = Pipeline(with_sources(policy, {"mode": "modus"}), SALTS, clock)
+    said = [key_value(key, string_value="open") for key in ("mode", "modus")]
+    decode(pipe, body_of(*(one_span("shop.survey", each) for each in said)))
+    assert {each.SerializeToString() for each in said} <= pipe.contexts.atoms.usual.keys()
+
+
+def under_their_names(body):
+    """A request whose attributes have their names; those that had them come first."""
+    request = ExportTraceServiceRequest.FromString(body)
+    for span in (s for r in request.resource_spans for scope in r.scope_spans for s in scope.spans):
+        names = {source: name for name, source in SOURCES.items()}
+        names["kind"] = "gift" if span.name == "shop.ping" else "provider"
+        found = sorted(span.attributes, key=lambda each: each.key in names)
+        for each in found:
+            each.key = names.get(each.key, each.key)
+        del span.attributes[:]
+        span.attributes.extend(found)
+    return request.SerializeToString()
 
 
 @st.composite

@@ -293,3 +293,16 @@ def test_the_search_of_these_tests_finds_what_was_not_removed(received):
     received.traces[:] = [gzip.compress(ID.to_bytes(8, "big"), 0)]
     with pytest.raises(AssertionError):
         assert_no_secret(received)
+
+
+def test_an_adopted_span_has_other_keys_under_their_names(catalog, connect, received):
+    declared = catalog.read_text().replace("smz3]}", "smz3], from: status}")
+    catalog.write_text(declared)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(AllowlistSpanProcessor(connect(received.endpoint)))
+    tracer = provider.get_tracer("app")
+    tracer.start_span("shop.order", attributes={"status": "smz3"}).end()
+    tracer.start_span("shop.order", attributes={"provider": "smz3", "status": "alttpr"}).end()
+    assert provider.force_flush()
+    assert [found["provider"] for found in received.observations()] == ["smz3", "smz3"]
+    provider.shutdown()

@@ -205,7 +205,7 @@ error_types: [provider_timeout, new_one, new_one, Nope]
         "events.yaml:19: attributes.hard.hash: only string, int and uuid can be hashed, this is bool",
         "events.yaml:20: attributes.size.max: limits are for numbers that are not hashed",
         'events.yaml:21: attributes.extra.length: is not known here; did you mean "max_length"?'
-        " (known: type, description, values, min, max, max_length, hash, reviewed)",
+        " (known: type, description, values, min, max, max_length, hash, reviewed, from)",
         "events.yaml:23: events.Discord Generator: must be words of a-z, 0-9 and _ joined by dots,"
         " at most 128 characters",
         "events.yaml:24: events.footfall.mine: event names that begin with `footfall` are Footfall's own",

@@ -162,6 +162,7 @@ def test_less_than_before_is_nothing_new(tmp_path, old, new):
         ("{type: uuid}", "{type: string, max_length: 1000}"),
         ("{type: bool}", "{type: bool, description: A present}"),
         ("feature: visit,", "feature: visit, owner: us,"),
+        ("{type: bool}", "{type: bool, from: isPresent}"),
         ("Somebody came", "'  Somebody came '"),
         ("[{span: a}, {route: GET /a/*}]", "[{route: GET /a/*}, {span: a}]"),
     ],

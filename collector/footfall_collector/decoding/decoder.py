@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from footfall_collector.decoding import metrics
@@ -14,6 +14,7 @@ from footfall_collector.signals import LOGS, METRICS, TRACES, Signal
 from footfall_exporters.contracts import Unavailable
 from footfall_processors import Batch, Catalog, Hash, Policy, keyed_hash
 from footfall_processors.hashing import STATIC_PERIOD, Salts
+from footfall_processors.sources import opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,12 @@ class Decoding:
         origin: The marker of this store or gateway: what carries it is refused.
         identities: The key under which streams and spans are named; None while it is not known.
         spans: Whether spans are told apart one by one.
+
+    Attributes:
+        opened: The objects in what the HTTP API takes that have declared attributes nested in them.
     """
+
+    opened: frozenset[str]
 
     def __init__(
         self,
@@ -61,6 +67,7 @@ class Decoding:
             for name, event in catalog.events.items()
             for spelling in (name, *(f"{name}.{action}" for action in event.actions))
         }
+        self.opened = opened(catalog)
         budget = Budget()
         self._pipelines = {
             relay: Pipeline(Policy(catalog, relay=relay, origin=origin), salts, budget=budget)
@@ -117,6 +124,12 @@ class Decoding:
     def attributes(self, event: str) -> Sequence[str]:
         """What an event may carry that is named so, with its action or without."""
         return self._attributes.get(event, ())
+
+    def keys(self, attributes: Iterable[str]) -> set[str]:
+        """All that senders may call these attributes, which need not be declared."""
+        declared = self._catalog.attributes
+        sources = {declared[name].source for name in attributes if name in declared}
+        return {*attributes, *filter(None, sources)}
 
     @property
     def catalog(self) -> Catalog:

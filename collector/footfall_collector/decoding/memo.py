@@ -144,14 +144,14 @@ class Atoms(dict[bytes, Atom]):
         elif prefix == _prefix(key):
             if atom.role is Role.UNDECLARED:
                 self._undeclared.add(prefix)
-            elif atom.role is Role.COLUMN and tag in _valid_tags(self._policy.catalog, key):
+            elif atom.role is Role.COLUMN and tag in _valid_tags(self._policy.catalog, atom.name):
                 self._valid[prefix, tag] = self._policy.classify(key, _SAMPLE[tag])
         return atom
 
     def _text(self, atom: Atom) -> bytes | None:
         """How encoders write an attribute of this class, when its value is a text."""
         if atom not in self._texts and isinstance(atom.value, str):
-            self._texts[atom] = otlp.encoded_text(atom.name, atom.value)
+            self._texts[atom] = otlp.encoded_text(atom.source or atom.name, atom.value)
         return self._texts.get(atom)
 
     def _forget(self) -> None:
@@ -172,9 +172,9 @@ def _prefix(key: str) -> bytes:
     return b"\x0a" + bytes([len(encoded)]) + encoded if len(encoded) < 128 else b""
 
 
-def _valid_tags(catalog: Catalog, key: str) -> tuple[bytes, ...]:
+def _valid_tags(catalog: Catalog, name: str) -> tuple[bytes, ...]:
     """The wire types all of whose (short) values are valid for a declared attribute."""
-    attribute = catalog.attributes[key]
+    attribute = catalog.attributes[name]
     if attribute.hash:
         return (_STRING, _INT)
     by_type = {Type.STRING: _STRING, Type.BOOL: _BOOL, Type.INT: _INT, Type.FLOAT: _INT}

@@ -58,5 +58,7 @@ def read(span: ReadableSpan, policy: Policy) -> Foreign | None:
         return None
     end = span.end_time or time.time_ns()
     start = min(span.start_time or end, end)  # a clock that was set meanwhile is right now
-    others = {key: value for key, value in given.items() if key not in _FIXED}
-    return Foreign(shape.dimension, others, start, end)
+    event = shape.dimension.event
+    named = {policy.named(event, key): v for key, v in given.items() if key not in _FIXED}
+    ours = {key: value for key, value in given.items() if key in named}  # wins over another key's
+    return Foreign(shape.dimension, named | ours, start, end)

@@ -3,7 +3,7 @@
 What a client says of who it is never counts: the attributes that identities are stored in are the server's.
 """
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,24 +35,29 @@ class Posted:
     quantity: int = 1
 
 
-def record(posted: Posted, known: Mapping[str, str], reserved: Container[str]) -> bytes:
+def record(
+    posted: Posted,
+    known: Mapping[str, str],
+    reserved: Container[str],
+    opened: Container[str] = (),
+) -> bytes:
     """The encoded log record.
 
     Args:
         posted: As the client has it.
         known: What the server knows of the sender, by attribute.
-        reserved: The attributes that are the server's alone; a client's are left out.
+        reserved: What only the server may say; a client's is left out.
+        opened: The objects in which attributes are nested; `b` in `a` is `a.b`.
     """
-    said = {
-        name: value
-        for name, value in posted.properties.items()
+    said = [
+        (name, value)
+        for each in posted.properties.items()
+        for name, value in _leaves(*each, opened)
         if name not in reserved and name != QUANTITY and value is not None
-    }
-    if posted.quantity > 1:
-        said[QUANTITY] = posted.quantity
-    attributes = [
-        KeyValue(key=key, value=_value(value)) for key, value in {**known, **said}.items()
     ]
+    if posted.quantity > 1:
+        said.append((QUANTITY, posted.quantity))
+    attributes = [KeyValue(key=key, value=_value(value)) for key, value in (*known.items(), *said)]
     record = LogRecord(
         time_unix_nano=posted.time_ns, event_name=posted.event, attributes=attributes
     )
@@ -65,6 +70,14 @@ def resource(service: str | None) -> bytes:
         return b""
     named = KeyValue(key=SERVICE_NAME, value=AnyValue(string_value=service))
     return Resource(attributes=[named]).SerializeToString()
+
+
+def _leaves(name: str, value: Any, opened: Container[str]) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and name in opened:
+        for inner, each in value.items():
+            yield from _leaves(f"{name}.{inner}", each, opened)
+    else:
+        yield name, value
 
 
 def _value(value: Any) -> AnyValue:

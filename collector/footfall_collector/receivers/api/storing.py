@@ -82,12 +82,13 @@ class Storing:
             names.receipt: receipt,
         }
         # What a client says of its session counts where the server knows nothing of it.
-        reserved = {*said} - ({names.session} if who.session is None else set())
+        servers = {*said} - ({names.session} if who.session is None else set())
+        reserved, opened = self._decoding.keys(servers), self._decoding.opened
         records = []
         for each in body.posted:
             declared = self._decoding.attributes(each.event)
             known = {name: v for name, v in said.items() if v is not None and name in declared}
-            records.append(posted.record(each, known, reserved))
+            records.append(posted.record(each, known, reserved, opened))
 
         async def decoded() -> Batch:
             batch = await self._decoding.posted(self._resource, records, who.key)
