@@ -23,6 +23,7 @@ from footfall_collector.receivers import (
     http_server,
     refusals,
 )
+from footfall_collector.receivers.api.table import Table
 from footfall_collector.receivers.cors import signal_of
 from footfall_collector.receivers.encodings import JSON, PROTOBUF, Encoding
 from footfall_collector.receivers.intake import Intake
@@ -76,7 +77,7 @@ async def serve(
 
 def application(
     config: HttpConfig, intake: Intake, decoders: Sequence[Decoder], api: Sequence[Route] = ()
-) -> Starlette:
+) -> ASGIApp:
     """The ASGI application: the signals' routes, those of the browser client and of the HTTP API."""
     # A redirect to the path without its slash would send a client to whatever host it named.
     otlp: ASGIApp = Router(
@@ -85,17 +86,21 @@ def application(
     )
     if config.cors:
         otlp = cors.Pages(otlp, config.cors, intake.telemetry)
-    posts: ASGIApp = Router(list(api), redirect_slashes=False)
-    if config.cors:
-        headers = ["idempotency-key", "footfall-receipt", "footfall-receipt-token"]
-        methods = ["GET", "POST", "DELETE"]
-        posts = cors.Pages(posts, config.cors, intake.telemetry, headers, methods)
-    routes = [Mount("/v1", otlp), *browser.routes(), *([Mount("", posts)] if api else [])]
+    routes = [Mount("/v1", otlp), *browser.routes(), *api]  # the API's for their methods alone
     app = Starlette(
         routes=routes, exception_handlers={HTTPException: _wrong_place(intake.telemetry)}
     )
     app.router.redirect_slashes = False
-    return app
+    return Table(api, app, lambda posts: _for_pages(posts, config, intake)) if api else app
+
+
+def _for_pages(posts: ASGIApp, config: HttpConfig, intake: Intake) -> ASGIApp:
+    """The HTTP API, for pages elsewhere as well where some may send."""
+    if not config.cors:
+        return posts
+    headers = ["idempotency-key", "footfall-receipt", "footfall-receipt-token"]
+    methods = ["GET", "POST", "DELETE"]
+    return cors.Pages(posts, config.cors, intake.telemetry, headers, methods)
 
 
 def _wrong_place(
