@@ -1,5 +1,6 @@
 """What documents and comments refer to is there: files, headings, decisions."""
 
+import os
 import re
 from functools import cache
 from pathlib import Path
@@ -18,12 +19,18 @@ NOT_OURS = {"node_modules", "__pycache__"}
 
 def files(*kinds):
     """The files of the repository that have one of these suffixes."""
-    found = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*")]
-    return [
-        file
-        for file in sorted([*found, *ROOT.iterdir()])
-        if file.suffix in kinds and file.is_file() and not NOT_OURS & set(file.parts)
-    ]
+    return [file for file in everything() if file.suffix in kinds]
+
+
+@cache
+def everything():
+    """The files of the repository, in order."""
+    found = [file for file in ROOT.iterdir() if file.is_file()]
+    for top in FOLDERS:
+        for folder, inside, names in os.walk(ROOT / top):
+            inside[:] = set(inside) - NOT_OURS
+            found += [Path(folder, name) for name in names]
+    return sorted(file for file in found if file.is_file())
 
 
 DOCUMENTS = files(".md")
