@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from footfall import _threads, _values
 from footfall._decision import Mode, State, decide
-from footfall._variables import HOSTS, VARIABLES
+from footfall._variables import LEFT_OUT, VARIABLES
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics.export import MetricExporter
@@ -135,11 +135,14 @@ def read(environ: Mapping[str, str], options: Options, consent: State | None = N
         try:
             return parse(text or VARIABLES[name].default)
         except ValueError as error:
-            if name in HOSTS:
+            if name in LEFT_OUT:
                 notes.append(f"{name} {error}; it is left out")
             else:
                 mistakes.append(f"{name} {error}")
             return parse(VARIABLES[name].default)
+
+    def first(ours: str, hosts: str) -> str:
+        return ours if environ.get(ours, "").strip() else hosts
 
     value("OTEL_SDK_DISABLED", _values.flag)
     value("TELEMETRY_ENABLED", _values.switch)
@@ -154,6 +157,7 @@ def read(environ: Mapping[str, str], options: Options, consent: State | None = N
         if mode == "on" and options.exporters is None:
             traces, metrics = _destinations(environ, options.destination, notes, mistakes)
         queue = value("OTEL_BSP_MAX_QUEUE_SIZE", _values.whole)
+        batch = first("TELEMETRY_BATCH_SIZE", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE")
         settings = Settings(
             options,
             mode,
@@ -163,9 +167,11 @@ def read(environ: Mapping[str, str], options: Options, consent: State | None = N
             sample_rate=value("TELEMETRY_SAMPLE_RATE", _values.share, options.sample_rate),
             salt=value("TELEMETRY_HASH_SALT", _values.salt),
             metric_interval=value("OTEL_METRIC_EXPORT_INTERVAL", _values.positive),
-            span_delay=value("OTEL_BSP_SCHEDULE_DELAY", _values.positive),
+            span_delay=value(
+                first("TELEMETRY_FLUSH_INTERVAL", "OTEL_BSP_SCHEDULE_DELAY"), _values.positive
+            ),
             queue=queue,
-            batch=min(value("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", _values.whole), queue),
+            batch=min(value(batch, _values.whole), queue),
             notes=tuple(dict.fromkeys(notes)),
             exit_hooks=value("FOOTFALL_EXIT_HOOKS", _values.flag, options.exit_hooks),
         )

@@ -63,6 +63,12 @@ VARIABLES: Final = {
     "OTEL_EXPORTER_OTLP_CLIENT_KEY": Variable("", "As FOOTFALL_CLIENT_KEY"),
     "OTEL_EXPORTER_OTLP_TIMEOUT": Variable("10", "As FOOTFALL_TIMEOUT"),
     "OTEL_EXPORTER_OTLP_COMPRESSION": Variable("none", "As FOOTFALL_COMPRESSION"),
+    "TELEMETRY_FLUSH_INTERVAL": Variable(
+        "5000", "Milliseconds between two exports of spans: OTEL_BSP_SCHEDULE_DELAY of Footfall alone"
+    ),
+    "TELEMETRY_BATCH_SIZE": Variable(
+        "512", "Spans in one request: OTEL_BSP_MAX_EXPORT_BATCH_SIZE of Footfall alone"
+    ),
     "OTEL_METRIC_EXPORT_INTERVAL": Variable(
         "60000", "Milliseconds between two exports of the counters"
     ),
@@ -76,12 +82,14 @@ VARIABLES: Final = {
 }
 """Also honoured: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES (only service.name, service.version and
 deployment.environment.name are used), and OTEL_EXPORTER_OTLP_TRACES_* and OTEL_EXPORTER_OTLP_METRICS_*."""
-HOSTS: Final = frozenset(
+LEFT_OUT: Final = frozenset(
     {
         "OTEL_METRIC_EXPORT_INTERVAL",
         "OTEL_BSP_SCHEDULE_DELAY",
         "OTEL_BSP_MAX_QUEUE_SIZE",
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "TELEMETRY_BATCH_SIZE",
+        "TELEMETRY_FLUSH_INTERVAL",
     }
 )
-"""What the host has set for its own telemetry, which is not for Footfall to judge."""
+"""Of which a wrong value turns nothing off: the pace, and what the host has set for its own telemetry."""

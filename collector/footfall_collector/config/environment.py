@@ -20,6 +20,12 @@ DEVELOPMENT = "FOOTFALL_DEV"
 """Set by `footfall up --dev`, for its workers as well: the HTTP API is on, and believes developers."""
 PSR = "FEATURES_PSR"
 """Whether ratings are taken, where there is an HTTP API; in development they are unless it is false."""
+API = {
+    PSR: ("psr", "enabled"),
+    "TELEMETRY_RATE_LIMIT_USER": ("rate_limit", "user"),
+    "TELEMETRY_RATE_LIMIT_ADDRESS": ("rate_limit", "address"),
+}
+"""As `ENVIRONMENT`, below `receivers.http_api`, where there is one."""
 SINK = "TELEMETRY_SINK"
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Where the sink `otlp` sends, unless the file says it."""
@@ -75,24 +81,27 @@ def fill(data: Any, environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def fill_api(document: Document, environment: Mapping[str, str]) -> dict[str, str]:
-    """Has the HTTP API be on in development, and ratings there or as FEATURES_PSR says.
+    """Has the HTTP API be on in development, and ratings there or as FEATURES_PSR says; and its limits.
 
     Returns:
         As `fill`.
     """
-    variable = PSR if environment.get(PSR) else DEVELOPMENT
     data = document.data
-    if not environment.get(variable) or not isinstance(data, dict):
-        return {}
-    receivers = data.setdefault("receivers", {})
+    said: dict[str, Any] = {name: environment[name] for name in API if environment.get(name)}
+    if environment.get(DEVELOPMENT):
+        said.setdefault(PSR, True)
+    receivers = data.setdefault("receivers", {}) if said and isinstance(data, dict) else None
     if environment.get(DEVELOPMENT) and isinstance(receivers, dict):
         receivers.setdefault("http_api", {})
     api = receivers.get("http_api") if isinstance(receivers, dict) else None
-    section = api.setdefault("psr", {}) if isinstance(api, dict) else None
-    if not isinstance(section, dict) or section.get("enabled") is not None:
-        return {}
-    section["enabled"] = environment[PSR] if variable == PSR else True
-    return {"receivers.http_api.psr.enabled": variable}
+    filled: dict[str, str] = {}
+    for variable, value in said.items() if isinstance(api, dict) else ():
+        section, key = api.setdefault(API[variable][0], {}), API[variable][1]
+        if isinstance(section, dict) and section.get(key) is None:
+            section[key] = value
+            path = f"receivers.http_api.{API[variable][0]}.{key}"
+            filled[path] = DEVELOPMENT if value is True else variable
+    return filled
 
 
 def fill_sinks(document: Document, environment: Mapping[str, str]) -> None:
