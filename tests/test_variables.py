@@ -58,6 +58,10 @@ def sent_to(environment, arguments, file):
     return sorted(loaded)
 
 
+def salts(*given):
+    return [*collector("static_salts")(*given).values()]
+
+
 def pipelines(*exporters):
     return {"traces": {"exporters": ["postgres", *exporters]}}
 
@@ -74,7 +78,7 @@ ATTEMPTS = {
     ("TELEMETRY_CATALOG", "processors.footfall.catalog"):
         Tried(collector("catalog.products"), "a.yaml", "b.yaml", ("a",), ("b",)),
     ("TELEMETRY_HASH_SALT", SALT_KEY):
-        Tried(lambda *given: [*collector("static_salts")(*given).values()], *SALTS, *([s.encode()] for s in SALTS)),
+        Tried(salts, *SALTS, *([salt.encode()] for salt in SALTS)),
     ("TELEMETRY_RETENTION_DAYS", "exporters.postgres.retention_days"):
         Tried(collector("postgres.retention_days"), "30", 40, 30, 40),
     ("TELEMETRY_SINK", "service.pipelines"):
@@ -96,7 +100,9 @@ def rivals():
     """(variable, rival, whether the variable wins), as documented."""
     for variable, cells in table(ROOT / "docs/configuration.md", "What wins").items():
         for cell, wins in ((cells[-2], True), (cells[-1], False)):
-            yield from ((variable, rival.strip(" `"), wins) for rival in cell.split(",") if rival.strip())
+            yield from (
+                (variable, rival.strip(" `"), wins) for rival in cell.split(",") if rival.strip()
+            )
 
 
 def given(rival, value):

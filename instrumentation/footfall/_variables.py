@@ -64,7 +64,8 @@ VARIABLES: Final = {
     "OTEL_EXPORTER_OTLP_TIMEOUT": Variable("10", "As FOOTFALL_TIMEOUT"),
     "OTEL_EXPORTER_OTLP_COMPRESSION": Variable("none", "As FOOTFALL_COMPRESSION"),
     "TELEMETRY_FLUSH_INTERVAL": Variable(
-        "5000", "Milliseconds between two exports of spans: OTEL_BSP_SCHEDULE_DELAY of Footfall alone"
+        "5000",
+        "Milliseconds between two exports of spans: OTEL_BSP_SCHEDULE_DELAY of Footfall alone",
     ),
     "TELEMETRY_BATCH_SIZE": Variable(
         "512", "Spans in one request: OTEL_BSP_MAX_EXPORT_BATCH_SIZE of Footfall alone"

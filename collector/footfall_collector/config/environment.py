@@ -94,8 +94,10 @@ def fill_api(document: Document, environment: Mapping[str, str]) -> dict[str, st
     if environment.get(DEVELOPMENT) and isinstance(receivers, dict):
         receivers.setdefault("http_api", {})
     api = receivers.get("http_api") if isinstance(receivers, dict) else None
+    if not isinstance(api, dict):
+        return {}
     filled: dict[str, str] = {}
-    for variable, value in said.items() if isinstance(api, dict) else ():
+    for variable, value in said.items():
         section, key = api.setdefault(API[variable][0], {}), API[variable][1]
         if isinstance(section, dict) and section.get(key) is None:
             section[key] = value
