@@ -44,6 +44,13 @@ def test_a_user_has_so_many_a_minute_and_others_have_theirs(limited):
 
 
 @pytest.mark.requirement("D4")
+def test_who_is_refused_for_something_else_is_told_what_is_left(limited):
+    answer = limited.post("/telemetry/events", b"{", viewer="clumsy")
+    assert answer.status_code == 400
+    assert answer.headers["ratelimit"].startswith('"user";r=4')
+
+
+@pytest.mark.requirement("D4")
 def test_a_request_of_more_than_fifty_events_is_two(limited):
     many = limited.post("/telemetry/track", [EVENT] * 60, viewer="batches")
     assert '"user";r=3' in many.headers.get("ratelimit", '"user";r=3')

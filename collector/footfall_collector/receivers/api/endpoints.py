@@ -26,14 +26,14 @@ _encode = msgspec.json.Encoder().encode
 Json = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """A request, and whose it is.
 
     Attributes:
         request: As it came; its body may wait.
         who: Sends it.
-        verdict: What is left of their limit.
+        verdict: What is left of their limit; changes with what its body weighs.
         seen: Counts it.
     """
 
@@ -89,9 +89,11 @@ class Endpoints:
 
         async def answer(request: Request) -> Response:
             current.set(TraceContext(request.headers.get(HEADER)))
+            asked: Asked | None = None
             with self._counted(endpoint.signal, prefix + endpoint.path) as seen:
                 try:
-                    return await endpoint.handle(await self._asked(endpoint, request, seen))
+                    asked = await self._asked(endpoint, request, seen)
+                    return await endpoint.handle(asked)
                 except asyncio.CancelledError:  # a stopping server waits no longer
                     refused = errors.stopping()
                 except ClientDisconnect:
@@ -104,7 +106,9 @@ class Endpoints:
                 seen.refused(refused.reason, refused.status)
                 with suppress(asyncio.CancelledError):
                     await bodies.read_away(request)
-                return respond(endpoint.error(refused), refused.status, refused.headers)
+                limits = self._asking.headers(asked.verdict) if asked else {}
+                headers = {**limits, **refused.headers}
+                return respond(endpoint.error(refused), refused.status, headers)
 
         return Route(prefix + endpoint.path, answer, methods=list(endpoint.methods))
 

@@ -138,11 +138,11 @@ def _stored(
                 who = asking.by_token(contracts.token(body)) or who
                 await asking.settle(who, contract.needs)
             read = contract.of(who)(body, time.time_ns())
-            verdict = await asking.weigh(who, read.size, asked.verdict)
+            asked.verdict = await asking.weigh(who, read.size, asked.verdict)
             key = request.headers.get(naming.HEADER)
             key = read.name if key is None else key
             called = named(key, contract.path, who, body)
             batch = await storing.store(read, who, seen, called, under)
-        return respond(contract.answer(batch, read.size), headers=asking.headers(verdict))
+        return respond(contract.answer(batch, read.size), headers=asking.headers(asked.verdict))
 
     return store
