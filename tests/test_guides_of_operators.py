@@ -19,6 +19,7 @@ import pytest
 import yaml
 from psycopg.conninfo import conninfo_to_dict
 
+from conftest import copied
 from footfall_collector.process.app import running
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
@@ -250,7 +251,7 @@ def provisioned(tmp_path):
 
 
 def test_the_provisioned_data_source_reads_footfalls_own_postgres(
-    provisioned, postgres_directory, catalog
+    provisioned, pristine, postgres_directory, catalog
 ):
     (said,) = [
         yaml.safe_load(step.text)["exporters"]["postgres"]["readers"]
@@ -261,7 +262,7 @@ def test_the_provisioned_data_source_reads_footfalls_own_postgres(
     assert provisioned(GRAFANA_DB_PASSWORD=password)["url"] == said["endpoint"]
     assert said["password"] == "${env:GRAFANA_DB_PASSWORD}"
     readers = ReadersConfig(endpoint=f"127.0.0.1:{port}", password=password)
-    directory = postgres_directory / "postgres"
+    directory = copied(pristine, postgres_directory / "postgres")
     with EmbeddedPostgres(directory, {"fsync": "off"}, listening=readers.listening) as dsn:
         prepare(dsn, Settings(catalog))
         with connect_sync(dsn, SCHEMA) as connection:

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from conftest import make_directory
+from conftest import copied, make_directory
 from footfall_collector.cli import doctor as cli
 from footfall_collector.cli.doctor import doctor
 from footfall_collector.config.config import Config
@@ -47,10 +47,10 @@ openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="needs the comm
 
 
 @pytest.fixture(scope="module")
-def durable_server():
+def durable_server(pristine):
     """A server with the settings of a real one; the suite's own has no fsync."""
     directory = make_directory()
-    with EmbeddedPostgres(directory / "postgres") as dsn:
+    with EmbeddedPostgres(copied(pristine, directory / "postgres")) as dsn:
         prepare(dsn, Settings(load_catalog(CATALOG)))
         yield dsn
     shutil.rmtree(directory)

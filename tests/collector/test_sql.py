@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from conftest import new_database
+from conftest import copied, new_database
 from footfall_collector.cli import main
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres, binaries
@@ -197,12 +197,14 @@ def test_the_prompt_is_the_reader_too(ask):
 
 @pytest.mark.thorough
 def test_an_owner_who_made_the_reader_becomes_it_and_others_are_told_how(
-    postgres_directory: Path, catalog, monkeypatch
+    pristine, postgres_directory: Path, catalog, monkeypatch
 ):
     """In a cluster of its own, where nobody has made the role yet."""
     said = []
     with (
-        EmbeddedPostgres(postgres_directory / "postgres", {"fsync": "off"}) as server,
+        EmbeddedPostgres(
+            copied(pristine, postgres_directory / "postgres"), {"fsync": "off"}
+        ) as server,
         psycopg.connect(server, autocommit=True) as admin,
         new_database(server) as other,
     ):

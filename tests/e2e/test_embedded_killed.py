@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import yaml
 
-from conftest import CATALOG
+from conftest import CATALOG, copied
 from footfall_exporters.embedded import EmbeddedPostgres
 from support.otlp import PROTOBUF, traces
 from support.ports import free_port
@@ -18,14 +18,15 @@ from support.waiting import wait_until
 
 
 @pytest.fixture
-def settings(tmp_path, postgres_directory):
+def settings(tmp_path, pristine, postgres_directory):
     protocols = {"grpc": {"endpoint": "127.0.0.1:0"}, "http": {"endpoint": "127.0.0.1:0"}}
+    place = copied(pristine, postgres_directory / "postgres")
     written = {
         "receivers": {"otlp": {"protocols": protocols}},
         "processors": {
             "footfall": {"catalog": str(CATALOG), "hash_salt": "3f9c1a7be2d05846c1e97ab304fd2865"}
         },
-        "exporters": {"postgres": {"data_directory": str(postgres_directory / "postgres")}},
+        "exporters": {"postgres": {"data_directory": str(place)}},
         "service": {"operator": {"endpoint": f"127.0.0.1:{free_port()}"}},
     }
     path = tmp_path / "collector.yaml"

@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from functools import cache
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -115,8 +116,8 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture(scope="module")
-def evidence() -> Evidence:
-    return tell()
+def evidence(pristine: Path) -> Evidence:
+    return tell(pristine)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from collector.keyed import NAMES, write_keys
-from conftest import make_directory
+from conftest import copied, make_directory
 from e2e.leaks.planting import Book, Place
 from e2e.leaks.searching import Search
 from footfall_exporters.embedded import EmbeddedPostgres
@@ -249,11 +249,11 @@ def live(book, client, situation):
 
 
 @pytest.fixture(scope="module")
-def evidence():
+def evidence(pristine):
     """(what was planted, what is left by place)."""
     book, home, backend = Book(), make_directory(), ThreadingHTTPServer(("127.0.0.1", 0), Backend)
     Thread(target=backend.serve_forever, daemon=True).start()
-    server = EmbeddedPostgres(home / "postgres", {"fsync": "off"})
+    server = EmbeddedPostgres(copied(pristine, home / "postgres"), {"fsync": "off"})
     up = None
     try:
         dsn = server.start()

@@ -1,14 +1,13 @@
 """A writer at work, and a look at the test's database."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from conftest import make_directory
+from conftest import copied, make_directory
 from exporters.embedded import execute, processes_of
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
@@ -38,10 +37,10 @@ def directory(postgres_directory: Path) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def stopped() -> Iterator[Path]:
+def stopped(pristine: Path) -> Iterator[Path]:
     """A cluster that was made, served once and stopped."""
     parent = make_directory()
-    with EmbeddedPostgres(parent / "postgres") as conninfo:
+    with EmbeddedPostgres(copied(pristine, parent / "postgres")) as conninfo:
         execute(conninfo, "CREATE TABLE kept AS SELECT 42 AS answer")
     yield parent / "postgres"
     shutil.rmtree(parent)
@@ -58,8 +57,13 @@ def made(stopped: Path) -> Iterator[Path]:
 @pytest.fixture
 def spoilt(made: Path, directory: Path) -> Path:
     """A copy of that cluster, for tests that spoil it."""
-    subprocess.run(["cp", "-a", made, directory], check=True)
-    return directory
+    return copied(made, directory)
+
+
+@pytest.fixture
+def copy(pristine: Path, directory: Path) -> Path:
+    """A cluster without anything in it, for tests that leave something behind."""
+    return copied(pristine, directory)
 
 
 @pytest.fixture(autouse=True)

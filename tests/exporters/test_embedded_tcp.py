@@ -42,9 +42,9 @@ def over_tcp(port, user="grafana", password=PASSWORD, dbname="footfall"):
     )
 
 
-def test_one_login_reads_the_reports_over_tcp_and_nobody_else_comes_in(directory, catalog):
+def test_one_login_reads_the_reports_over_tcp_and_nobody_else_comes_in(copy, catalog):
     port = free_port()
-    with listening(directory, catalog, port) as dsn:
+    with listening(copy, catalog, port) as dsn:
         with over_tcp(port) as grafana:
             assert grafana.execute("SELECT count(*) FROM reporting.usage").fetchone() == (0,)
             assert grafana.execute("SHOW statement_timeout").fetchone() == ("1min",)
@@ -82,8 +82,8 @@ def test_it_is_off_unless_it_is_asked_for_and_again_when_it_is_no_longer(directo
             over_tcp(port)
 
 
-def test_others_join_it_by_the_socket_whatever_the_port(directory, catalog):
-    with listening(directory, catalog, free_port()), python(OWN_UNTIL_TOLD, directory) as joiner:
+def test_others_join_it_by_the_socket_whatever_the_port(copy, catalog):
+    with listening(copy, catalog, free_port()), python(OWN_UNTIL_TOLD, copy) as joiner:
         assert line_of(joiner) == "up"
         joiner.communicate()
         assert joiner.returncode == 0
@@ -101,12 +101,10 @@ def test_a_port_that_is_taken_is_said(directory):
         assert execute(dsn, "SELECT 1") == (1,)
 
 
-async def test_a_server_that_another_started_listens_once_that_has_ended(
-    directory, catalog, caplog
-):
+async def test_a_server_that_another_started_listens_once_that_has_ended(copy, catalog, caplog):
     port = free_port()
-    config = PostgresConfig(data_directory=str(directory), readers=readers_at(port))
-    with python(OWN_UNTIL_TOLD, directory) as owner:
+    config = PostgresConfig(data_directory=str(copy), readers=readers_at(port))
+    with python(OWN_UNTIL_TOLD, copy) as owner:
         assert line_of(owner) == "up"
         async with config.open(Settings(catalog)) as store:
             assert "readers do not reach" in caplog.text

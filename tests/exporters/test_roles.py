@@ -7,7 +7,7 @@ import pytest
 from psycopg import AsyncConnection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from conftest import new_database
+from conftest import copied, new_database
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Rejected, Settings
 from footfall_exporters.embedded import EmbeddedPostgres
@@ -252,9 +252,12 @@ async def test_an_owner_who_is_a_member_becomes_the_writer(ordinary, catalog, po
             await connection.execute("DELETE FROM footfall.feature_events")
 
 
-async def test_an_owner_who_makes_the_role_becomes_the_writer(postgres_directory, catalog):
+async def test_an_owner_who_makes_the_role_becomes_the_writer(
+    pristine, postgres_directory, catalog
+):
     """In a cluster of its own, where nobody has made the role yet."""
-    with EmbeddedPostgres(postgres_directory, {"fsync": "off"}) as server:
+    place = copied(pristine, postgres_directory / "postgres")
+    with EmbeddedPostgres(place, {"fsync": "off"}) as server:
         with psycopg.connect(server, autocommit=True) as admin:
             admin.execute("CREATE ROLE owner LOGIN CREATEROLE PASSWORD 'x'")
             admin.execute("ALTER DATABASE footfall OWNER TO owner")

@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from conftest import make_directory
+from conftest import copied, make_directory
 from footfall_exporters.embedded import EmbeddedPostgres, EmbeddedPostgresError, Supervision
 from footfall_exporters.embedded import supervision as module
 from footfall_exporters.embedded.orphans import end_orphans
@@ -21,10 +21,13 @@ from support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
-def place():
-    """The directory of a server, made once; stopped between tests."""
+def place(pristine):
+    """The directory of a server, stopped between tests."""
     parent = make_directory()
-    with EmbeddedPostgres(parent / "postgres") as dsn, psycopg.connect(dsn) as connection:
+    with (
+        EmbeddedPostgres(copied(pristine, parent / "postgres")) as dsn,
+        psycopg.connect(dsn) as connection,
+    ):
         connection.execute("CREATE TABLE numbers (n bigint)")
     yield parent / "postgres"
     shutil.rmtree(parent)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from conftest import make_directory
+from conftest import copied, make_directory
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import prepare
@@ -26,10 +26,11 @@ READER = {"user": "grafana", "password": PASSWORDS["GRAFANA_DB_PASSWORD"]}
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[str]:
+def cluster(pristine: Path) -> Iterator[str]:
     """A cluster as the image makes it: the superuser `postgres`, the database `footfall`, no role of ours."""
     directory = make_directory()
-    with EmbeddedPostgres(directory, {"fsync": "off"}) as embedded:
+    place = copied(pristine, directory / "postgres")
+    with EmbeddedPostgres(place, {"fsync": "off"}) as embedded:
         with psycopg.connect(embedded, autocommit=True) as connection:
             for name in ("postgres", "second"):
                 connection.execute(f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD 'initial'")

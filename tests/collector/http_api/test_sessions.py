@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from collector.http_api.conftest import HERE, collector
-from conftest import new_database
+from conftest import copied, new_database
 from footfall_exporters.embedded import EmbeddedPostgres
 from support.waiting import wait_until
 
@@ -296,8 +296,10 @@ def test_a_page_elsewhere_may_start_a_session_where_it_may_send(plugin):
         assert ("access-control-allow-origin" in answer.headers) == allowed
 
 
-def test_without_postgres_a_session_is_neither_begun_nor_believed(postgres_directory, tmp_path):
-    server = EmbeddedPostgres(postgres_directory / "postgres", {"fsync": "off"})
+def test_without_postgres_a_session_is_neither_begun_nor_believed(
+    pristine, postgres_directory, tmp_path
+):
+    server = EmbeddedPostgres(copied(pristine, postgres_directory / "postgres"), {"fsync": "off"})
     api = collector(tmp_path, server.start(), catalog=HERE / "plugin.yaml", prefixes=["/telemetry"])
     try:
         token = start(api)["session_token"]

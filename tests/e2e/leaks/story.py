@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from conftest import copied
 from e2e.leaks.collecting import (
     Collector,
     Evidence,
@@ -40,12 +41,12 @@ TALKATIVE = {
 """What an operator's own server may log; the embedded one is made to do the same."""
 
 
-def tell() -> Evidence:
-    """Everything."""
+def tell(cluster: Path) -> Evidence:
+    """Everything; in a copy of this cluster."""
     home = Path(tempfile.mkdtemp(prefix="footfall-leaks-"))
     home.chmod(0o711)  # for the user who runs Postgres when root runs the tests
     # The collector gets its DSN: one that it could start itself, it would start again when it is stopped.
-    server = EmbeddedPostgres(home / "postgres", {"fsync": "off"})
+    server = EmbeddedPostgres(copied(cluster, home / "postgres"), {"fsync": "off"})
     try:
         evidence = asyncio.run(_tell(home, server))
         server.stop()
