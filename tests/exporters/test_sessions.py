@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import new_database
+from exporters.remains import hits
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import prepare
@@ -385,3 +386,35 @@ async def test_the_most_at_once_are_known_by_hour(database, ask, plugins):
         await following.follow(connection, plugins)
     rows = ask("SELECT most FROM reporting.concurrent WHERE hour >= %s ORDER BY hour LIMIT 6", hour)
     assert [most for (most,) in rows] == [2, 1, 1, 0, 0, 0]
+
+
+async def test_of_who_is_forgotten_no_page_holds_anything(database, plugins):
+    async with keeping(database, plugins) as (store, connection):
+        await store(
+            batch(
+                seen("plugin.session", "start", session(0), 0, ANA),
+                seen("plugin.story", "open", session(0), 5),
+                seen("plugin.session", "start", session(1), 0, BEN),
+            )
+        )
+        await following.follow(connection, plugins)
+        pages = pages_of(connection)
+        assert hits([ANA, BEN, session(0), session(1)], await pages()) == 4
+        assert await forgetting.forget(connection, tracked(plugins), ANA) == 1
+        assert hits([ANA, session(0)], await pages()) == 0
+        assert hits([BEN, session(1)], await pages()) == 2
+
+
+def pages_of(connection):
+    """What the files of the tables hold that know sessions, once they are written."""
+    tables = "relname ~ '^(sessions|session_marks|feature_events_[0-9]+)$' AND relkind = 'r'"
+
+    async def read():
+        await connection.execute("CHECKPOINT")
+        found = await connection.execute(
+            "SELECT pg_read_binary_file(pg_relation_filepath(oid)) FROM pg_class"
+            f" WHERE relnamespace = 'footfall'::regnamespace AND {tables}"
+        )
+        return b"".join(bytes(row[0]) for row in await found.fetchall())
+
+    return read

@@ -11,6 +11,7 @@ from typing import Any, Final
 import psycopg
 from psycopg import AsyncConnection, sql
 
+from footfall_exporters.postgres import partitions
 from footfall_exporters.postgres.sessions.following import Tracked, advance
 
 _DAYS = """
@@ -41,6 +42,7 @@ _OF = """
 _BEFORE = """
     DELETE FROM footfall.sessions WHERE opened_at < %s RETURNING session, opened_at, last_seen
 """
+_ANY_BEFORE = "SELECT FROM footfall.sessions WHERE opened_at < %s LIMIT 1"
 _ATTEMPTS = 5
 NEAR: Final = dt.timedelta(hours=1)
 """Before its start and after its last sign of life an observation of a session may be dated."""
@@ -66,8 +68,14 @@ async def forget(connection: AsyncConnection, found: Tracked, installation: byte
         except psycopg.errors.SerializationFailure:  # it was heard of meanwhile
             if attempt + 1 == _ATTEMPTS:
                 raise
-    if gone:
+    if gone:  # nor on pages
         await connection.execute("VACUUM footfall.sessions, footfall.session_marks")
+        first = min(opened for _, opened, _ in gone) - NEAR
+        last = max(seen for _, _, seen in gone) + NEAR
+        for day, name in (await partitions.existing(connection)).items():
+            if first.date() <= day <= last.date():
+                table = sql.Identifier("footfall", name)
+                await connection.execute(sql.SQL("VACUUM {}").format(table))
     return len(gone)
 
 
@@ -77,9 +85,11 @@ async def retire(connection: AsyncConnection, first_kept: dt.date) -> int:
     Raises:
         psycopg.Error: Postgres refused.
     """
+    start = dt.datetime.combine(first_kept, dt.time(), dt.UTC)
+    if not await _rows(connection, _ANY_BEFORE, start):  # totals are made of all that there are
+        return 0
     async with connection.transaction():
         await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        start = dt.datetime.combine(first_kept, dt.time(), dt.UTC)
         return len(await _take_away(connection, _BEFORE, start))
 
 

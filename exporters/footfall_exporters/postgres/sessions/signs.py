@@ -140,6 +140,7 @@ class Signs:
     async def _asked(self, waiting: dict[K, asyncio.Future[T]], what: K) -> T:
         if (answer := waiting.get(what)) is None:
             answer = waiting[what] = asyncio.get_running_loop().create_future()
+            answer.add_done_callback(_seen)  # whoever asked may have left
             self._filled.set()
         return await asyncio.shield(answer)
 
@@ -212,6 +213,11 @@ async def _sessions(
         return []
     parameters = {"sessions": [each.hex() for each in sessions], "now": now}
     return await (await connection.execute(statement, parameters)).fetchall()
+
+
+def _seen(answer: asyncio.Future[Any]) -> None:
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _set(answer: asyncio.Future[Any], value: object) -> None:
