@@ -36,6 +36,15 @@ export type Options = {
      * Milliseconds after which a request is given up; 200 when not given.
      */
     timeout?: number;
+    /**
+     * How many events are sent at once, without waiting for more; when not given, all
+     * wait for their time. A request has 50 at most.
+     */
+    batchSize?: number;
+    /**
+     * Milliseconds that an event may wait; 5000 when not given.
+     */
+    flushInterval?: number;
 };
 export type Status = {
     /**

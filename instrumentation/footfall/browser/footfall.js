@@ -20,6 +20,9 @@
  * @property {boolean | "localhost"} [dev] Whether to print what would be sent and send nothing: always, or
  *     only on localhost; false when not given.
  * @property {number} [timeout] Milliseconds after which a request is given up; 200 when not given.
+ * @property {number} [batchSize] How many events are sent at once, without waiting for more; when not given, all
+ *     wait for their time. A request has 50 at most.
+ * @property {number} [flushInterval] Milliseconds that an event may wait; 5000 when not given.
  */
 
 /**
@@ -34,8 +37,6 @@ const BATCH = 50; // events in a request; also a count's maximum
 const EVENT = 4096; // bytes of an event
 const FLIGHT = 60_000; // bytes in flight; a browser lets 64 KiB outlive the page (Fetch, "keepalive")
 const TEXT = 280; // characters of a string
-const GATHER = 1000; // ms in which events gather before the browser is asked for an idle moment
-const IDLE = 4000; // ms that it may take to find one
 const RETRY = 5000; // ms, doubled by every failure up to RETRY_MAX
 const RETRY_MAX = 300_000;
 const WAIT_MAX = 3_600_000; // ms that a Retry-After is heeded
@@ -51,6 +52,9 @@ let declared;
 let endpoint = "";
 let ingest = "";
 let timeout = 0;
+/** @type {any} A number of items, or undefined, than which none is more. */
+let full;
+let gather = 0; // ms in which events gather; four times that may go by until the browser is idle
 let dev = false;
 let listening = false;
 let agreed = false;
@@ -83,6 +87,8 @@ export function configure(options = {}) {
     endpoint = options.endpoint ?? "/telemetry";
     ingest = options.ingest ?? endpoint + "/ingest";
     timeout = options.timeout ?? 200;
+    full = options.batchSize;
+    gather = (options.flushInterval ?? 5000) / 5;
     declared = options.events && new Map(Object.entries(options.events));
     dev =
       options.dev == "localhost"
@@ -119,6 +125,7 @@ export function track(event, props) {
     } else {
       record(event, fields, props);
     }
+    if (queue.length >= full && !failures) drain();
     schedule();
   } catch {}
 }
@@ -244,15 +251,15 @@ function schedule() {
   if (flushing || !queue.length) return;
   timer ??= setTimeout(() => {
     /** @type {(run: () => void, options: {timeout: number}) => void} */
-    const idle = globalThis.requestIdleCallback ?? ((run) => setTimeout(run, IDLE));
+    const idle = globalThis.requestIdleCallback ?? ((run) => setTimeout(run, 4 * gather));
     idle(
       () => {
         timer = undefined;
         drain();
       },
-      { timeout: IDLE },
+      { timeout: 4 * gather },
     );
-  }, failures ? pause : GATHER);
+  }, failures ? pause : gather);
 }
 
 /** One request after the other, until all is sent or one fails. */

@@ -36,6 +36,38 @@ def test_a_browser_without_idle_callbacks_sends_within_five_seconds(
     telemetry.wait(lambda t: len(t.events) == 1)
 
 
+def test_so_many_events_as_the_page_wants_are_sent_at_once(
+    shop: Open, telemetry: Telemetry
+) -> None:
+    page = shop(clock=True, batchSize=3)  # the time stands still
+    page.run(TRACK, [0, 2])
+    assert telemetry.requests == []
+    page.run(TRACK, [2, 3])
+    telemetry.wait(lambda t: numbers(t) == [0, 1, 2])
+
+
+def test_what_a_server_refuses_is_not_sent_at_once_again(shop: Open, telemetry: Telemetry) -> None:
+    telemetry.failing = 503
+    page = shop(clock=True, batchSize=1)
+    page.run(TRACK, [0, 1])
+    page.settled(1)
+    page.run(TRACK, [1, 5])
+    assert page.status()["queued"] == 5
+    assert len(telemetry.requests) == 1
+
+
+@pytest.mark.parametrize("before", ["", "window.requestIdleCallback = undefined;"])
+def test_events_wait_for_as_long_as_the_page_says(
+    shop: Open, telemetry: Telemetry, before: str
+) -> None:
+    page = shop(clock=True, flushInterval=20_000, before=before)
+    page.run(TRACK, [0, 1])
+    advance(page, 3)
+    assert telemetry.requests == []
+    advance(page, 17)
+    telemetry.wait(lambda t: numbers(t) == [0])
+
+
 def test_counts_are_added_up_and_clamped(shop: Open, telemetry: Telemetry) -> None:
     page = shop()
     page.run("""() => {
