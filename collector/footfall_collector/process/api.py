@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from footfall_collector.config.config import Config
 from footfall_collector.config.http_api import HttpApiConfig
+from footfall_collector.process import gauges
 from footfall_collector.process.backend import Backend
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.api import sessions
@@ -63,6 +64,7 @@ async def api(
     limits = Limits(config.http_api.rate_limit.user, config.http_api.rate_limit.address)
     limiter = Limiter(limits, Rates(backend.dsn))
     await stack.enter_async_context(beside(limiter.run()))
+    gauges.watch_limits(intake.telemetry, limiter)
     asking = Asking(known, limits, limiter, gate)
     storing = Storing(config.http_api, intake, backend.decoding)
     others: list[Endpoint] = []

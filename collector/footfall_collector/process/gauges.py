@@ -2,6 +2,7 @@
 
 from footfall_collector.config.reader import STORE
 from footfall_collector.receivers.admission import Gate
+from footfall_collector.security.limits import Limiter
 from footfall_collector.telemetry import multiprocess
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.telemetry import Telemetry
@@ -13,6 +14,11 @@ def watch_gate(telemetry: Telemetry, gate: Gate) -> None:
     metrics = telemetry.metrics
     telemetry.watch(metrics.in_flight_bytes, lambda: gate.bytes)
     metrics.in_flight_limit_bytes.set(gate.limit)
+
+
+def watch_limits(telemetry: Telemetry, limiter: Limiter) -> None:
+    """Has `telemetry` look up at every refresh whether limits are counted in the store."""
+    telemetry.watch(telemetry.metrics.limits_shared, lambda: float(not limiter.away))
 
 
 def watch_store(telemetry: Telemetry, store: Store, shared: Shared | None = None) -> None:

@@ -201,6 +201,9 @@ class Instruments:
     def _declare_process(self) -> None:
         self.build = self._gauge("footfall_build_info", "Always 1.", "version", over="livemax")
         self.ready = self._gauge("footfall_ready", "Whether requests are welcome.", over="livemin")
+        self.limits_shared = self._gauge(
+            "footfall_rate_limits_shared", "Whether all collectors count together.", over="livemin"
+        )
         self.catalog_digest = self._gauge(
             "footfall_catalog_digest", "Stands for the catalog in force.", over="liveall"
         )

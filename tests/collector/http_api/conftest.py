@@ -56,8 +56,8 @@ class Api:
         return dict(self.query(f"{losses} WHERE reason NOT LIKE 'refused%' GROUP BY 1"))
 
 
-def collector(folder, dsn, catalog=HERE / "events.yaml", **api):
-    """Starts one; `api` is added to its section."""
+def collector(folder, dsn, catalog=HERE / "events.yaml", operator=None, **api):
+    """Starts one, with an operator's listener there; `api` is added to its section."""
     may = {"site": (NAMES, {"names_viewers": True}), "slow": (SLOW, {"requests_per_minute": 2})}
     write_keys(folder / "keys.yaml", backend=(ALL, {}), **may)
     section = {
@@ -81,7 +81,7 @@ def collector(folder, dsn, catalog=HERE / "events.yaml", **api):
                 },
                 "processors": {"footfall": {"catalog": str(catalog), "hash_salt": SALT}},
                 "exporters": {"postgres": {"dsn": dsn}},
-                "service": {"operator": None},
+                "service": {"operator": operator and {"endpoint": operator}},
             }
         )
     )

@@ -1,10 +1,13 @@
 """R-number D4: 120 requests a minute of a user; more are 429, with the time after which to come again."""
 
+import httpx
+import psycopg
 import pytest
 
 from collector.http_api.conftest import collector
 from collector.keyed import SLOW
 from conftest import new_database
+from support.ports import free_port
 from support.waiting import wait_until
 
 BODY = {"event": "suggestion_shown"}
@@ -15,7 +18,9 @@ EVENT = {"event": "button_click", "timestamp": 1}
 def limited(postgres_server, tmp_path_factory):
     with new_database(postgres_server) as dsn:
         rate = {"user": 5, "address": 7}
-        api = collector(tmp_path_factory.mktemp("limited"), dsn, rate_limit=rate)
+        operator = f"127.0.0.1:{free_port()}"
+        api = collector(tmp_path_factory.mktemp("limited"), dsn, rate_limit=rate, operator=operator)
+        api.operator = operator
         wait_until(lambda: counts_in_the_store(api), 60)
         yield api
         api.http.close()
@@ -48,6 +53,20 @@ def test_who_is_refused_for_something_else_is_told_what_is_left(limited):
     answer = limited.post("/telemetry/events", b"{", viewer="clumsy")
     assert answer.status_code == 400
     assert answer.headers["ratelimit"].startswith('"user";r=4')
+
+
+def test_a_metric_says_whether_collectors_count_together(limited):
+    def shared():
+        text = httpx.get(f"http://{limited.operator}/metrics").text
+        return "\nfootfall_rate_limits_shared 1.0" in text
+
+    wait_until(shared, 60)
+    with psycopg.connect(limited.dsn, autocommit=True) as connection:
+        connection.execute("ALTER TABLE footfall.rate_windows RENAME TO elsewhere")
+        limited.post("/telemetry/ingest", {"event": "none"}, viewer="alone")
+        wait_until(lambda: not shared(), 60)
+        connection.execute("ALTER TABLE footfall.elsewhere RENAME TO rate_windows")
+    wait_until(shared, 60)
 
 
 @pytest.mark.requirement("D4")
