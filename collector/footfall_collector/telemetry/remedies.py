@@ -38,7 +38,9 @@ REFUSALS: Mapping[str, str] = {
     Refused.KEY.value: "give the sender its key (`footfall keys new`), or let it send the new one",
     Refused.SERVICE.value: "let the key's `services` name what it sends for, or give that sender its own key",
     Refused.TOO_LARGE.value: "set smaller batches in the sender, or a larger limit here",
-    Refused.INVALID.value: "see what sends it: it is no OTLP of this signal, or was damaged on its way",
+    Refused.INVALID.value: (
+        "see what sends it: it is no OTLP of this signal (or not what the HTTP API takes), or was damaged"
+    ),
     Refused.MEDIA_TYPE.value: "set the sender to OTLP over HTTP, protobuf or JSON",
     Refused.PROTOCOL.value: "send gRPC to the port of OTLP/gRPC (4317), and TLS to a listener that has it",
     Refused.ENCODING.value: "set the sender's compression to gzip",
