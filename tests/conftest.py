@@ -45,7 +45,7 @@ def known_by(digest: bytes) -> bytes:
 
 
 MEMORY, ROOM = Path("/dev/shm"), 4 * 2**30
-LONGEST = {"test_debian_postgres.py", "test_demo.py", "test_leaks.py"}
+LONGEST = {"test_debian_postgres.py", "test_demo.py", "test_leaks.py", "test_leaks_api.py"}
 """Begun first: a test of half a minute that comes last has all other workers wait for it."""
 
 SERVERS = {
