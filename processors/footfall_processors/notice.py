@@ -31,11 +31,37 @@ class Keeping:
         days: Of single observations; None when nothing is stored here.
         count_days: Of counts and sums.
         passed_on: The names of other services that get what is counted.
+        ratings: Whether ratings of prompts are kept as well.
+        sessions: Whether clients begin and end sessions here.
+        installations: Whether it is kept of which installation a session is.
     """
 
     days: int | None
     count_days: int
     passed_on: tuple[str, ...] = ()
+    ratings: bool = False
+    sessions: bool = False
+    installations: bool = False
+
+
+_RATINGS: Final = (
+    "Who rates a prompt gives it one to five stars and may write a note. Kept is the last rating of a prompt,"
+    " a person and a day: the stars, the note, the prompt, its version, and what had been done with it."
+)
+_RATED: Final = (
+    "Who rated is kept as a code alone, which is made with a secret key. Addresses, telephone numbers, ids"
+    " and the like are taken out of notes before they are kept, and notes are cut at 280 characters. A name"
+    " is not recognised: do not write any."
+)
+_SESSIONS: Final = (
+    "A session, from its start to its end, has a random id that says nothing of anybody. Kept is when it"
+    " began, when it last gave a sign of life, and what was used in it."
+)
+_INSTALLATIONS: Final = (
+    "Of which installation it is, is kept as a code alone, which is made with a secret key. On request an"
+    " installation is forgotten: its sessions are deleted, and what was used in them belongs to nobody. The"
+    " totals of each day stay."
+)
 
 
 class Section(NamedTuple):
@@ -72,12 +98,22 @@ def notice(
         for what, said in (("Responsible", operator), ("Questions", contact))
         if said and said.strip()
     ]
-    sections = [Section("What is counted", paragraphs(catalog))]
+    others = list(_others(keeping)) if keeping else []
+    sections = [Section("What is counted", paragraphs(catalog, alone=not others)), *others]
     if keeping:
         sections.append(Section("How long it is kept", list(_kept(keeping))))
     if who:
         sections.insert(0, Section("Who counts", who))
     return Notice(f"What {listed(catalog.products)} counts", sections)
+
+
+def _others(keeping: Keeping) -> Iterator[Section]:
+    """What the HTTP API keeps beside what the catalog declares."""
+    if keeping.ratings:
+        yield Section("Ratings", [Paragraph(_RATINGS), Paragraph(_RATED)])
+    if keeping.sessions:
+        told = (_SESSIONS, _INSTALLATIONS) if keeping.installations else (_SESSIONS,)
+        yield Section("Sessions", list(map(Paragraph, told)))
 
 
 def _kept(keeping: Keeping) -> Iterator[Paragraph]:
@@ -89,6 +125,8 @@ def _kept(keeping: Keeping) -> Iterator[Paragraph]:
             f" something was used, and sums of that, when it is more than {keeping.count_days} days ago."
             " Copies of the server's disk that were made before may hold them for longer."
         )
+        if others := [n for n in ("ratings", "sessions") if getattr(keeping, n)]:
+            yield Paragraph(f"What holds for single uses holds for {listed(others)} as well.")
     if keeping.passed_on:
         yield Paragraph(
             f"It is passed on to {listed(keeping.passed_on)}, which may keep it for longer."

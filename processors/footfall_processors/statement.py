@@ -81,8 +81,14 @@ def statement(catalog: Catalog) -> str:
     )
 
 
-def paragraphs(catalog: Catalog) -> list[Paragraph]:
-    """The same in its parts, for those who set it in another way."""
+def paragraphs(catalog: Catalog, *, alone: bool = True) -> list[Paragraph]:
+    """The same in its parts, for those who set it in another way.
+
+    Args:
+        catalog: What is counted.
+        alone: Whether nothing is kept beside what is counted.
+    """
+    nothing = "Nothing else is stored" if alone else "Of a use nothing else is stored"
     events = {n: e for n, e in sorted(catalog.events.items()) if n not in (EMITTED, DROPPED)}
     used = sorted({name for event in events.values() for name in event.attributes})
     carried = {name: catalog.attributes[name] for name in used}
@@ -101,9 +107,7 @@ def paragraphs(catalog: Catalog) -> list[Paragraph]:
         ),
         *_carried(carried),
         Paragraph(
-            f"Nothing else is stored; in particular no {listed(never, 'or')}."
-            if never
-            else "Nothing else is stored."
+            f"{nothing}; in particular no {listed(never, 'or')}." if never else f"{nothing}."
         ),
     ]
 

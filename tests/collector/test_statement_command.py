@@ -1,5 +1,7 @@
 """The command `footfall statement`: what it takes from the catalog and from the configuration."""
 
+import secrets
+
 import pytest
 from click.testing import CliRunner
 
@@ -56,3 +58,49 @@ def test_a_catalog_with_a_mistake_makes_no_statement(run, tmp_path):
     assert done.exit_code == 2
     assert "<html" not in done.output
     assert run("--catalog", "none.yaml").exit_code == 2
+
+
+SESSIONS = """
+product: shop
+attributes:
+  session_id: {type: uuid, reviewed: random}
+  installation_id: {type: uuid, hash: static}
+events:
+  shop.session: {surface: web, feature: session, actions: [start, end], attributes: [session_id]}
+"""
+
+
+def said_of(run, tmp_path, api, catalog=CATALOG):
+    (tmp_path / "events.yaml").write_text(catalog)
+    (tmp_path / "collector.yaml").write_text(f"{CONFIG}receivers: {{http_api: {api}}}\n")
+    done = run("--config", "collector.yaml", TELEMETRY_HASH_SALT=secrets.token_hex(32))
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+@pytest.mark.parametrize(
+    ("api", "there"),
+    [("{psr: {enabled: true}}", True), ("{}", False), ("{enabled: false, psr: {enabled: true}}", False)],
+)  # fmt: skip
+def test_what_is_kept_of_ratings_is_said_where_they_are_taken(run, tmp_path, api, there):
+    said = said_of(run, tmp_path, api)
+    for words in (
+        "Ratings\n-------",
+        "cut at 280 characters",
+        "as a code",
+        "holds for ratings as well",
+    ):
+        assert (words in said) == there
+    assert ("Of a use nothing else" in said, "Nothing else is stored" in said) == (there, not there)
+    assert "Sessions" not in said
+
+
+def test_what_is_kept_of_sessions_is_said_where_there_are_any(run, tmp_path):
+    said = said_of(run, tmp_path, "{psr: {enabled: true}}", SESSIONS)
+    assert "Sessions\n--------" in said
+    assert "random id" in said
+    assert "holds for ratings and sessions as well" in said
+    assert "installation" not in said
+    kept = SESSIONS.replace("[session_id]", "[session_id, installation_id]")
+    assert "installation is forgotten" in said_of(run, tmp_path, "{}", kept)
+    assert "Sessions\n--------" not in said_of(run, tmp_path, "{enabled: false}", kept)

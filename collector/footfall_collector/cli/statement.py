@@ -26,8 +26,8 @@ def statement(
 ) -> None:
     """Print the privacy statement of a catalog, for a web site or an application.
 
-    It says what the catalog allows. With --config it also says for how long it is kept, and to which other
-    services it is passed on.
+    It says what the catalog allows. With --config it also says for how long it is kept, to which other
+    services it is passed on, and what is kept of ratings and sessions.
     """
     declared, keeping = _configured(config, catalog) if config else (_catalog(catalog), None)
     click.echo(FORMATS[form](notice(declared, operator, contact, keeping)))
@@ -53,8 +53,20 @@ def _configured(file: str, catalog: str | None) -> tuple[Catalog, Keeping]:
 
 
 def _keeping(config: "Config") -> Keeping:
+    from footfall_exporters.postgres.sessions.following import INSTALLATION, tracked  # as above
+
     store = config.postgres
     passed_on = tuple(sorted(config.subscribers))
     if store is None:
         return Keeping(None, 0, passed_on)
-    return Keeping(store.retention_days, store.rollup_retention_days, passed_on)
+    api = config.http_api if config.http_api and config.http_api.enabled else None
+    sessions = tracked(config.catalog) if api else None
+    return Keeping(
+        store.retention_days,
+        store.rollup_retention_days,
+        passed_on,
+        ratings=api is not None and api.psr.enabled,
+        sessions=sessions is not None,
+        installations=sessions is not None
+        and any(INSTALLATION in config.catalog.events[e].attributes for e in sessions.events),
+    )
