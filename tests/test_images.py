@@ -74,7 +74,8 @@ def test_none_tells_where_it_was_drawn():
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_picture_of_a_page_is_there(page):
-    sources = re.findall(r'(?:src|srcset)="([^":]+)"', page.read_text("utf-8"))
+    pictures = r'<(?:img|source)\b[^>]*?\b(?:src|srcset)="([^":]+)"'
+    sources = re.findall(pictures, page.read_text("utf-8"))
     assert [source for source in sources if not (page.parent / source).is_file()] == []
 
 
