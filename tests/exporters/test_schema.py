@@ -26,7 +26,7 @@ from footfall_exporters.postgres import (
     locks,
     migrate,
 )
-from footfall_exporters.postgres.migrate import HEAD
+from footfall_exporters.postgres.migrate import HEAD, _make_lock
 from support.batches import batch, one_row
 from support.stores import COLUMNS, catalog_of, reporting_columns, rows_of, stored
 
@@ -95,6 +95,16 @@ async def test_collectors_that_start_together_on_an_empty_database_all_get_to_wo
         with psycopg.connect(empty_database) as connection:
             assert stored(lambda statement: rows_of(connection, statement))[:3] == (3, 3, 3)
         assert stores[0].salts == stores[1].salts == stores[2].salts
+
+
+def test_who_makes_the_lock_at_the_same_moment_may_be_seen_by_its_type_alone(empty_database):
+    """Of a table that another one is making; here there is nothing but the type."""
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA footfall")
+        connection.execute(f"CREATE TYPE footfall.{locks.SCHEMA} AS ENUM ()")
+        _make_lock(connection)
+        connection.execute(f"DROP TYPE footfall.{locks.SCHEMA}")
+    assert migrate(empty_database) == (None, HEAD)
 
 
 def test_the_catalogs_columns_are_added_once_with_their_descriptions(empty_database, catalog):

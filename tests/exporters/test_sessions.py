@@ -45,6 +45,8 @@ SECOND = 10**6
 NOON = NOW // DAY * DAY - DAY // 2
 """Of yesterday (UTC), in µs since the Unix epoch."""
 ANA, BEN = b"a" * 16, b"b" * 16
+FIRST, SECOND_ONE = b"first session 01", b"second session 2"
+"""Sessions whose ids stand nowhere by chance."""
 
 
 @pytest.fixture(scope="module")
@@ -392,17 +394,17 @@ async def test_of_who_is_forgotten_no_page_holds_anything(database, plugins):
     async with keeping(database, plugins) as (store, connection):
         await store(
             batch(
-                seen("plugin.session", "start", session(0), 0, ANA),
-                seen("plugin.story", "open", session(0), 5),
-                seen("plugin.session", "start", session(1), 0, BEN),
+                seen("plugin.session", "start", FIRST, 0, ANA),
+                seen("plugin.story", "open", FIRST, 5),
+                seen("plugin.session", "start", SECOND_ONE, 0, BEN),
             )
         )
         await following.follow(connection, plugins)
         pages = pages_of(connection)
-        assert hits([ANA, BEN, session(0), session(1)], await pages()) == 4
+        assert hits([ANA, BEN, FIRST, SECOND_ONE], await pages()) == 4
         assert await forgetting.forget(connection, tracked(plugins), ANA) == 1
-        assert hits([ANA, session(0)], await pages()) == 0
-        assert hits([BEN, session(1)], await pages()) == 2
+        assert hits([ANA, FIRST], await pages()) == 0
+        assert hits([BEN, SECOND_ONE], await pages()) == 2
 
 
 def pages_of(connection):

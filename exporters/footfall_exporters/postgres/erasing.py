@@ -92,7 +92,7 @@ async def erase(
         await rollups.renew_latency(connection, hours)
     for day in sorted({each.day for each in gone}):
         table = sql.Identifier("footfall", f"feature_events_{day:%Y%m%d}")
-        await connection.execute(sql.SQL("VACUUM (FREEZE) {}").format(table))
+        await connection.execute(sql.SQL("VACUUM {}").format(table))
     return gone
 
 

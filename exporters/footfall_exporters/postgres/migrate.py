@@ -118,7 +118,8 @@ def _make_lock(connection: Connection) -> None:
     _make_schema(connection, "footfall")
     found = connection.execute("SELECT to_regclass(%s)", [f"footfall.{locks.SCHEMA}"]).fetchone()
     if found == (None,):
-        with suppress(errors.DuplicateTable, errors.UniqueViolation):
+        # Whoever makes it at the same moment may be seen by its table, its row, or the type of its rows.
+        with suppress(errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation):
             connection.execute(locks.making(locks.SCHEMA))
 
 

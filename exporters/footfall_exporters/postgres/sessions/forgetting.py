@@ -68,14 +68,14 @@ async def forget(connection: AsyncConnection, found: Tracked, installation: byte
         except psycopg.errors.SerializationFailure:  # it was heard of meanwhile
             if attempt + 1 == _ATTEMPTS:
                 raise
-    if gone:  # nor on pages: FREEZE waits for one that somebody looks at
-        await connection.execute("VACUUM (FREEZE) footfall.sessions, footfall.session_marks")
+    if gone:  # nor on pages
+        await connection.execute("VACUUM footfall.sessions, footfall.session_marks")
         first = min(opened for _, opened, _ in gone) - NEAR
         last = max(seen for _, _, seen in gone) + NEAR
         for day, name in (await partitions.existing(connection)).items():
             if first.date() <= day <= last.date():
                 table = sql.Identifier("footfall", name)
-                await connection.execute(sql.SQL("VACUUM (FREEZE) {}").format(table))
+                await connection.execute(sql.SQL("VACUUM {}").format(table))
     return len(gone)
 
 
