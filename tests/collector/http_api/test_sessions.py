@@ -115,6 +115,7 @@ def test_what_happens_in_a_session_is_stored_with_it(plugin):
     )
     assert answer.json() == {"ok": True}
     assert get(plugin, "end-session", token).json() == {"ok": True}
+    assert plugin.losses() == {}
     rows = plugin.query(
         "SELECT event || '.' || action, session_id::text, installation_hash IS NOT NULL"
         " FROM footfall.feature_events JOIN footfall.feature_dims d ON d.id = dim_id ORDER BY 1"

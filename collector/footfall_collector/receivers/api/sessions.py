@@ -42,10 +42,12 @@ class Known(NamedTuple):
     Attributes:
         event: Whose actions say that one begins and ends.
         actions: Those that it has.
+        attributes: What it declares.
     """
 
     event: str
     actions: tuple[str, ...]
+    attributes: tuple[str, ...]
 
 
 class Sessions:
@@ -90,7 +92,8 @@ class Sessions:
                 " which is of `type: uuid` or has `hash: static`"
             )
             raise ApiError(Problem.NOT_FOUND, text)
-        return Known(events[0], tuple(catalog.events[events[0]].actions))
+        event = catalog.events[events[0]]
+        return Known(events[0], tuple(event.actions), tuple(event.attributes))
 
     async def alive(self, who: Identity) -> None:
         """Takes a request as a sign of life of its session.
@@ -231,7 +234,8 @@ class _Routes:
         """Stores what happened as an event, if the catalog has that action."""
         known = self._sessions.known()
         if action in known.actions:
-            event = Posted(f"{known.event}.{action}", time.time_ns(), more)
+            declared = {name: value for name, value in more.items() if name in known.attributes}
+            event = Posted(f"{known.event}.{action}", time.time_ns(), declared)
             await self._storing.store(Body([event]), who, asked.seen, None)
 
 
