@@ -72,27 +72,25 @@ async def api(
         running = await _sessions(config, backend, tokens, stack)
         asking.alive = running.alive
         others += sessions.endpoints(running, storing, asking)
-    others += await _told(config, backend, asking, stack)
+    others += await _told(config, backend, stack)
     rater = await _rater(config.http_api, backend, stack)
     return routes(config.http_api, storing, asking, rater, others)
 
 
-async def _told(
-    config: Config, backend: Backend, asking: Asking, stack: AsyncExitStack
-) -> list[Endpoint]:
+async def _told(config: Config, backend: Backend, stack: AsyncExitStack) -> list[Endpoint]:
     """What tells viewers their counts, and servers how it goes; nothing without a store."""
     if config.http_api is None or config.postgres is None:
         return []
     servers = Needs.SENDER if config.development else Needs.SERVER
-    health = Health(partial(feel, backend.dsn), asking, servers)
+    health = Health(partial(feel, backend.dsn), servers)
     viewer = config.http_api.attributes.viewer
     summaries = Summaries(backend.dsn, hashed_column(viewer))
     await stack.enter_async_context(aclosing(summaries))
-    summary = Summary(viewer, backend.decoding, summaries, asking)
-    return [summary.endpoint, health.endpoint, _receipts(config.http_api, backend, asking)]
+    summary = Summary(viewer, backend.decoding, summaries)
+    return [summary.endpoint, health.endpoint, _receipts(config.http_api, backend)]
 
 
-def _receipts(config: HttpApiConfig, backend: Backend, asking: Asking) -> Endpoint:
+def _receipts(config: HttpApiConfig, backend: Backend) -> Endpoint:
     """What tells clients what is stored under their receipts, and erases it."""
     receipt = config.attributes.receipt
     column = hashed_column(receipt)
@@ -108,7 +106,7 @@ def _receipts(config: HttpApiConfig, backend: Backend, asking: Asking) -> Endpoi
 
         return do
 
-    return Receipts(receipt, backend.decoding, done(held), done(erase), asking).endpoint
+    return Receipts(receipt, backend.decoding, done(held), done(erase)).endpoint
 
 
 async def _rater(config: HttpApiConfig, backend: Backend, stack: AsyncExitStack) -> Rater | None:

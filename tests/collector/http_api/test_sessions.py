@@ -78,6 +78,8 @@ def test_the_first_start_gives_a_session_an_installation_and_a_token(plugin):
     assert is_uuid(first["session_id"])
     assert is_uuid(first["installation_id"])
     assert first["expires_in"] == 3600
+    alive = get(plugin, "still-alive", first["session_token"])
+    assert alive.headers["ratelimit"].startswith('"user";r=11')
     again = start(plugin, installation_id=first["installation_id"])
     assert sorted(again) == ["expires_in", "ok", "session_id", "session_token"]
     assert again["session_id"] != first["session_id"]

@@ -93,7 +93,9 @@ class Endpoints:
             with self._counted(endpoint.signal, prefix + endpoint.path) as seen:
                 try:
                     asked = await self._asked(endpoint, request, seen)
-                    return await endpoint.handle(asked)
+                    response = await endpoint.handle(asked)
+                    response.headers.update(self._asking.headers(asked.verdict))
+                    return response
                 except asyncio.CancelledError:  # a stopping server waits no longer
                     refused = errors.stopping()
                 except ClientDisconnect:

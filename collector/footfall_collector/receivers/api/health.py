@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.responses import Response
 
-from footfall_collector.receivers.api.asking import Asking, Needs
+from footfall_collector.receivers.api.asking import Needs
 from footfall_collector.receivers.api.endpoints import Asked, Endpoint, Json, respond, short
 from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres.pulse import Pulse
@@ -29,12 +29,11 @@ class Health:
 
     Args:
         feel: Takes the store's pulse. Raises Unavailable: it cannot be had.
-        asking: Says what is left of a limit.
         needs: Who may ask.
     """
 
-    def __init__(self, feel: Callable[[], Awaitable[Pulse]], asking: Asking, needs: Needs) -> None:
-        self._feel, self._asking, self._needs = feel, asking, needs
+    def __init__(self, feel: Callable[[], Awaitable[Pulse]], needs: Needs) -> None:
+        self._feel, self._needs = feel, needs
         self._turn = asyncio.Lock()
         self._said: Json = {}
         self._until = 0.0
@@ -49,7 +48,7 @@ class Health:
             if time.monotonic() >= self._until:
                 self._said = await self._look()
                 self._until = time.monotonic() + REMEMBERED_S
-        return respond(self._said, headers=self._asking.headers(asked.verdict))
+        return respond(self._said)
 
     async def _look(self) -> Json:
         try:

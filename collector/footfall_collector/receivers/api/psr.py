@@ -11,7 +11,7 @@ from starlette.responses import Response
 from footfall_collector.config.http_api import AttributesConfig
 from footfall_collector.decoding.decoder import Decoding
 from footfall_collector.receivers import bodies
-from footfall_collector.receivers.api.asking import Asking, Needs
+from footfall_collector.receivers.api.asking import Needs
 from footfall_collector.receivers.api.contracts import DEEPEST, Unusable, has_body
 from footfall_collector.receivers.api.endpoints import Asked, Endpoint, Json, require_json, respond
 from footfall_collector.receivers.api.errors import ApiAnswer, ApiError, Problem
@@ -112,15 +112,14 @@ class Rater:
         return text[:LONGEST_PROMPT]
 
 
-def endpoint(rater: Rater | None, storing: Storing, asking: Asking) -> Endpoint:
+def endpoint(rater: Rater | None, storing: Storing) -> Endpoint:
     """The route.
 
     Args:
         rater: None where ratings are switched off.
         storing: Has places for requests.
-        asking: Says what is left of a limit.
     """
-    handle = _nothing if rater is None else _rated(rater, storing, asking)
+    handle = _nothing if rater is None else _rated(rater, storing)
     return Endpoint(PATH, ("POST",), handle, _error, Needs.OWNER, enabled=rater is not None)
 
 
@@ -147,16 +146,14 @@ def read(body: bytes) -> Psr:
     return rated
 
 
-def _rated(
-    rater: Rater, storing: Storing, asking: Asking
-) -> Callable[[Asked], Awaitable[Response]]:
+def _rated(rater: Rater, storing: Storing) -> Callable[[Asked], Awaitable[Response]]:
     async def rate(asked: Asked) -> Response:
         require_json(asked.request)
         with storing.open(asked.who, asked.request) as passage:
             body = await passage.receive(bodies.read(asked.request, MAX_BYTES, passage))
             standing = await rater.rate(read(body), asked.who)
         said = {"avg_rating": standing.average, "total_ratings": standing.total}
-        return respond(said, headers=asking.headers(asked.verdict))
+        return respond(said)
 
     return rate
 

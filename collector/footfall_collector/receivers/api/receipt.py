@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 
 from footfall_collector.decoding.decoder import Decoding
-from footfall_collector.receivers.api.asking import Asking, Needs
+from footfall_collector.receivers.api.asking import Needs
 from footfall_collector.receivers.api.endpoints import Asked, Endpoint, respond, short
 from footfall_collector.receivers.api.errors import ApiError, Problem
 from footfall_exporters.contracts import Unavailable
@@ -53,15 +53,11 @@ class Receipts:
         decoding: Knows what is stored of one.
         held: Tells what is stored.
         erase: Erases it.
-        asking: Says what is left of a limit.
     """
 
-    def __init__(
-        self, attribute: str, decoding: Decoding, held: Work, erase: Work, asking: Asking
-    ) -> None:
+    def __init__(self, attribute: str, decoding: Decoding, held: Work, erase: Work) -> None:
         self._attribute, self._decoding = attribute, decoding
         self._work = {"GET": held, "DELETE": erase}
-        self._asking = asking
         self._turn = asyncio.Lock()  # one at a time: they are rare, and it is the store's time
 
     @property
@@ -85,7 +81,7 @@ class Receipts:
             "events": sum(each.number for each in found),
             "stored": [{"day": e.day, "event": e.event, "count": e.number} for e in found],
         }
-        return respond(said, headers=self._asking.headers(asked.verdict))
+        return respond(said)
 
 
 def _token(headers: Headers) -> bytes:

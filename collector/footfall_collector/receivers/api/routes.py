@@ -109,7 +109,7 @@ def routes(
         )
         for each in CONTRACTS
     ]
-    ratings = psr.endpoint(rater, storing, asking)
+    ratings = psr.endpoint(rater, storing)
     every = [
         *((p, each) for p in config.prefixes for each in (*posts, ratings, *others)),
         ("", ratings),
@@ -143,6 +143,6 @@ def _stored(
             key = read.name if key is None else key
             called = named(key, contract.path, who, body)
             batch = await storing.store(read, who, seen, called, under)
-        return respond(contract.answer(batch, read.size), headers=asking.headers(asked.verdict))
+        return respond(contract.answer(batch, read.size))
 
     return store

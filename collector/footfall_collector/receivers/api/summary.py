@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from footfall_collector.decoding.decoder import Decoding
-from footfall_collector.receivers.api.asking import Asking, Needs
+from footfall_collector.receivers.api.asking import Needs
 from footfall_collector.receivers.api.endpoints import Asked, Endpoint, respond, short
 from footfall_collector.receivers.api.errors import ApiError, Problem
 from footfall_exporters.contracts import Unavailable
@@ -22,14 +22,11 @@ class Summary:
         viewer: The attribute in which they are.
         decoding: Knows what is stored of them.
         summaries: Asks the store.
-        asking: Says what is left of their limit.
     """
 
-    def __init__(
-        self, viewer: str, decoding: Decoding, summaries: Summaries, asking: Asking
-    ) -> None:
+    def __init__(self, viewer: str, decoding: Decoding, summaries: Summaries) -> None:
         self._viewer, self._decoding = viewer, decoding
-        self._summaries, self._asking = summaries, asking
+        self._summaries = summaries
 
     @property
     def endpoint(self) -> Endpoint:
@@ -43,7 +40,7 @@ class Summary:
             )
         wanted = days(asked.request)
         said = {"ok": True, "days": wanted, "counts": await self._counts(asked.who.viewer, wanted)}
-        return respond(said, headers=self._asking.headers(asked.verdict))
+        return respond(said)
 
     async def _counts(self, viewer: str, wanted: int) -> dict[str, int]:
         events = self._decoding.catalog.events
