@@ -238,6 +238,7 @@ async def test_an_owner_who_may_make_no_roles_stores_with_its_own_rights(ordinar
     assert row == (True,)
 
 
+@pytest.mark.usefixtures("store_template")  # whoever made that has made the role
 async def test_an_owner_who_is_a_member_becomes_the_writer(ordinary, catalog, postgres_server):
     dsn = ordinary("NOCREATEROLE")
     prepare(dsn, Settings(catalog))
