@@ -70,7 +70,7 @@ def test_local_keeps_and_sends_nothing(run, received, tmp_path):
     assert received.bytes == b""
     shown = programs.run("-m", "footfall.inspect").stdout
     assert "Consent: on this machine only since" in shown
-    assert shown.count('editor.document.open  0 ms  feature.action="success"') == 2
+    assert len(re.findall(r'editor\.document\.open  \d+ ms  feature\.action="success"', shown)) == 2
 
 
 def test_a_user_who_changes_his_mind_is_heard_at_once(run, received, home):
