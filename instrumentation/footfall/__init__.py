@@ -22,6 +22,7 @@ from footfall._settings import Exporters
 if TYPE_CHECKING:
     from footfall.discord import instrument_discord
     from footfall.racetime import instrument_racetime
+    from footfall.receipts import ReceiptError, receipt
     from footfall.service import (
         NoOpTelemetryService,
         TelemetryService,
@@ -47,6 +48,7 @@ consent = default.consent
 
 _LATER = {
     "NoOpTelemetryService": "service",
+    "ReceiptError": "receipts",
     "TelemetryService": "service",
     "instrument_asgi": "web",
     "instrument_discord": "discord",
@@ -56,6 +58,7 @@ _LATER = {
     "instrument_racetime": "racetime",
     "log_telemetry": "service",
     "log_telemetry_safe": "service",
+    "receipt": "receipts",
     "route_event": "web",
     "session": "sessions",
 }
@@ -69,8 +72,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
-    "Client", "Exporters", "Feature", "Flushed", "NoOpTelemetryService", "TelemetryService", "configure",
-    "consent", "count", "current", "event", "feature", "flush", "instrument_asgi", "instrument_discord",
-    "instrument_django", "instrument_fastapi", "instrument_flask", "instrument_racetime", "log_telemetry",
-    "log_telemetry_safe", "route_event", "session", "shutdown",
+    "Client", "Exporters", "Feature", "Flushed", "NoOpTelemetryService", "ReceiptError",
+    "TelemetryService", "configure", "consent", "count", "current", "event", "feature", "flush",
+    "instrument_asgi", "instrument_discord", "instrument_django", "instrument_fastapi", "instrument_flask",
+    "instrument_racetime", "log_telemetry", "log_telemetry_safe", "receipt", "route_event", "session",
+    "shutdown",
 ]  # fmt: skip

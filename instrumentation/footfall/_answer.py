@@ -1,7 +1,7 @@
 """What the user of a program says, for the client that is turned on and off by it (`footfall._lifecycle`)."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,12 +35,14 @@ class Answer:
     Attributes:
         consent: Where the answer is noted; None where nobody asks.
         gate: What looks at it before each export, while telemetry is on.
+        has_receipt: Whether events carry this installation's receipt.
         is_followed: Whether what is said in another program is acted on: no more after `shutdown()`.
     """
 
     def __init__(self) -> None:
         self.consent: Consent | None = None
         self.gate: Gate | None = None
+        self.has_receipt = False
         self.is_followed = True
         self._heard: object = None
 
@@ -92,6 +94,18 @@ class Answer:
         """Whether the user has said something since; costs a `stat`."""
         consent = self.consent
         return consent is not None and self.is_followed and consent.stamp() != self._heard
+
+    def around(self, surroundings: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What every event carries while telemetry is on: nothing that is forgotten, and the receipt."""
+        if self.consent is None:
+            return surroundings
+        around = self.consent.cleaned(surroundings)
+        token = self.consent.receipt() if self.has_receipt else None
+        if token is None:
+            return around
+        from footfall._recording import receipt
+
+        return {**around, receipt.NAME: receipt.digest_of(token)}
 
     def new_gate(self, settings: _settings.Settings, heard: Callable[[], None]) -> "Gate | None":
         """A gate for what is started now; None where nobody asks.

@@ -263,6 +263,10 @@ class Client:
         """The consent that holds now; see `footfall.consent`."""
         return self._lifecycle.present_consent()
 
+    def keep_receipt(self) -> None:
+        """Has events carry this installation's receipt; see `footfall.receipt`."""
+        self._lifecycle.keep_receipt()
+
     @property
     def on(self) -> bool:
         """Whether telemetry is on."""

@@ -176,6 +176,13 @@ class Lifecycle:
         self.hear()
         return self._answer.present(self._faults.warnings, quiet=self._capturing is not None)
 
+    def keep_receipt(self) -> None:
+        """Has events carry this installation's receipt, now and after each yes of the user."""
+        with guarded(self._faults.trouble), self._changing:
+            self._answer.has_receipt = True
+            if self.on:
+                self._client.surround(self._answer.around(self._client.surroundings))
+
     def _listen(self) -> "Recorder | None":
         self.hear()
         return self._client.recorder if self.on else None
@@ -199,7 +206,8 @@ class Lifecycle:
             elif self._answer.gate is not None:
                 self._answer.gate.passes()
             if consent is not None:
-                self._client.surround(consent.cleaned(self._client.surroundings))
+                around = self._answer.around if self.on else consent.cleaned
+                self._client.surround(around(self._client.surroundings))
 
     def _discard(self) -> None:
         """Stops without sending what still waits, and forgets the session."""
@@ -249,6 +257,7 @@ class Lifecycle:
             self._settings, self._faults.warnings, gate, tell=tell
         )
         self._told = True
+        client.surroundings = self._answer.around(client.surroundings)
         recorder.surroundings = client.surroundings
         for event, kind in self._unmeasured:
             recorder.unmeasured(event, kind)

@@ -18,6 +18,7 @@
     ├── BackupError              a backup cannot be made, or cannot be restored
     ├── NotFound                 an application cannot be looked at
     ├── NotAdded                 events cannot be added to a catalog as it is written
+    ├── ReceiptError             nobody can be told what is stored under a receipt, or nothing is erased
     └── OutOfPatience            a subscriber's backend is not available
 
 `DocumentError` and `SaltError` are a ValueError as well, `Unsuitable` and `ReadOnly` a psycopg.Error.

@@ -40,6 +40,13 @@ class Absent:
         """There is none."""
         return None
 
+    def receipts(self) -> None:
+        """None are kept here."""
+
+    def receipt(self) -> str | None:
+        """There is none."""
+        return None
+
     def grant(self, mode: Mode = "on") -> None:
         """Changes nothing, with a warning."""
         self._warnings.warn("absent", _UNHEARD)

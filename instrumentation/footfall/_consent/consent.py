@@ -6,8 +6,9 @@ whether to show it at all, is here.
 
 import datetime as dt
 import os
+import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from footfall._consent import state as _state
 from footfall._consent.state import Granted, Revoked, StateFile, Stored
 from footfall._decision import Mode, State, decide
 from footfall._log import log
+from footfall._recording.receipt import digest_of
 from footfall_processors.catalog import Catalog
 from footfall_processors.changes import Scope, fingerprint, scope, widened
 
@@ -45,7 +47,8 @@ class Consent:
 
     Attributes:
         store: Where `local` mode keeps events; None where the user has no home.
-        known: Installation ids that were in the file so far; all but the present one are forgotten.
+        known: Installation ids and digests of receipts that were in the file so far; all but the present ones
+            are forgotten.
     """
 
     def __init__(
@@ -93,9 +96,10 @@ class Consent:
             return
 
         def agree(stored: Stored) -> Stored:
-            known = stored.decision.installation if isinstance(stored.decision, Granted) else None
-            decision = Granted(mode, _today(), self._fingerprint, self._scope, known)
-            return Stored(decision, never_again=stored.never_again)
+            before = stored.decision if isinstance(stored.decision, Granted) else None
+            known = (before.installation, before.receipt) if before else ()
+            decision = Granted(mode, _today(), self._fingerprint, self._scope, *known)
+            return replace(stored, decision=decision, nudged=None)
 
         self._file.change(agree)
         self._tell()
@@ -103,9 +107,10 @@ class Consent:
     def revoke(self) -> None:
         """Notes that the user does not agree, or no longer does.
 
-        The installation id and everything that `local` mode kept are deleted.
+        The installation id and everything that `local` mode kept are deleted. Tokens of receipts stay, so
+        that what was stored can still be erased.
         """
-        self._change(lambda stored: Stored(Revoked(_today()), never_again=stored.never_again))
+        self._change(lambda stored: replace(stored, decision=Revoked(_today()), nudged=None))
         self._tell()  # first, so that nothing is put into the store afterwards
         self._remove_store()
 
@@ -150,30 +155,49 @@ class Consent:
                 return stored
             return replace(stored, decision=replace(granted, installation=uuid.uuid4()))
 
-        if self._forbidden():
-            return None
-        granted = self._change(make).decision
-        if not isinstance(granted, Granted) or self._news(granted):
-            return None
-        return str(granted.installation)
+        granted = self._agreed(make)
+        return None if granted is None else str(granted.installation)
+
+    def receipt(self) -> str | None:
+        """The token of this installation's receipt, made at its first use; see `footfall.receipt`.
+
+        None without a valid consent, and where a switch says no.
+        """
+
+        def make(stored: Stored) -> Stored:
+            granted = stored.decision
+            if not isinstance(granted, Granted) or granted.receipt or self._news(granted):
+                return stored
+            token = secrets.token_hex(32)
+            granted = replace(granted, receipt=token)
+            return replace(stored, decision=granted, tokens=(*stored.tokens, token))
+
+        granted = self._agreed(make)
+        return None if granted is None else granted.receipt
+
+    def receipts(self) -> Sequence[str] | None:
+        """The tokens under which something may be stored; None where no receipt is kept."""
+        return self._read().tokens
+
+    def renew_receipt(self) -> None:
+        """Uses another token from the next use on; what waits is sent without the former."""
+        self._drop("receipt")
+
+    def erased(self, tokens: Sequence[str]) -> None:
+        """Forgets tokens under which nothing is stored any more."""
+
+        def drop(stored: Stored) -> Stored:
+            return replace(stored, tokens=tuple(t for t in stored.tokens if t not in tokens))
+
+        self._change(drop)
 
     def forget(self) -> None:
         """Forgets the installation id; the next use makes another.
 
         It is forgotten everywhere: from what waits to be sent, in every running program, and from what
-        `local` mode kept.
+        `local` mode kept. So is the receipt, whose token stays, to have erased what is stored under it.
         """
-
-        def drop(stored: Stored) -> Stored:
-            if not isinstance(stored.decision, Granted):
-                return stored
-            self._forgotten.add(str(stored.decision.installation))  # should it not be saved
-            return replace(stored, decision=replace(stored.decision, installation=None))
-
-        self._read()  # so that the id is known
-        self._change(drop)
-        self._tell()  # first, as in `revoke`
-        self.clean_store()
+        self._drop("installation", "receipt")
 
     def stamp(self) -> object:
         """What differs once somebody has decided something: a program that runs looks before it sends."""
@@ -182,7 +206,7 @@ class Consent:
     def forgotten(self) -> forgetting.Forms:
         """The forgotten ids, as each attribute would carry them."""
         decision = self._read().decision
-        present = {str(decision.installation)} if isinstance(decision, Granted) else set()
+        present = _ids(decision) if isinstance(decision, Granted) else set()
         return forgetting.forms(self._catalog, self.known - present | self._forgotten & self.known)
 
     def cleaned(self, attributes: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,6 +223,29 @@ class Consent:
             if not store.forget(self.store, forgotten):
                 log.warning(_STAYS)
 
+    def _drop(self, *names: str) -> None:
+        """Drops ids of these fields; the next use of each makes another."""
+
+        def drop(stored: Stored) -> Stored:
+            if not isinstance(stored.decision, Granted):
+                return stored
+            dropped = replace(stored.decision, **dict.fromkeys(names))
+            # Should it not be saved.
+            self._forgotten |= _ids(stored.decision) - _ids(dropped)
+            return replace(stored, decision=dropped)
+
+        self._read()  # so that the ids are known
+        self._change(drop)
+        self._tell()  # first, as in `revoke`
+        self.clean_store()
+
+    def _agreed(self, make: Callable[[Stored], Stored]) -> Granted | None:
+        """A valid yes, after a change; None without one, and where a switch says no."""
+        if self._forbidden():
+            return None
+        granted = self._change(make).decision
+        return granted if isinstance(granted, Granted) and not self._news(granted) else None
+
     def _remove_store(self) -> None:
         if self.store is not None and not _state.remove_database(self.store):
             log.warning(_STAYS)
@@ -211,8 +258,8 @@ class Consent:
         return self._know(self._file.change(edit, make=not self._forbidden()))
 
     def _know(self, stored: Stored) -> Stored:
-        if isinstance(stored.decision, Granted) and stored.decision.installation:
-            self.known.add(str(stored.decision.installation))
+        if isinstance(stored.decision, Granted):
+            self.known |= _ids(stored.decision)
         return stored
 
     def _forbidden(self) -> bool:
@@ -227,6 +274,12 @@ class Consent:
     def _tell(self) -> None:
         if self._changed is not None:
             self._changed()
+
+
+def _ids(granted: Granted) -> set[str]:
+    """What events carry of an installation, as it is before it is hashed."""
+    installation = {str(granted.installation)} if granted.installation else set()
+    return installation | ({digest_of(granted.receipt)} if granted.receipt else set())
 
 
 def _today() -> dt.date:

@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import platformdirs
@@ -35,6 +35,9 @@ _NOT_SAVED = (
     " ends"
 )
 
+Token = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+"""Of a receipt."""
+
 
 class Granted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="granted"):
     """The user said yes.
@@ -45,6 +48,7 @@ class Granted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="gran
         catalog: The fingerprint of the catalog that was agreed to.
         scope: What that catalog allowed.
         installation: A random id, from its first use on.
+        receipt: The token under whose digest events are sent, from its first use on.
     """
 
     mode: Literal["on", "local"]
@@ -52,6 +56,7 @@ class Granted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="gran
     catalog: str
     scope: Scope
     installation: uuid.UUID | None = None
+    receipt: Token | None = None
 
 
 class Revoked(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="revoked"):
@@ -71,12 +76,15 @@ class Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         decision: None until there is one.
         nudged: The day (UTC) of the last reminder since then.
         never_again: Whether the user wants no more of them.
+        tokens: Of receipts under which something may be stored, the oldest first: a no keeps them, or nobody
+            could have it erased any more.
         version: Of this layout; a file of a later one is not understood, and counts as no decision.
     """
 
     decision: Granted | Revoked | None = None
     nudged: dt.date | None = None
     never_again: bool = False
+    tokens: tuple[Token, ...] = ()
     version: Literal[1] = 1
 
 

@@ -31,6 +31,9 @@ class Unasked(Consent):
                 "footfall: configure(consent=True) comes before consent; nothing was changed",
             )
 
+    def receipts(self) -> None:
+        """None are kept: nobody was asked whether they may be."""
+
     def revoke(self) -> None:
         """Changes nothing: nothing is sent on anybody's word."""
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from footfall._recording import receipt
+from footfall._recording.receipt import Digest
 from footfall_processors import names
 from footfall_processors.catalog import Attribute, Catalog, Event, Type
 from footfall_processors.hashing import keyed_hash
@@ -41,13 +43,14 @@ class Plan:
         failure: The action of a block that failed; None where the catalog has none.
         enums: The attributes that counters carry.
         checks: Attribute name to its check.
+        has_receipt: Whether it may carry a receipt.
         counts: Occurrences that travel as counts, by key.
         emitted: All occurrences; the tally.
     """
 
     __slots__ = (
-        "actions", "checks", "counts", "emitted", "enums", "failure", "fixed", "invokes", "name", "rate",
-        "success",
+        "actions", "checks", "counts", "emitted", "enums", "failure", "fixed", "has_receipt", "invokes",
+        "name", "rate", "success",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +65,7 @@ class Plan:
         self.failure = _outcome(event, names.FAILURE)
         self.enums = catalog.enums(event)
         self.checks = {n: check_of(n, catalog.attributes[n], salt) for n in event.attributes}
+        self.has_receipt = receipt.NAME in self.checks
         self.counts: dict[Key, int] = {}
         self.emitted = 0
 
@@ -109,7 +113,7 @@ def check_of(name: str, attribute: Attribute, salt: bytes) -> Check:
         plain = replace(attribute, hash=None)
         form = lambda value: _uuid(plain, _plain(value))  # noqa: E731
     if attribute.hash and salt:
-        return lambda value: _keyed(salt, name, form(value))
+        return lambda value: _digest(value) or _keyed(salt, name, form(value))
     if attribute.hash:
         return lambda value: _hashed(form(value))
     if attribute.type is Type.UUID:
@@ -140,6 +144,11 @@ def _cut(value: Any) -> Any:
     if not isinstance(value, str) or len(value) <= LONGEST:
         return value
     return value[:LONGEST].rpartition(" ")[0].rstrip("0123456789 +()./-") or None
+
+
+def _digest(value: Any) -> str | None:
+    """A receipt's digest, which is sent as it is; None for anything else."""
+    return str.__str__(value) if type(value) is Digest else None
 
 
 def _keyed(salt: bytes, name: str, value: Any) -> str | None:

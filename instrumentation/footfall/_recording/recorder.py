@@ -17,6 +17,7 @@ from footfall._recording import hints
 from footfall._recording.counters import Counters
 from footfall._recording.outcome import Errors, failure
 from footfall._recording.plan import Plan
+from footfall._recording.receipt import under
 from footfall._recording.spans import ERROR, OK, SAMPLED, SCOPE, KeptSpan, read
 from footfall_processors import names
 from footfall_processors.catalog import Catalog, Drop
@@ -99,8 +100,9 @@ class Recorder:
         """The attributes that may be sent; the others are counted as dropped (None means not given)."""
         kept: dict[str, Any] = {}
         checks = plan.checks
-        if self.surroundings:
-            declared = {n: value for n, value in self.surroundings.items() if n in checks}
+        around = under(self.surroundings) if plan.has_receipt else self.surroundings
+        if around:
+            declared = {n: value for n, value in around.items() if n in checks}
             attributes = {**declared, **attributes}
         for name, value in attributes.items():
             if value is None:

@@ -18,9 +18,10 @@ from functools import partial
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from footfall._api import Answer, Unreachable
 from footfall._guard import guarded
 from footfall._log import Warnings
-from footfall.web._forwarding import THREADS, Answer, Forwarding, Unreachable
+from footfall.web._forwarding import THREADS, Forwarding
 
 LONGEST_BODY: Final = 2**19
 """Bytes; the collector takes no more either."""

@@ -140,6 +140,7 @@ def test_after_a_no_nothing_is_kept_but_the_no(consent, decision, home):
         "decision": {"type": "revoked", "since": TODAY.isoformat()},
         "nudged": None,
         "never_again": False,
+        "tokens": [],
         "version": 1,
     }
 

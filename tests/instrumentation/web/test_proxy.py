@@ -28,7 +28,8 @@ import footfall.fastapi
 from collector.http_api.conftest import SALT, collector
 from collector.keyed import ALL, NAMES
 from conftest import new_database
-from footfall.web import _forwarding, _proxy, proxy
+from footfall import _api
+from footfall.web import _proxy, proxy
 from instrumentation.servers import asgi_server, serving
 from support.ports import free_port
 
@@ -498,7 +499,7 @@ def test_what_is_no_answer_of_the_api_is_502(
 def test_a_collector_that_says_nothing_is_not_waited_for(
     noted: Noted, before: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_forwarding, "_PATIENCE_S", (0.3, 0.3))
+    monkeypatch.setattr(_api, "PATIENCE_S", (0.3, 0.3))
     monkeypatch.setattr(_proxy, "PATIENCE_S", 60.0)
     noted.wait.clear()
     begun = time.monotonic()
@@ -510,7 +511,7 @@ def test_whatever_takes_too_long_altogether_ends(
     noted: Noted, before: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_proxy, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(_forwarding, "_PATIENCE_S", (60.0, 60.0))
+    monkeypatch.setattr(_api, "PATIENCE_S", (60.0, 60.0))
     noted.wait.clear()
     begun = time.monotonic()
     refused(before.post(HERE, json=SHOWN), 503, "unavailable")
