@@ -9,7 +9,8 @@ import datetime as dt
 import hmac
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
@@ -136,7 +137,8 @@ class Receipt:
         try:
             yield
         finally:
-            present.reset(before)
+            with suppress(ValueError):  # a coroutine that is thrown away ends in another context
+                present.reset(before)
 
     def show(self) -> Held:
         """What is stored; waits for the network.
@@ -203,11 +205,16 @@ receipt = Receipt
 
 def _derived(user: object, secret: str) -> str | None:
     """The token of a server's user; None where the secret is none."""
-    if len(secret.encode()) < _LEAST_BYTES or strength(secret) < MINIMUM_STRENGTH:
+    if not _is_good(secret):
         return None
     return hmac.new(
         secret.encode(), b"footfall receipt\0" + str(user).encode(), "sha256"
     ).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _is_good(secret: str) -> bool:
+    return len(secret.encode()) >= _LEAST_BYTES and strength(secret) >= MINIMUM_STRENGTH
 
 
 def _usable(token: Any) -> str | None:

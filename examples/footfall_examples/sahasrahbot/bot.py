@@ -1,5 +1,6 @@
 """SahasrahBot on Discord: a discord.py bot. One line of it is about telemetry."""
 
+import os
 from typing import Any
 
 import discord
@@ -47,9 +48,14 @@ class SahasrahBot(commands.Bot):
 
 
 def create_bot() -> SahasrahBot:
-    """The bot, measured; telemetry is configured by whoever runs it."""
+    """The bot, measured; telemetry is configured by whoever runs it.
+
+    Where they give it a secret, its users are told what is stored of them, and may erase it: of the events to
+    which they add `receipt_id` in the catalog, which needs a static salt of theirs.
+    """
     bot = SahasrahBot()
-    footfall.instrument_discord(bot, statement_command=True)
+    receipts = "FOOTFALL_RECEIPT_SECRET" in os.environ
+    footfall.instrument_discord(bot, statement_command=True, receipts=receipts)
     return bot
 
 

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def instrument_discord(
-    bot: "discord.Client", *, client: Client | None = None, statement_command: bool = False
+    bot: "discord.Client",
+    *,
+    client: Client | None = None,
+    statement_command: bool = False,
+    receipts: bool = False,
 ) -> None:
     """Measures the uses of a discord.py bot that the catalog's `match: - discord: ...` rules name.
 
@@ -30,6 +34,9 @@ def instrument_discord(
         client: What sends; None is the one behind `footfall.configure()`.
         statement_command: Adds `/telemetry` to `bot.tree`, which tells administrators in plain words
             what is collected. It appears when the bot syncs its commands.
+        receipts: Whoever uses the bot has a receipt, derived with FOOTFALL_RECEIPT_SECRET.
+            Adds `/telemetry me` and `/telemetry forget`, for everybody: what is stored of them, and erase
+            it. The statement is `/telemetry about` then, and for everybody too.
 
     Example:
         >>> import discord, footfall
@@ -47,15 +54,22 @@ def instrument_discord(
         )
         return
     with guarded(client.trouble):
-        _instrument(bot, client, statement_command)
+        _instrument(bot, client, statement_command, receipts)
 
 
-def _instrument(bot: "discord.Client", client: Client, statement_command: bool) -> None:
-    from footfall.discord import _hooks, _run, _statement
+def _instrument(
+    bot: "discord.Client", client: Client, statement_command: bool, receipts: bool
+) -> None:
+    from footfall.discord import _hooks, _receipts, _run, _statement
 
     if _run.client_of(bot) is not None:
         return
     _hooks.install()
     setattr(bot, _run.CLIENT, client)
-    if statement_command:
-        _statement.add(bot, client)
+    group = _receipts.group(bot, client) if receipts else None
+    if group is not None:
+        if statement_command:
+            group.add_command(_statement.about(client))
+        _statement.add(bot, group)
+    elif statement_command:
+        _statement.add(bot, _statement.alone(client))

@@ -15,6 +15,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from footfall._guard import guarded
+from footfall.discord._receipts import attached
 from footfall_processors.error_types import INVALID_PRESET, PERMISSION_DENIED, UNEXPECTED_ERROR
 
 if TYPE_CHECKING:
@@ -131,7 +132,13 @@ async def measured(
         work: discord.py's own coroutine function, with its arguments.
         reached: True where every refusal is an error that discord.py reports.
     """
-    run = _begin(client, origin, describe, reached)
+    if client.recorder is None:
+        return await work()
+    with attached(client, origin):
+        return await _run(_begin(client, origin, describe, reached), work)
+
+
+async def _run(run: Run | None, work: Callable[[], Awaitable[T]]) -> T:
     if run is None:
         return await work()
     token = _current.set(run)
@@ -149,8 +156,6 @@ async def measured(
 
 
 def _begin(client: "Client", origin: object, describe: Describe, reached: bool) -> Run | None:
-    if client.recorder is None:
-        return None
     with guarded(client.trouble):
         text, guild = describe()
         match = client.match("discord", text) if text else None

@@ -1,4 +1,4 @@
-"""The admin-only `/telemetry` command: what is collected, in plain words."""
+"""The `/telemetry` command: what is collected, in plain words."""
 
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,25 +15,36 @@ LIMIT: Final = 2_000
 """Characters of one message (Discord, "Create Message")."""
 OFF: Final = "Telemetry is off right now: nothing is collected and nothing is sent."
 ON: Final = "Telemetry is on right now."
+QUIET: Final[dict[str, Any]] = {
+    "ephemeral": True,
+    "suppress_embeds": True,
+    "allowed_mentions": discord.AllowedMentions.none(),
+}
+"""How whoever asks is answered: nobody else sees it."""
+_ABOUT: Final = "What this bot counts, and what it never does"
+Command = app_commands.Command[Any, ..., None] | app_commands.Group
 
 
-def add(bot: discord.Client, client: "Client") -> None:
-    """Adds `/telemetry` to the bot's tree; a tree that cannot take it gets one warning.
+def alone(client: "Client") -> Command:
+    """`/telemetry` itself, which Discord shows to administrators unless a server decides otherwise."""
+    command = about(client, "telemetry")
+    command.default_permissions = discord.Permissions(administrator=True)
+    command.guild_only = True
+    return command
 
-    Discord shows it to administrators of a server, unless a server decides otherwise.
-    """
+
+def about(client: "Client", name: str = "about") -> "app_commands.Command[Any, ..., None]":
+    """The command that prints the statement."""
 
     async def telemetry(interaction: discord.Interaction[Any]) -> None:
         with guarded(client.trouble):
             await _reply(interaction, messages(client))
 
-    command: app_commands.Command[Any, ..., None] = app_commands.Command(
-        name="telemetry",
-        description="What this bot counts, and what it never does",
-        callback=telemetry,
-    )
-    command.default_permissions = discord.Permissions(administrator=True)
-    command.guild_only = True
+    return app_commands.Command(name=name, description=_ABOUT, callback=telemetry)
+
+
+def add(bot: discord.Client, command: Command) -> None:
+    """Adds `/telemetry` to the bot's tree; a tree that cannot take it gets one warning."""
     tree = getattr(bot, "tree", None)
     try:
         if not isinstance(tree, app_commands.CommandTree):
@@ -67,11 +78,6 @@ def split(text: str) -> list[str]:
 
 
 async def _reply(interaction: discord.Interaction[Any], parts: list[str]) -> None:
-    quiet: dict[str, Any] = {
-        "ephemeral": True,
-        "suppress_embeds": True,
-        "allowed_mentions": discord.AllowedMentions.none(),
-    }
-    await interaction.response.send_message(parts[0], **quiet)
+    await interaction.response.send_message(parts[0], **QUIET)
     for part in parts[1:]:
-        await interaction.followup.send(part, **quiet)
+        await interaction.followup.send(part, **QUIET)
