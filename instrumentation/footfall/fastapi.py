@@ -30,8 +30,8 @@ def router(
     """The routes; whoever `get_viewer` names is the viewer, whatever a page says.
 
     `POST path` counts (`{"event", "count"}`), `GET path?days=N` is the viewer's summary; `POST path/events`,
-    `/track` and `/psr` are those of the HTTP API. They take requests of the site's own pages alone. What goes
-    wrong is an answer, `{"ok": false, "error": ...}`: never an exception.
+    `/track`, `/psr` and `/receipt` are those of the HTTP API. They take requests of the site's own pages
+    alone. What goes wrong is an answer, `{"ok": false, "error": ...}`: never an exception.
 
     Args:
         get_viewer: Says who sends a request, from the application's own session; None for nobody. A function

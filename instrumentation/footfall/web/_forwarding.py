@@ -27,11 +27,11 @@ class Forwarding:
         """What the collector says.
 
         Args:
-            method: GET or POST.
+            method: GET, POST or DELETE.
             target: Path below the prefix, and query.
             viewer: Whose request it is.
             headers: That go along.
-            body: JSON; empty for GET.
+            body: JSON, of a POST; else empty.
 
         Raises:
             Unreachable: it says nothing, or nothing that is meant for browsers.

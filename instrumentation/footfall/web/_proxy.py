@@ -2,8 +2,8 @@
 
     page ── same origin, with cookies ── Proxy ── get_viewer ── Forwarding, with the key ── collector
 
-Nothing of a browser's request goes on but its body, `days`, `traceparent` and `Idempotency-Key`; nothing that
-goes wrong comes out as an exception.
+Nothing of a browser's request goes on but its body, `days`, `traceparent`, `Idempotency-Key` and its receipt;
+nothing that goes wrong comes out as an exception.
 """
 
 import asyncio
@@ -39,9 +39,12 @@ ROUTES: Final = {
     ("POST", "/psr"): "/psr",
     ("GET", ""): "/summary",
     ("GET", "/summary"): "/summary",
+    ("GET", "/receipt"): "/receipt",
+    ("DELETE", "/receipt"): "/receipt",
 }
 """Method and path below the proxy's own → path of the collector."""
-_PASSED: Final = ("traceparent", "idempotency-key")
+_PASSED: Final = ("traceparent", "idempotency-key", "footfall-receipt")
+_TOKEN: Final = "footfall-receipt-token"  # noqa: S105  # a header's name
 _DAYS: Final = re.compile(r"(?:^|&)(days=[\w%.+-]{0,32})(?:&|$)", re.ASCII)
 _UNUSABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 Scope = MutableMapping[str, Any]  # as Starlette has it
@@ -126,7 +129,8 @@ class Proxy:
         _check(method, headers)
         viewer = await self._viewer(scope)
         body = await _body(headers, receive) if method == "POST" else b""
-        passed = {name: headers[name].encode("latin-1") for name in _PASSED if name in headers}
+        names = (*_PASSED, _TOKEN) if target == "/receipt" else _PASSED
+        passed = {name: headers[name].encode("latin-1") for name in names if name in headers}
         send = self._forwarding.send
         answer: Answer = await self._on_a_thread(send, method, target, viewer, passed, body)
         return answer
@@ -138,7 +142,7 @@ class Proxy:
         target = ROUTES.get((method, rest))
         if target is not None:
             days = _DAYS.search(scope.get("query_string", b"").decode("latin-1"))
-            return f"{target}?{days[1]}" if days and method == "GET" else target
+            return f"{target}?{days[1]}" if days and target == "/summary" else target
         allowed = [other for other, known in ROUTES if known == rest]
         if not allowed:
             raise _Refused(404, "not_found", "there is nothing here")

@@ -208,6 +208,59 @@ def test_the_other_routes_of_the_browser_pieces(api: Any, site: httpx.Client) ->
     assert api.query("SELECT owner FROM footfall.ratings") == [(pseudonym("owner_id", "ada"),)]
 
 
+@pytest.mark.requirement("G7")
+@pytest.mark.parametrize("kind", ["router", "proxy"])
+def test_receipts_are_passed_on(api: Any, serve: Serve, kind: str) -> None:
+    url = f"{api.http.base_url}/telemetry"
+    app = proxy(plain, collector=url, key=NAMES)
+    site = serve(shop(url, lambda _: "ada") if kind == "router" else app)
+    cookie = {"cookie": "session=ada"}
+    mine, other = "k3-Q_m1xRr0aY7pTz5uWcg", "a-token-of-somebody-else"
+    for token in (mine, mine, other):
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        headers = cookie | {"footfall-receipt": digest}
+        assert told(site.post(HERE, json=SHOWN, headers=headers)) == OK
+    ask = cookie | {"footfall-receipt-token": mine}
+    assert site.get(f"{HERE}/receipt", headers=ask).json()["events"] == 6
+    refused(
+        site.delete(f"{HERE}/receipt", headers=ask | {"sec-fetch-site": "cross-site"}),
+        403,
+        "forbidden",
+    )
+    said = site.delete(f"{HERE}/receipt", headers=ask)
+    assert (said.status_code, said.json()["events"]) == (200, 6)
+    assert site.get(f"{HERE}/receipt", headers=ask).json()["events"] == 0
+    assert api.counts() == {"suggestion_shown": 3}
+    bad = site.get(f"{HERE}/receipt", headers=cookie)
+    assert (bad.status_code, bad.json()["error"]) == (400, "invalid_request")
+    assert (
+        site.post(HERE, json=SHOWN, headers=cookie | {"footfall-receipt": "no"}).status_code == 400
+    )
+
+
+@pytest.mark.requirement("G7")
+def test_a_token_goes_nowhere_but_to_its_route(serve: Serve) -> None:
+    seen: list[dict[str, str]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            seen.append({name.lower(): value for name, value in self.headers.items()})
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with serving(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as url:
+        site = serve(shop(url, lambda _: "ada"))
+        site.post(HERE, json=SHOWN, headers={"footfall-receipt-token": "t" * 22})
+    assert len(seen) == 1
+    assert "footfall-receipt-token" not in seen[0]
+
+
 async def plain(scope: Any) -> str | None:
     """A session without any framework."""
     cookies = dict(scope["headers"]).get(b"cookie", b"").decode()
