@@ -34,6 +34,7 @@ class Keeping:
         ratings: Whether ratings of prompts are kept as well.
         sessions: Whether clients begin and end sessions here.
         installations: Whether it is kept of which installation a session is.
+        receipts: Whether whoever holds a receipt is told what is kept, and has it erased.
     """
 
     days: int | None
@@ -42,6 +43,7 @@ class Keeping:
     ratings: bool = False
     sessions: bool = False
     installations: bool = False
+    receipts: bool = False
 
 
 _RATINGS: Final = (
@@ -62,6 +64,14 @@ _INSTALLATIONS: Final = (
     " installation is forgotten: its sessions are deleted, and what was used in them belongs to nobody. The"
     " totals of each day stay."
 )
+_YOURS: Final = "What is kept of you, and how to have it erased"
+_RECEIPTS: Final = (
+    "Whoever uses this may hold a receipt: a random token that stays with them, or with the program that they"
+    " use. What they do is kept under a code of it, which is made with a secret key. Whoever has the token is"
+    " told what is kept under it, and may have it erased, without saying who they are. Totals that were made"
+    " of many people's use before, and copies of the server's disk, are not reached."
+)
+_NOT_REACHED: Final = "Nor is what was passed on to {names} before: no token is known there, and it may be kept for longer."
 
 
 class Section(NamedTuple):
@@ -102,6 +112,8 @@ def notice(
     sections = [Section("What is counted", paragraphs(catalog, alone=not others)), *others]
     if keeping:
         sections.append(Section("How long it is kept", list(_kept(keeping))))
+        if keeping.receipts:
+            sections.append(Section(_YOURS, list(_erased(keeping))))
     if who:
         sections.insert(0, Section("Who counts", who))
     return Notice(f"What {listed(catalog.products)} counts", sections)
@@ -131,6 +143,12 @@ def _kept(keeping: Keeping) -> Iterator[Paragraph]:
         yield Paragraph(
             f"It is passed on to {listed(keeping.passed_on)}, which may keep it for longer."
         )
+
+
+def _erased(keeping: Keeping) -> Iterator[Paragraph]:
+    yield Paragraph(_RECEIPTS)
+    if keeping.passed_on:
+        yield Paragraph(_NOT_REACHED.format(names=listed(keeping.passed_on)))
 
 
 def as_text(of: Notice) -> str:

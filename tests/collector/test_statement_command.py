@@ -95,6 +95,30 @@ def test_what_is_kept_of_ratings_is_said_where_they_are_taken(run, tmp_path, api
     assert "Sessions" not in said
 
 
+RECEIPTS = """
+product: shop
+attributes:
+  receipt_id: {type: string, hash: static}
+  mine: {type: string, hash: static}
+events:
+  shop.order: {surface: web, feature: order, attributes: [NAME]}
+"""
+HEADING = "What is kept of you, and how to have it erased\n-------"
+
+
+@pytest.mark.requirement("G7")
+def test_what_a_receipt_is_is_said_where_there_are_any(run, tmp_path):
+    with_receipts = RECEIPTS.replace("NAME", "receipt_id")
+    said = said_of(run, tmp_path, "{}", with_receipts)
+    assert HEADING in said
+    assert "Whoever has the token is told" in " ".join(said.split())
+    assert "passed on to otlp/next before: no token is known there" in " ".join(said.split())
+    assert HEADING not in said_of(run, tmp_path, "{}", RECEIPTS.replace("NAME", "mine"))
+    assert HEADING not in said_of(run, tmp_path, "{enabled: false}", with_receipts)
+    named = "{attributes: {receipt: mine}}"
+    assert HEADING in said_of(run, tmp_path, named, RECEIPTS.replace("NAME", "mine"))
+
+
 def test_what_is_kept_of_sessions_is_said_where_there_are_any(run, tmp_path):
     said = said_of(run, tmp_path, "{psr: {enabled: true}}", SESSIONS)
     assert "Sessions\n--------" in said

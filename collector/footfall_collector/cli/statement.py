@@ -27,7 +27,7 @@ def statement(
     """Print the privacy statement of a catalog, for a web site or an application.
 
     It says what the catalog allows. With --config it also says for how long it is kept, to which other
-    services it is passed on, and what is kept of ratings and sessions.
+    services it is passed on, what is kept of ratings and sessions, and how whoever has a receipt erases it.
     """
     declared, keeping = _configured(config, catalog) if config else (_catalog(catalog), None)
     click.echo(FORMATS[form](notice(declared, operator, contact, keeping)))
@@ -69,4 +69,6 @@ def _keeping(config: "Config") -> Keeping:
         sessions=sessions is not None,
         installations=sessions is not None
         and any(INSTALLATION in config.catalog.events[e].attributes for e in sessions.events),
+        receipts=api is not None
+        and any(api.attributes.receipt in e.attributes for e in config.catalog.events.values()),
     )
