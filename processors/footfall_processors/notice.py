@@ -71,7 +71,10 @@ _RECEIPTS: Final = (
     " told what is kept under it, and may have it erased, without saying who they are. Totals that were made"
     " of many people's use before, and copies of the server's disk, are not reached."
 )
-_NOT_REACHED: Final = "Nor is what was passed on to {names} before: no token is known there, and it may be kept for longer."
+_NOT_REACHED: Final = (
+    "Nor is what was passed on to {names} before: no token is known there, and that may be kept for as"
+    " long as they like."
+)
 
 
 class Section(NamedTuple):

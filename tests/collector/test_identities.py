@@ -359,7 +359,7 @@ async def outcome(asking, request, peer, method):
 def ours():
     """All ways at once, which need no loop to be made."""
     config = JwtConfig(**HMAC)
-    jwts = Jwts(config, {"HS256": key_sources.Fixed(key_set.of_secret(SECRET))})
+    jwts = Jwts(config, {"HS256": key_sources.Kept(lambda: key_set.of_secret(SECRET))})
     tokens = SessionTokens(bytes(range(32)))
     return Identities(jwts, TrustedProxy(PROXY), tokens, Keys({}), dev=True)
 

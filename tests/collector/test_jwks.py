@@ -92,6 +92,26 @@ async def test_the_only_key_serves_where_it_or_the_token_has_no_id(file):
             assert (await who(asking, bearer(token(kid=named)))).viewer == "anna"
 
 
+@pytest.mark.parametrize("kind", ["jwks_file", "public_key_file"])
+async def test_a_file_is_read_again_when_that_is_said(file, kind):
+    def install(key):
+        file.write_bytes(jwks(jwk(key)) if kind == "jwks_file" else public_pem(key))
+
+    install(FIRST)
+    former, newer = bearer(token(key=FIRST)), bearer(token(key=SECOND))
+    async with asked({"algorithms": ("RS256",), kind: str(file)}) as asking:
+        assert (await who(asking, former)).viewer == "anna"
+        install(SECOND)
+        assert await refused(asking, newer) == "token_invalid"
+        asking.reload()
+        assert (await who(asking, newer)).viewer == "anna"
+        assert await refused(asking, former) == "token_invalid"  # remembered, and yet not taken
+        file.write_bytes(b"")
+        with pytest.raises(StartError, match=str(file)):
+            asking.reload()
+        assert (await who(asking, newer)).viewer == "anna"
+
+
 def secret_entry(text, kid):
     return {"kty": "oct", "k": coded(text), "kid": kid, "alg": "HS256"}
 

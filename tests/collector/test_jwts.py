@@ -319,7 +319,7 @@ def asking_all():
     from footfall_collector.security.identity import key_set, key_sources
     from footfall_collector.security.identity.identities import Identities
 
-    source = key_sources.Fixed(key_set.of_secret(SECRET))
+    source = key_sources.Kept(lambda: key_set.of_secret(SECRET))
     return Identities(
         module.Jwts(JwtConfig(algorithms=("HS256",), secret=SECRET), {"HS256": source})
     )

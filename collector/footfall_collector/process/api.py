@@ -44,7 +44,12 @@ from footfall_processors.hashing import STATIC_PERIOD
 
 
 async def api(
-    config: Config, intake: Intake, backend: Backend, gate: Gate, stack: AsyncExitStack
+    config: Config,
+    intake: Intake,
+    backend: Backend,
+    gate: Gate,
+    stack: AsyncExitStack,
+    reloads: list[Callable[[], None]],
 ) -> list[Route]:
     """The routes of the HTTP API; none where it is off.
 
@@ -54,6 +59,7 @@ async def api(
         backend: Behind it.
         gate: Has the API keys.
         stack: Ends what goes on beside.
+        reloads: Gets what reads the keys of JWTs again.
     """
     if config.http_api is None:
         return []
@@ -61,6 +67,7 @@ async def api(
     known = await stack.enter_async_context(
         identities(config.http_api.identity, tokens, gate.keys, dev=config.development)
     )
+    reloads.append(known.reload)
     limits = Limits(config.http_api.rate_limit.user, config.http_api.rate_limit.address)
     limiter = Limiter(limits, Rates(backend.dsn))
     await stack.enter_async_context(beside(limiter.run()))

@@ -97,6 +97,7 @@ class _Parts:
         self._enter = stack.enter_async_context
         self.not_ready = {NotReady.STARTING}
         self._tls: list[Tls] = []
+        self._reloads: list[Callable[[], None]] = []
         self._backend: Backend | None = None
         self._operators = Operators(None)
         self._gate = Gate(
@@ -126,7 +127,13 @@ class _Parts:
         await self._enter(self._telemetry.refreshing())
         grpc, http = await self._serve(backend)
         reloading = Reloading(
-            self._config, self._gate, self._operators, self._tls, self._telemetry, backend
+            self._config,
+            self._gate,
+            self._operators,
+            self._reloads,
+            self._tls,
+            self._telemetry,
+            backend,
         )
         self.not_ready.discard(NotReady.STARTING)
         self._telemetry.refresh()
@@ -145,7 +152,9 @@ class _Parts:
             )
         if http is not None:
             tls = self._listener("OTLP/HTTP", http.tls)
-            routes = await api(self._config, intake, backend, self._gate, self._stack)
+            routes = await api(
+                self._config, intake, backend, self._gate, self._stack, self._reloads
+            )
             addresses[1] = await self._enter(
                 otlp_http.serve(http, intake, decoders, tls, shared=shared, api=routes)
             )

@@ -1,11 +1,13 @@
 """What changes while the collector runs, on SIGHUP: catalog, keys and certificates; no request is dropped.
 
+Keys are those of senders, of operators, and of whoever signs JWTs.
+
 Each part by itself: what is wrong is logged, and the former stays in force. Everything else needs a restart.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -30,6 +32,7 @@ class Reloading:
         config: In force.
         gate: Has the senders' keys.
         operators: Has the operators'.
+        reloads: Read keys of others, of whoever signs JWTs. Raise StartError: they cannot be used.
         tls: The listeners'.
         telemetry: Where it is counted.
         backend: Is given the catalog.
@@ -40,12 +43,13 @@ class Reloading:
         config: Config,
         gate: Gate,
         operators: Operators,
+        reloads: Sequence[Callable[[], None]],
         tls: Sequence[Tls],
         telemetry: Telemetry,
         backend: Backend,
     ) -> None:
         self._config, self._gate = config, gate
-        self._operators = operators
+        self._operators, self._reloads = operators, reloads
         self._tls, self._telemetry, self._backend = tls, telemetry, backend
         for what in Reloaded:
             telemetry.reloaded(what, ok=True)
@@ -58,7 +62,7 @@ class Reloading:
             config: As it reads now; None when it cannot be read, which leaves the catalog as it is.
         """
         done = {
-            Reloaded.KEYS: self._keys(),
+            Reloaded.KEYS: all([self._keys(), *map(self._read, self._reloads)]),
             Reloaded.CATALOG: config is not None and await self._catalog(config),
             Reloaded.CERTIFICATES: await self._certificates(),
         }
@@ -98,6 +102,14 @@ class Reloading:
         except DocumentError as error:
             for mistake in error.mistakes:
                 log.error("the former keys stay in force: %s", mistake)
+            return False
+        return True
+
+    def _read(self, reload: Callable[[], None]) -> bool:
+        try:
+            reload()
+        except OperatorError as error:
+            log.error("the former keys of JWTs stay in force: %s", error)
             return False
         return True
 

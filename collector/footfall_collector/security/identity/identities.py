@@ -82,6 +82,15 @@ class Identities:
             raise Unidentified(Reason.NO_VIEWER, f"nobody is named: {_HOW}")
         return found
 
+    def reload(self) -> None:
+        """Reads the keys of JWTs again.
+
+        Raises:
+            StartError: they cannot be used; the former stay in force.
+        """
+        if self._jwts is not None:
+            self._jwts.reload()
+
     async def _bearer(self, authorization: list[str], headers: Headers) -> Identity:
         token = api_keys.bearer(authorization[0]) if len(authorization) == 1 else None
         if not token:

@@ -86,6 +86,15 @@ class Jwts:
         self._remember(mark, _Known(identity, self._until(claims), source, keys))
         return identity
 
+    def reload(self) -> None:
+        """Reads the keys again; tokens that are remembered are verified anew.
+
+        Raises:
+            StartError: some cannot be used; these stay what they were.
+        """
+        for source in dict.fromkeys(self._sources.values()):
+            source.reload()
+
     async def _verified(
         self, token: str, header: _Header, source: KeySource
     ) -> tuple[dict[str, Any], KeySet]:

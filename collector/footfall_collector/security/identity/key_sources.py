@@ -1,4 +1,4 @@
-"""Where the keys of JWTs come from: read once at the start, or fetched from a URL and kept.
+"""Where the keys of JWTs come from: read at the start and when told to, or fetched from a URL and kept.
 
 An identity provider changes its keys when it likes. A set that is old is fetched again while the known keys
 go on; a key that nobody knows is a reason to look at once, though not more often than every few seconds. All
@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing, asynccontextmanager
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Final, Protocol, cast
 
@@ -47,16 +48,26 @@ class KeySource(Protocol):
             Unidentified: they cannot be had now (keys_unavailable).
         """
 
+    def reload(self) -> None:
+        """Looks them up again because an operator says so.
 
-class Fixed:
-    """Keys that are what they were at the start.
+        Raises:
+            StartError: they cannot be used; the former go on.
+        """
+
+
+class Kept:
+    """Keys that are what they were when they were last read.
 
     Args:
-        keys: The keys.
+        read: Reads them. Raises StartError: they cannot be used.
+
+    Raises:
+        StartError: see `read`.
     """
 
-    def __init__(self, keys: KeySet) -> None:
-        self._keys = keys
+    def __init__(self, read: Callable[[], KeySet]) -> None:
+        self._read, self._keys = read, read()
 
     def current(self) -> KeySet:
         """See KeySource."""
@@ -65,6 +76,10 @@ class Fixed:
     async def newer(self) -> KeySet:
         """See KeySource."""
         return self._keys
+
+    def reload(self) -> None:
+        """See KeySource."""
+        self._keys = self._read()
 
 
 class Remote:
@@ -105,6 +120,10 @@ class Remote:
             text = "the keys that verify tokens cannot be had now; send it again later"
             raise Unidentified(Reason.KEYS_UNAVAILABLE, text)
         return self._keys
+
+    def reload(self) -> None:
+        """See KeySource; it is asked meanwhile, and the known keys go on until it has answered."""
+        self._fetch()
 
     async def close(self) -> None:
         """Ends what is under way."""
@@ -176,11 +195,13 @@ def fixed(config: JwtConfig) -> dict[str, KeySource]:
     sources: dict[str, KeySource] = {}
     public = config.public_algorithms
     if config.secret is not None:
-        sources["HS256"] = Fixed(key_set.of_secret(config.secret))
+        sources["HS256"] = Kept(partial(key_set.of_secret, config.secret))
     if config.jwks_file is not None:
-        sources |= dict.fromkeys(public, Fixed(key_set.of_jwks_file(config.jwks_file, public)))
+        read = partial(key_set.of_jwks_file, config.jwks_file, public)
+        sources |= dict.fromkeys(public, Kept(read))
     if config.public_key_file is not None:
-        sources |= dict.fromkeys(public, Fixed(key_set.of_pem(config.public_key_file, public)))
+        read = partial(key_set.of_pem, config.public_key_file, public)
+        sources |= dict.fromkeys(public, Kept(read))
     return sources
 
 
