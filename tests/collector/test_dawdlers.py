@@ -93,22 +93,6 @@ async def test_a_flood_of_headers_is_refused(web):
     assert answer == b"" or answer.startswith(b"HTTP/1.1 4")
 
 
-@pytest.mark.parametrize("target", ["http://collector.example{}", "HTTP://[::1]:4318{}?x=1", "{}"])
-async def test_a_request_in_absolute_form_is_taken(web, target):
-    # RFC 9112, section 3.2.2: a server must accept it.
-    head = f"POST {target.format('/v1/traces')} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-    rest = "Content-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n"
-    _, answer = await closes(web, (head + rest).encode())
-    assert answer.startswith(b"HTTP/1.1 200 ")
-
-
-@pytest.mark.parametrize("target", ["http://collector.example", "walker", "*", "http:"])
-async def test_a_target_that_names_nothing_here_is_not_found(web, target):
-    request = f"POST {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    _, answer = await closes(web, request.encode())
-    assert answer.startswith(b"HTTP/1.1 404 ")
-
-
 @pytest.fixture
 def files():
     """As many open files as are allowed, like the collector; how many those are, 16,384 at most."""

@@ -3,10 +3,11 @@
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from footfall_collector.decoding import metrics
 from footfall_collector.decoding.budget import Budget
+from footfall_collector.decoding.posts import Post
 from footfall_collector.decoding.spans import Pipeline
 from footfall_collector.decoding.wire import Groups, Take
 from footfall_collector.security.keys import Key
@@ -174,20 +175,18 @@ class Decoding:
         product = self._catalog.bound(self._catalog.products[0], name)
         return keyed_hash(self._salts[Hash.STATIC, STATIC_PERIOD], name, value, product)
 
-    async def posted(self, resource: bytes, records: list[bytes], key: Key | None) -> Batch:
-        """Log records that the HTTP API has made, as a batch; they alone may have a quantity.
+    async def posted(self, resource: bytes, posts: Sequence[Post], key: Key | None) -> Batch:
+        """What the HTTP API was sent, as a batch; it alone may have a quantity.
 
         Args:
             resource: Encoded; empty for none.
-            records: Encoded.
+            posts: The events.
             key: The sender's.
 
         Returns:
             A batch whose digest names nothing yet.
         """
-        groups = [(resource, b"", records)]
-        batch = await self._posts.logs(b"", _sender(key), groups, _services(key))
-        return replace(batch, identified=True)
+        return await self._posts.posts(resource, posts, _sender(key), _services(key))
 
     def _pipeline(self, key: Key | None) -> Pipeline:
         return self._pipelines[key is not None and key.relay]

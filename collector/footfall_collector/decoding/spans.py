@@ -15,14 +15,16 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import repeat
 from operator import add, attrgetter, sub
+from typing import Any
 
-from footfall_collector.decoding import logs, wire
+from footfall_collector.decoding import logs, posts, wire
 from footfall_collector.decoding.attributes import Aligned
 from footfall_collector.decoding.budget import Budget
 from footfall_collector.decoding.found import Found, digest, is_other
 from footfall_collector.decoding.memo import Outcome
 from footfall_collector.decoding.part import Part, observers, rows, split
 from footfall_collector.decoding.plans import Contexts, Plan, Plans
+from footfall_collector.decoding.posts import Post
 from footfall_collector.decoding.turns import Work
 from footfall_exporters.postgres.spans import span_ids
 from footfall_processors import Attribute, Batch, Loss, Policy, Service, Type
@@ -115,13 +117,33 @@ class Pipeline:
         """
         return await self._batch("logs", logs.columns, body, sender, groups, services, take)
 
+    async def posts(
+        self,
+        resource: bytes,
+        posted: Sequence[Post],
+        sender: bytes = b"",
+        services: Collection[str] = (),
+    ) -> Batch:
+        """Events that were posted as a batch, as if they were log records; what names it is its caller's.
+
+        Args:
+            resource: Encoded; empty for none.
+            posted: The events; few enough for one slice.
+            sender: As for `digest`.
+            services: As for `traces`.
+        """
+        groups = [(resource, b"", posted)]
+        return await self._batch(
+            "logs", posts.columns, b"", sender, groups, services, wire.take_nothing
+        )
+
     async def _batch(
         self,
         signal: str,
-        columns: Callable[[Sequence[bytes]], wire.Columns],
+        columns: Callable[[Sequence[Any]], wire.Columns],
         body: bytes,
         sender: bytes,
-        groups: wire.Groups | None,
+        groups: Iterable[tuple[bytes, bytes, Sequence[Any]]] | None,
         services: Collection[str],
         take: wire.Take,
         identities: bytes | None = None,
@@ -145,10 +167,10 @@ class Pipeline:
         self,
         found: Found,
         work: Work,
-        columns: Callable[[Sequence[bytes]], wire.Columns],
+        columns: Callable[[Sequence[Any]], wire.Columns],
         body: bytes,
         sender: bytes,
-        groups: wire.Groups | None,
+        groups: Iterable[tuple[bytes, bytes, Sequence[Any]]] | None,
         services: Collection[str],
         take: wire.Take,
     ) -> None:

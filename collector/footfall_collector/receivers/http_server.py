@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from footfall_collector.receivers import sockets as listen
 from footfall_collector.receivers.connections import Connections
@@ -20,6 +20,9 @@ from footfall_collector.telemetry.instruments import Refused
 
 HEAD_S = 10.0
 """Seconds in which a request's head must have come, counted from its first byte or the connection."""
+MAX_HEAD = 2**14
+"""Bytes that may come, at the end of what was read, and be neither a whole head nor of a body: the parser
+itself would keep a head, or trailers, of any size."""
 AT_ONCE, QUEUED = 64, 4096
 """Connections that are accepted in one go, before any is looked at, and that wait in the kernel."""
 READ = 2**16
@@ -57,8 +60,8 @@ async def listening(
     """
     listener = open_socket(endpoint, what, shared=shared)
     config = uvicorn.Config(
-        _by_path(app),
-        http=H11Protocol,  # as `_protocols` makes them
+        app,
+        http=HttpToolsProtocol,  # as `_protocols` makes them
         ws="none",
         log_config=None,
         access_log=False,  # it would hold addresses, paths and queries
@@ -81,17 +84,13 @@ async def listening(
         listener.close()
 
 
-def _by_path(app: ASGIApp) -> ASGIApp:
-    """Takes requests in absolute form too, as one for a proxy has it (RFC 9112, section 3.2.2)."""
-
-    async def served(scope: Scope, receive: Receive, send: Send) -> None:
-        if not scope["path"].startswith("/"):
-            _, _, rest = scope["path"].partition("://")
-            scope["path"] = "/" + rest.partition("/")[2]
-            scope["raw_path"] = scope["path"].encode()
-        await app(scope, receive, send)
-
-    return served
+def _path(target: bytes) -> bytes:
+    """A request's target as a path: one in absolute form loses its host (RFC 9112, section 3.2.2)."""
+    if target.startswith(b"/"):
+        return target
+    _, _, rest = target.partition(b"://")
+    where, mark, query = rest.partition(b"?")
+    return b"/" + where.partition(b"/")[2] + mark + query
 
 
 class _Server(uvicorn.Server):
@@ -122,7 +121,7 @@ def _protocols(
     return protocol
 
 
-class Patient(H11Protocol, Inner):
+class Patient(HttpToolsProtocol, Inner):
     """HTTP/1.1 that gives up connections which send no whole head, and those that are too many.
 
     uvicorn alone would keep a connection that has sent half a head, or nothing at all, for ever.
@@ -140,7 +139,8 @@ class Patient(H11Protocol, Inner):
         self._all, self._garbage = connections, garbage
         self._late: asyncio.TimerHandle | None = None
         self._below: asyncio.BaseTransport | None = None
-        self._begun = self._is_tls = False
+        self._begun = self._is_tls = self._in_head = False
+        self._unread = 0  # bytes since the last of which something came
         self._stranger: Http2 | None = None
 
     def send_400_response(self, msg: str) -> None:
@@ -177,7 +177,10 @@ class Patient(H11Protocol, Inner):
         if self in self._all.turned_away or self._is_strange(data):
             return
         former = self.cycle
+        self._unread += len(data)
         super().data_received(data)
+        if self._unread > MAX_HEAD and not self.transport.is_closing():
+            self.send_400_response(f"More than {MAX_HEAD} bytes of head.")
         if self.cycle is None or self.cycle.response_complete:
             if self._late is None:
                 self._late = self.loop.call_later(HEAD_S, self.transport.close)
@@ -187,6 +190,39 @@ class Patient(H11Protocol, Inner):
             self._all.work(self)
         elif self.cycle is not former:
             self._all.wait(self)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Takes a field of a head; those of a trailer mean nothing here."""
+        if self._in_head:
+            super().on_header(name, value.rstrip(b" \t"))
+
+    def on_headers_complete(self) -> None:
+        """A head is whole.
+
+        Raises:
+            ValueError: it names no host, or more than one (RFC 9112, section 3.2).
+        """
+        self._unread, self._in_head = 0, False
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("a request names one host")
+        self.url = _path(self.url)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body has come."""
+        self._unread = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        self._unread = 0
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Waits for the next request."""

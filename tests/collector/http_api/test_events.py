@@ -1,5 +1,6 @@
 """R-numbers D1 to D3, D5: `POST …/events` takes batches of declared events, and nothing anybody wrote."""
 
+import json
 import time
 import uuid
 
@@ -110,6 +111,14 @@ def test_unknown_keys_and_raw_queries_are_stripped_and_counted(api):
     assert answer.json()["accepted"] == 1
     assert api.losses() == {"undeclared_attribute": 4}
     assert "Love letter" not in api.up.log.read_text()
+
+
+def test_a_body_that_is_spelt_otherwise_is_one_all_the_same(api):
+    hidden = json.dumps(event(more={"body": "walker"})).replace("body", "b\\u006fdy").encode()
+    plain = json.dumps(event(more="\u00e9 somebody")).encode()
+    answer = api.post("/telemetry/events", b'{"events":[%b,%b]}' % (hidden, plain))
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (1, 1)
+    assert api.losses()["body"] == 1
 
 
 def test_nesting_costs_its_event_and_numbers_are_those_of_the_catalog(api):

@@ -1,21 +1,20 @@
-"""What a client posts, as the log record that says the same: it goes OTLP's way, under its rules.
+"""What a client posts, as what the decoder takes: it goes the way of OTLP's log records, under their rules.
 
 What a client says of who it is never counts: the attributes that identities are stored in are the server's.
 """
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, KeyValue, KeyValueList
-from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
+from footfall_collector.decoding.posts import Post, attribute
 from footfall_processors.names import QUANTITY, SERVICE_NAME
 
 MOST_AT_ONCE = 50
 """Occurrences that one post may stand for (R-number B1)."""
-INT64 = range(-(2**63), 2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +34,31 @@ class Posted:
     quantity: int = 1
 
 
-def record(
+def post(
     posted: Posted,
-    known: Mapping[str, str],
+    known: Sequence[bytes],
     reserved: Container[str],
     opened: Container[str] = (),
-) -> bytes:
-    """The encoded log record.
+) -> Post:
+    """What the decoder takes.
 
     Args:
         posted: As the client has it.
-        known: What the server knows of the sender, by attribute.
-        reserved: What only the server may say; a client's is left out.
+        known: What the server knows of the sender, as encoded attributes.
+        reserved: What only the server may say, the quantity among it; a client's is left out.
         opened: The objects in which attributes are nested; `b` in `a` is `a.b`.
     """
-    said = [
-        (name, value)
-        for each in posted.properties.items()
-        for name, value in _leaves(*each, opened)
-        if name not in reserved and name != QUANTITY and value is not None
-    ]
+    attributes = [*known]
+    for name, value in posted.properties.items():
+        if type(value) is dict and name in opened:
+            attributes += [
+                attribute(*leaf) for leaf in _leaves(name, value, opened) if leaf[0] not in reserved
+            ]
+        elif value is not None and name not in reserved:
+            attributes.append(attribute(name, value))
     if posted.quantity > 1:
-        said.append((QUANTITY, posted.quantity))
-    attributes = [KeyValue(key=key, value=_value(value)) for key, value in (*known.items(), *said)]
-    record = LogRecord(
-        time_unix_nano=posted.time_ns, event_name=posted.event, attributes=attributes
-    )
-    return record.SerializeToString()
+        attributes.append(attribute(QUANTITY, posted.quantity))
+    return Post(posted.event.encode(), posted.time_ns, attributes)
 
 
 def resource(service: str | None) -> bytes:
@@ -73,33 +70,9 @@ def resource(service: str | None) -> bytes:
 
 
 def _leaves(name: str, value: Any, opened: Container[str]) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict) and name in opened:
+    """What is nested in an object, by its path; null says nothing."""
+    if type(value) is dict and name in opened:
         for inner, each in value.items():
             yield from _leaves(f"{name}.{inner}", each, opened)
-    else:
+    elif value is not None:
         yield name, value
-
-
-def _value(value: Any) -> AnyValue:
-    """A JSON value; what is nested can be no declared one, and stays empty."""
-    match value:
-        case bool():
-            return AnyValue(bool_value=value)
-        case int() if value in INT64:
-            return AnyValue(int_value=value)
-        case int() | float():
-            return AnyValue(double_value=_double(value))
-        case str():
-            return AnyValue(string_value=value)
-        case list():
-            return AnyValue(array_value=ArrayValue())
-        case _:
-            return AnyValue(kvlist_value=KeyValueList())
-
-
-def _double(value: float) -> float:
-    """As IEEE 754 rounds: an integer too large for it is infinite."""
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.decoding.decoder import Decoding
+from footfall_collector.decoding.posts import attribute
 from footfall_collector.receivers.admission import Passage
 from footfall_collector.receivers.api import posted
 from footfall_collector.receivers.api.contracts import Body
@@ -16,6 +17,7 @@ from footfall_collector.receivers.intake import Intake
 from footfall_collector.security.identity.identity import Identity
 from footfall_collector.telemetry import telemetry
 from footfall_processors import Batch
+from footfall_processors.names import QUANTITY
 
 
 class Storing:
@@ -83,15 +85,16 @@ class Storing:
         }
         # What a client says of its session counts where the server knows nothing of it.
         servers = {*said} - ({names.session} if who.session is None else set())
-        reserved, opened = self._decoding.keys(servers), self._decoding.opened
-        records = []
+        reserved = {*self._decoding.keys(servers), QUANTITY}
+        known = [(name, attribute(name, v)) for name, v in said.items() if v is not None]
+        opened, posts = self._decoding.opened, []
         for each in body.posted:
             declared = self._decoding.attributes(each.event)
-            known = {name: v for name, v in said.items() if v is not None and name in declared}
-            records.append(posted.record(each, known, reserved, opened))
+            servers_own = [encoded for name, encoded in known if name in declared]
+            posts.append(posted.post(each, servers_own, reserved, opened))
 
         async def decoded() -> Batch:
-            batch = await self._decoding.posted(self._resource, records, who.key)
+            batch = await self._decoding.posted(self._resource, posts, who.key)
             return replace(
                 batch,
                 digest=named.name if named else secrets.token_bytes(16),
