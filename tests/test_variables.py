@@ -136,11 +136,25 @@ def test_every_rival_is_documented():
     assert {(variable, rival) for variable, rival, _ in rivals()} == set(ATTEMPTS)
 
 
+@pytest.mark.requirement("C3")
+def test_a_hundred_events_or_five_seconds_unless_somebody_says_else():
+    found = settings(ON, Options())
+    assert (found.batch, found.span_delay) == (100, 5000)
+    hosts = {"OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "512", "OTEL_BSP_SCHEDULE_DELAY": "1000"}
+    found = settings(ON | hosts, Options())
+    assert (found.batch, found.span_delay) == (512, 1000)
+    empty = {"TELEMETRY_BATCH_SIZE": " ", "TELEMETRY_FLUSH_INTERVAL": ""}
+    found = settings(ON | hosts | empty, Options())
+    assert (found.batch, found.span_delay) == (512, 1000)
+    found = settings(ON | {"OTEL_BSP_MAX_QUEUE_SIZE": "50"}, Options())
+    assert found.batch == 50
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "many"])
 @pytest.mark.parametrize("name", ["TELEMETRY_BATCH_SIZE", "TELEMETRY_FLUSH_INTERVAL"])
 def test_how_fast_is_sent_is_never_a_reason_to_send_nothing(name, text):
     found = settings({**ON, name: text}, Options())
-    assert (found.mode, found.batch, found.span_delay) == ("on", 512, 5000)
+    assert (found.mode, found.batch, found.span_delay) == ("on", 100, 5000)
     (note,) = found.notes
     assert note.startswith(f"{name} must be")
 

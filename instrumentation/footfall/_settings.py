@@ -103,7 +103,7 @@ class Settings:
     metric_interval: float = 60_000.0
     span_delay: float = 5_000.0
     queue: int = 2048
-    batch: int = 512
+    batch: int = 100
     notes: tuple[str, ...] = ()
     exit_hooks: bool = True
 
@@ -142,7 +142,8 @@ def read(environ: Mapping[str, str], options: Options, consent: State | None = N
             return parse(VARIABLES[name].default)
 
     def first(ours: str, hosts: str) -> str:
-        return ours if environ.get(ours, "").strip() else hosts
+        is_hosts = environ.get(hosts, "").strip() and not environ.get(ours, "").strip()
+        return hosts if is_hosts else ours
 
     value("OTEL_SDK_DISABLED", _values.flag)
     value("TELEMETRY_ENABLED", _values.switch)

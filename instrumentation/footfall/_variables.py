@@ -68,17 +68,20 @@ VARIABLES: Final = {
         "Milliseconds between two exports of spans: OTEL_BSP_SCHEDULE_DELAY of Footfall alone",
     ),
     "TELEMETRY_BATCH_SIZE": Variable(
-        "512", "Spans in one request: OTEL_BSP_MAX_EXPORT_BATCH_SIZE of Footfall alone"
+        "100",
+        "Spans in one request, at most the queue's size: OTEL_BSP_MAX_EXPORT_BATCH_SIZE of Footfall alone",
     ),
     "OTEL_METRIC_EXPORT_INTERVAL": Variable(
         "60000", "Milliseconds between two exports of the counters"
     ),
-    "OTEL_BSP_SCHEDULE_DELAY": Variable("5000", "Milliseconds between two exports of spans"),
+    "OTEL_BSP_SCHEDULE_DELAY": Variable(
+        "5000", "As TELEMETRY_FLUSH_INTERVAL, where that is not set"
+    ),
     "OTEL_BSP_MAX_QUEUE_SIZE": Variable(
         "2048", "Spans that may wait; what does not fit is counted instead"
     ),
     "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": Variable(
-        "512", "Spans in one request, at most the queue's size"
+        "100", "As TELEMETRY_BATCH_SIZE, where that is not set"
     ),
 }
 """Also honoured: OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES (only service.name, service.version and

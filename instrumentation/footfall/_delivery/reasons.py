@@ -48,7 +48,7 @@ _MOVED: Final = Reason(
 )
 _LARGE: Final = Reason(
     "the requests are too large ({status})",
-    "lower OTEL_BSP_MAX_EXPORT_BATCH_SIZE, or raise the limit of the collector or of the proxy before it",
+    "lower TELEMETRY_BATCH_SIZE, or raise the limit of the collector or of the proxy before it",
 )
 _BUSY: Final = Reason(
     "it takes nothing at present ({status})",
