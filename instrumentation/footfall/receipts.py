@@ -8,6 +8,7 @@ API. By that API the holder asks, and erases: with the token, and without anybod
 import datetime as dt
 import hmac
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -61,7 +62,11 @@ class Held(NamedTuple):
     stored: Sequence[Line]
 
 
-class _Stored(msgspec.Struct):
+Stored = Counter[tuple[dt.date, str]]
+"""Occurrences by day and event."""
+
+
+class _Line(msgspec.Struct):
     day: dt.date
     event: str
     count: int
@@ -72,7 +77,7 @@ class _Said(msgspec.Struct):
 
     ok: bool
     events: int = 0
-    stored: list[_Stored] = []
+    stored: list[_Line] = []
     error: str = ""
 
 
@@ -149,7 +154,7 @@ class Receipt:
         Raises:
             ReceiptError: it cannot be known.
         """
-        return self._ask("GET", self._tokens())
+        return _held(self._ask("GET", self._tokens()))
 
     def erase(self) -> Held:
         """Sends what waits and has everything erased; what it was. An installation has a new receipt then.
@@ -158,13 +163,16 @@ class Receipt:
             ReceiptError: it is not known to be erased. Calling it again does no harm.
         """
         tokens = self._tokens()
-        self._client.flush(_WAIT_S)
-        if self._is_own:
+        found = self._erased(tokens)
+        if self._is_own and tokens:
             self._client.consent.renew_receipt()
-        found = self._ask("DELETE", tokens)
-        if self._is_own:
+            found += self._erased(tokens)  # what came until then
             self._client.consent.erased(tokens)
-        return found
+        return _held(found)
+
+    def _erased(self, tokens: Sequence[str]) -> Stored:
+        self._client.flush(_WAIT_S)
+        return self._ask("DELETE", tokens)
 
     def _tokens(self) -> Sequence[str]:
         if self._is_own:
@@ -185,22 +193,26 @@ class Receipt:
             "this is no token", f"it has {_SHORTEST} to {_LONGEST} characters of ASCII"
         )
 
-    def _ask(self, method: str, tokens: Sequence[str]) -> Held:
+    def _ask(self, method: str, tokens: Sequence[str]) -> Stored:
         from footfall import _api  # not before it is needed: it imports `requests`
 
         api = _api.Api(self._api or os.environ.get("FOOTFALL_API_URL") or _URL)
-        lines: list[Line] = []
+        found = Stored()
         for token in tokens:
             try:
                 sent = {"footfall-receipt-token": token.encode()}
-                lines += _read(api.ask(method, "/receipt", sent))
+                found.update(_read(api.ask(method, "/receipt", sent)))
             except _api.Unreachable as error:
                 raise _unreachable(error) from None
-        return Held(sum(line.number for line in lines), lines)
+        return found
 
 
 receipt = Receipt
 """A receipt: `footfall.receipt()`."""
+
+
+def _held(found: Stored) -> Held:
+    return Held(found.total(), [Line(*of, number) for of, number in sorted(found.items())])
 
 
 def _derived(user: object, secret: str) -> str | None:
@@ -223,13 +235,13 @@ def _usable(token: Any) -> str | None:
     return token if token.isascii() and token.isprintable() else None
 
 
-def _read(answer: "Answer") -> list[Line]:
+def _read(answer: "Answer") -> Stored:
     try:
         said = msgspec.json.decode(answer.body, type=_Said)
     except msgspec.MsgspecError:
         raise _no_api(answer.status) from None
     if answer.status == 200 and said.ok:
-        return [Line(each.day, each.event, each.count) for each in said.stored]
+        return Stored({(each.day, each.event): each.count for each in said.stored})
     raise ReceiptError(
         *_REFUSED.get(said.error, (f"the collector refuses it ({answer.status})", ""))
     )
