@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -177,10 +178,7 @@ class Patient(HttpToolsProtocol, Inner):
         if self in self._all.turned_away or self._is_strange(data):
             return
         former = self.cycle
-        self._unread += len(data)
-        super().data_received(data)
-        if self._unread > MAX_HEAD and not self.transport.is_closing():
-            self.send_400_response(f"More than {MAX_HEAD} bytes of head.")
+        self._feed(data)
         if self.cycle is None or self.cycle.response_complete:
             if self._late is None:
                 self._late = self.loop.call_later(HEAD_S, self.transport.close)
@@ -207,6 +205,8 @@ class Patient(HttpToolsProtocol, Inner):
         Raises:
             ValueError: it names no host, or more than one (RFC 9112, section 3.2).
         """
+        if self.parser.should_upgrade():
+            return  # it is read again, see `_declined`
         self._unread, self._in_head = 0, False
         hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
@@ -221,8 +221,9 @@ class Patient(HttpToolsProtocol, Inner):
 
     def on_message_complete(self) -> None:
         """A request is whole."""
-        self._unread = 0
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            self._unread = 0
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Waits for the next request."""
@@ -239,6 +240,37 @@ class Patient(HttpToolsProtocol, Inner):
         """Makes room for another."""
         self._stop()
         self._all.leave(self)
+
+    def _feed(self, data: bytes) -> None:
+        """Has what came parsed, as uvicorn would; who offers another protocol is answered in this one."""
+        self._unset_keepalive_if_required()
+        self._unread += len(data)
+        try:
+            while data:
+                try:
+                    self.parser.feed_data(data)
+                    data = b""
+                except httptools.HttpParserUpgrade as offer:
+                    data = self._declined() + data[offer.args[0] :]
+                    self.parser = httptools.HttpRequestParser(self)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+        else:
+            if self._unread > MAX_HEAD:
+                self.send_400_response(f"More than {MAX_HEAD} bytes of head.")
+
+    def _declined(self) -> bytes:
+        """The present head without its offer of another protocol: for httptools, the body were of that.
+
+        Raises:
+            HttpParserError: it demands one.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            raise httptools.HttpParserError("this is no proxy")
+        kept = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        version = self.parser.get_http_version().encode()
+        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(kept))
 
     def _is_strange(self, data: bytes) -> bool:
         """Takes what a sender has to say that speaks HTTP/2; the clock of its connection goes on."""
