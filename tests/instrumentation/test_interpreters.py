@@ -113,7 +113,7 @@ def test_nobody_is_asked_in_a_sub_interpreter(catalog, received, tmp_path, kind)
 
 def test_what_stands_for_consent_there_has_all_that_one_has():
     public = {name for name in vars(Consent) if not name.startswith("_")}
-    kept_for_footfall = {"stamp", "forgotten", "cleaned", "clean_store"}
+    kept_for_footfall = {"stamp", "forgotten", "cleaned", "clean_store", "renew_receipt", "erased"}
     assert {name for name in dir(Absent) if not name.startswith("_")} == (
         public - kept_for_footfall | {"store"}
     )
