@@ -37,6 +37,10 @@ class Encoder:
         """A batch's rows, in pieces that stand between HEADER and TRAILER in any order."""
         first = 0
         for rows in self._fitting(batch):
+            if len(rows.times) == 1:
+                yield self.plain_row(rows, 0, first, batch_id, ids)
+                first += 1
+                continue
             shapes = set(rows.shapes)
             for alike, ordinals in _alike(rows, range(first, first + len(rows.times)), shapes):
                 if str in {type(column[0]) for column in alike.values}:

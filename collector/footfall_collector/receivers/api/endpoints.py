@@ -94,7 +94,8 @@ class Endpoints:
                 try:
                     asked = await self._asked(endpoint, request, seen)
                     response = await endpoint.handle(asked)
-                    response.headers.update(self._asking.headers(asked.verdict))
+                    limits = self._asking.headers(asked.verdict)
+                    response.raw_headers += [(k.encode(), v.encode()) for k, v in limits.items()]
                     return response
                 except asyncio.CancelledError:  # a stopping server waits no longer
                     refused = errors.stopping()
