@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,20 @@ def test_the_bots_and_the_application_are_real_ones() -> None:
     assert issubclass(races.RaceBot, racetime_bot.Bot)
     assert issubclass(races.RaceRoom, racetime_bot.RaceHandler)
     assert isinstance(create_app(), FastAPI)
+
+
+@pytest.mark.requirement("G7")
+def test_the_bot_has_receipts_where_it_is_given_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    def names() -> set[str]:
+        (command,) = [c for c in create_bot().tree.get_commands() if c.name == "telemetry"]
+        if isinstance(command, discord.app_commands.Group):
+            return {each.name for each in command.commands}
+        return set()
+
+    monkeypatch.delenv("FOOTFALL_RECEIPT_SECRET", raising=False)
+    assert names() == set()
+    monkeypatch.setenv("FOOTFALL_RECEIPT_SECRET", secrets.token_hex(32))
+    assert names() == {"about", "me", "forget"}
 
 
 def test_no_cog_knows_of_telemetry() -> None:

@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,23 @@ def test_spans_of_other_instrumentations_carry_it(api: Any, server: Client) -> N
         span.set_attribute("receipt_id", mine.digest or "")
     assert server.flush()
     assert told(api, TOKEN) == 2
+
+
+def test_an_sdk_that_is_not_ours_sends_the_digest_as_an_attribute(api: Any) -> None:
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    now = str(time.time_ns())
+    span = {
+        "traceId": secrets.token_hex(16),
+        "spanId": secrets.token_hex(8),
+        "name": f"{EVENT}.shown",
+        "startTimeUnixNano": now,
+        "endTimeUnixNano": now,
+        "attributes": [{"key": "receipt_id", "value": {"stringValue": digest}}],
+    }
+    request = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    headers = {"authorization": f"Bearer {ALL}"}
+    assert api.http.post("/v1/traces", json=request, headers=headers).status_code == 200
+    assert told(api, TOKEN) == 1
 
 
 def test_neither_token_nor_digest_is_stored(api: Any, server: Client) -> None:
