@@ -1,6 +1,7 @@
 """The body of a request over HTTP, as it arrives."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Iterator, Sequence
 from io import BytesIO
 
@@ -59,17 +60,47 @@ def _decoded(data: bytes, decoders: Sequence[decompression.Decompressor]) -> Ite
 
 async def _chunks(request: Request, passage: Passage) -> AsyncIterator[bytes]:
     """The body as it comes; one that comes too slowly is refused, to be sent again."""
-    loop = asyncio.get_running_loop()
-    end = loop.time() + BODY_S
-    # Not asyncio.timeout, which for three of them takes a tenth of what a small request costs.
-    late = loop.call_later(FIRST_S, passage.give_way, _LATE)
+    patience = _Patience(passage)
     try:
         async for chunk in request.stream():
-            late.cancel()
+            patience.due = math.inf  # while others work on it
             yield chunk
-            late = loop.call_at(min(loop.time() + CHUNK_S, end), passage.give_way, _LATE)
+            patience.go_on()
     finally:
-        late.cancel()
+        patience.end()
+
+
+class _Patience:
+    """Has a request give way when nothing comes of its body, or not all of it in time.
+
+    One timer for all pieces: asyncio.timeout for each takes a tenth of what a small request costs.
+
+    Attributes:
+        due: When the next piece must have come, by the loop's clock.
+    """
+
+    __slots__ = ("_end", "_loop", "_passage", "_timer", "due")
+
+    def __init__(self, passage: Passage) -> None:
+        self._passage, self._loop = passage, asyncio.get_running_loop()
+        now = self._loop.time()
+        self.due, self._end = now + FIRST_S, now + BODY_S
+        self._timer = self._loop.call_at(self.due, self._look)
+
+    def go_on(self) -> None:
+        """Waits for another piece."""
+        self.due = min(self._loop.time() + CHUNK_S, self._end)
+
+    def end(self) -> None:
+        """Everything has come, or will not be read."""
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if now < self.due:
+            self._timer = self._loop.call_at(min(self.due, now + CHUNK_S), self._look)
+        else:
+            self._passage.give_way(_LATE)
 
 
 async def read_away(request: Request) -> None:
