@@ -56,6 +56,17 @@ _ENVIRONMENT: Final = "deployment.environment.name"
 """As in `footfall_processors.names`, which a program that is off does not import."""
 
 
+def is_development(environ: Mapping[str, str], environment: object = None) -> bool:
+    """Whether this is no production: only where somebody says so.
+
+    Args:
+        environ: The environment variables.
+        environment: What the program calls its environment; None where only a variable may say it.
+    """
+    name = environment or _values.resource(environ).get(_ENVIRONMENT)
+    return isinstance(name, str) and name.lower() in DEVELOPMENT
+
+
 def is_forgotten(environ: Mapping[str, str], enabled: bool | None, environment: object) -> bool:
     """Whether telemetry is off in development because nobody has said anything.
 
@@ -64,10 +75,8 @@ def is_forgotten(environ: Mapping[str, str], enabled: bool | None, environment: 
         enabled: What the program says in its code.
         environment: What it calls its environment; None where only a variable may say it.
     """
-    name = environment or _values.resource(environ).get(_ENVIRONMENT)
-    is_development = isinstance(name, str) and name.lower() in DEVELOPMENT
     return (
-        is_development
+        is_development(environ, environment)
         and enabled is None
         and not any(environ.get(switch, "").strip() for switch in (*_KILL_SWITCHES, _SWITCH))
     )

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from footfall import _threads
 from footfall._client import Client, default
+from footfall._decision import is_development
 from footfall._guard import guarded
 from footfall._log import log
 
@@ -229,6 +230,27 @@ def proxy(
     from footfall.web._proxy import Proxy
 
     return Proxy(get_viewer, forwarding(collector, key), path)
+
+
+def developers_only(app: Any, *, environment: str | None = None) -> Any:
+    """An ASGI application that is there in development; anywhere else all of it is 404 (R-number B5).
+
+    Args:
+        app: The application, such as a page that shows developers what is counted.
+        environment: `development`, `dev`, `local`, `test` or `testing` are development; None is
+            `deployment.environment.name` in OTEL_RESOURCE_ATTRIBUTES. Where nobody says it, it is production.
+
+    Example:
+        >>> import footfall.web
+        >>> from fastapi import FastAPI
+        >>> app, dashboard = FastAPI(), FastAPI()
+        >>> app.mount("/developer", footfall.web.developers_only(dashboard))
+    """
+    if is_development(os.environ, environment):
+        return app
+    from footfall.web._proxy import nothing_here
+
+    return nothing_here
 
 
 def forwarding(collector: str | None, key: str | None) -> "Forwarding":

@@ -253,3 +253,13 @@ def _too_large() -> _Refused:
 
 def _unavailable(text: str, *, there: bool = False) -> _Refused:
     return _Refused(502 if there else 503, "unavailable", text, retry_after="5")
+
+
+async def nothing_here(scope: Scope, receive: Receive, send: Send) -> None:
+    """An ASGI application without any page."""
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.close"})
+    elif scope["type"] == "http":
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"9")]
+        await send({"type": "http.response.start", "status": 404, "headers": headers})
+        await send({"type": "http.response.body", "body": b"Not Found"})
