@@ -546,6 +546,27 @@ COMMANDS = [
 ]
 
 
+ENDING = """
+from footfall_collector.cli import main
+class Ring:
+    def __init__(self):
+        self.ring = self
+    def __del__(self):
+        print("looked through")
+ring = Ring()
+if {is_command}:
+    main(["report", "--help"])
+"""
+
+
+@pytest.mark.parametrize("is_command", [True, False])
+def test_a_command_that_ends_does_not_look_through_what_it_leaves(is_command):
+    program = [sys.executable, "-c", ENDING.format(is_command=is_command)]
+    done = subprocess.run(program, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage:") == is_command
+    assert ("looked through" in done.stdout) != is_command
+
+
 def test_all_commands_are_there():
     assert {"up", "report", "migrate", "purge", "validate"} <= set(COMMANDS)
 
