@@ -3,7 +3,8 @@
 A collector as operators run it, with its own Postgres: each answer is durable. 1,000 identities, each with a
 JWT of its own (HS256), are limited as they are by default. wrk sends at a steady rate: one event at 1,000
 requests a second, 50 events at 200, ratings (`/psr`) at 1,000. A bare route of Starlette in uvicorn, which
-stores nothing and asks nobody, takes the same requests in the same run, in turn; medians of the rounds.
+stores nothing and asks nobody, takes the same requests in the same run, in turn; medians of the rounds. The limit
+is 10 ms for 99 of 100 requests where the bare route's take 2; where they take longer, five times as long.
 
 Needs wrk (Debian: apt install wrk).
 
@@ -34,7 +35,8 @@ from ingest import Collector
 
 HERE = Path(__file__).parent
 LIMIT_MS, BARE_MS = 10.0, 2.0
-"""The most that 99 of 100 requests may take, where the bare route's take no longer than the second."""
+"""The most that 99 of 100 requests may take, where the bare route's take the second; where the machine keeps
+the bare route for longer, as many times as long."""
 Runs = dict[str, dict[str, list[dict[str, Any]]]]
 KINDS = {"one event": ("one", 1000), "50 events": ("fifty", 200), "/psr": ("psr", 1000)}
 """What wrk is told, and requests a second."""
@@ -207,13 +209,14 @@ def main() -> None:
 
 
 def judge(p99: dict[str, dict[str, float]]) -> None:
-    """Exits with 1 where the API is over its limit; says so where the machine is."""
-    slow = [kind for kind, found in p99.items() if found["bare"] > BARE_MS]
-    if slow:
-        print(f"the bare route itself takes more than {BARE_MS} ms here: {', '.join(slow)}")
-    over = [kind for kind, found in p99.items() if kind not in slow and found["api"] > LIMIT_MS]
+    """Exits with 1 where the API is over its limit."""
+    over = []
+    for kind, found in p99.items():
+        limit = LIMIT_MS * max(1.0, found["bare"] / BARE_MS)
+        print(f"{kind}: p99 {found['api']:.1f} ms, {limit:.1f} wanted (bare {found['bare']:.1f})")
+        over += [kind] if found["api"] > limit else []
     if over:
-        sys.exit(f"over the limit of {LIMIT_MS} ms: {', '.join(over)}")
+        sys.exit(f"over the limit: {', '.join(over)}")
 
 
 if __name__ == "__main__":
