@@ -24,7 +24,7 @@ def test_a_count_is_one_row_with_its_quantity(api, prefix):
     ("sent", "stored"),
     [
         (1, 1), (50, 50), (51, 50), (10**30, 50), (0, 1), (-7, 1), ("3", 3), (" 4 ", 4), (2.9, 2),
-        (-0.5, 1), (True, 1), ("three", 1), (None, 1), ([7], 1), ({"n": 7}, 1), ("9" * 5000, 1),
+        (-0.5, 1), (True, 1), ("three", 1), (None, 1), ([7], 1), ({"n": 7}, 1), ("9" * 4000, 50),
     ],
 )  # fmt: skip
 def test_a_count_is_made_an_int_and_clamped(api, sent, stored):
@@ -67,6 +67,19 @@ def test_whatever_else_is_an_invalid_event(api, body):
     assert api.counts() == {}
     assert api.query("SELECT count(*) FROM footfall.feature_events") == [(0,)]
     assert PERSONAL not in api.up.log.read_text()
+
+
+@pytest.mark.parametrize("hidden", [b'"body": "x"', b'"more": [{"b\\u006fdy": null}]'])
+def test_a_body_anywhere_is_an_invalid_event_and_counted(api, hidden):
+    answer = api.post("/telemetry/ingest", b'{"event": "suggestion_shown", %b}' % hidden)
+    assert (answer.status_code, answer.json()) == (400, {"ok": False, "error": "invalid_event"})
+    assert (api.counts(), api.losses()) == ({}, {"body": 1})
+
+
+def test_more_than_four_kilobytes_are_an_invalid_event(api):
+    answer = api.post("/telemetry/ingest", {"event": "suggestion_shown", "note": "x" * 4096})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_event")
+    assert api.counts() == {}
 
 
 def test_of_a_key_that_is_there_twice_the_last_counts(api):

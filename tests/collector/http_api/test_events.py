@@ -121,6 +121,16 @@ def test_a_body_that_is_spelt_otherwise_is_one_all_the_same(api):
     assert api.losses()["body"] == 1
 
 
+@pytest.mark.parametrize(
+    "text", ["cut \ud83d", "\udca9\ud83d", "\\\ud83d\\ud83d", "\ud83d\udca9 whole"]
+)
+def test_a_text_that_was_cut_within_an_emoji_costs_nothing(api, text):
+    """As JavaScript's `slice` cuts, and its `JSON.stringify` writes it."""
+    said = {"events": [event(variant="json", title=text), event()], text: 1}
+    answer = api.post("/telemetry/events", json.dumps(said).encode("ascii"))
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (2, 0)
+
+
 def test_nesting_costs_its_event_and_numbers_are_those_of_the_catalog(api):
     deep = [1]
     for _ in range(50):

@@ -69,6 +69,12 @@ def pseudonym(name, value):
 # The contract
 
 
+def test_a_note_that_was_cut_within_an_emoji_is_kept(api):
+    """As JavaScript's `slice` cuts, and its `JSON.stringify` writes it."""
+    assert rate(api, note="Worked \ud83d").status_code == 200
+    assert api.query("SELECT note FROM footfall.ratings") == [("Worked \N{REPLACEMENT CHARACTER}",)]
+
+
 @pytest.mark.requirement("D6")
 @pytest.mark.parametrize("path", ["/psr", "/telemetry/psr", "/api/telemetry/psr"])
 def test_a_rating_is_kept_of_whom_and_what_as_a_pseudonym(api, path):

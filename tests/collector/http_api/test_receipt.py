@@ -39,6 +39,13 @@ def test_whoever_has_the_token_is_told_what_is_stored_under_it(api):
     assert ask(api, "n" * SHORTEST).json() == NOTHING
 
 
+def test_whoever_asks_for_the_head_alone_gets_it_and_erases_nothing(api):
+    post(api)
+    head = ask(api, method="HEAD")
+    assert (head.status_code, head.content) == (200, b"")
+    assert ask(api).json()["events"] == 3
+
+
 @pytest.mark.requirement("G7")
 def test_and_has_it_erased_with_its_counts_and_nobody_elses(api):
     api.query("WITH d AS (DELETE FROM footfall.losses_daily RETURNING 1) SELECT count(*) FROM d")

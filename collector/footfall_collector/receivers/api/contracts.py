@@ -71,8 +71,10 @@ Reader = Callable[[bytes, int], Body]
 def ingest(body: bytes, now_ns: int) -> Body:
     """`{event, count}`: a count is made an int, and clamped to 1..50; one that is none is 1 (R-number B1)."""
     try:
-        said = _object.decode(body or b"{}")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        said = _checked(msgspec.Raw(body or b"{}"))
+    except Unusable as error:
+        if error.reason is Loss.BODY:
+            return Body(losses=Counter([error.reason]))
         said = {}
     event = said.get("event")
     if not isinstance(event, str) or not _is_name(event):

@@ -15,6 +15,7 @@ from footfall_collector.receivers.api.asking import Needs
 from footfall_collector.receivers.api.contracts import DEEPEST, Unusable, has_body
 from footfall_collector.receivers.api.endpoints import Asked, Endpoint, Json, require_json, respond
 from footfall_collector.receivers.api.errors import ApiAnswer, ApiError, Problem
+from footfall_collector.receivers.api.halves import mended
 from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.security.identity.identity import Identity, is_name
 from footfall_exporters.contracts import Unavailable
@@ -130,7 +131,7 @@ def read(body: bytes) -> Psr:
         ApiError: it is no rating.
     """
     try:
-        said = _object.decode(body)
+        said = _object.decode(mended(body))
         hides = has_body(said, DEEPEST)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Unusable):
         raise ApiError(Problem.INVALID_REQUEST, "the body is not a JSON object") from None

@@ -57,7 +57,7 @@ class Receipts:
 
     def __init__(self, attribute: str, decoding: Decoding, held: Work, erase: Work) -> None:
         self._attribute, self._decoding = attribute, decoding
-        self._work = {"GET": held, "DELETE": erase}
+        self._work = {"GET": held, "HEAD": held, "DELETE": erase}
         self._turn = asyncio.Lock()  # one at a time: they are rare, and it is the store's time
 
     @property

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.receivers import bodies
-from footfall_collector.receivers.api import contracts, naming, openapi, psr, receipt
+from footfall_collector.receivers.api import contracts, halves, naming, openapi, psr, receipt
 from footfall_collector.receivers.api.asking import Asking, Needs
 from footfall_collector.receivers.api.described import OPERATIONS
 from footfall_collector.receivers.api.endpoints import (
@@ -133,7 +133,7 @@ def _stored(
         require_json(request)
         under = receipt.sent(request.headers)
         with storing.open(who, request) as passage:
-            body = await passage.receive(bodies.read(request, MAX_BYTES, passage))
+            body = halves.mended(await passage.receive(bodies.read(request, MAX_BYTES, passage)))
             if who == Identity():
                 who = asking.by_token(contracts.token(body)) or who
                 await asking.settle(who, contract.needs)
