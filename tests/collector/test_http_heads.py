@@ -1,9 +1,15 @@
 """What HTTP/1.1 asks of a server (RFC 9110, RFC 9112), byte by byte, of the real listener."""
 
+import asyncio
+import contextlib
+import gc
+
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from collector.listeners import Store, serving
 from collector.test_dawdlers import closes
+from footfall_collector.receivers import http_in_turn, http_server
 
 MEDIA = b"Content-Type: application/x-protobuf\r\n"
 POST = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\n"
@@ -129,6 +135,58 @@ async def test_requests_that_follow_at_once_are_answered_in_turn(web):
         web, POST + MEDIA + b"Content-Length: 0\r\n\r\n" + other + POST + MEDIA + EMPTY
     )
     assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"404", b"200"]
+
+
+FOLLOWED = POST + MEDIA + b"Content-Length: 2\r\n\r\n\x0a\x00"
+
+
+@pytest.mark.parametrize("before", [1, 3, 200])
+@pytest.mark.parametrize(
+    "after",
+    [
+        b"walker\r\n\r\n",
+        CHUNKED + b"\r\nwalker\r\n",
+        POST + b"Host: y\r\n" + EMPTY,
+        b"GET /" + b"x" * 2**15,
+    ],
+    ids=["no HTTP", "a body that is none", "a request that is none", "a head that never ends"],
+)
+async def test_what_is_wrong_is_answered_in_its_turn(web, before, after):
+    """An answer belongs to the request that is first in line: the others were stored."""
+    _, answer = await closes(web, FOLLOWED * before + after)
+    codes = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert codes == [b"200"] * before + [b"400"]
+
+
+async def test_half_a_head_after_a_request_is_not_waited_for_without_end(web, monkeypatch):
+    monkeypatch.setattr(http_server, "HEAD_S", 0.5)
+    long = FOLLOWED.replace(b"Host", b"x: y\r\nHost")
+    long = long.replace(b"y", b"y" * (http_in_turn.PIECE - len(long) + 1), 1)
+    seconds, answer = await closes(web, long + b"POST /v1/tra")
+    assert answer.count(b"HTTP/1.1 200 ") == 1
+    assert seconds < 4  # 5 are for a next request
+
+
+async def test_requests_wait_for_their_turn_unread(web):
+    """Each takes a hundred times the memory of its bytes."""
+    request = b"GET /w HTTP/1.1\r\nHost: x\r\n\r\n"
+    host, _, port = web.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    counted = asyncio.create_task(reader.read())
+    for _ in range(200):
+        writer.write(request * 1000)
+        await asyncio.sleep(0.001)
+    waiting = [each for each in gc.get_objects() if isinstance(each, RequestResponseCycle)]
+    writer.transport.abort()
+    with contextlib.suppress(ConnectionError):
+        await counted
+    assert len(waiting) < 2 * http_in_turn.PIECE / len(request)
+
+
+async def test_two_thousand_requests_that_follow_at_once_are_answered(web):
+    last = FOLLOWED.replace(b"Host: x", b"Host: x\r\nConnection: close")
+    _, answer = await closes(web, FOLLOWED * 2000 + last)
+    assert answer.count(b"HTTP/1.1 200 ") == 2001
 
 
 async def test_who_waits_to_be_told_to_go_on_is(web):

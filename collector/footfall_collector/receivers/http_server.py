@@ -7,23 +7,20 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-import httptools
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from footfall_collector.receivers import sockets as listen
 from footfall_collector.receivers.connections import Connections
 from footfall_collector.receivers.handshakes import Handshake, Inner
+from footfall_collector.receivers.http_in_turn import InTurn
 from footfall_collector.receivers.sockets import most_connections, open_socket
 from footfall_collector.receivers.strangers import PREFACE, Http2, is_tls
 from footfall_collector.telemetry.instruments import Refused
 
 HEAD_S = 10.0
 """Seconds in which a request's head must have come, counted from its first byte or the connection."""
-MAX_HEAD = 2**14
-"""Bytes that may come, at the end of what was read, and be neither a whole head nor of a body: the parser
-itself would keep a head, or trailers, of any size."""
 AT_ONCE, QUEUED = 64, 4096
 """Connections that are accepted in one go, before any is looked at, and that wait in the kernel."""
 READ = 2**16
@@ -62,7 +59,7 @@ async def listening(
     listener = open_socket(endpoint, what, shared=shared)
     config = uvicorn.Config(
         app,
-        http=HttpToolsProtocol,  # as `_protocols` makes them
+        http=InTurn,  # as `_protocols` makes them
         ws="none",
         log_config=None,
         access_log=False,  # it would hold addresses, paths and queries
@@ -83,15 +80,6 @@ async def listening(
         server.should_exit = True
         await serving
         listener.close()
-
-
-def _path(target: bytes) -> bytes:
-    """A request's target as a path: one in absolute form loses its host (RFC 9112, section 3.2.2)."""
-    if target.startswith(b"/"):
-        return target
-    _, _, rest = target.partition(b"://")
-    where, mark, query = rest.partition(b"?")
-    return b"/" + where.partition(b"/")[2] + mark + query
 
 
 class _Server(uvicorn.Server):
@@ -122,7 +110,7 @@ def _protocols(
     return protocol
 
 
-class Patient(HttpToolsProtocol, Inner):
+class Patient(InTurn, Inner):
     """HTTP/1.1 that gives up connections which send no whole head, and those that are too many.
 
     uvicorn alone would keep a connection that has sent half a head, or nothing at all, for ever.
@@ -140,8 +128,7 @@ class Patient(HttpToolsProtocol, Inner):
         self._all, self._garbage = connections, garbage
         self._late: asyncio.TimerHandle | None = None
         self._below: asyncio.BaseTransport | None = None
-        self._begun = self._is_tls = self._in_head = False
-        self._unread = 0  # bytes since the last of which something came
+        self._begun = self._is_tls = False
         self._stranger: Http2 | None = None
 
     def send_400_response(self, msg: str) -> None:
@@ -174,61 +161,20 @@ class Patient(HttpToolsProtocol, Inner):
         self._late = self.loop.call_later(HEAD_S, transport.close)
 
     def data_received(self, data: bytes) -> None:
-        """Starts the clock at a head's first byte, and stops it at its last."""
+        """Takes what came of somebody for whom there is room, and who speaks HTTP/1.1."""
         if self in self._all.turned_away or self._is_strange(data):
             return
         former = self.cycle
-        self._feed(data)
-        if self.cycle is None or self.cycle.response_complete:
-            if self._late is None:
-                self._late = self.loop.call_later(HEAD_S, self.transport.close)
-            return
-        self._stop()
-        if not self.cycle.more_body:
-            self._all.work(self)
-        elif self.cycle is not former:
-            self._all.wait(self)
-
-    def on_message_begin(self) -> None:
-        """A head begins."""
-        self._in_head = True
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Takes a field of a head; those of a trailer mean nothing here."""
-        if self._in_head:
-            super().on_header(name, value.rstrip(b" \t"))
-
-    def on_headers_complete(self) -> None:
-        """A head is whole.
-
-        Raises:
-            ValueError: it names no host, or more than one (RFC 9112, section 3.2).
-        """
-        if self.parser.should_upgrade():
-            return  # it is read again, see `_declined`
-        self._unread, self._in_head = 0, False
-        hosts = [name for name, _ in self.headers].count(b"host")
-        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            raise ValueError("a request names one host")
-        self.url = _path(self.url)
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """A part of a body has come."""
-        self._unread = 0
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """A request is whole."""
-        if not self.parser.should_upgrade():
-            self._unread = 0
-            super().on_message_complete()
+        super().data_received(data)
+        self._watch(former)
 
     def on_response_complete(self) -> None:
-        """Waits for the next request."""
+        """Waits for the next request, unless it has come."""
+        former = self.cycle
         self._all.wait(self)
         super().on_response_complete()
+        if self.timeout_keep_alive_task is None and not self.transport.is_closing():
+            self._watch(former)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stops the clock."""
@@ -241,36 +187,17 @@ class Patient(HttpToolsProtocol, Inner):
         self._stop()
         self._all.leave(self)
 
-    def _feed(self, data: bytes) -> None:
-        """Has what came parsed, as uvicorn would; who offers another protocol is answered in this one."""
-        self._unset_keepalive_if_required()
-        self._unread += len(data)
-        try:
-            while data:
-                try:
-                    self.parser.feed_data(data)
-                    data = b""
-                except httptools.HttpParserUpgrade as offer:
-                    data = self._declined() + data[offer.args[0] :]
-                    self.parser = httptools.HttpRequestParser(self)
-        except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
-        else:
-            if self._unread > MAX_HEAD:
-                self.send_400_response(f"More than {MAX_HEAD} bytes of head.")
-
-    def _declined(self) -> bytes:
-        """The present head without its offer of another protocol: for httptools, the body were of that.
-
-        Raises:
-            HttpParserError: it demands one.
-        """
-        method = self.parser.get_method()
-        if method == b"CONNECT":
-            raise httptools.HttpParserError("this is no proxy")
-        kept = [b"%b: %b\r\n" % field for field in self.headers if field[0] != b"upgrade"]
-        version = self.parser.get_http_version().encode()
-        return b"%b %b HTTP/%b\r\n%b\r\n" % (method, self.url, version, b"".join(kept))
+    def _watch(self, former: RequestResponseCycle | None) -> None:
+        """Starts the clock at a head's first byte, and stops it at its last."""
+        if self.cycle is None or self.cycle.response_complete:
+            if self._late is None:
+                self._late = self.loop.call_later(HEAD_S, self.transport.close)
+            return
+        self._stop()
+        if not self.cycle.more_body:
+            self._all.work(self)
+        elif self.cycle is not former:
+            self._all.wait(self)
 
     def _is_strange(self, data: bytes) -> bool:
         """Takes what a sender has to say that speaks HTTP/2; the clock of its connection goes on."""
