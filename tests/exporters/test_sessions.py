@@ -3,7 +3,9 @@
 import asyncio
 import datetime as dt
 import itertools
+import os
 import random
+import signal
 import uuid
 from contextlib import asynccontextmanager
 
@@ -19,6 +21,7 @@ from footfall_exporters.contracts import Settings, Unavailable
 from footfall_exporters.postgres import prepare
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.sessions import following, forgetting
+from footfall_exporters.postgres.sessions import signs as module
 from footfall_exporters.postgres.sessions.following import tracked
 from footfall_exporters.postgres.sessions.signs import Opening, Signs
 from footfall_exporters.postgres.statistics import found
@@ -301,6 +304,31 @@ async def test_without_postgres_nobody_is_told_that_a_session_goes_on(database):
         with pytest.raises(Unavailable):
             await signs.sign(ANA)
         assert await signs.sign(ANA)
+
+
+async def test_a_postgres_that_does_not_answer_in_time_keeps_nobody_waiting(
+    database, ask, monkeypatch
+):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.3)
+    pid = "SELECT pid FROM pg_stat_activity WHERE application_name = 'footfall sessions'"
+    async with signing(database) as signs:
+        await signs.open(Opening(ANA, None, None))
+        [[server]] = ask(f"{pid} AND datname = current_database()")
+        os.kill(server, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(20):
+                for asked in (
+                    signs.sign(ANA),
+                    signs.end(ANA),
+                    signs.open(Opening(BEN, None, None)),
+                ):
+                    with pytest.raises(Unavailable):
+                        await asked
+        finally:
+            os.kill(server, signal.SIGCONT)
+        async with asyncio.timeout(20):
+            assert await signs.sign(ANA)  # what nobody waited for any more is not done
+    assert ask("SELECT count(*) FROM footfall.sessions") == [(1,)]
 
 
 @pytest.mark.requirement("E5")

@@ -21,6 +21,8 @@ from footfall_exporters.postgres.connecting import SIGNING, connect
 log = logging.getLogger("footfall.postgres")
 K = TypeVar("K")
 T = TypeVar("T")
+PATIENCE_S = 5.0
+"""Seconds after which nobody is kept waiting for Postgres any longer."""
 AGAIN_S = 1.0
 """Seconds before the next attempt, and what is said to whoever asks."""
 _NOW = "coalesce(to_timestamp(%(now)s::float8 / 1000), clock_timestamp())"
@@ -104,7 +106,7 @@ class Signs:
         """Begins a session.
 
         Raises:
-            Unavailable: Postgres is away; it has not begun, or nobody can tell.
+            Unavailable: Postgres is away, or late; it has not begun, or nobody can tell.
         """
         await self._asked(self._waiting.openings, opening)
 
@@ -142,7 +144,12 @@ class Signs:
             answer = waiting[what] = asyncio.get_running_loop().create_future()
             answer.add_done_callback(_seen)  # whoever asked may have left
             self._filled.set()
-        return await asyncio.shield(answer)
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await asyncio.shield(answer)
+        except TimeoutError:  # and nobody asks for it any more, if it still waits
+            waiting.pop(what, None)
+            raise Unavailable("sessions are not written in time", AGAIN_S) from None
 
     async def _answer(self, waiting: _Waiting) -> None:
         try:
