@@ -103,7 +103,7 @@ class Asking:
         Raises:
             ApiError: they are not, or their session has ended.
         """
-        if needs is Needs.VIEWER and not (who.viewer or who.session):
+        if needs is Needs.VIEWER and not (who.viewer or who.started):
             raise ApiError(
                 Problem.NO_VIEWER, "this names a sender, and nobody whose counts these are"
             )
