@@ -20,7 +20,7 @@ import msgspec
 from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from msgspec import Raw, defstruct, field
 
-from footfall_collector.decoding import wire
+from footfall_collector.decoding import halves, wire
 from footfall_collector.decoding.otlp_json import encode
 from footfall_collector.decoding.otlp_json.messages import (
     EARLIER,
@@ -48,11 +48,6 @@ _NULL, _WRONG = Raw(b"null"), Raw(b"0")
 _NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _LONGEST_NUMBER = 1000
 _REAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
-_ESCAPES = re.compile(
-    rb"((?:[^\\]++|\\[^u]|\\u(?![dD][89a-fA-F])|\\u[dD][89abAB]..\\u[dD][c-fC-F]..)*+)(\\u[dD][89a-fA-F]..)?",
-    re.DOTALL,
-)
-"""What is no escape of a lone surrogate, as far as it goes, and such an escape."""
 _list = msgspec.json.Decoder(list[Raw]).decode
 
 
@@ -118,11 +113,10 @@ def _readable(body: bytes) -> bytes:
     Raises:
         wire.TooLarge: it has more than `MOST_SURROGATES`.
     """
-    if body.count(b"\\ud") + body.count(b"\\uD") > MOST_SURROGATES:
+    found = halves.number(body)
+    if found > MOST_SURROGATES:
         raise wire.TooLarge(MOST_SURROGATES, "escaped surrogates")
-    if b"\\ud" not in body and b"\\uD" not in body:
-        return body
-    return _ESCAPES.sub(lambda match: match[1] + b"\xff" if match[2] else match[1], body)
+    return halves.replaced(body, b"\xff") if found else body
 
 
 @cache

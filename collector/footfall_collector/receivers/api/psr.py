@@ -10,12 +10,12 @@ from starlette.responses import Response
 
 from footfall_collector.config.http_api import AttributesConfig
 from footfall_collector.decoding.decoder import Decoding
+from footfall_collector.decoding.halves import mended
 from footfall_collector.receivers import bodies
 from footfall_collector.receivers.api.asking import Needs
 from footfall_collector.receivers.api.contracts import DEEPEST, Unusable, has_body
 from footfall_collector.receivers.api.endpoints import Asked, Endpoint, Json, require_json, respond
 from footfall_collector.receivers.api.errors import ApiAnswer, ApiError, Problem
-from footfall_collector.receivers.api.halves import mended
 from footfall_collector.receivers.api.storing import Storing
 from footfall_collector.security.identity.identity import Identity, is_name
 from footfall_exporters.contracts import Unavailable

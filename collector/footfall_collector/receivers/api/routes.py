@@ -9,8 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from footfall_collector.config.http_api import HttpApiConfig
+from footfall_collector.decoding import halves
 from footfall_collector.receivers import bodies
-from footfall_collector.receivers.api import contracts, halves, naming, openapi, psr, receipt
+from footfall_collector.receivers.api import contracts, naming, openapi, psr, receipt
 from footfall_collector.receivers.api.asking import Asking, Needs
 from footfall_collector.receivers.api.described import OPERATIONS
 from footfall_collector.receivers.api.endpoints import (
