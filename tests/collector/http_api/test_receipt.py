@@ -2,7 +2,10 @@
 
 import datetime as dt
 import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pytest
 
 from footfall_collector.receivers.api.receipt import LONGEST, SHORTEST
@@ -44,6 +47,18 @@ def test_whoever_asks_for_the_head_alone_gets_it_and_erases_nothing(api):
     head = ask(api, method="HEAD")
     assert (head.status_code, head.content) == (200, b"")
     assert ask(api).json()["events"] == 3
+
+
+def test_nobody_waits_for_all_who_came_before_while_the_store_hangs(api):
+    with psycopg.connect(api.dsn) as holding, ThreadPoolExecutor(6) as pool:
+        holding.execute("LOCK footfall.feature_events IN ACCESS EXCLUSIVE MODE")
+        begun = time.monotonic()
+        answers = [*pool.map(lambda _: ask(api), range(6))]
+        assert time.monotonic() - begun < 12  # each takes 3 seconds to be refused the table
+    assert {answer.status_code for answer in answers} == {503}
+    assert all(answer.json()["error"] == "unavailable" for answer in answers)
+    assert all("retry-after" in answer.headers for answer in answers)
+    assert ask(api).json() == NOTHING
 
 
 @pytest.mark.requirement("G7")

@@ -27,6 +27,8 @@ KEPT: Final = "footfall-receipt-token"
 """On what is asked: the token itself."""
 SHORTEST, LONGEST = 22, 256
 """Characters of a token: 128 random bits in base64 have 22."""
+WAIT_S: Final = 5.0
+"""Seconds for which others are waited for: behind a store that hangs there is no end of them."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 Work = Callable[[Sequence[bytes]], Awaitable[list[Held]]]
 """(pseudonyms) → what is, or was, stored under them. Raises Unavailable: it cannot be known."""
@@ -70,18 +72,28 @@ class Receipts:
         events = self._decoding.catalog.events
         stored = {self._decoding.stored_as(event, self._attribute, digest) for event in events}
         wanted = sorted(pseudonym for pseudonym in stored if pseudonym)
-        try:
-            async with self._turn:
-                found = await self._work[asked.request.method](wanted) if wanted else []
-        except Unavailable as away:
-            text = "the store does not answer now"
-            raise ApiError(Problem.UNAVAILABLE, text, retry_after=away.retry_after) from None
+        found = await self._done(asked.request.method, wanted) if wanted else []
         said = {
             "ok": True,
             "events": sum(each.number for each in found),
             "stored": [{"day": e.day, "event": e.event, "count": e.number} for e in found],
         }
         return respond(said)
+
+    async def _done(self, method: str, wanted: Sequence[bytes]) -> list[Held]:
+        try:
+            async with asyncio.timeout(WAIT_S):
+                await self._turn.acquire()
+        except TimeoutError:
+            text = "others are told theirs now"
+            raise ApiError(Problem.UNAVAILABLE, text, retry_after=WAIT_S) from None
+        try:
+            return await self._work[method](wanted)
+        except Unavailable as away:
+            text = "the store does not answer now"
+            raise ApiError(Problem.UNAVAILABLE, text, retry_after=away.retry_after) from None
+        finally:
+            self._turn.release()
 
 
 def _token(headers: Headers) -> bytes:
