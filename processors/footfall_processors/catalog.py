@@ -58,6 +58,7 @@ ServiceName = Annotated[
         " letters and digits",
     ),
 ]
+Title = Annotated[str, msgspec.Meta(max_length=80, description="at most 80 characters")]
 Rate = Annotated[float, msgspec.Meta(ge=0.0, le=1.0)]
 
 
@@ -138,6 +139,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         surface: Where it happens: discord, racetime, api, web, plugin.
         feature: What is used.
         description: For people.
+        title: What people call it; made of the feature where there is none.
         actions: What may be said about it; `event.action` names both, and is `event_name` in reports.
         attributes: Names from the catalog's `attributes` that it may carry.
         match: The routes, spans and commands that stand for it.
@@ -150,6 +152,7 @@ class Event(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     surface: Slug
     feature: Slug
     description: str = ""
+    title: Title = ""
     actions: tuple[Slug, ...] = (INVOKE, SUCCESS, FAILURE)
     attributes: tuple[Name, ...] = ()
     match: tuple[Rule, ...] = ()
@@ -223,6 +226,8 @@ def hashed_column(name: str) -> str:
     return re.sub(r"_id$", "", name) + "_hash"
 
 
+BUILTIN = "footfall"
+"""The surface of Footfall's own events."""
 EMITTED = "footfall.emitted"
 DROPPED = "footfall.dropped"
 
@@ -252,14 +257,14 @@ def with_builtins(catalog: Catalog) -> Catalog:
     }
     events = {
         EMITTED: Event(
-            surface="footfall",
+            surface=BUILTIN,
             feature="emitted",
             actions=("count",),
             attributes=("emitted_event",),
             description="The SDK's own tally per event, against which what is stored is compared",
         ),
         DROPPED: Event(
-            surface="footfall",
+            surface=BUILTIN,
             feature="dropped",
             actions=("count",),
             attributes=("drop_reason",),

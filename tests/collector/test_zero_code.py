@@ -158,7 +158,14 @@ def golang(tmp_path_factory):
     download = ["go", "mod", "download"]
     if subprocess.run(download, cwd=folder, capture_output=True, check=False).returncode:
         pytest.skip("needs the modules of tests/collector/golang, or Go of that version")
-    build = ["go", "build", "-o", "shop", "."]
+    build = [
+        "go",
+        "build",
+        "-gcflags=all=-N -l",
+        "-o",
+        "shop",
+        ".",
+    ]  # it is built once, for a few requests
     done = subprocess.run(build, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return folder / "shop", port

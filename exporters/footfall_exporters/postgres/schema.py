@@ -8,6 +8,7 @@ import psycopg
 from psycopg import sql
 
 from footfall_exporters.postgres import finding, locks
+from footfall_exporters.postgres.declared import declare
 from footfall_exporters.postgres.holding import busy
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S
 from footfall_exporters.postgres.statistics import rewrite_catalog, silence
@@ -95,6 +96,7 @@ def apply_catalog(
                 connection.execute(f"SET LOCAL lock_timeout = {turn_s * 1000:.0f}")
                 connection.execute(locks.taking(locks.SCHEMA))
                 added = _add(connection, wanted)
+                declare(connection, catalog)
                 had_statistics = silence(connection, DROP_VIEWS)
                 create_views(connection, event_time)
                 finding.define(connection, found_by)
