@@ -15,6 +15,7 @@ _SHORT = 126
 """Bytes of a text from which on the lengths around it take more than a byte each."""
 _AROUND = [bytes((2 + length, 0x0A, length)) for length in range(_SHORT)]
 """What stands before a short text: how long the AnyValue is, field 1, how long the text is."""
+_BYTES = [bytes((number,)) for number in range(2**7)]
 _INT64 = range(-(2**63), 2**63)
 _LIST, _OBJECT = b"\x2a\x00", b"\x32\x00"
 """Values that no declared attribute has: they stay empty."""
@@ -84,6 +85,8 @@ def _before(key: str) -> bytes:
 
 def _varint(number: int) -> bytes:
     """Seven bits a byte, the lowest first (protobuf, "Base 128 Varints")."""
+    if number < 2**7:
+        return _BYTES[number]
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)

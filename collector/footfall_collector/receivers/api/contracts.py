@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -27,8 +28,8 @@ EVENT_ID: Final = "event_id"
 LONGEST_ID = 255
 """Characters of an event's id; a longer one names nothing."""
 TOKEN: Final = "session_token"  # noqa: S105  # the name of a field
-_OWN: Final = ("event", "ts", "user_id", TOKEN)
-"""What an event has that is no attribute."""
+_NO_ATTRIBUTES: Final = ("user_id", TOKEN)
+"""What an event may have besides its name and time, and is none of its attributes."""
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _LONGEST_NAME = 128
 _LATEST_US = 2**63 // 1000
@@ -81,7 +82,7 @@ def ingest(body: bytes, now_ns: int) -> Body:
         raise ApiError(
             Problem.INVALID_EVENT, "`event` must be one of the events that the catalog declares"
         )
-    return Body([Posted(event, now_ns, quantity=_count(said.get("count", 1)))])
+    return Body([Posted(event, now_ns, {}, _count(said.get("count", 1)))])
 
 
 def track(body: bytes, now_ns: int) -> Body:
@@ -124,7 +125,7 @@ def _items(body: bytes, key: str) -> Sequence[msgspec.Raw]:
 
 
 def _each(
-    items: Sequence[msgspec.Raw], most: int, read: Callable[[Mapping[str, Any]], Posted]
+    items: Sequence[msgspec.Raw], most: int, read: Callable[[dict[str, Any]], Posted]
 ) -> Body:
     if len(items) > most:
         raise ApiError(Problem.TOO_LARGE, f"a request may have {most} events; send several")
@@ -155,20 +156,20 @@ class Unusable(Exception):  # an answer, not a fault
 
 def _checked(item: msgspec.Raw) -> dict[str, Any]:
     """One event as an object; whatever has a `body` may hold what somebody wrote (R-number D3)."""
-    if len(bytes(item)) > LONGEST_EVENT:
+    text = bytes(item)
+    if len(text) > LONGEST_EVENT:
         raise Unusable
     try:
-        said = _object.decode(item)
+        said = _object.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unusable from None
-    if not _is_plain(item) and has_body(said, DEEPEST):
+    if not _is_plain(text) and has_body(said, DEEPEST):
         raise Unusable(Loss.BODY)
     return said
 
 
-def _is_plain(item: msgspec.Raw) -> bool:
+def _is_plain(text: bytes) -> bool:
     """Whether it is clear without a look inside that `has_body` finds nothing: nearly always."""
-    text = bytes(item)
     nested = text.count(b"{") + text.count(b"[")
     return nested < DEEPEST and b"body" not in text and b"\\" not in text
 
@@ -191,25 +192,29 @@ def _tracked(said: Mapping[str, Any]) -> Posted:
     if not isinstance(properties, dict):
         raise Unusable
     more = {"session_id": said.get("sessionId"), "source": said.get("source")}
-    return Posted(_event_name(said), _time_ns(said.get("timestamp")), properties | _said(more))
+    event, time_ns = _event_name(said.get("event")), _time_ns(said.get("timestamp"))
+    return Posted(event, time_ns, properties | _said(more))
 
 
-def _event(said: Mapping[str, Any]) -> Posted:
-    rest = {name: value for name, value in said.items() if name not in _OWN}
-    return Posted(_event_name(said), _time_ns(said.get("ts")), rest)
+def _event(said: dict[str, Any]) -> Posted:
+    """What is left of an event are its attributes."""
+    event, time = said.pop("event", None), said.pop("ts", None)
+    for own in _NO_ATTRIBUTES:
+        said.pop(own, None)
+    return Posted(_event_name(event), _time_ns(time), said)
 
 
 def _said(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _event_name(said: Mapping[str, Any]) -> str:
-    event = said.get("event")
+def _event_name(event: Any) -> str:
     if not isinstance(event, str) or not _is_name(event):
         raise Unusable
     return event
 
 
+@lru_cache(maxsize=1024)
 def _is_name(event: str) -> bool:
     return len(event) <= _LONGEST_NAME and _NAME.fullmatch(event) is not None
 

@@ -4,8 +4,7 @@ What a client says of who it is never counts: the attributes that identities are
 """
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
@@ -17,8 +16,7 @@ MOST_AT_ONCE = 50
 """Occurrences that one post may stand for (R-number B1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(NamedTuple):
     """One event as it was posted.
 
     Attributes:
@@ -30,7 +28,7 @@ class Posted:
 
     event: str
     time_ns: int
-    properties: Mapping[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any]
     quantity: int = 1
 
 

@@ -87,11 +87,13 @@ class Storing:
         servers = {*said} - ({names.session} if who.session is None else set())
         reserved = {*self._decoding.keys(servers), QUANTITY}
         known = [(name, attribute(name, v)) for name, v in said.items() if v is not None]
-        opened, posts = self._decoding.opened, []
-        for each in body.posted:
-            declared = self._decoding.attributes(each.event)
-            servers_own = [encoded for name, encoded in known if name in declared]
-            posts.append(posted.post(each, servers_own, reserved, opened))
+        opened = self._decoding.opened
+        declared = {event: self._decoding.attributes(event) for event, *_ in body.posted}
+        own = {
+            event: [encoded for name, encoded in known if name in may]
+            for event, may in declared.items()
+        }
+        posts = [posted.post(each, own[each.event], reserved, opened) for each in body.posted]
 
         async def decoded() -> Batch:
             batch = await self._decoding.posted(self._resource, posts, who.key)
