@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from footfall_collector.decoding import wire
 from footfall_collector.decoding.attributes import collect
+from footfall_collector.decoding.wire import varint
 
 _SHORT = 126
 """Bytes of a text from which on the lengths around it take more than a byte each."""
 _AROUND = [bytes((2 + length, 0x0A, length)) for length in range(_SHORT)]
 """What stands before a short text: how long the AnyValue is, field 1, how long the text is."""
-_BYTES = [bytes((number,)) for number in range(2**7)]
 _INT64 = range(-(2**63), 2**63)
 _LIST, _OBJECT = b"\x2a\x00", b"\x32\x00"
 """Values that no declared attribute has: they stay empty."""
@@ -55,10 +55,10 @@ def attribute(key: str, value: Any) -> bytes:
         text = value.encode()
         if len(text) < _SHORT:  # nearly always
             return _before(key) + _AROUND[len(text)] + text
-        inner = b"\x0a" + _varint(len(text)) + text
+        inner = b"\x0a" + varint(len(text)) + text
     else:
         inner = _other(value)
-    return _before(key) + _varint(len(inner)) + inner
+    return _before(key) + varint(len(inner)) + inner
 
 
 def _other(value: Any) -> bytes:
@@ -67,7 +67,7 @@ def _other(value: Any) -> bytes:
         case bool():
             return b"\x10\x01" if value else b"\x10\x00"
         case int() if value in _INT64:
-            return b"\x18" + _varint(value % 2**64)
+            return b"\x18" + varint(value)
         case int() | float():
             return b"\x21" + struct.pack("<d", _double(value))
         case list():
@@ -80,19 +80,7 @@ def _other(value: Any) -> bytes:
 def _before(key: str) -> bytes:
     """What stands before a value: the key, and that a value follows."""
     encoded = key.encode()
-    return (b"\x0a" + _varint(len(encoded)) + encoded if key else b"") + b"\x12"
-
-
-def _varint(number: int) -> bytes:
-    """Seven bits a byte, the lowest first (protobuf, "Base 128 Varints")."""
-    if number < 2**7:
-        return _BYTES[number]
-    encoded = bytearray()
-    while number > 0x7F:
-        encoded.append(number & 0x7F | 0x80)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
+    return (b"\x0a" + varint(len(encoded)) + encoded if key else b"") + b"\x12"
 
 
 def _double(value: float) -> float:

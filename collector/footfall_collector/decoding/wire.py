@@ -93,6 +93,7 @@ def take_nothing(_: int) -> None:
     """Where nobody counts."""
 
 
+_BYTES = [bytes((number,)) for number in range(2**7)]
 _BETWEEN = b"\x4a\x10" + MARK  # field 9, `attributes`, of length 16
 
 
@@ -297,6 +298,19 @@ def columns(spans: Sequence[bytes], *, kinds: bool = False, ids: bool = False) -
     return Columns(
         names, starts, ends, statuses, attributes, numbers, identified=identified, ids=both
     )
+
+
+def varint(number: int) -> bytes:
+    """Seven bits a byte, the lowest first; a negative number as 64 bits (protobuf, "Base 128 Varints")."""
+    if 0 <= number < 2**7:
+        return _BYTES[number]
+    number &= 2**64 - 1
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def check_attributes(number: int) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from footfall_collector.decoding.wire import varint
 from footfall_collector.signals import LOGS, METRICS, TRACES
 
 BROKEN = b"\x00"
@@ -211,7 +212,7 @@ def _value(value: Any, apart: bool) -> bytes:
         return b"\x10\x01" if value.bool_value else b"\x10\x00"
     if value.int_value is not None:
         _sfixed64(value.int_value)  # raises when it is beyond 64 bits
-        return b"\x18" + _varint(value.int_value)
+        return b"\x18" + varint(value.int_value)
     if value.double_value is not None:
         return b"\x21" + _double(value.double_value)
     kinds = ((5, value.array_value), (6, value.kvlist_value), (7, value.bytes_value))
@@ -244,7 +245,7 @@ def _number(number: int, value: int | None) -> bytes:
         return b""
     if not -(2**31) <= value < 2**32:
         raise ValueError
-    return bytes([number << 3]) + _varint(value)
+    return bytes([number << 3]) + varint(value)
 
 
 def _block(number: int, content: bytes) -> bytes:
@@ -254,7 +255,7 @@ def _block(number: int, content: bytes) -> bytes:
 
 @lru_cache(8192)
 def _head(number: int, size: int) -> bytes:
-    return bytes([number << 3 | 2]) + _varint(size)
+    return bytes([number << 3 | 2]) + varint(size)
 
 
 @lru_cache(16)
@@ -272,16 +273,6 @@ def _kind(written: bytes) -> bytes:
     except ValueError:
         return b""
     return _number(6, int(number)) if number in Span.SpanKind.values() else b""
-
-
-def _varint(value: int) -> bytes:
-    value &= 2**64 - 1
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
 
 
 ENCODERS: dict[str, Callable[[], Encoder]] = {
