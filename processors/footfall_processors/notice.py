@@ -136,8 +136,8 @@ def _kept(keeping: Keeping) -> Iterator[Paragraph]:
         yield Paragraph("Nothing is stored here.")
     else:
         yield Paragraph(
-            f"A single use is deleted when its day (UTC) is more than {keeping.days} days ago; how often"
-            f" something was used, and sums of that, when it is more than {keeping.count_days} days ago."
+            f"A single use is deleted when its day (UTC) is more than {_days(keeping.days)} ago; how often"
+            f" something was used, and sums of that, when it is more than {_days(keeping.count_days)} ago."
             " Copies of the server's disk that were made before may hold them for longer."
         )
         if others := [n for n in ("ratings", "sessions") if getattr(keeping, n)]:
@@ -223,3 +223,7 @@ def _element(paragraph: Paragraph) -> str:
 
 def _item(item: Item) -> str:
     return f"<li><code>{html.escape(item.name)}</code>: {html.escape(item.text)}</li>"
+
+
+def _days(number: int) -> str:
+    return f"{number} day{'s' * (number != 1)}"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from typing import Any, NamedTuple
 
-from footfall_processors import names
+from footfall_processors import names, window
 from footfall_processors.batch import Dimension, Shape
 from footfall_processors.catalog import Catalog, Event, Type, column_name
 from footfall_processors.combinations import Sender
@@ -131,16 +131,24 @@ class Policy:
             (`hashing.marked`) under an attribute with `hash` is its pseudonym. Nobody else may send one.
         origin: The marker of this store or gateway; what carries it has been here before.
         quantities: Whether an observation may stand for several: of a sender who says so, nothing is known.
+        past: How old an event may be.
 
     Attributes:
+        past_us: The same in µs.
         spans: The rules that match spans of other instrumentations; false when there are none.
     """
 
     def __init__(
-        self, catalog: Catalog, *, relay: bool = False, origin: str = "", quantities: bool = False
+        self,
+        catalog: Catalog,
+        *,
+        relay: bool = False,
+        origin: str = "",
+        quantities: bool = False,
+        past: dt.timedelta = window.PAST,
     ) -> None:
         self.catalog, self.relay, self.origin = catalog, relay, origin
-        self.quantities = quantities
+        self.quantities, self.past_us = quantities, past // dt.timedelta(microseconds=1)
         self.layout = {name: column_name(name, a) for name, a in catalog.attributes.items()}
         self._meanings = meanings(catalog)
         self._atoms: dict[tuple[object, ...], Atom] = {}

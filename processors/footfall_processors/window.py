@@ -29,13 +29,18 @@ BASELINE: Final = PAST
 """A counter that began earlier may have been counted and forgotten: its first value is a baseline."""
 COUNTERS: Final = LEDGER
 """How long it is known how far a counter was counted that is not heard of."""
-RETENTION: Final = REACH
-"""How long observations are kept at least: no day is dropped that still takes events."""
+MARGIN: Final = dt.timedelta(hours=1)
+"""So long before its day is dropped an event is not taken any more: clocks differ, requests are under way."""
 
 PAST_US: Final = PAST // dt.timedelta(microseconds=1)
 FUTURE_US: Final = FUTURE // dt.timedelta(microseconds=1)
 
 
-def accepted(moment_us: int, now_us: int) -> bool:
-    """Whether a time is within the window; both in µs since the Unix epoch."""
-    return now_us - PAST_US <= moment_us <= now_us + FUTURE_US
+def past(retention_days: int) -> dt.timedelta:
+    """How old an event may be where observations are kept for so many days: none of a day that is dropped."""
+    return min(PAST, dt.timedelta(days=retention_days) - MARGIN)
+
+
+def accepted(moment_us: int, now_us: int, past_us: int = PAST_US) -> bool:
+    """Whether a time is within the window; all in µs, since the Unix epoch or of how old it may be."""
+    return now_us - past_us <= moment_us <= now_us + FUTURE_US

@@ -145,7 +145,7 @@ def test_with_a_wrong_catalog_or_configuration_nothing_is_started(invoke, tmp_pa
 @pytest.mark.parametrize("command", [["report", "usage"], ["purge"]])
 def test_commands_without_a_catalog_list_mistakes_too(invoke, tmp_path, command):
     config = tmp_path / "collector.yaml"
-    config.write_text("exporters: {postgres: {dns: x, retention_days: 1}}\n")
+    config.write_text("exporters: {postgres: {dns: x, retention_days: 0}}\n")
     status, listed = lines(invoke(*command, "--config", config))
     assert (status, len(listed)) == (2, 3)
     assert not (tmp_path / "home").exists()

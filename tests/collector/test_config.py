@@ -261,7 +261,7 @@ processors:
   footfal: {}
 exporters:
   postgres:
-    retention_days: 3
+    retention_days: 0
     rollup_retention_days: many
 service:
   pipelines: {traces: {exporters: [clickhouse]}}
@@ -276,7 +276,7 @@ service:
     }
     by_path = {where: message for _, where, message in found}
     assert 'did you mean "footfall"?' in by_path["processors.footfal"]
-    assert ">= 8" in by_path["exporters.postgres.retention_days"]
+    assert ">= 1" in by_path["exporters.postgres.retention_days"]
 
 
 def test_mistakes_that_the_types_do_not_show_are_listed_too(write):
@@ -305,7 +305,7 @@ service:
 def test_the_catalogs_mistakes_are_listed_with_those_of_the_configuration(write, folder):
     (folder / "events.yaml").write_text("product: small\nevents: {small.used: {surface: web}}\n")
     for text in (
-        "exporters: {postgres: {retention_days: 3}}",
+        "exporters: {postgres: {retention_days: 0}}",
         "processors: {footfall: {hash_salt: short}}",
     ):
         with pytest.raises(DocumentError) as error:
@@ -349,7 +349,7 @@ def test_a_missing_variable_is_named_with_what_to_do(write):
 
 
 def test_a_wrong_variable_is_named(write):
-    [(_, where, message)] = mistakes(write(""), {"TELEMETRY_RETENTION_DAYS": "3"})
+    [(_, where, message)] = mistakes(write(""), {"TELEMETRY_RETENTION_DAYS": "0"})
     assert where == "exporters.postgres.retention_days"
     assert message.endswith("(set by TELEMETRY_RETENTION_DAYS)")
 

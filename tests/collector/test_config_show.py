@@ -78,7 +78,7 @@ receivers:
 
 def test_a_configuration_with_mistakes_is_not_shown(write):
     with pytest.raises(DocumentError):
-        shown(write("exporters: {postgres: {retention_days: 3}}"))
+        shown(write("exporters: {postgres: {retention_days: 0}}"))
 
 
 # What is hidden
@@ -190,8 +190,8 @@ def test_the_command_prints_a_configuration_that_says_the_same(write):
 
 
 def test_the_command_lists_mistakes(write):
-    path = write("exporters: {postgres: {retention_days: 3}}")
+    path = write("exporters: {postgres: {retention_days: 0}}")
     result = CliRunner().invoke(commands, ["show", "-c", str(path)])
     assert result.exit_code == 2
-    assert f"{path}:1: exporters.postgres.retention_days: expected int >= 8" in result.stderr
+    assert f"{path}:1: exporters.postgres.retention_days: expected int >= 1" in result.stderr
     assert result.stdout == ""

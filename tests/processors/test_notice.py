@@ -91,6 +91,11 @@ def test_every_format_has_the_whole_statement_and_nothing_that_looks_like_markup
     ]
 
 
+def test_one_day_is_one(catalog):
+    said = words("markdown", FORMATS["markdown"](notice(catalog, keeping=Keeping(1, 345))))
+    assert "more than 1 day ago" in plain(said)
+
+
 def test_who_counts_and_for_how_long_is_said_where_it_is_known(catalog, form):
     published = notice(catalog, f"The shop {HOSTILE}", "privacy@example.org", KEEPING)
     said = plain(words(form, FORMATS[form](published)))

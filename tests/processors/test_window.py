@@ -4,6 +4,8 @@ import datetime as dt
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from footfall._recording.recorder import LONGEST_MS
 from footfall_collector.decoding import plans
@@ -82,12 +84,27 @@ def test_every_hour_and_day_that_may_still_grow_is_looked_at():
     assert window.PAST + DAY + EVERY["groups"] - rollups.SETTLED <= window.REACH
 
 
-def test_no_day_is_dropped_that_still_takes_events():
-    assert window.PAST + EVERY["retention"] <= window.RETENTION
-    days = window.RETENTION.days
-    assert msgspec.convert({"retention_days": days}, PostgresConfig).retention_days == days
-    with pytest.raises(msgspec.ValidationError, match=f">= {days}"):
-        msgspec.convert({"retention_days": days - 1}, PostgresConfig)
+@given(days=st.integers(1, 3650), second=st.integers(0, 86_399), behind=st.integers(0, 3600))
+def test_no_day_is_dropped_that_still_takes_events(days, second, behind):
+    """Housekeeping may reckon by a clock that is an hour ahead of the one that events are held against."""
+    now = dt.datetime(2026, 3, 29, tzinfo=dt.UTC) + dt.timedelta(seconds=second)
+    kept = now.date() - dt.timedelta(days=days)
+    oldest = now - dt.timedelta(seconds=behind) - window.past(days)
+    assert oldest.date() >= kept
+
+
+@pytest.mark.parametrize(
+    ("days", "past"),
+    [(1, 23 * HOUR), (2, 47 * HOUR), (7, 167 * HOUR), (8, 7 * DAY), (30, 7 * DAY)],
+)
+def test_the_window_shrinks_with_the_retention(days, past):
+    assert window.past(days) == past
+
+
+def test_a_day_is_the_shortest_retention():
+    assert msgspec.convert({"retention_days": 1}, PostgresConfig).retention_days == 1
+    with pytest.raises(msgspec.ValidationError, match=">= 1"):
+        msgspec.convert({"retention_days": 0}, PostgresConfig)
 
 
 def test_there_is_a_partition_for_whatever_is_taken_until_the_next_look():

@@ -23,10 +23,9 @@ def configured(catalog, dsn, **options):
         "grpc": GrpcConfig(endpoint="127.0.0.1:0"),
         "http": HttpConfig(endpoint="127.0.0.1:0"),
         "service": ServiceConfig(operator=None),
+        "postgres": PostgresConfig(dsn=dsn),
     }
-    return Config(
-        catalog, static_salts=SALTS, postgres=PostgresConfig(dsn=dsn), **{**defaults, **options}
-    )
+    return Config(catalog, static_salts=SALTS, **{**defaults, **options})
 
 
 class Client:

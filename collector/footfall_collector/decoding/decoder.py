@@ -1,5 +1,6 @@
 """The catalog in force, as what decodes requests under it; replaced as a whole when it is reloaded."""
 
+import datetime as dt
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
@@ -13,7 +14,7 @@ from footfall_collector.decoding.wire import Groups, Take
 from footfall_collector.security.keys import Key
 from footfall_collector.signals import LOGS, METRICS, TRACES, Signal
 from footfall_exporters.contracts import Unavailable
-from footfall_processors import Batch, Catalog, Hash, Policy, keyed_hash
+from footfall_processors import Batch, Catalog, Hash, Policy, keyed_hash, window
 from footfall_processors.hashing import STATIC_PERIOD, Salts
 from footfall_processors.sources import opened
 
@@ -41,8 +42,10 @@ class Decoding:
         origin: The marker of this store or gateway: what carries it is refused.
         identities: The key under which streams and spans are named; None while it is not known.
         spans: Whether spans are told apart one by one.
+        past: How old an event may be.
 
     Attributes:
+        past: As given.
         opened: The objects in what the HTTP API takes that have declared attributes nested in them.
     """
 
@@ -56,8 +59,9 @@ class Decoding:
         identities: bytes | None = None,
         *,
         spans: bool = False,
+        past: dt.timedelta = window.PAST,
     ) -> None:
-        self.identities, self._spans = identities, spans
+        self.identities, self._spans, self.past = identities, spans, past
         self.use(catalog, salts, origin)
 
     def use(self, catalog: Catalog, salts: Salts, origin: str) -> None:
@@ -71,11 +75,13 @@ class Decoding:
         self.opened = opened(catalog)
         budget = Budget()
         self._pipelines = {
-            relay: Pipeline(Policy(catalog, relay=relay, origin=origin), salts, budget=budget)
+            relay: Pipeline(
+                Policy(catalog, relay=relay, origin=origin, past=self.past), salts, budget=budget
+            )
             for relay in (False, True)
         }
         self._posts = Pipeline(
-            Policy(catalog, origin=origin, quantities=True), salts, budget=budget
+            Policy(catalog, origin=origin, quantities=True, past=self.past), salts, budget=budget
         )
 
     def use_origin(self, origin: str) -> None:

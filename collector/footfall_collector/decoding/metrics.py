@@ -199,7 +199,7 @@ class _Decoder:
         verdict = self._verdict(who.service, name, attributes)
         if verdict.shape is None:
             return verdict.refused or Loss.MALFORMED
-        number, refused = sums.value(metric, point, self._now_us)
+        number, refused = sums.value(metric, point, self._now_us, self._policy.past_us)
         if refused is not None:
             return refused
         for reason, lost in verdict.losses:
@@ -222,7 +222,7 @@ class _Decoder:
         hours: Counter[int] = Counter()
         relayed = who.service.relayed_from is not None
         for moment_us, times in sums.moments(point, int(rest), relayed=relayed):
-            if accepted(moment_us, self._now_us):
+            if accepted(moment_us, self._now_us, self._policy.past_us):
                 hours[moment_us // HOUR_US * HOUR_US] += times
             else:
                 found.losses[Loss.OUT_OF_WINDOW] += 1

@@ -31,7 +31,7 @@ from footfall_processors import Attribute, Batch, Loss, Policy, Service, Type
 from footfall_processors.batch import HOUR_US
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION
-from footfall_processors.window import FUTURE_US, PAST_US
+from footfall_processors.window import FUTURE_US
 
 SLICE, SLICE_BYTES = 2000, 2**18
 """Spans, and bytes of them, handled at a stretch; between slices the event loop runs (about 5 ms)."""
@@ -217,7 +217,7 @@ class Pipeline:
         if found.identities is not None:
             part.spans = span_ids(found.identities, columns.ids, part.times)
         first, last = min(part.times), max(part.times)
-        low, high = now_us - PAST_US, now_us + FUTURE_US
+        low, high = now_us - self.policy.past_us, now_us + FUTURE_US
         today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
         if low <= first and last <= high and first // HOUR_US == last // HOUR_US:  # nearly always
             found.times += first, last

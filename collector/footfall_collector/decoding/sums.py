@@ -121,7 +121,7 @@ def points(metric: Any) -> Sequence[bytes]:
     return getattr(metric, kind).data_points[:]  # type: ignore[no-any-return]
 
 
-def value(metric: Any, point: Any, now_us: int) -> tuple[int | float, Loss | None]:
+def value(metric: Any, point: Any, now_us: int, past_us: int) -> tuple[int | float, Loss | None]:
     """How often a point says that something happened, or why it is refused.
 
     A start after the time is no fault of the counter's: the sender's clock was set back.
@@ -136,7 +136,7 @@ def value(metric: Any, point: Any, now_us: int) -> tuple[int | float, Loss | Non
         return 0, Loss.MALFORMED
     if not metric.sum.temporality:
         return 0, Loss.MALFORMED
-    if metric.sum.temporality != DELTA and not accepted(point.time // 1000, now_us):
+    if metric.sum.temporality != DELTA and not accepted(point.time // 1000, now_us, past_us):
         return 0, Loss.OUT_OF_WINDOW  # of a delta see `moments`
     return number if isinstance(number, int) else round(number, DECIMALS), None
 

@@ -140,8 +140,9 @@ class _Parts:
         return Running(grpc, http, operator_address, backend.dsn, backend.lost, reloading.reload)
 
     async def _serve(self, backend: Backend) -> tuple[str | None, str | None]:
-        intake = Intake(backend.consumer.consume, self._gate, self._telemetry)
-        decoders = backend.decoding.decoders(self._config.signals)
+        decoding = backend.decoding
+        intake = Intake(backend.consumer.consume, self._gate, self._telemetry, decoding.past)
+        decoders = decoding.decoders(self._config.signals)
         shared = self._worker is not None
         grpc, http = self._config.grpc, self._config.http
         addresses: list[str | None] = [None, None]

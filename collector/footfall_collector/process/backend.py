@@ -18,7 +18,7 @@ from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.contracts import Consumer
 from footfall_exporters.embedded import default_directory
 from footfall_exporters.postgres import Observers, PostgresConfig, Store
-from footfall_processors import Catalog, Hash
+from footfall_processors import Catalog, Hash, window
 from footfall_processors.hashing import STATIC_PERIOD, Period
 
 
@@ -124,6 +124,7 @@ async def _store(
             store.origin,
             store.identities,
             spans=config.deduplicate_spans,
+            past=window.past(postgres.retention_days),
         )
         async with subscribers(
             config.subscribers, store.dsn, config.catalog, telemetry

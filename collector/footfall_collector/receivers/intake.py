@@ -1,7 +1,8 @@
 """What all receivers share: bytes in, an answer out, whatever the protocol (OTLP specification 1.x)."""
 
+import datetime as dt
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from google.protobuf.message import DecodeError, Message
@@ -21,10 +22,8 @@ from footfall_exporters.faults import log_fault
 from footfall_processors import REJECTED, Batch, Loss, window
 
 log = logging.getLogger("footfall.receivers")
-_PAST, _FUTURE = f"{window.PAST.days} days", f"{window.FUTURE.seconds // 60} minutes"
 _ADVICE = {
     Loss.EXPIRED_EVENT: "its `expires` date in the catalog has passed",
-    Loss.OUT_OF_WINDOW: f"times must be within {_PAST} before and {_FUTURE} after now",
     Loss.LOOP: "has been here before: collectors pass it on in a circle",
     Loss.BODY: "has a key `body`",
     Loss.MALFORMED: "could not be parsed, or ends before it starts",
@@ -38,6 +37,7 @@ class Intake:
         consume: The exporter's.
         gate: Who may come in; everyone without one.
         telemetry: Where requests are counted.
+        past: How old an event may be.
 
     Attributes:
         gate: As given.
@@ -49,7 +49,11 @@ class Intake:
         consume: Callable[[Batch], Awaitable[Losses | None]],
         gate: Gate | None = None,
         telemetry: Telemetry | None = None,
+        past: dt.timedelta = window.PAST,
     ) -> None:
+        ahead = f"{window.FUTURE.seconds // 60} minutes"
+        times = f"times must be within {_span(past)} before and {ahead} after now"
+        self._advice = _ADVICE | {Loss.OUT_OF_WINDOW: times}
         self._consume = consume
         self.gate = gate or Gate()
         self.telemetry = telemetry or Telemetry("")
@@ -86,7 +90,7 @@ class Intake:
             body = b""  # the commit can be far, and what it needs is in the batch
             return batch
 
-        return _answer(decoder.signal, await self.store(decoded, seen))
+        return _answer(decoder.signal, await self.store(decoded, seen), self._advice)
 
     async def store(self, decode: Callable[[], Awaitable[Batch]], seen: Request) -> Batch:
         """What `decode` gives, once it is durable; of a retry with the losses of the first time.
@@ -129,11 +133,17 @@ class Intake:
         return batch
 
 
-def _answer(signal: Signal, batch: Batch) -> Message:
+def _answer(signal: Signal, batch: Batch, advice: Mapping[Loss, str]) -> Message:
     response = signal.response()
     if batch.rejected:
         partial = getattr(response, "partial_success")  # noqa: B009  # every response has it
         setattr(partial, signal.rejected, batch.rejected)
         reasons = ((r, n) for r, n in sorted(batch.losses.items()) if r in REJECTED)
-        partial.error_message = "; ".join(f"{r}: {n} ({_ADVICE[r]})" for r, n in reasons)
+        partial.error_message = "; ".join(f"{r}: {n} ({advice[r]})" for r, n in reasons)
     return response
+
+
+def _span(past: dt.timedelta) -> str:
+    """In days, or in hours where it is no number of days."""
+    days, rest = divmod(past, dt.timedelta(days=1))
+    return f"{past // dt.timedelta(hours=1)} hours" if rest else f"{days} days"

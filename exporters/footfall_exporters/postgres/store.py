@@ -41,11 +41,7 @@ STARTING_S = 5.0
 """For how long a start waits for who holds the schema, before it serves without; others start as well."""
 INSTANT_S = 0.2
 """For how long an attempt between waits for a lock, in seconds: who comes after it has to wait as well."""
-MINIMUM_RETENTION = window.RETENTION.days
-_WHY = (
-    f"events are accepted until they are {window.PAST.days} days old, so that a day is dropped when it is"
-    f" {MINIMUM_RETENTION} days old at the earliest"
-)
+_WHY = f"hours of the last {window.REACH.days} days are still looked at"
 
 
 class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -64,11 +60,9 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
     dsn: str | None = None
     data_directory: str | None = None
-    retention_days: Annotated[
-        int, msgspec.Meta(ge=MINIMUM_RETENTION, le=3650, description=_WHY)
-    ] = 30
+    retention_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 30
     rollup_retention_days: Annotated[
-        int, msgspec.Meta(ge=MINIMUM_RETENTION, le=36500, description=_WHY)
+        int, msgspec.Meta(ge=window.REACH.days, le=36500, description=_WHY)
     ] = 400
     session_timeout_s: Annotated[int, msgspec.Meta(ge=60, le=86_400)] = 3600
     event_time: Literal["second", "minute", "hour"] = "second"

@@ -87,13 +87,12 @@ class Task:
     work: Callable[[AsyncConnection, House, Now], Awaitable[Done]]
 
 
-async def make_partitions(connection: AsyncConnection, _: House, now: Now) -> Done:
+async def make_partitions(connection: AsyncConnection, house: House, now: Now) -> Done:
     """The days on which something accepted now, or soon, can fall; see `partitions.ensure`."""
     days: set[dt.date] = set()
+    back = min(window.PAST.days, house.retention_days)
     for clock in (now.database, now.collector):
-        days |= {
-            clock.date() + dt.timedelta(days=n) for n in range(-window.PAST.days, AHEAD_DAYS + 1)
-        }
+        days |= {clock.date() + dt.timedelta(days=n) for n in range(-back, AHEAD_DAYS + 1)}
     made = len(await partitions.ensure(connection, days))
     return Done(made, f"{_some(made, 'day')} made")
 
