@@ -13,7 +13,9 @@
     ├── SpoolError               the spool cannot be opened
     ├── StartError               the collector cannot start, or cannot go on
     ├── Unasked                  a collector that runs cannot be asked by what it works
-    ├── NotThere                 there is nothing to ask in SQL
+    ├── NotThere                 there is nothing to ask
+    ├── OtherViews               the views of the database are those of another version
+    ├── WrongQuestion            a report cannot be asked so
     ├── NotAllowed               a session cannot have the role that it is for
     ├── BackupError              a backup cannot be made, or cannot be restored
     ├── NotFound                 an application cannot be looked at

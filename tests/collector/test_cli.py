@@ -228,7 +228,9 @@ def test_declared_events_without_a_use_are_reported(invoke, filled, tmp_path):
 
 def test_a_report_of_groups_says_when_they_are_counted(invoke, filled):
     shown = " ".join(invoke("report", "groups", FOOTFALL_DSN=filled).output.split())
-    assert shown.endswith("nothing yet. A day's groups are counted six hours after its end.")
+    assert shown.endswith(
+        "nothing yet. Groups are values of hashed attributes; a day's are counted six hours after its end."
+    )
 
 
 def test_a_database_without_footfall_says_what_to_do(invoke, empty_database):

@@ -14,8 +14,12 @@ from footfall_collector.config.schema import OperatorConfig, ServiceConfig
 from footfall_collector.process.app import running
 from footfall_collector.receivers import operator, reports
 from footfall_collector.telemetry.telemetry import Telemetry
+from footfall_exporters.postgres.connecting import ERASING, connect
+from footfall_exporters.postgres.erasing import erase
 from footfall_exporters.postgres.reports import REPORTS
+from footfall_exporters.postgres.reports.kinds import KINDS
 from footfall_exporters.postgres.reports.periods import Attributes
+from footfall_processors import Loss
 from support.batches import DAY, HOUR, SECOND, batch, dimension, one_row
 from support.collectors import configured
 from support.stores import MIDNIGHT, TODAY, writing
@@ -166,7 +170,8 @@ def query(store_database):
 
 async def test_the_reports_of_the_command_are_there_for_a_period(ask, used):
     for name in REPORTS:
-        assert isinstance((await ask(name, since=day(2), until=day(0)))["rows"], list)
+        period = {"since": day(2), "until": day(0)} if KINDS[name].time else {}
+        assert isinstance((await ask(name, **period))["rows"], list)
     rows = (await ask("usage", since=day(2), until=day(1)))["rows"]
     assert [(row["event"], row["count"]) for row in rows] == [("shop.visit", 2)]
     failed = (await ask("errors", since=day(1), until=day(0)))["rows"]
@@ -178,7 +183,7 @@ async def test_the_reports_of_the_command_are_there_for_a_period(ask, used):
 @pytest.mark.parametrize(
     ("name", "query", "status", "said"),
     [
-        ("nothing", {}, 404, "the reports are dashboard, errors, events, groups, latency, metrics"),
+        ("nothing", {}, 404, "the reports are catalog, completeness, concurrent, dashboard, errors"),
         ("summary", {"since": "yesterday"}, 400, "`since` must be a date or a time of ISO 8601"),
         ("summary", {"until": "0001-01-01T00:00:00+14:00"}, 400, "`until` must be a date"),
         ("summary", {"since": "2026-01-02", "until": "2026-01-01"}, 400, "must be before"),
@@ -222,3 +227,119 @@ async def test_a_collector_serves_them(store_database, catalog):
     ):
         said = await client.get("/api/reports/summary", params={"since": day(1), "until": day(0)})
     assert said.json()["summary"]["totalEvents"] == 0
+
+
+# The tables of `footfall report`
+
+
+@pytest.fixture
+async def get(store_database, used):
+    """An answer, whatever it is."""
+    async with asking(store_database) as client:
+        yield lambda path, **headers: client.get(f"/api/reports/{path}", headers=headers)
+
+
+async def test_tables_are_asked_as_on_the_command_line(get):
+    period = f"since={day(2)}&until={day(0)}"
+    for where in ("event=shop.visit&action=open", "where=event=shop.visit&where=action%3Dopen"):
+        said = (await get(f"usage?{period}&{where}&by=day&by=event")).json()
+        assert said == {
+            "report": "usage",
+            "period": {"start": at(2, 0), "end": at(0, 0)},
+            "rows": [
+                {"day": day(2), "event": "shop.visit", "count": 2},
+                {"day": day(1), "event": "shop.visit", "count": 2},
+            ],
+        }
+    first = (await get(f"usage?{period}&by=event,action&limit=1")).json()
+    assert (len(first["rows"]), first["more"]) == (1, True)
+    hours = (await get(f"usage?since={day(2)}T22:30&until={day(2)}T23:01&by=hour")).json()
+    assert [row["hour"] for row in hours["rows"]] == [at(2, 23)]
+    assert hours["period"] == {"start": at(2, 22), "end": at(1, 0)}
+    assert hours["notes"]
+    assert "period" not in (await get("completeness")).json()
+
+
+async def test_tables_are_csv_for_who_asks_for_it(get):
+    path = f"usage?since={day(2)}&until={day(0)}&by=event"
+    expected = "event,count\nshop.visit,4\nshop.order,1\nshop.survey,1\n"
+    for more, accept in (
+        ("&format=csv", "*/*"),
+        ("", "text/csv"),
+        ("&format=csv", "application/json"),
+    ):
+        answer = await get(path + more, accept=accept)
+        assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+        assert answer.text == expected
+    for more, accept in (
+        ("&format=json", "text/csv"),
+        ("", "application/json, text/csv"),
+        ("", "*/*"),
+    ):
+        answer = await get(path + more, accept=accept)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.headers["vary"] == "accept"
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "said"),
+    [
+        ("usage?colour=red", "invalid_where", "no column `colour` to ask for; there are surface"),
+        ("usage?where=colour", "invalid_where", "a condition is COLUMN=VALUE"),
+        ("usage?by=colour", "invalid_by", "there are hour, day, week, month, surface"),
+        ("usage?by=", "invalid_by", "no such column to count by"),
+        ("usage?limit=0", "invalid_limit", "give 1 to 100000"),
+        ("usage?limit=ten", "invalid_limit", "give 1 to 100000"),
+        ("usage?format=xml", "invalid_format", "give json or csv"),
+        ("usage?since=yesterday", "invalid_period", "`since` is no time"),
+        ("usage?since=2026-01-02&until=2026-01-01", "invalid_period", "must be before `until`"),
+        ("usage?since=2999-01-01", "invalid_period", "the period has not begun"),
+        ("catalog?since=7d", "invalid_period", "of all that is kept"),
+        ("groups?by=attribute", "invalid_by", "count by attribute and day"),
+        ("usage?event=%00", "invalid_where", "a condition is COLUMN=VALUE"),
+    ],
+)
+async def test_what_a_table_cannot_be_asked_is_said_with_what_it_can(get, path, error, said):
+    answer = await get(path)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    assert said in answer.json()["message"]
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+async def test_what_has_not_changed_is_not_sent_again(get, store_database, catalog, name):
+    path = f"{name}?since={day(3)}" if KINDS[name].time else name
+    first = await get(path)
+    tag = first.headers["etag"]
+    for known in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = await get(path, **{"if-none-match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert (await get(path, **{"if-none-match": '"other"'})).status_code == 200
+    as_csv = await get(path, accept="text/csv", **{"if-none-match": tag})
+    assert (as_csv.status_code, as_csv.headers["etag"] != tag) == (200, True)
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(one_row(MIDNIGHT - HOUR, VISIT), losses={Loss.MALFORMED: 1}))
+    changed = name in ("usage", "errors", "latency", "losses", "completeness", "catalog")
+    after = await get(path, **{"if-none-match": tag})
+    assert (after.status_code == 200) == changed
+
+
+async def test_what_is_erased_or_dropped_is_a_change_as_well(get, store_database):
+    path = f"usage?since={day(3)}&by=event"
+    before = await get(path)
+    async with await connect(store_database, ERASING) as connection:
+        assert await erase(connection, "visitor_hash", [ME])
+    after = await get(path, **{"if-none-match": before.headers["etag"]})
+    assert after.status_code == 200
+    assert after.json()["rows"] != before.json()["rows"]
+    with psycopg.connect(store_database) as connection:
+        connection.execute("INSERT INTO footfall.dropped_days (day) VALUES (%s)", [day(9)])
+    dropped = await get(path, **{"if-none-match": after.headers["etag"]})
+    assert dropped.status_code == 200
+
+
+async def test_a_store_of_another_version_is_said_plainly(get, store_database):
+    with psycopg.connect(store_database) as connection:
+        connection.execute("DROP VIEW reporting.freshness")
+    answer = await get("usage")
+    assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+    assert "another version of Footfall" in answer.json()["message"]

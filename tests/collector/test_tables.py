@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from footfall_collector.cli.tables import print_report
+from footfall_collector.cli.tables import Beside, print_report
 from footfall_exporters.postgres import Report
 
 SINCE = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
@@ -23,7 +23,7 @@ NAMES = st.tuples(
 
 def printed(report, width):
     file = io.StringIO()
-    print_report(report, 7, Console(file=file, width=width))
+    print_report(report, Beside("the last 7 days"), Console(file=file, width=width))
     return file.getvalue()
 
 

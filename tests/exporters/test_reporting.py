@@ -4,7 +4,6 @@ import datetime as dt
 import hashlib
 import os
 import re
-from importlib.resources import files
 from itertools import pairwise
 
 import psycopg
@@ -15,6 +14,10 @@ from footfall_exporters import postgres
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import glossary, prepare, report
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
+from footfall_exporters.postgres.reports import views_of
+from footfall_exporters.postgres.reports.asked import Asked, Period
+from footfall_exporters.postgres.reports.building import build
+from footfall_exporters.postgres.reports.kinds import KINDS
 from footfall_processors import Loss, load_catalog
 from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
 from support.stores import GUILD_A, GUILD_B, MIDNIGHT, TODAY, catalog_of, reporting_columns
@@ -106,13 +109,16 @@ def test_a_question_about_a_day_reads_no_other(store_database, catalog, query, u
 
 
 @pytest.mark.parametrize("days", [1, 3])
-def test_the_latency_report_reads_its_days_alone(query, days):
+def test_the_latency_report_reads_its_days_alone(store_database, query, days):
     midnight = dt.datetime.combine(TODAY, dt.time(), dt.UTC)
     since, until = midnight - dt.timedelta(days=days - 1), midnight + dt.timedelta(days=2)
-    text = (files(postgres) / "reports" / "latency.sql").read_text("utf-8")
-    asked = text.replace("%(since)s", f"'{since}'").replace("%(until)s", f"'{until}'")
-    read = days_read(query, asked.partition("\n")[2])
-    assert read == [f"{since + dt.timedelta(days=n):%Y%m%d}" for n in range(days + 1)]
+    with psycopg.connect(store_database, cursor_factory=psycopg.ClientCursor) as connection:
+        asked = Asked(Period(since, until))
+        statement = build("latency", KINDS["latency"], asked, views_of(connection))
+        written = connection.cursor().mogrify(statement.text, statement.parameters)
+    assert days_read(query, written) == [
+        f"{since + dt.timedelta(days=n):%Y%m%d}" for n in range(days + 1)
+    ]
 
 
 async def test_small_numbers_of_groups_are_for_the_operator_alone(writer, query, settled):
@@ -134,6 +140,7 @@ def test_no_reporting_view_has_an_identity_column(query):
     assert {table for table, _, _ in columns} == {
         "events", "usage", "latency", "active_groups", "losses", "completeness", "housekeeping",
         "ratings", "refused", "catalog", "sessions", "sessions_alive", "concurrent", "time_open",
+        "freshness",
     }  # fmt: skip
     hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
     assert not [name for _, name, _ in columns if name in hashed or "hash" in name]
@@ -251,7 +258,8 @@ async def reports(writer, store_database):
     def run(name, days):
         with psycopg.connect(store_database) as connection:
             found = report(connection, name, days)
-        assert found.since.date() == TODAY - dt.timedelta(days=days - 1)
+        if found.since is not None:
+            assert found.since.date() == TODAY - dt.timedelta(days=days - 1)
         assert [list(record) for record in found.records()] == [list(found.columns)] * len(
             found.rows
         )
@@ -325,8 +333,10 @@ async def test_the_groups_report_counts_distinct_hashes_of_days_that_have_settle
 
 def test_reports_of_an_empty_store_are_empty(store_database):
     with psycopg.connect(store_database) as connection:
-        for name in postgres.REPORTS:
+        for name in set(postgres.REPORTS) - {"catalog", "concurrent"}:
             assert report(connection, name, 30).rows == []
+        assert {row["count"] for row in report(connection, "catalog", 30).records()} == {0}
+        assert {row["most"] for row in report(connection, "concurrent", 30).records()} == {0}
 
 
 def test_reports_work_without_a_provider_in_the_catalog(empty_database, tmp_path):

@@ -1,11 +1,15 @@
 """The command `footfall report`: the questions that most ask, answered from the store."""
 
 import datetime as dt
-import json
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 
 import click
+import msgspec
 import psycopg
+from psycopg import Connection
+from rich.console import Console
 
 from footfall_collector.cli.options import (
     catalog_option,
@@ -14,41 +18,179 @@ from footfall_collector.cli.options import (
     read_config,
     read_store,
 )
-from footfall_collector.cli.tables import print_report
+from footfall_collector.cli.screen import print_overview
+from footfall_collector.cli.tables import Beside, print_report, spoken
 from footfall_collector.config.config import load_config
-from footfall_collector.errors import failing_plainly
+from footfall_collector.errors import WRONG_INPUT, failing_plainly
 from footfall_exporters import postgres
+from footfall_exporters.postgres.reports import ask, asked, first_day, kinds
+from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
+from footfall_exporters.postgres.reports.completeness import completeness
+from footfall_exporters.postgres.reports.overview import overview
+from footfall_exporters.postgres.reports.trends import trends
 from footfall_processors import Catalog, DocumentError
+
+DAYS = 7
+"""Of a period that nobody names."""
+_OF_ONE = "--where, --by, --limit and --csv are of one report: name it"
+
+
+class _Wrong(click.ClickException):
+    """A question that cannot be asked."""
+
+    exit_code = WRONG_INPUT
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """How an answer is printed."""
+
+    as_json: bool
+    as_csv: bool
+    days: int | None
 
 
 @click.command()
-@click.argument("name", type=click.Choice(list(postgres.REPORTS)))
-@click.option("--days", type=click.IntRange(1, 3650), default=7, show_default=True)
+@click.argument("name", type=click.Choice(list(postgres.REPORTS)), required=False, metavar="[NAME]")
+@click.option(
+    "--days",
+    type=click.IntRange(1, 3650),
+    metavar="N",
+    help=f"The last N days (UTC), today included; {DAYS} unless a period is given.",
+)
+@click.option("--since", metavar="WHEN", help="From when on: 30m, 12h, 7d, or a date (UTC).")
+@click.option("--until", metavar="WHEN", help="Up to when.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="COLUMN=VALUE",
+    help="Only what has this value; of several for a column, one of them.",
+)
+@click.option("--by", multiple=True, metavar="COLUMN", help="Count by this; also day, week, month.")
+@click.option(
+    "--limit", type=click.IntRange(1, asked.MOST_ROWS), metavar="N", help="The first N rows."
+)
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
 @json_option
 @config_option
 @catalog_option
-def report(name: str, days: int, as_json: bool, config: str | None, catalog: str | None) -> None:
-    """Print what was used, what failed, how long it took, which groups were active, or how prompts are rated.
+def report(
+    name: str | None,
+    days: int | None,
+    since: str | None,
+    until: str | None,
+    where: Sequence[str],
+    by: Sequence[str],
+    limit: int | None,
+    as_csv: bool,
+    as_json: bool,
+    config: str | None,
+    catalog: str | None,
+) -> None:
+    """Print what was used, what failed, how long it took, and whatever else is counted.
 
-    Declared events that nobody used are in the report of usage, too.
+    Without a name: the state of everything, on one screen.
     """
+    if as_csv and as_json:
+        raise _Wrong("--csv and --json are two forms: give one of them")
+    if name is None and (where or by or limit or as_csv):
+        raise _Wrong(_OF_ONE)
+    with _in_one_line():
+        question = Asked(_period(name, days, since, until), asked.conditions(where), by, limit)
     declared = _catalog(config, catalog) if name == "usage" else None
-    with failing_plainly(), postgres.database(read_store(config)) as dsn:
-        try:
-            with postgres.connect_sync(dsn, postgres.READING) as connection:
-                result = postgres.report(connection, name, days)
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            raise click.ClickException(
-                "this database holds nothing of Footfall yet; run `footfall up` (or `footfall migrate`)"
-            ) from None
-    if declared is not None:
-        result = with_unused(result, declared)
-    if as_json:
-        click.echo(
-            json.dumps({"report": name, "days": days, "rows": result.records()}, default=str)
+    shown = _Shown(as_json, as_csv, days if since or until or days else DAYS)
+    with (
+        failing_plainly(),
+        postgres.database(read_store(config)) as dsn,
+        _in_one_line(),
+        closing(postgres.connect_sync(dsn, postgres.READING)) as connection,
+    ):
+        _answer(connection, name, question, declared, shown)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Says of a question that cannot be asked what is wrong, with the status for that."""
+    try:
+        yield
+    except WrongQuestion as error:
+        raise _Wrong(str(error)) from None
+
+
+def _period(
+    name: str | None, days: int | None, since: str | None, until: str | None
+) -> Period | None:
+    """The period that is asked for; None for a report of all that is kept.
+
+    Raises:
+        WrongQuestion: there is none like that.
+    """
+    now = dt.datetime.now(dt.UTC)
+    if since is None and until is None:
+        if days is None and name is not None and not kinds.KINDS[name].time:
+            return None
+        return asked.last_days(days or DAYS, now)
+    if days is not None:
+        raise WrongQuestion(
+            "period", "--days is a period of its own", "give it without --since and --until"
         )
+    return asked.period(since, until, dt.timedelta(days=DAYS), now)
+
+
+def _answer(
+    connection: Connection,
+    name: str | None,
+    question: Asked,
+    declared: Catalog | None,
+    shown: _Shown,
+) -> None:
+    try:
+        if name is None:
+            _print_overview(connection, question, shown)
+            return
+        found = ask(connection, name, question)
+        chosen = question.where or question.by or question.limit or found.until
+        if declared is not None and not chosen:
+            found = with_unused(found, declared)
+        if shown.as_json:
+            days = {"days": shown.days} if shown.days and question.period else {}
+            _print_json({"report": name, **days, **found.document()})
+        elif shown.as_csv:
+            click.echo(found.csv(), nl=False)
+        else:
+            _print(connection, question, found)
+    except psycopg.errors.InsufficientPrivilege:
+        raise click.ClickException(
+            f"the role {connection.info.user} may not read the reports; run as the owner of the database:"
+            f" GRANT footfall_reader TO {connection.info.user}"
+        ) from None
+
+
+def _print_overview(connection: Connection, question: Asked, shown: _Shown) -> None:
+    assert question.period is not None  # noqa: S101  # without a name there is one
+    found = overview(connection, question.period)
+    if shown.as_json:
+        _print_json({"report": "overview", **found.record()})
     else:
-        print_report(result, days)
+        print_overview(found)
+
+
+def _print(connection: Connection, question: Asked, found: postgres.Report) -> None:
+    console, kind = Console(), kinds.KINDS[found.name]
+    named = found.columns.index("event") if "event" in found.columns else None
+    events = None if named is None else {row[named] for row in found.rows}
+    beside = Beside(
+        spoken(found),
+        completeness(connection, events) if kind.tallied and found.rows else None,
+        trends(connection, question, found) if console.encoding.startswith("utf") else [],
+        bool(question.where),
+        None if found.rows else first_day(connection),
+    )
+    print_report(found, beside, console)
+
+
+def _print_json(document: object) -> None:
+    click.echo(msgspec.json.encode(document))
 
 
 def _catalog(config: str | None, catalog: str | None) -> Catalog | None:

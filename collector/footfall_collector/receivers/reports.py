@@ -2,7 +2,8 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,11 +13,14 @@ from psycopg import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
+from footfall_collector.receivers import tables
 from footfall_collector.receivers.api.health import verdict
 from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres import READING, REPORTS, connect_sync
+from footfall_exporters.postgres.asking import NotThere
 from footfall_exporters.postgres.pulse import feel
-from footfall_exporters.postgres.reports import over, periods
+from footfall_exporters.postgres.reports import OtherViews, periods
+from footfall_exporters.postgres.reports.asked import WrongQuestion
 from footfall_exporters.postgres.reports.distinct import Span
 from footfall_exporters.postgres.reports.periods import INTERVALS, MOST_INTERVALS, Attributes
 from footfall_processors import OperatorError
@@ -67,30 +71,55 @@ class Reports:
             "metrics": lambda c, a: periods.metrics(c, a.span, a.interval, attributes),
             "events": lambda c, a: periods.events(c, a.span),
             "recent": lambda c, a: periods.recent(c, a.span),
-            **{name: _table(name) for name in REPORTS},
         }
 
     async def answer(self, request: Request) -> Response:
         """The report that a request asks for."""
         name = request.path_params["name"]
         try:
+            if name in REPORTS:
+                return await self._table(name, request)
             return _respond(await self._make(name, request.query_params), 200)
         except Wrong as wrong:
             return _respond({"error": wrong.word, "message": wrong.text}, wrong.status)
 
+    async def _table(self, name: str, request: Request) -> Response:
+        """One that `footfall report` prints as well."""
+        try:
+            asked = tables.question(name, request, dt.datetime.now(dt.UTC))
+            async with self._asking() as dsn:
+                return await asyncio.to_thread(_table, dsn, asked)
+        except WrongQuestion as wrong:
+            raise Wrong(400, f"invalid_{wrong.word}", str(wrong)) from None
+
     async def _make(self, name: str, query: Mapping[str, str]) -> Json:
         names = sorted([*self._made, "dashboard"])
         if name not in names:
-            raise Wrong(404, "unknown_report", f"the reports are {', '.join(names)}")
+            every = ", ".join(sorted([*names, *REPORTS]))
+            raise Wrong(404, "unknown_report", f"the reports are {every}")
         asked = _asked(query, _PERIOD.get(name, _USUAL))
+        async with self._asking() as dsn:
+            if name == "dashboard":
+                return await self._dashboard(dsn)
+            return await asyncio.to_thread(self._read, dsn, name, asked)
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[str]:
+        """The store, in one's turn.
+
+        Raises:
+            Wrong: it cannot be asked.
+        """
         dsn = self._dsn()
         if not dsn:
             raise Wrong(503, "no_store", "there is no store here, or it is not open yet")
         try:
             async with self._places:
-                if name == "dashboard":
-                    return await self._dashboard(dsn)
-                return await asyncio.to_thread(self._read, dsn, name, asked)
+                yield dsn
+        except WrongQuestion:
+            raise
+        except (NotThere, OtherViews) as error:
+            raise Wrong(503, "unavailable", str(error)) from None
         except (psycopg.Error, OperatorError, Unavailable):
             text = "the store does not answer now, or not in time; a shorter period is less to read"
             raise Wrong(503, "unavailable", text) from None
@@ -111,15 +140,9 @@ class Reports:
         return {"report": "dashboard", **found, "systemHealth": verdict(pulse)}
 
 
-def _table(name: str) -> Callable[[Connection, _Asked], Json]:
-    """One that `footfall report` has as well."""
-
-    def read(connection: Connection, asked: _Asked) -> Json:
-        found = over(connection, name, *asked.span)
-        since, until = map(periods.written, asked.span)
-        return {"rows": found.records(), "period": {"start": since, "end": until}}
-
-    return read
+def _table(dsn: str, asked: tables.Question) -> Response:
+    with connect_sync(dsn, _USE) as connection:
+        return tables.answer(connection, asked)
 
 
 def _asked(query: Mapping[str, str], usual: dt.timedelta) -> _Asked:

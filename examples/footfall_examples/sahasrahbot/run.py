@@ -18,9 +18,12 @@ from footfall_examples.sahasrahbot.compare import compare
 from footfall_examples.sahasrahbot.drive import Tally, WrongAnswer, drive, run_plain_program
 from footfall_examples.sahasrahbot.search import describe, search
 from footfall_examples.sahasrahbot.stage import CATALOG, LOG, Stage, standing
-from footfall_exporters.postgres import REPORTS, Report, report
+from footfall_exporters.postgres import Report, report
+from footfall_exporters.postgres.reports.asked import last_days
+from footfall_exporters.postgres.reports.overview import Overview, overview
 
 OUTPUT: Final = "output.txt"
+SHOWN: Final = ("usage", "errors", "latency", "groups")
 PATIENCE: Final = 30.0
 """Seconds that the last flush may take."""
 
@@ -47,8 +50,9 @@ async def run(directory: Path, stay: bool) -> bool:
         today = dt.datetime.now(dt.UTC).date()
         tally = await _drive(console, stage, directory / LOG)
         days = (dt.datetime.now(dt.UTC).date() - today).days + 1
-        reports, dropped = await asyncio.to_thread(_read, stage.collector.dsn, days)
-        show.print_reports(console, reports, days)
+        reports, dropped, state = await asyncio.to_thread(_read, stage.collector.dsn, days)
+        show.print_reports(console, reports)
+        show.print_state(console, state)
         exact = show.print_comparison(console, compare(tally, reports))
         clean = await _search(console, directory, dropped)
         show.print_next(console, directory, CATALOG)
@@ -73,15 +77,16 @@ async def _drive(console: Console, stage: Stage, log: Path) -> Tally:
     return tally
 
 
-def _read(dsn: str, days: int) -> tuple[dict[str, Report], dict[str, int]]:
-    """All reports, and what the collector dropped, by reason; puts everything on disk, too."""
+def _read(dsn: str, days: int) -> tuple[dict[str, Report], dict[str, int], Overview]:
+    """What it compares, what the collector dropped by reason, the state of all; puts it on disk, too."""
     with psycopg.connect(dsn, autocommit=True) as connection:
-        reports = {name: report(connection, name, days) for name in REPORTS}
+        reports = {name: report(connection, name, days) for name in SHOWN}
+        state = overview(connection, last_days(days, dt.datetime.now(dt.UTC)))
         dropped = connection.execute(
             "SELECT reason, sum(count)::bigint FROM reporting.losses GROUP BY reason ORDER BY 2 DESC"
         ).fetchall()
         connection.execute("CHECKPOINT")
-    return reports, dict(dropped)
+    return reports, dict(dropped), state
 
 
 async def _search(console: Console, directory: Path, dropped: dict[str, int]) -> bool:

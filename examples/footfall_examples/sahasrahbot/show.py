@@ -14,12 +14,14 @@ import discord
 from rich.console import Console
 from rich.table import Table
 
-from footfall_collector.cli.tables import print_report
+from footfall_collector.cli.screen import print_overview
+from footfall_collector.cli.tables import Beside, print_report, spoken
 from footfall_examples.sahasrahbot import plain_otel
 from footfall_examples.sahasrahbot.compare import Comparison
 from footfall_examples.sahasrahbot.stage import SETTINGS, Stage
 from footfall_examples.sahasrahbot.steps import Act, Chat, Request, Step
 from footfall_exporters.postgres import Report
+from footfall_exporters.postgres.reports.overview import Overview
 
 WIDTH: Final = 100
 """Columns where there is no terminal to ask."""
@@ -57,12 +59,18 @@ def print_driven(console: Console, steps: Sequence[Step], seconds: float) -> Non
     )
 
 
-def print_reports(console: Console, reports: Mapping[str, Report], days: int) -> None:
+def print_reports(console: Console, reports: Mapping[str, Report]) -> None:
     """All reports, without the columns that others imply; the surfaces are shown once."""
     for name, report in reports.items():
         console.print()
         implied = IMPLIED[1:] if name == "usage" else IMPLIED
-        print_report(_without(report, implied), days, console)
+        print_report(_without(report, implied), Beside(spoken(report)), console)
+
+
+def print_state(console: Console, found: Overview) -> None:
+    """What `footfall report` says of all of it."""
+    console.print()
+    print_overview(found, console)
 
 
 def _without(report: Report, names: Sequence[str]) -> Report:
@@ -107,7 +115,7 @@ def print_next(console: Console, directory: Path, catalog: Path) -> None:
     console.print("\n[bold]Where to look next[/]")
     _rows(
         console,
-        ("reports", f"{command} report usage -c {shown(directory / SETTINGS)}"),
+        ("reports", f"{command} report -c {shown(directory / SETTINGS)}"),
         ("search", f"{search} {shown(directory)}"),
         ("catalog", shown(catalog)),
         ("Grafana", "docker compose up (README.md says how), then http://127.0.0.1:3000"),

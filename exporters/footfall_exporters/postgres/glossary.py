@@ -126,6 +126,12 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "untallied": "What is stored of senders that keep no tally, which says nothing of completeness",
         "surplus": "By how much more is stored of a sender than it counted, summed over the senders",
     },
+    "freshness": {
+        "position": "How many commits of what senders sent there were: it grows with all that is stored",
+        "committed_at": "When the last of them was, by Postgres' clock; NULL: none within what is kept",
+        "erased": "How much was erased because whoever has its receipt asked for it",
+        "observed_from": "The first day, UTC, of which all observations are stored; NULL: none was dropped",
+    },
 }
 _COLUMNS = """
     SELECT c.relname, a.attname, col_description(c.oid, a.attnum), k.attribute, k.description

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from footfall_exporters.postgres import glossary
+from footfall_exporters.postgres.erasing import ERASED
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 
 READER = "footfall_reader"
@@ -225,6 +226,17 @@ _VIEWS: dict[str, tuple[str, str]] = {
         ) AS senders GROUP BY event
         """,
     ),
+    "freshness": (
+        "How far the store is: one row",
+        """
+        SELECT position,
+               (SELECT committed_at FROM footfall.commits ORDER BY position DESC LIMIT 1) AS committed_at,
+               (SELECT coalesce(sum(count), 0)::bigint FROM footfall.losses_daily WHERE reason = {erased})
+                   AS erased,
+               (SELECT max(day) + 1 FROM footfall.dropped_days) AS observed_from
+        FROM footfall.commit_clock
+        """,
+    ),
 }
 
 STEPS = ("second", "minute", "hour")
@@ -269,6 +281,7 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         "ratings": _ratings(),
         "come_again": sql.SQL(", ").join(map(sql.Literal, COME_AGAIN)),
         "by_store": sql.Literal(BY_STORE),
+        "erased": sql.Literal(ERASED),
     }
     bodies = {
         name: sql.SQL(body).format(**parts).as_string(connection)

@@ -1,21 +1,46 @@
-"""The reports: named SQL over the `reporting` views."""
+"""The reports: what is asked most, answered from the `reporting` views for command line and HTTP."""
 
+import csv
 import datetime as dt
-from dataclasses import dataclass
-from pathlib import Path
+import io
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from psycopg import Connection, sql
+import psycopg
+from psycopg import Connection
 
-_FOLDER = Path(__file__).parent
-REPORTS: Final = {
-    "usage": "What was used",
-    "errors": "What failed",
-    "latency": "How long it took",
-    "groups": "Active groups per day",
-    "ratings": "How good the prompts are",
-}
-"""Name → title; the statement is in the file of that name."""
+from footfall_exporters.postgres.asking import NotThere
+from footfall_exporters.postgres.reports.asked import Asked, WrongQuestion, last_days
+from footfall_exporters.postgres.reports.building import Columns, build, step_of
+from footfall_exporters.postgres.reports.kinds import KINDS, Kind
+from footfall_processors import OperatorError
+
+REPORTS: Final[Mapping[str, str]] = {name: kind.title for name, kind in KINDS.items()}
+"""Name → title."""
+_VIEWS = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = to_regnamespace('reporting') AND c.relkind = 'v' AND a.attnum > 0
+    ORDER BY c.relname, a.attnum
+"""
+_FRESHNESS = """
+    SELECT position, committed_at, erased, observed_from, clock_timestamp() FROM reporting.freshness
+"""
+
+
+class OtherViews(OperatorError):
+    """The views of the database are not those that this version asks."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the views of this database are those of another version of Footfall",
+            "run `footfall migrate`, or restart the collector, with the newer one of both",
+        )
+
+    def __reduce__(self) -> tuple[type["OtherViews"], tuple[()]]:
+        return type(self), ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,60 +49,176 @@ class Report:
 
     Attributes:
         name: One of REPORTS.
-        since: Where the period begins, UTC.
+        since: Where the period begins, UTC; None for all that is kept.
         columns: Column names.
-        rows: One tuple per row; values are str, int, float, date or None.
+        rows: One tuple per row; values are str, int, float, bool, date, datetime or None.
+        until: Where it ends; None: it goes on.
+        more: Whether there are more rows than were asked for.
+        notes: What is left out, and why.
     """
 
     name: str
-    since: dt.datetime
+    since: dt.datetime | None
     columns: tuple[str, ...]
     rows: list[tuple[Any, ...]]
+    until: dt.datetime | None = None
+    more: bool = False
+    notes: tuple[str, ...] = ()
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as dictionaries, for JSON."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
+    def document(self) -> dict[str, Any]:
+        """The rows with their period, and what there is to say of them, for JSON."""
+        period = {"period": {"start": self.since, "end": self.until}} if self.since else {}
+        more = {"more": True} if self.more else {}
+        notes = {"notes": list(self.notes)} if self.notes else {}
+        return period | {"rows": self.records()} | more | notes
+
+    def csv(self) -> str:
+        """The rows with a heading, times in ISO 8601; what is missing is empty."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(
+            [self.columns, *(map(_plain, row) for row in self.rows)]
+        )
+        return text.getvalue()
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far a store is.
+
+    Attributes:
+        position: How many commits there were.
+        committed_at: When the last one was; None where none is remembered.
+        erased: How many observations were erased because somebody asked for it.
+        observed_from: The first day of which all single observations are stored; None: none was dropped.
+        now: By Postgres' clock.
+    """
+
+    position: int
+    committed_at: dt.datetime | None
+    erased: int
+    observed_from: dt.date | None
+    now: dt.datetime
+
 
 def report(connection: Connection, name: str, days: int) -> Report:
-    """Runs a report over the last `days` UTC days, today included.
+    """A report over the last `days` UTC days, today included.
 
     Args:
         connection: Of any role that may read `reporting`.
         name: One of REPORTS.
-        days: 1 or more.
+        days: 1 or more; a report of all that is kept has none.
 
     Raises:
-        psycopg.Error: Postgres refused, or the database was never migrated.
+        NotThere, OtherViews, psycopg.Error: the database cannot be asked.
     """
-    midnight = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    since = midnight - dt.timedelta(days=days - 1)
-    return over(connection, name, since, midnight + dt.timedelta(days=2))  # clocks may be ahead
+    period = last_days(days, dt.datetime.now(dt.UTC)) if KINDS[name].time else None
+    return ask(connection, name, Asked(period))
 
 
-def over(connection: Connection, name: str, since: dt.datetime, until: dt.datetime) -> Report:
-    """Runs a report over a period.
+def ask(connection: Connection, name: str, asked: Asked) -> Report:
+    """A report, as it is asked for.
 
     Args:
         connection: Of any role that may read `reporting`.
         name: One of REPORTS.
-        since: UTC; what is counted by hours or days is counted from the first one that begins then or later.
-        until: UTC; what begins then or later does not count.
+        asked: The period, conditions, and columns to count by.
 
     Raises:
-        psycopg.Error: Postgres refused, or the database was never migrated.
+        WrongQuestion: it cannot be asked so.
+        NotThere, OtherViews, psycopg.Error: the database cannot be asked.
     """
-    text = (_FOLDER / f"{name}.sql").read_text(encoding="utf-8")
-    query = sql.SQL(text).format(provider=_provider(connection)) if "{provider}" in text else text
-    cursor = connection.execute(query, {"since": since, "until": until})
-    columns = tuple(column.name for column in cursor.description or ())
-    return Report(name, since, columns, cursor.fetchall())
+    views = views_of(connection)
+    if KINDS[name].view not in views:
+        raise OtherViews
+    kind = _kind(connection, name, asked, views)
+    if asked.period is not None and not kind.time:
+        raise WrongQuestion(
+            "period", f"the report `{name}` is of all that is kept", "ask for it without a period"
+        )
+    asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
+    statement = build(name, kind, asked, views)
+    try:
+        cursor = connection.execute(statement.text, statement.parameters)
+    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
+        raise OtherViews from None
+    rows, limit = cursor.fetchall(), asked.limit
+    return Report(
+        name,
+        asked.period and asked.period.since,
+        tuple(column.name for column in cursor.description or ()),
+        rows[:limit],
+        asked.period and asked.period.until,
+        limit is not None and len(rows) > limit,
+        statement.notes,
+    )
 
 
-def _provider(connection: Connection) -> sql.Composable:
-    """The catalog's `provider` where it has one, else NULL."""
-    found = connection.execute(
-        "SELECT FROM pg_attribute WHERE attrelid = 'reporting.usage'::regclass"
-        " AND attname = 'provider' AND NOT attisdropped"
-    ).fetchone()
-    return sql.SQL("provider" if found is not None else "NULL::text")
+def views_of(connection: Connection) -> dict[str, dict[str, str]]:
+    """The views of `reporting`: of each its columns with their types.
+
+    Raises:
+        NotThere: there are none.
+    """
+    views: dict[str, dict[str, str]] = {}
+    for view, column, of in connection.execute(_VIEWS).fetchall():
+        views.setdefault(view, {})[column] = of
+    if not views:
+        raise NotThere(
+            "this database holds nothing of Footfall yet",
+            "run `footfall up` (or `footfall migrate`)",
+        )
+    return views
+
+
+def freshness(connection: Connection) -> Freshness:
+    """How far the store is.
+
+    Raises:
+        OtherViews: the database does not tell.
+        psycopg.Error: Postgres refused.
+    """
+    try:
+        row = connection.execute(_FRESHNESS).fetchone()
+    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
+        raise OtherViews from None
+    if row is None:
+        raise OtherViews
+    return Freshness(*row)
+
+
+def first_day(connection: Connection) -> dt.date | None:
+    """The day (UTC) on which what is stored begins; None: nothing is.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    row = connection.execute("SELECT min(hour) FROM reporting.usage").fetchone()
+    return row[0].date() if row and row[0] else None
+
+
+def _kind(connection: Connection, name: str, asked: Asked, views: Mapping[str, Columns]) -> Kind:
+    """What is asked: single observations, or what is left of them where days of the period are dropped."""
+    kind = KINDS[name]
+    if asked.period is None or kind.older is None:
+        return kind
+    first = freshness(connection).observed_from
+    if first is None or asked.period.since.date() >= first:
+        return kind
+    with suppress(WrongQuestion):
+        if asked.by and not build(name, kind.older, asked, views).notes:
+            return kind.older
+    raise WrongQuestion(
+        "period",
+        f"single observations before {first} are no longer stored",
+        "give a later `since`, or count by day, event and action, which are kept longer",
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dt.datetime):
+        return f"{value.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return str(value).lower() if isinstance(value, bool) else value

@@ -1,0 +1,138 @@
+"""What is asked of a report: a period, conditions, columns to count by; and what cannot be asked."""
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from footfall_processors import OperatorError
+
+MOST_ROWS = 100_000
+"""The greatest limit that can be asked for."""
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
+
+
+class WrongQuestion(OperatorError):
+    """A report cannot be asked so.
+
+    Args:
+        word: What is wrong with it: `period`, `where`, `by`, `limit`.
+        found: What is wrong.
+        advice: What would be right.
+    """
+
+    def __init__(self, word: str, found: str, advice: str) -> None:
+        super().__init__(found, advice)
+        self.word = word
+
+    def __reduce__(self) -> tuple[type["WrongQuestion"], tuple[str, str, str]]:
+        return type(self), (self.word, self.found, self.advice)
+
+
+class Period(NamedTuple):
+    """A period of time, UTC.
+
+    Attributes:
+        since: Its beginning.
+        until: Its end, which is not in it; None: it goes on.
+    """
+
+    since: dt.datetime
+    until: dt.datetime | None
+
+    def whole(self, step: dt.timedelta) -> "Period":
+        """The hours or days that it touches."""
+        return Period(_floor(self.since, step), self.until and _ceiling(self.until, step))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked.
+
+    Attributes:
+        period: None for a report of all that is kept.
+        where: By column the values of which one has to be there; an empty one stands for none.
+        by: Columns to count by; the report's own where there are none.
+        limit: How many rows at most.
+    """
+
+    period: Period | None = None
+    where: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by: Sequence[str] = ()
+    limit: int | None = None
+
+
+def moment(name: str, value: str, now: dt.datetime) -> dt.datetime:
+    """How long ago (`30m`, `12h`, `7d`, `2w`), or a date with or without a time, in UTC unless it says else.
+
+    Args:
+        name: What it is called.
+        value: As it is written.
+        now: UTC.
+
+    Raises:
+        WrongQuestion: it is neither.
+    """
+    try:
+        if match := re.fullmatch(r"([0-9]{1,5})([mhdw])", value):
+            return now - dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
+        found = dt.datetime.fromisoformat(value)
+        return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+    except (ValueError, OverflowError):
+        right = "give 30m, 12h, 7d or 2w (ago), or a date of ISO 8601 such as 2026-11-22 or 2026-11-22T14:30Z"
+        raise WrongQuestion("period", f"`{name}` is no time", right) from None
+
+
+def last_days(days: int, now: dt.datetime) -> Period:
+    """The last UTC days, today included; senders' clocks may be ahead, so it has no end."""
+    return Period(_floor(now, _DAY) - (days - 1) * _DAY, None)
+
+
+def period(since: str | None, until: str | None, usual: dt.timedelta, now: dt.datetime) -> Period:
+    """A period as it is written.
+
+    Args:
+        since: When it begins; the usual time before its end without.
+        until: When it ends; it goes on without.
+        usual: How long it is.
+        now: UTC.
+
+    Raises:
+        WrongQuestion: it is none, or ends before it begins.
+    """
+    end = moment("until", until, now) if until is not None else None
+    begin = moment("since", since, now) if since is not None else (end or now) - usual
+    if end is not None and begin >= end:
+        raise WrongQuestion("period", "`since` must be before `until`", "a period has a length")
+    if begin > now:
+        raise WrongQuestion("period", "the period has not begun", "give a `since` that is past")
+    return Period(begin, end)
+
+
+def conditions(pairs: Iterable[str]) -> dict[str, list[str]]:
+    """Conditions as they are written, `service=shop`: one of the values of each column must be there.
+
+    Raises:
+        WrongQuestion: one is written otherwise.
+    """
+    found: dict[str, list[str]] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals or "\0" in pair:
+            raise WrongQuestion(
+                "where", "a condition is COLUMN=VALUE", "such as service=shop, or service= for none"
+            )
+        found.setdefault(name.strip(), []).append(value)
+    return found
+
+
+def _floor(at: dt.datetime, step: dt.timedelta) -> dt.datetime:
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    return hour if step == _HOUR else hour.replace(hour=0)
+
+
+def _ceiling(at: dt.datetime, step: dt.timedelta) -> dt.datetime:
+    begun = _floor(at, step)
+    return at if begun == at else begun + step

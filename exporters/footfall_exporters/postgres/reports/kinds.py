@@ -1,0 +1,233 @@
+"""The reports: of each, which view of `reporting` it asks, by what it counts, and what it says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, LiteralString
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure of a group of rows.
+
+    Attributes:
+        name: Its column.
+        value: SQL over the columns of the view.
+        whole: Columns of the view that must not be mixed, because such figures cannot be added.
+        adds: Whether figures of several days come to one of all of them by addition.
+    """
+
+    name: str
+    value: LiteralString
+    whole: frozenset[str] = frozenset()
+    adds: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a report asks.
+
+    Attributes:
+        title: What it says, as a headline.
+        view: Of `reporting`.
+        time: The view's column of time, `hour`, `day` or `created_at`; empty where it is of all that is kept.
+        by: The columns that it counts by, unless told otherwise; those that no catalog declares are NULL.
+        measures: Its figures.
+        lead: The figure by which it is put in order; the first one unless it says else.
+        rising: Whether the least comes first, not the greatest.
+        only: Which rows count.
+        outcome: Columns that say how something ended, of which a share is given among all that did.
+        mixes: Columns without which its figures have both beginnings and ends in them.
+        listed: Whether it is in the order of names, unless it is asked by other columns or for some rows.
+        columns_of: The view whose columns it may be asked by, where that has more that are nobody's business.
+        hidden: Columns that it cannot be asked by.
+        trend: The measure that is shown day by day.
+        tallied: Whether the completeness of events says how complete it is.
+        empty: What is to be said where there is nothing.
+        older: What is asked where single observations are no longer stored.
+    """
+
+    title: str
+    view: str
+    time: str
+    by: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    lead: str = ""
+    rising: bool = False
+    only: LiteralString = "true"
+    outcome: frozenset[str] = frozenset()
+    mixes: frozenset[str] = frozenset()
+    listed: bool = False
+    columns_of: str = ""
+    hidden: frozenset[str] = field(default=frozenset({"event_id", "description"}))
+    trend: str = ""
+    tallied: bool = True
+    empty: str = ""
+    older: "Kind | None" = None
+
+
+def _sum(name: LiteralString, *whole: str) -> Measure:
+    return Measure(name, "sum(" + name + ")::bigint", frozenset(whole))
+
+
+def _kept(name: LiteralString, view: LiteralString, *whole: str) -> Measure:
+    """A figure that is no sum of others: of a group of one row it is that row's."""
+    return Measure(name, "max(" + view + ")", frozenset(whole), adds=False)
+
+
+def _percentile(name: LiteralString, share: LiteralString) -> Measure:
+    value = "round(percentile_cont(" + share + ") WITHIN GROUP (ORDER BY duration_ms))::integer"
+    return Measure(name, value, adds=False)
+
+
+_ONE = ("day", "event", "action")
+_SECONDS = Measure("seconds", "round(sum(seconds))::bigint")
+_LATENCY_BY_DAY = Kind(
+    "How long it took",
+    "latency",
+    "day",
+    ("day", "surface", "feature", "event", "action"),
+    (
+        _sum("observations"),
+        _kept("p50_ms", "round(p50_ms)::integer", *_ONE),
+        _kept("p95_ms", "round(p95_ms)::integer", *_ONE),
+        _kept("p99_ms", "round(p99_ms)::integer", *_ONE),
+    ),
+    lead="p95_ms",
+)
+KINDS: Final[Mapping[str, Kind]] = {
+    "usage": Kind(
+        "What was used",
+        "usage",
+        "hour",
+        ("surface", "feature", "event", "action"),
+        (_sum("count"),),
+        mixes=frozenset({"action"}),
+        listed=True,
+        trend="count",
+    ),
+    "errors": Kind(
+        "What failed",
+        "usage",
+        "hour",
+        ("surface", "feature", "event", "provider", "error_type", "status"),
+        (_sum("count"),),
+        only="action IN ('success', 'failure')",
+        outcome=frozenset({"action", "error_type", "status"}),
+        trend="count",
+    ),
+    "latency": Kind(
+        "How long it took",
+        "events",
+        "created_at",
+        ("surface", "feature", "event"),
+        (
+            Measure("observations", "count(*)"),
+            _percentile("p50_ms", "0.5"),
+            _percentile("p95_ms", "0.95"),
+            _percentile("p99_ms", "0.99"),
+        ),
+        lead="p95_ms",
+        only="duration_ms IS NOT NULL",
+        columns_of="usage",
+        trend="p95_ms",
+        empty="Only what has a duration is in it.",
+        older=_LATENCY_BY_DAY,
+    ),
+    "groups": Kind(
+        "Active groups per day",
+        "active_groups",
+        "day",
+        ("day", "attribute"),
+        (_kept("active", "groups", "day", "attribute"),),
+        listed=True,
+        empty="Groups are values of hashed attributes; a day's are counted six hours after its end.",
+    ),
+    "ratings": Kind(
+        "How good the prompts are",
+        "ratings",
+        "day",
+        ("prompt", "version"),
+        (
+            _sum("ratings"),
+            Measure(
+                "average",
+                "round((sum(average * ratings) / sum(ratings))::numeric, 2)::float8",
+                adds=False,
+            ),
+            Measure(
+                "stars_1_to_5",
+                "concat_ws(' ', sum(stars_1), sum(stars_2), sum(stars_3), sum(stars_4), sum(stars_5))",
+                adds=False,
+            ),
+        ),
+        only="ratings IS NOT NULL",
+        trend="ratings",
+        tallied=False,
+    ),
+    "sessions": Kind(
+        "Sessions by the day on which they began",
+        "sessions",
+        "day",
+        ("day", "service"),
+        (
+            _sum("sessions"),
+            _sum("ended"),
+            _sum("installations", "day", "service"),
+            _sum("daily_active", "day", "service"),
+            _SECONDS,
+        ),
+        listed=True,
+        trend="sessions",
+    ),
+    "concurrent": Kind(
+        "The most sessions at once",
+        "concurrent",
+        "hour",
+        ("day",),
+        (_kept("most", "most"),),
+        tallied=False,
+        empty="The last 8 days are kept.",
+    ),
+    "time_open": Kind(
+        "For how long something was open in sessions",
+        "time_open",
+        "day",
+        ("event",),
+        (_sum("sessions", "event"), _sum("opened"), _SECONDS),
+        lead="seconds",
+        trend="seconds",
+    ),
+    "losses": Kind(
+        "What was lost",
+        "losses",
+        "day",
+        ("signal", "reason"),
+        (_sum("count"),),
+        trend="count",
+        tallied=False,
+    ),
+    "completeness": Kind(
+        "How complete it is",
+        "completeness",
+        "",
+        ("event",),
+        (
+            _sum("stored"),
+            _sum("emitted"),
+            Measure("ratio", "(sum(stored) / nullif(sum(emitted), 0))::float8", adds=False),
+            _sum("untallied"),
+            _sum("surplus"),
+        ),
+        lead="ratio",
+        rising=True,
+        tallied=False,
+    ),
+    "catalog": Kind(
+        "What the catalogs declare",
+        "catalog",
+        "",
+        ("product", "event", "title", "owner", "expires", "declared"),
+        (_sum("count"), _kept("last_used", "last_used")),
+    ),
+}
+"""Name → what it asks."""

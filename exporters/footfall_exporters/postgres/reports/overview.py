@@ -1,0 +1,134 @@
+"""The state of everything: what is used most, what fails, what is slow, what is lost, what nobody uses."""
+
+import datetime as dt
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from psycopg import Connection
+
+from footfall_exporters.postgres.reports import Freshness, Report, ask, freshness
+from footfall_exporters.postgres.reports.asked import Asked, Period
+from footfall_exporters.postgres.reports.building import DAY
+from footfall_exporters.postgres.reports.completeness import Completeness, completeness
+from footfall_exporters.postgres.reports.trends import Trend, merged, steps_between
+
+BEGINNINGS: Final = frozenset({"invoke", "start"})
+"""A use is counted when it ends; of what never ends, when it begins."""
+TOP: Final = 5
+"""Rows of each part."""
+
+
+class Used(NamedTuple):
+    """How often an event was used.
+
+    Attributes:
+        event: Its name.
+        uses: In the period.
+        trend: By day, or by hour.
+    """
+
+    event: str
+    uses: int
+    trend: Trend
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What there is to say.
+
+    Attributes:
+        period: Of which it is said.
+        used: Each event, the most used first.
+        failed: By event and type of error, the most frequent first.
+        slow: The slowest of the period's last 24 hours.
+        lost: What was lost, by reason.
+        complete: How complete all events are.
+        fresh: How far the store is.
+        declared: How many events the catalogs declare that have not expired.
+        unused: Those of them that were not used in the period; what never was comes first.
+    """
+
+    period: Period
+    used: Sequence[Used]
+    failed: Report
+    slow: Report
+    lost: Report
+    complete: Completeness
+    fresh: Freshness
+    declared: int
+    unused: Sequence[str]
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "used": [{"event": each.event, "uses": each.uses} for each in self.used],
+            "failed": self.failed.records(),
+            "slow": self.slow.records(),
+            "lost": self.lost.records(),
+            "completeness": self.complete._asdict() | {"share": self.complete.share},
+            "freshness": {"position": self.fresh.position, "committed_at": self.fresh.committed_at},
+            "declared": self.declared,
+            "unused": list(self.unused),
+        }
+
+
+def overview(connection: Connection, period: Period) -> Overview:
+    """The state of everything.
+
+    Args:
+        connection: Of any role that may read `reporting`.
+        period: Of which most of it is said.
+
+    Raises:
+        NotThere, OtherViews, psycopg.Error: the database cannot be asked.
+    """
+    steps = steps_between(period, hourly=True)
+    step = "hour" if isinstance(steps[0], dt.datetime) else "day"
+    used = _used(ask(connection, "usage", Asked(period, by=["event", "action", step])), step, steps)
+    declared = [each for each in ask(connection, "catalog", Asked()).records() if _in_force(each)]
+    fresh = freshness(connection)
+    last = _last_day(period, fresh)
+    seen = {each.event for each in used}
+    unused = [each for each in declared if each["event"] not in seen]
+    unused.sort(key=lambda each: (each["last_used"] is not None, each["event"]))
+    return Overview(
+        period,
+        used,
+        ask(connection, "errors", Asked(period, by=["event", "error_type"], limit=TOP)),
+        ask(connection, "latency", Asked(last, by=["event"], limit=TOP)),
+        ask(connection, "losses", Asked(period, limit=TOP)),
+        completeness(connection),
+        fresh,
+        len(declared),
+        [each["event"] for each in unused],
+    )
+
+
+def _last_day(period: Period, fresh: Freshness) -> Period:
+    """The last 24 hours of a period, as far as single observations of them are stored."""
+    since = max(period.since, (period.until or fresh.now) - DAY)
+    if fresh.observed_from is not None:
+        stored = dt.datetime.combine(fresh.observed_from, dt.time(), dt.UTC)
+        since = max(since, min(stored, fresh.now))
+    return Period(since, period.until)
+
+
+def _in_force(declared: Mapping[str, Any]) -> bool:
+    today, expires = dt.datetime.now(dt.UTC).date(), declared["expires"]
+    return bool(declared["declared"]) and (expires is None or expires >= today)
+
+
+def _used(found: Report, step: str, steps: Sequence[Any]) -> list[Used]:
+    ends: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+    begun: defaultdict[str, Counter[Any]] = defaultdict(Counter)
+    for row in found.records():
+        counted = begun if row["action"] in BEGINNINGS else ends
+        counted[row["event"]][row[step]] += row["count"]
+    every = {event: ends.get(event) or begun[event] for event in {*ends, *begun}}
+    used = [
+        Used(event, counted.total(), merged([counted[at] for at in steps]))
+        for event, counted in every.items()
+    ]
+    return sorted(used, key=lambda each: (-each.uses, each.event))
