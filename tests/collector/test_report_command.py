@@ -302,3 +302,14 @@ def test_a_terminal_without_bars_gets_none(ask, used, monkeypatch):
     monkeypatch.setattr(Console, "encoding", property(lambda _: "ascii"))
     for words in (["usage"], []):
         assert "█" not in ask(*words).output
+
+
+def test_nothing_is_made_to_be_asked(ask, monkeypatch, tmp_path):
+    monkeypatch.delenv("FOOTFALL_DSN")
+    for words in (["usage"], []):
+        done = ask(*words)
+        assert (done.exit_code, done.stderr.splitlines()) == (
+            1,
+            ["Error: there is no database yet; run `footfall up`"],
+        )
+    assert not (tmp_path / "home").exists()

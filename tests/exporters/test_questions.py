@@ -450,3 +450,20 @@ def test_a_database_that_cannot_be_asked_says_so(store_database, empty_database,
             ):
                 ask(connection, name, Asked() if name == "catalog" else Asked(LAST))
         assert ask(connection, "losses", Asked(LAST)).rows == []
+
+
+def test_columns_of_a_catalog_may_be_called_as_anything_of_ours(empty_database, tmp_path):
+    names = ("counted", "total", "week", "found", "every", "where", "select")
+    enums = {name: {"type": "enum", "values": ["a", "b"]} for name in names}
+    prepare(empty_database, Settings(catalog_of(tmp_path, enums)))
+    with connect_sync(empty_database, READING) as connection:
+        for report in ("usage", "errors", "latency"):
+            for name in names:
+                asked = Asked(LAST, {name: ["a"]}, [name, "event"])
+                assert ask(connection, report, asked).rows == []
+
+
+def test_a_column_by_both_of_its_names_is_one(filled):
+    asked = conditions(["version=1.0", "service_version=1.1"])
+    found = ask(filled, "usage", Asked(LAST, asked, ["version", "service_version", "action"]))
+    assert {row[:-1]: row[-1] for row in found.rows} == grouped(("service_version", "action"))

@@ -98,10 +98,13 @@ def report(
     with _in_one_line():
         question = Asked(_period(name, days, since, until), asked.conditions(where), by, limit)
     declared = _catalog(config, catalog) if name == "usage" else None
+    store = read_store(config)
+    if not postgres.is_made(store):
+        raise click.ClickException("there is no database yet; run `footfall up`")
     shown = _Shown(as_json, as_csv, days if since or until or days else DAYS)
     with (
         failing_plainly(),
-        postgres.database(read_store(config)) as dsn,
+        postgres.database(store) as dsn,
         _in_one_line(),
         closing(postgres.connect_sync(dsn, postgres.READING)) as connection,
     ):

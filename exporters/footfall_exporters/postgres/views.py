@@ -44,7 +44,10 @@ _VIEWS: dict[str, tuple[str, str]] = {
                coalesce(count, 0)::bigint AS count, last_used
         FROM footfall.catalog_events LEFT JOIN (
             SELECT d.event, sum(c.count) AS count, max(c.hour) AS last_used
-            FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id GROUP BY d.event
+            FROM (
+                SELECT dim_id, sum(count) AS count, max(hour) AS hour
+                FROM footfall.feature_counts GROUP BY dim_id
+            ) AS c JOIN footfall.feature_dims d ON d.id = c.dim_id GROUP BY d.event
         ) AS used USING (event)
         """,
     ),
@@ -212,14 +215,17 @@ _VIEWS: dict[str, tuple[str, str]] = {
                coalesce(sum(stored - emitted) FILTER (WHERE emitted > 0 AND stored > emitted), 0)
                    ::bigint AS surplus
         FROM (
+            WITH counted AS MATERIALIZED (
+                SELECT dim_id, sum(count) AS count FROM footfall.feature_counts GROUP BY dim_id
+            )
             SELECT event, sum(stored) AS stored, sum(emitted) AS emitted
             FROM (
                 SELECT d.event, c.count AS stored, 0 AS emitted, {sender}
-                FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+                FROM counted c JOIN footfall.feature_dims d ON d.id = c.dim_id
                 WHERE d.surface <> 'footfall'
                 UNION ALL
                 SELECT d.emitted_event, 0, c.count, {sender}
-                FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+                FROM counted c JOIN footfall.feature_dims d ON d.id = c.dim_id
                 WHERE d.event = 'footfall.emitted' AND d.emitted_event IS NOT NULL
             ) AS both_tallies
             GROUP BY event, service, service_version, environment, relayed_from, telemetry_distro

@@ -38,13 +38,14 @@ _GROUPED = """
     ) AS found ORDER BY {order} LIMIT {limit}
 """
 _SHARES = """
-    SELECT {names}, count, (count / total)::float8 AS share FROM (
-        SELECT {keys}, counted, sum(count)::bigint AS count,
-               sum(sum(count)) OVER (PARTITION BY {among}) AS total
-        FROM (SELECT *, status <> 'ok' AND {counted} AS counted FROM {view}) AS every
-        WHERE {condition} GROUP BY {numbers}, counted
-    ) AS found WHERE counted ORDER BY {order} LIMIT {limit}
+    SELECT {names}, count, (count / "of all")::float8 AS share FROM (
+        SELECT {keys}, "is counted", sum(count)::bigint AS count,
+               sum(sum(count)) OVER (PARTITION BY {among}) AS "of all"
+        FROM (SELECT *, status <> 'ok' AND {counted} AS "is counted" FROM {view}) AS every
+        WHERE {condition} GROUP BY {numbers}, "is counted"
+    ) AS found WHERE "is counted" ORDER BY {order} LIMIT {limit}
 """
+"""Beside the columns of catalogs, which have no spaces in their names."""
 _ACTIONS: LiteralString = "array_position('{{invoke,start,success,failure}}', action)"
 """A beginning comes before its end."""
 
@@ -105,7 +106,9 @@ class _Building:
     def __init__(self, name: str, kind: Kind, asked: Asked, views: Mapping[str, Columns]) -> None:
         self._name, self._kind, self._asked = name, kind, asked
         self._dimensions = dimensions(kind, views)
-        self._where = {self._column("where", key): v for key, v in asked.where.items()}
+        self._where: dict[str, list[str]] = {}
+        for key, values in asked.where.items():
+            self._where.setdefault(self._column("where", key), []).extend(values)
         self._by = self._columns()
         self._parameters: dict[str, Any] = {}
 

@@ -35,7 +35,8 @@ class Kind:
         lead: The figure by which it is put in order; the first one unless it says else.
         rising: Whether the least comes first, not the greatest.
         only: Which rows count.
-        outcome: Columns that say how something ended, of which a share is given among all that did.
+        outcome: Columns that say how something ended: figures are of what failed, and its share among all
+            that did end.
         mixes: Columns without which its figures have both beginnings and ends in them.
         listed: Whether it is in the order of names, unless it is asked by other columns or for some rows.
         columns_of: The view whose columns it may be asked by, where that has more that are nobody's business.
@@ -110,7 +111,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "usage",
         "hour",
         ("surface", "feature", "event", "provider", "error_type", "status"),
-        (_sum("count"),),
+        (_sum("count"), Measure("share", "NULL", adds=False)),
         only="action IN ('success', 'failure')",
         outcome=frozenset({"action", "error_type", "status"}),
         trend="count",

@@ -87,11 +87,12 @@ def overview(connection: Connection, period: Period) -> Overview:
     steps = steps_between(period, hourly=True)
     step = "hour" if isinstance(steps[0], dt.datetime) else "day"
     used = _used(ask(connection, "usage", Asked(period, by=["event", "action", step])), step, steps)
-    declared = [each for each in ask(connection, "catalog", Asked()).records() if _in_force(each)]
+    catalog = ask(connection, "catalog", Asked()).records()
+    declared = {each["event"]: each for each in catalog if _in_force(each)}
     fresh = freshness(connection)
     last = _last_day(period, fresh)
     seen = {each.event for each in used}
-    unused = [each for each in declared if each["event"] not in seen]
+    unused = [each for event, each in declared.items() if event not in seen]
     unused.sort(key=lambda each: (each["last_used"] is not None, each["event"]))
     return Overview(
         period,
