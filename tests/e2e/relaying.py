@@ -28,7 +28,9 @@ HOUR = 3600 * 10**9
 NOW_US = time.time_ns() // 1000
 REPORTS = {
     "usage": "SELECT * FROM reporting.usage",
-    "latency": "SELECT * FROM reporting.latency",
+    "latency": "SELECT (time AT TIME ZONE 'UTC')::date, event, action, footfall.latency_bucket(duration_ms),"
+    " count(*) FROM footfall.feature_events e JOIN footfall.feature_dims d ON d.id = e.dim_id"
+    " GROUP BY 1, 2, 3, 4",  # as they will be rolled up
     "active_groups": "SELECT (time AT TIME ZONE 'UTC')::date, count(DISTINCT guild_hash),"
     " count(DISTINCT team_hash), count(DISTINCT org_hash), count(DISTINCT visitor_hash)"
     " FROM footfall.feature_events GROUP BY 1",  # as they will be counted

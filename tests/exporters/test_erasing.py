@@ -6,6 +6,7 @@ import datetime as dt
 import psycopg
 import pytest
 
+from exporters.housekeeping import BOUND
 from exporters.remains import hits, read_all
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import prepare
@@ -78,18 +79,26 @@ async def test_a_quantity_counts_as_often_as_it_says(store_database, stored, que
     assert query(left) == [(3,)]  # which a counter has added
 
 
-async def test_durations_that_were_rolled_up_are_made_anew(store_database, stored, query, catalog):
-    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"latency"})
-    rolled = """
-        SELECT d.event, sum(n)::int FROM footfall.latency_hourly l
-        JOIN footfall.feature_dims d ON d.id = l.dim_id, unnest(counts) AS c (n)
-        WHERE hour < now() - interval '1 day' GROUP BY 1 ORDER BY 1
-    """
-    assert query(rolled) == [("shop.order", 2), ("shop.visit", 2)]
+@pytest.mark.parametrize("followed", [True, False])
+async def test_durations_that_were_rolled_up_are_taken_away(
+    store_database, stored, query, catalog, followed
+):
+    keeper = Housekeeper(store_database, House(catalog, 30, 400))
+    shown = "SELECT event, day < %s, observations, p50_ms FROM reporting.latency ORDER BY 1, 2 DESC"
+    if followed:
+        await keeper.run_due({"latency"})
+        assert [row[:3] for row in query(shown, TODAY)] == [
+            ("shop.order", True, 2), ("shop.order", False, 2), ("shop.visit", True, 2)
+        ]  # fmt: skip
     await of(store_database, ME, erase)
-    assert query(rolled) == [("shop.order", 1)]
-    [ran] = await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"latency"})
-    assert ran.outcome.startswith("0 hours")  # it is known to be made
+    left = query(shown, TODAY)
+    assert left == [
+        ("shop.order", True, 1, pytest.approx(40, rel=BOUND)),
+        ("shop.order", False, 1, pytest.approx(83, rel=BOUND)),
+    ]
+    [ran] = await keeper.run_due({"latency"})
+    assert ran.outcome == "0 commits rolled up"
+    assert query(shown, TODAY) == left
 
 
 async def test_it_takes_its_turn_among_those_who_store(store_database, stored, catalog, query):

@@ -100,7 +100,6 @@ def test_a_question_about_a_day_reads_no_other(store_database, catalog, query, u
         f"events WHERE day_bucket = '{day}'",
         f"events WHERE day_bucket >= date '{day}' AND day_bucket < date '{day}' + 1",
         f"events WHERE day_bucket > '{last}' AND day_bucket < '{after}'",
-        f"latency WHERE day = '{day}'",
     ):
         read = days_read(query, f"SELECT * FROM reporting.{question}")
         assert read == [day.replace("-", "")], question

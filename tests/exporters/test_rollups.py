@@ -5,9 +5,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from exporters.housekeeping import BOUND, day, groups, latencies, moment, row, same, stored_rows
-from footfall_exporters.postgres import purge, statements
-from footfall_exporters.postgres.rollups import LIMIT
+from exporters.housekeeping import BOUND, day, groups, latencies, row, same, stored_rows
+from footfall_exporters.postgres import purge
 from support.batches import DAY, HOUR, NOW, batch, dimension
 from support.stores import MIDNIGHT
 
@@ -42,12 +41,14 @@ async def test_a_dropped_days_percentiles_and_distinct_groups_come_from_the_roll
             rows.append(row(moment, durations[of][-1], chosen.choice(guilds), of))
     rows += [row(MIDNIGHT - 9 * DAY, None, "silent"), row(MIDNIGHT - 10 * DAY, 5)]
     await store(batch(*rows))
-    exact = latencies(query, 9)
+    await keeper().run_due({"latency"})
+    before = latencies(query, 9)
     [ran] = await keeper().run_due({"retention"})
     assert (ran.ok, ran.number, ran.outcome) == (True, 2, "2 days dropped")
     assert stored_rows(query) == 0
     found = latencies(query, 9)
-    assert found.keys() == exact.keys() == {("shop.order", "success"), ("shop.order", "failure")}
+    assert found == before
+    assert found.keys() == {("shop.order", "success"), ("shop.order", "failure")}
     for of, values in durations.items():
         same(found[of.event, of.action], values)
     assert groups(query, 9) == {"guild_id": 41}
@@ -55,32 +56,6 @@ async def test_a_dropped_days_percentiles_and_distinct_groups_come_from_the_roll
         ("shop.order", "success"): (1, *[pytest.approx(5, rel=BOUND)] * 3)
     }
     assert groups(query, 10) == {}
-
-
-def rolled(query):
-    """Observations by hour, as the rollup has them."""
-    return dict(
-        query(
-            "SELECT hour, sum(n)::int8 FROM footfall.latency_hourly, unnest(counts) AS c (n) GROUP BY 1"
-        )
-    )
-
-
-async def test_closed_hours_are_rolled_up_once_and_again_when_something_came_late(
-    store, query, keeper
-):
-    first, second = NOW // HOUR * HOUR - 30 * HOUR, NOW // HOUR * HOUR - 2 * HOUR
-    await store(batch(*[row(first, n) for n in range(5)], row(second, 7), row(NOW, 9)))
-    house = keeper()
-    [ran] = await house.run_due({"latency"})
-    assert (ran.number, ran.outcome) == (2, "2 hours rolled up")
-    assert rolled(query) == {moment(first): 5, moment(second): 1}
-    [ran] = await house.run_due({"latency"})
-    assert ran.number == 0
-    await store(batch(row(first + HOUR - 1, 100), row(NOW, 9)))  # 29 hours late
-    [ran] = await house.run_due({"latency"})
-    assert ran.number == 1
-    assert rolled(query) == {moment(first): 6, moment(second): 1}
 
 
 async def test_a_days_groups_are_counted_once_when_it_has_settled_whatever_comes_late(
@@ -100,18 +75,6 @@ async def test_a_days_groups_are_counted_once_when_it_has_settled_whatever_comes
         assert query(kept) == [(day(7), 2), (day(1), 1)]
     await keeper(MIDNIGHT + 2 * DAY, MIDNIGHT + 2 * DAY).run_due({"retention"})
     assert query(kept) == [(day(7), 2), (day(1), 1)]
-
-
-async def test_an_hour_whose_count_tells_nothing_any_more_is_rolled_up_every_time(
-    store, query, keeper
-):
-    assert LIMIT == statements.MOST
-    hour = NOW // HOUR * HOUR - 5 * HOUR
-    await store(batch(row(hour, 3), counts={(hour, dimension()): LIMIT}))
-    await keeper().run_due({"latency"})
-    await store(batch(row(hour, 3)))
-    await keeper().run_due({"latency"})
-    assert rolled(query) == {moment(hour): 2}
 
 
 async def test_what_came_after_the_rollup_is_in_it_when_the_day_is_dropped(store, query, keeper):
@@ -191,7 +154,7 @@ async def test_rollups_go_after_their_own_time(store, query, keeper):
     assert latencies(query, 30)
     await keeper(rollup_days=20).run_due({"retention"})
     assert not latencies(query, 30)
-    for table, number in (("latency_hourly", 1), ("groups_daily", 1), ("dropped_days", 5),
-                          ("rolled_up", 2)):  # fmt: skip
+    for table, number in (("latency_hours", 1), ("latency_days", 1), ("latency_percentiles", 1),
+                          ("groups_daily", 1), ("dropped_days", 5), ("rolled_up", 1)):  # fmt: skip
         found = query(f"SELECT count(*) FROM footfall.{table}")[0][0]
         assert found == number or table == "dropped_days", table

@@ -79,8 +79,7 @@ def test_a_salt_is_kept_no_longer_than_events_are_taken_and_users_are_told(catal
     assert f"destroyed {grace} days after its day" in statement(catalog)
 
 
-def test_every_hour_and_day_that_may_still_grow_is_looked_at():
-    assert window.PAST + HOUR + EVERY["latency"] <= window.REACH
+def test_every_day_that_may_still_grow_is_looked_at():
     assert window.PAST + DAY + EVERY["groups"] - rollups.SETTLED <= window.REACH
 
 

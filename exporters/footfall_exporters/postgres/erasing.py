@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres import locks, rollups
+from footfall_exporters.postgres import latency, locks
 
 ERASED: Final = "erased"
 """The reason."""
@@ -22,7 +22,7 @@ _HELD = """
 _ERASE = """
     WITH gone AS (
         DELETE FROM footfall.feature_events WHERE {column} = ANY(%(wanted)s::uuid[])
-        RETURNING time, dim_id, quantity
+        RETURNING time, dim_id, quantity, duration_ms
     ), less AS (
         SELECT date_trunc('hour', time, 'UTC') AS hour, dim_id, sum(quantity) AS number
         FROM gone GROUP BY 1, 2
@@ -34,7 +34,9 @@ _ERASE = """
         SELECT (now() AT TIME ZONE 'UTC')::date, 'logs', %(reason)s, sum(number) FROM less HAVING count(*) > 0
         ON CONFLICT (day, signal, reason) DO UPDATE SET count = l.count + excluded.count
     )
-    SELECT DISTINCT hour FROM less ORDER BY 1
+    SELECT date_trunc('hour', time, 'UTC'), dim_id,
+           (-sum(footfall.latency_histogram(footfall.latency_bucket(duration_ms), 1)))::text
+    FROM gone WHERE duration_ms IS NOT NULL GROUP BY 1, 2
 """
 
 
@@ -84,12 +86,15 @@ async def erase(
         return []
     query = sql.SQL(_ERASE).format(column=sql.Identifier(column))
     parameters = {"wanted": _uuids(pseudonyms), "reason": ERASED}
+    await latency.follow(connection)  # by far the most of it, while others store
     async with connection.transaction():
+        await connection.execute(latency.LOCK)
         await connection.execute(locks.taking(locks.TURN))
+        while (await latency.advance(connection))[1]:
+            pass
         gone = await held(connection, column, pseudonyms)
         found = await connection.execute(query, parameters, prepare=False)
-        hours = [hour for (hour,) in await found.fetchall()]
-        await rollups.renew_latency(connection, hours)
+        await latency.take_away(connection, await found.fetchall())
     for day in sorted({each.day for each in gone}):
         table = sql.Identifier("footfall", f"feature_events_{day:%Y%m%d}")
         await connection.execute(sql.SQL("VACUUM {}").format(table))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres import locks, partitions, ratings, spans
+from footfall_exporters.postgres import latency, locks, partitions, ratings, spans
 from footfall_exporters.postgres.connecting import PURGING, connect
 from footfall_exporters.postgres.holding import Holder
 from footfall_processors import window
@@ -103,6 +103,9 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
         ("counter_series", "seen_at", now - window.COUNTERS),
         ("feature_counts", "hour", rollups),
         ("latency_hourly", "hour", rollups),
+        ("latency_hours", "hour", max(rollups, now - latency.HOURS)),
+        ("latency_days", "day", rollups),
+        ("latency_percentiles", "day", rollups),
         ("groups_daily", "day", rollups),
         ("rolled_up", "start", rollups),
         ("dropped_days", "day", rollups),

@@ -1,9 +1,4 @@
-"""What outlives the observations: durations by hour, distinct groups by day (docs/design.md, "Rollups").
-
-Durations are rolled up when their hour has closed, and anew when something came late. How many occurrences an
-hour has (`feature_counts`, written by the same transaction as the observations) tells whether something did.
-The reports read a day's durations from when its observations are dropped: what is done here before that only
-spreads the work, what is done at the drop (`finish`) makes it exact.
+"""What outlives the observations: durations (latency.py), distinct groups by day (docs/design.md, "Rollups").
 
 Distinct groups are counted once, when their day has settled, and shown only then (ADR 22). Would what is sent
 later move the number, then anybody who may send could ask it whether a group was there.
@@ -13,10 +8,10 @@ import datetime as dt
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from psycopg import AsyncConnection, sql
 
+from footfall_exporters.postgres import latency
 from footfall_processors.window import REACH
 
 PARENT = "feature_events"
@@ -24,41 +19,17 @@ SETTLED = dt.timedelta(hours=6)
 """After its end a day waits so long for what comes late: retries, spools, devices that were offline."""
 BUDGET = 20.0
 """Seconds after which the rest is left to the next look: other tasks wait meanwhile."""
-LIMIT = 10**12
-"""What a count stops at (statements.py): it tells nothing any more then, and is looked at every time."""
 _DAY = dt.timedelta(days=1)
-_LENGTH = {"latency": dt.timedelta(hours=1), "groups": _DAY}
-
-_CHANGED = """
-    SELECT c.start, c.counted FROM (
-        SELECT date_trunc(%(unit)s, hour, 'UTC') AS start, sum(count) AS counted, max(count) AS most
+_UNCOUNTED = """
+    SELECT c.day, c.counted FROM (
+        SELECT date_trunc('day', hour, 'UTC') AS day, sum(count) AS counted
         FROM footfall.feature_counts WHERE hour >= %(since)s AND hour < %(until)s GROUP BY 1
-    ) AS c LEFT JOIN footfall.rolled_up r ON r.rollup = %(rollup)s AND r.start = c.start
-    WHERE CASE %(rollup)s WHEN 'groups' THEN r.start IS NULL
-               ELSE r.counted IS DISTINCT FROM c.counted OR c.most >= %(limit)s END
+    ) AS c
+    WHERE NOT EXISTS (SELECT FROM footfall.rolled_up r WHERE r.rollup = 'groups' AND r.start = c.day)
     AND NOT EXISTS (
-        SELECT FROM footfall.dropped_days d WHERE d.day = (c.start AT TIME ZONE 'UTC')::date
-    ) ORDER BY c.start
+        SELECT FROM footfall.dropped_days d WHERE d.day = (c.day AT TIME ZONE 'UTC')::date
+    ) ORDER BY c.day
 """
-_LATENCY = """
-    INSERT INTO footfall.latency_hourly AS l (hour, dim_id, buckets, counts)
-    SELECT hour, dim_id, array_agg(bucket ORDER BY bucket), array_agg(n ORDER BY bucket) FROM (
-        SELECT date_trunc('hour', time, 'UTC') AS hour, dim_id,
-               footfall.latency_bucket(duration_ms) AS bucket, count(*) AS n
-        FROM footfall.{source} WHERE time >= %s AND time < %s AND duration_ms IS NOT NULL
-        GROUP BY 1, 2, 3
-    ) AS found GROUP BY hour, dim_id
-    ON CONFLICT (hour, dim_id) DO UPDATE SET (buckets, counts) = (
-        SELECT array_agg(bucket ORDER BY bucket), array_agg(n ORDER BY bucket) FROM (
-            SELECT bucket, sum(n)::bigint AS n FROM (
-                SELECT * FROM unnest(l.buckets, l.counts) AS before (bucket, n)
-                UNION ALL SELECT * FROM unnest(excluded.buckets, excluded.counts) AS late (bucket, n)
-            ) AS both_of_them GROUP BY bucket
-        ) AS merged
-    )
-"""
-
-
 _GROUPS = """
     INSERT INTO footfall.groups_daily (day, attribute, kind, groups)
     SELECT %(day)s, %(attribute)s, %(kind)s, CASE WHEN
@@ -76,7 +47,7 @@ class RolledUp:
     """What a call has done.
 
     Attributes:
-        number: Hours or days that were made, or made anew.
+        number: Days that were counted.
         more: Whether some are left, because it took long.
     """
 
@@ -93,24 +64,26 @@ class _Hashed:
     kind: str
 
 
-async def roll_up_latency(connection: AsyncConnection, now: dt.datetime) -> RolledUp:
-    """Brings the closed hours of the last days up to date.
+async def roll_up_groups(connection: AsyncConnection, now: dt.datetime) -> RolledUp:
+    """Counts the groups of the last days (UTC) that have settled, each once.
 
     Args:
         connection: In autocommit mode.
-        now: The hours that ended before it are closed.
+        now: The days that ended SETTLED before it have settled.
 
     Raises:
         psycopg.Error: Postgres refused; what was done stays done.
     """
-    until = now.replace(minute=0, second=0, microsecond=0)
-    return await _catch_up(connection, "latency", until - REACH, until)
-
-
-async def roll_up_groups(connection: AsyncConnection, now: dt.datetime) -> RolledUp:
-    """Counts the groups of the last days (UTC) that have settled, each once; see `roll_up_latency`."""
     until = (now - SETTLED).replace(hour=0, minute=0, second=0, microsecond=0)
-    return await _catch_up(connection, "groups", until - REACH, until)
+    begun, done = time.monotonic(), 0
+    uncounted = await _uncounted(connection, until - REACH, until)
+    for start, counted in uncounted:
+        if time.monotonic() - begun > BUDGET:
+            break
+        async with connection.transaction():
+            await _count(connection, PARENT, start, counted)
+        done += 1
+    return RolledUp(done, done < len(uncounted))
 
 
 async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
@@ -127,103 +100,30 @@ async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
     Raises:
         psycopg.Error: Postgres refused.
     """
+    await latency.finish(connection, table, day)
     first = dt.datetime.combine(day, dt.time(), dt.UTC)
-    known = await connection.execute("SELECT FROM footfall.dropped_days WHERE day = %s", [day])
-    if known.rowcount:
-        await _add_latency(connection, table, first, first + _DAY)
-        return
-    for rollup in _LENGTH:
-        if changed := await _changed(connection, rollup, first, first + _DAY):
-            await _renew(connection, rollup, table, changed)
-    await connection.execute("INSERT INTO footfall.dropped_days (day) VALUES (%s)", [day])
-
-
-async def renew_latency(connection: AsyncConnection, hours: Sequence[dt.datetime]) -> None:
-    """Makes the durations of hours anew of which observations were taken away, where they are rolled up.
-
-    A day that was dropped, and came back, has its durations from before; they stay.
-
-    Args:
-        connection: In the transaction that takes them away.
-        hours: By their beginnings.
-
-    Raises:
-        psycopg.Error: Postgres refused.
-    """
-    found = await connection.execute(
-        "SELECT r.start, (SELECT coalesce(sum(count), 0) FROM footfall.feature_counts WHERE hour = r.start)"
-        " FROM footfall.rolled_up r WHERE r.rollup = 'latency' AND r.start = ANY(%s) AND NOT EXISTS ("
-        "    SELECT FROM footfall.dropped_days d WHERE d.day = (r.start AT TIME ZONE 'UTC')::date)",
-        [list(hours)],
+    for start, counted in await _uncounted(connection, first, first + _DAY):
+        await _count(connection, table, start, counted)
+    await connection.execute(
+        "INSERT INTO footfall.dropped_days (day) VALUES (%s) ON CONFLICT DO NOTHING", [day]
     )
-    for start, counted in await found.fetchall():
-        await _renew(connection, "latency", PARENT, [(start, counted)])
 
 
-async def _catch_up(
-    connection: AsyncConnection, rollup: str, since: dt.datetime, until: dt.datetime
-) -> RolledUp:
-    begun, done = time.monotonic(), 0
-    changed = await _changed(connection, rollup, since, until)
-    for _, found in groupby(changed, key=lambda each: each[0].date()):
-        if time.monotonic() - begun > BUDGET:
-            break
-        of_a_day = list(found)
-        async with connection.transaction():
-            await _renew(connection, rollup, PARENT, of_a_day)
-        done += len(of_a_day)
-    return RolledUp(done, done < len(changed))
-
-
-async def _renew(
-    connection: AsyncConnection,
-    rollup: str,
-    table: str,
-    changed: Sequence[tuple[dt.datetime, int]],
-) -> None:
-    """Makes what has changed of a day, and what lies between: a day's partition is read once."""
-    start, end = changed[0][0], changed[-1][0] + _LENGTH[rollup]
-    await _make(connection, rollup, table, start, end)
-    for each, counted in changed:
-        await _note(connection, rollup, each, counted)
-
-
-async def _changed(
-    connection: AsyncConnection, rollup: str, since: dt.datetime, until: dt.datetime
+async def _uncounted(
+    connection: AsyncConnection, since: dt.datetime, until: dt.datetime
 ) -> list[tuple[dt.datetime, int]]:
-    """What is to be made (anew), with its number of occurrences: read before the observations are."""
-    unit = "hour" if rollup == "latency" else "day"
-    found = await connection.execute(
-        _CHANGED, {"unit": unit, "rollup": rollup, "since": since, "until": until, "limit": LIMIT}
-    )
+    """The days whose groups are to be counted, with their number of occurrences: read before those are."""
+    found = await connection.execute(_UNCOUNTED, {"since": since, "until": until})
     return [(start.astimezone(dt.UTC), counted) for start, counted in await found.fetchall()]
 
 
-async def _note(connection: AsyncConnection, rollup: str, start: dt.datetime, counted: int) -> None:
+async def _count(connection: AsyncConnection, table: str, start: dt.datetime, counted: int) -> None:
+    await _make_groups(connection, table, start, start + _DAY)
     await connection.execute(
-        "INSERT INTO footfall.rolled_up VALUES (%s, %s, %s)"
+        "INSERT INTO footfall.rolled_up VALUES ('groups', %s, %s)"
         " ON CONFLICT (rollup, start) DO UPDATE SET counted = excluded.counted",
-        [rollup, start, counted],
+        [start, counted],
     )
-
-
-async def _make(
-    connection: AsyncConnection, rollup: str, table: str, start: dt.datetime, end: dt.datetime
-) -> None:
-    if rollup == "groups":
-        await _make_groups(connection, table, start, end)
-        return
-    await connection.execute(
-        "DELETE FROM footfall.latency_hourly WHERE hour >= %s AND hour < %s", [start, end]
-    )
-    await _add_latency(connection, table, start, end)
-
-
-async def _add_latency(
-    connection: AsyncConnection, table: str, start: dt.datetime, end: dt.datetime
-) -> None:
-    query = sql.SQL(_LATENCY).format(source=sql.Identifier(table))
-    await connection.execute(query, [start, end])
 
 
 async def _make_groups(

@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import (
     finding,
+    latency,
     partitions,
     rates,
     ratings,
@@ -119,9 +120,12 @@ async def _stuck(connection: AsyncConnection, _: House, __: Now) -> Done:
     return Done(ended, f"{_some(ended, 'writer')} ended")
 
 
-async def _latency(connection: AsyncConnection, _: House, now: Now) -> Done:
-    done = await rollups.roll_up_latency(connection, now.earlier)
-    return Done(done.number, f"{_some(done.number, 'hour')} rolled up", done.more)
+async def _latency(connection: AsyncConnection, _: House, __: Now) -> Done:
+    done = await latency.keep_up(connection)
+    outcome = f"{_some(done.commits, 'commit')} rolled up"
+    if done.filled or done.unfilled:
+        outcome += f", {_some(done.filled, 'day')} filled, {done.unfilled} to be filled"
+    return Done(done.commits, outcome, done.more)
 
 
 async def _groups(connection: AsyncConnection, _: House, now: Now) -> Done:
@@ -189,7 +193,7 @@ TASKS: Sequence[Task] = (
     Task("subscribers", 300.0, _subscribers),
     Task("brin", 600.0, _brin),
     Task("indexes", 60.0, _indexes),
-    Task("latency", 3600.0, _latency),
+    Task("latency", 30.0, _latency),
     Task("groups", 6 * 3600.0, _groups),
     Task("retention", 3600.0, _retention),
 )

@@ -14,6 +14,7 @@ from psycopg import sql
 
 from footfall_exporters.postgres import glossary
 from footfall_exporters.postgres.erasing import ERASED
+from footfall_exporters.postgres.latency import UNFILLED
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 
 READER = "footfall_reader"
@@ -61,36 +62,20 @@ _VIEWS: dict[str, tuple[str, str]] = {
         """,
     ),
     "latency": (
-        "Durations per day (UTC): from stored observations while there are any, then from hourly buckets,"
-        " where a percentile is at most 2.2 % from the observation of that rank (nearest rank)",
+        "Durations per day (UTC), up to half a minute ago: a percentile is at most 2.2 % from the observation"
+        " of that rank (nearest rank)",
         """
-        SELECT {day} AS day, d.surface, d.feature, d.event, d.action,
-               count(*) AS observations,
-               percentile_cont(0.5) WITHIN GROUP (ORDER BY e.duration_ms) AS p50_ms,
-               percentile_cont(0.95) WITHIN GROUP (ORDER BY e.duration_ms) AS p95_ms,
-               percentile_cont(0.99) WITHIN GROUP (ORDER BY e.duration_ms) AS p99_ms
-        FROM footfall.feature_events e JOIN footfall.feature_dims d ON d.id = e.dim_id
-        WHERE e.duration_ms IS NOT NULL
-        AND {day} NOT IN (SELECT day FROM footfall.dropped_days)
-        GROUP BY 1, 2, 3, 4, 5
+        SELECT day, surface, feature, event, action, observations, p50_ms, p95_ms, p99_ms
+        FROM footfall.latency_percentiles WHERE observations > 0
         UNION ALL
-        SELECT day, surface, feature, event, action, max(total)::bigint,
-               min(ms) FILTER (WHERE rank >= 0.5 * total),
-               min(ms) FILTER (WHERE rank >= 0.95 * total),
-               min(ms) FILTER (WHERE rank >= 0.99 * total)
+        SELECT day, surface, feature, event, action, footfall.latency_number(histogram),
+               ms[1], ms[2], ms[3]
         FROM (
-            SELECT day, surface, feature, event, action, footfall.latency_of(bucket) AS ms,
-                   sum(sum(n)) OVER (one ORDER BY bucket) AS rank, sum(sum(n)) OVER one AS total
-            FROM (
-                SELECT day, dim_id, bucket, sum(n)::bigint AS n
-                FROM footfall.latency_hourly
-                JOIN footfall.dropped_days ON day = (hour AT TIME ZONE 'UTC')::date,
-                unnest(buckets, counts) AS b (bucket, n)
-                GROUP BY day, dim_id, bucket
-            ) AS by_dimension JOIN footfall.feature_dims d ON d.id = dim_id
-            GROUP BY day, surface, feature, event, action, bucket
-            WINDOW one AS (PARTITION BY day, surface, feature, event, action)
-        ) AS buckets GROUP BY day, surface, feature, event, action
+            SELECT u.day, d.surface, d.feature, d.event, d.action,
+                   sum(u.histogram) AS histogram
+            FROM ({unfilled}) AS u JOIN footfall.feature_dims d ON d.id = u.dim_id
+            GROUP BY 1, 2, 3, 4, 5
+        ) AS summed, footfall.latency_quantiles(histogram, ARRAY[0.5, 0.95, 0.99]) AS ms
         """,
     ),
     "active_groups": (
@@ -282,6 +267,7 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         "row_key": sql.SQL(_ROW_KEY),
         "created_at": created_at(sql.Identifier("e", "time"), event_time),
         "day": day_bucket(sql.Identifier("e", "time")),
+        "unfilled": sql.SQL(UNFILLED),
         "fewest": sql.Literal(FEWEST),
         "operator": sql.SQL(_OPERATOR),
         "ratings": _ratings(),
