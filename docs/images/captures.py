@@ -97,9 +97,11 @@ exporters: {postgres: {data_directory: demo/postgres}}
 receivers: {otlp: {auth: {keys_file: keys.yaml}}}
 """
 OF_THE_STORE = {
+    "report": "report",
     "report-usage": "report usage",
     "report-errors": "report errors",
     "report-latency": "report latency",
+    "report-providers": "report errors --by provider --by error_type --since 24h --limit 8",
     "doctor": "doctor",
     "config-show": "config show",
     "keys-list": "keys list",

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -302,6 +303,26 @@ def test_a_terminal_without_bars_gets_none(ask, used, monkeypatch):
     monkeypatch.setattr(Console, "encoding", property(lambda _: "ascii"))
     for words in (["usage"], []):
         assert "█" not in ask(*words).output
+
+
+@pytest.mark.parametrize(
+    ("words", "typed", "offered"),
+    [
+        (["usage", "--by"], "s", {"surface", "service"}),
+        (["errors", "--by"], "pro", {"provider"}),
+        (["losses", "--by"], "", {"signal", "reason", "day", "week", "month"}),
+        (["usage", "--by"], "ho", {"hour"}),
+        (
+            ["usage", "--where"],
+            "",
+            {"surface=", "feature=", "event=", "action=", "service=", "version=", "environment="},
+        ),
+        (["losses", "--where"], "r", {"reason="}),
+    ],
+)
+def test_the_shell_completes_columns(words, typed, offered):
+    completion = ShellComplete(main, {}, "footfall", "_FOOTFALL_COMPLETE")
+    assert {item.value for item in completion.get_completions(["report", *words], typed)} == offered
 
 
 def test_nothing_is_made_to_be_asked(ask, monkeypatch, tmp_path):

@@ -26,6 +26,11 @@ from support.stores import MIDNIGHT, TODAY, writing
 
 VISIT, LOGIN = dimension("shop.visit", "open"), dimension("shop.survey", "failure", "error")
 ME, YOU, WE = b"m" * 16, b"y" * 16, b"w" * 16
+USED = [
+    (1, 3, None, ME, WE), (1, 3, VISIT, ME, WE), (1, 5, VISIT, YOU, WE), (1, 5, LOGIN, YOU, None),
+    (2, 23, VISIT, ME, YOU), (2, 23, VISIT, ME, YOU),
+]  # fmt: skip
+"""Days ago, the hour, of what, by which visitor and guild."""
 LISTENER = OperatorConfig(endpoint="127.0.0.1:0")
 
 
@@ -55,12 +60,8 @@ async def ask(store_database):
 @pytest.fixture
 async def used(store_database, catalog):
     """Yesterday and the day before: visitors are known for all time, guilds for a day."""
-    rows = [
-        (1, 3, None, ME, WE), (1, 3, VISIT, ME, WE), (1, 5, VISIT, YOU, WE), (1, 5, LOGIN, YOU, None),
-        (2, 23, VISIT, ME, YOU), (2, 23, VISIT, ME, YOU),
-    ]  # fmt: skip
     async with writing(store_database, catalog) as writer:
-        for back, hour, of, visitor, guild in rows:
+        for back, hour, of, visitor, guild in USED:
             values = {"visitor": visitor} | ({"guild_id": guild} if guild else {})
             at = MIDNIGHT - back * DAY + hour * HOUR + 5 * 60 * SECOND
             await writer.consume(batch(one_row(at, of, **values)))
@@ -258,6 +259,21 @@ async def test_tables_are_asked_as_on_the_command_line(get):
     assert hours["period"] == {"start": at(2, 22), "end": at(1, 0)}
     assert hours["notes"]
     assert "period" not in (await get("completeness")).json()
+
+
+async def test_the_state_of_everything_is_there_as_well(ask, used):
+    said = await ask("overview", since=day(2), until=day(0))
+    assert said["used"] == [
+        {"event": "shop.visit", "uses": 4},
+        {"event": "shop.order", "uses": 1},
+        {"event": "shop.survey", "uses": 1},
+    ]
+    assert [(row["event"], row["count"], row["share"]) for row in said["failed"]] == [
+        ("shop.survey", 1, 1.0)
+    ]
+    assert (said["unused"], said["declared"]) == (["shop.ping"], 4)
+    assert said["freshness"]["position"] == len(USED)
+    assert said["period"] == {"start": at(2, 0), "end": at(0, 0)}
 
 
 async def test_tables_are_csv_for_who_asks_for_it(get):

@@ -207,6 +207,29 @@ def test_every_failure_is_reported_with_its_type_and_its_provider(done: Done) ->
     assert {(r["event"], r["error_type"], r["provider"]): r["count"] for r in rows} == expected
 
 
+def test_it_ends_with_the_state_of_everything_of_the_same_figures(done: Done) -> None:
+    state = done.output.partition("The state of everything, today (UTC)")[2]
+    state = state.partition("Is it exact?")[0]
+    assert len(state.splitlines()) < 40
+    uses: Counter[str] = Counter()
+    for row in done.report("usage"):
+        uses[row["event"]] += 0 if row["action"] in ("invoke", "start") else row["count"]
+    for event, number in uses.most_common(4):
+        assert re.search(rf"^{event} +{number:,}  [·▁▂▃▄▅▆▇█]+ *$", state, re.M), state
+    failures: Counter[tuple[str, str]] = Counter()
+    for row in done.report("errors"):
+        failures[row["event"], row["error_type"]] += row["count"]
+    (event, error), number = failures.most_common(1)[0]
+    assert re.search(rf"^{event} +{error} +{number:,} +\d", state, re.M), state
+    [slowest] = [max(done.report("latency"), key=lambda row: row["p95_ms"])]
+    assert re.search(rf"^{slowest['event']} +\d+ +{slowest['p95_ms']:,} *$", state, re.M), state
+    lost = max(done.report("losses"), key=lambda row: row["count"])
+    assert re.search(rf"^{lost['reason']} +{lost['signal']} +{lost['count']:,} *$", state, re.M), (
+        state
+    )
+    assert re.search(r"^Not used +none of 9 declared events *$", state, re.M), state
+
+
 def test_it_names_the_bots_that_it_runs(done: Done) -> None:
     assert re.search(rf"Discord +discord\.py {re.escape(version('discord.py'))}, ", done.output)
     assert f"racetime-bot {version('racetime-bot')} in rooms at http://127.0.0.1:" in done.output

@@ -25,6 +25,7 @@ from footfall_collector.errors import WRONG_INPUT, failing_plainly
 from footfall_exporters import postgres
 from footfall_exporters.postgres.reports import ask, asked, first_day, kinds
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
+from footfall_exporters.postgres.reports.building import STEPS, steps_of
 from footfall_exporters.postgres.reports.completeness import completeness
 from footfall_exporters.postgres.reports.overview import overview
 from footfall_exporters.postgres.reports.trends import trends
@@ -50,6 +51,21 @@ class _Shown:
     days: int | None
 
 
+def _columns(context: click.Context, _: click.Parameter, typed: str) -> list[str]:
+    """The columns that every store has, for the shell; enums are those of a catalog."""
+    # Where the name is, while an option has no value yet.
+    words: list[str] = [str(context.params.get("name")), *context.args]
+    named = next((word for word in words if word in kinds.KINDS), "usage")
+    kind = kinds.KINDS[named]
+    senders = ("service", "version", "environment") if kind.view in ("usage", "events") else ()
+    every = dict.fromkeys([*kind.by, *senders, *steps_of(kind)])
+    return [name for name in every if name.startswith(typed)]
+
+
+def _conditions(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    return [f"{n}=" for n in _columns(context, parameter, typed) if n not in STEPS]
+
+
 @click.command()
 @click.argument("name", type=click.Choice(list(postgres.REPORTS)), required=False, metavar="[NAME]")
 @click.option(
@@ -64,9 +80,16 @@ class _Shown:
     "--where",
     multiple=True,
     metavar="COLUMN=VALUE",
+    shell_complete=_conditions,
     help="Only what has this value; of several for a column, one of them.",
 )
-@click.option("--by", multiple=True, metavar="COLUMN", help="Count by this; also day, week, month.")
+@click.option(
+    "--by",
+    multiple=True,
+    metavar="COLUMN",
+    shell_complete=_columns,
+    help="Count by this; also day, week, month.",
+)
 @click.option(
     "--limit", type=click.IntRange(1, asked.MOST_ROWS), metavar="N", help="The first N rows."
 )

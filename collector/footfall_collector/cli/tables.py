@@ -70,6 +70,8 @@ def print_report(report: Report, beside: Beside, console: Console | None = None)
     for layout in layouts:
         table = _table(report, layout, beside.trends)
         if _fits(console, table):
+            if layout.box is SIMPLE_HEAD:
+                console.print()
             console.print(table)
             break
     else:

@@ -20,8 +20,9 @@ from footfall_exporters.postgres import READING, REPORTS, connect_sync
 from footfall_exporters.postgres.asking import NotThere
 from footfall_exporters.postgres.pulse import feel
 from footfall_exporters.postgres.reports import OtherViews, periods
-from footfall_exporters.postgres.reports.asked import WrongQuestion
+from footfall_exporters.postgres.reports.asked import Period, WrongQuestion
 from footfall_exporters.postgres.reports.distinct import Span
+from footfall_exporters.postgres.reports.overview import overview
 from footfall_exporters.postgres.reports.periods import INTERVALS, MOST_INTERVALS, Attributes
 from footfall_processors import OperatorError
 
@@ -71,6 +72,7 @@ class Reports:
             "metrics": lambda c, a: periods.metrics(c, a.span, a.interval, attributes),
             "events": lambda c, a: periods.events(c, a.span),
             "recent": lambda c, a: periods.recent(c, a.span),
+            "overview": lambda c, a: _overview(c, a.span),
         }
 
     async def answer(self, request: Request) -> Response:
@@ -138,6 +140,11 @@ class Reports:
 
         found = await asyncio.to_thread(read)
         return {"report": "dashboard", **found, "systemHealth": verdict(pulse)}
+
+
+def _overview(connection: Connection, span: Span) -> Json:
+    start, end = map(periods.written, span)
+    return {**overview(connection, Period(*span)).record(), "period": {"start": start, "end": end}}
 
 
 def _table(dsn: str, asked: tables.Question) -> Response:

@@ -20,7 +20,7 @@ HOUR, DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 _ALIASES: Final = {"version": "service_version"}
 _DIMENSIONS: Final = frozenset({"text", "boolean", "date"})
 """Types of columns that say what a row is about."""
-_STEPS: Final[Sequence[str]] = ("hour", "day", "week", "month")
+STEPS: Final[Sequence[str]] = ("hour", "day", "week", "month")
 _HOURS: Final[Mapping[str, LiteralString]] = {
     "hour": "date_trunc('hour', {time}, 'UTC')",
     "day": "({time} AT TIME ZONE 'UTC')::date",
@@ -73,7 +73,7 @@ def steps_of(kind: Kind) -> Sequence[str]:
     """By which steps of time it can be asked."""
     if not kind.time:
         return ()
-    return [step for step in _STEPS if step in (_DAYS if kind.time == "day" else _HOURS)]
+    return [step for step in STEPS if step in (_DAYS if kind.time == "day" else _HOURS)]
 
 
 def dimensions(kind: Kind, views: Mapping[str, Columns]) -> Sequence[str]:
