@@ -139,7 +139,7 @@ def test_no_reporting_view_has_an_identity_column(query):
     assert {table for table, _, _ in columns} == {
         "events", "usage", "latency", "active_groups", "losses", "completeness", "housekeeping",
         "ratings", "refused", "catalog", "sessions", "sessions_alive", "concurrent", "time_open",
-        "freshness",
+        "freshness", "features",
     }  # fmt: skip
     hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
     assert not [name for _, name, _ in columns if name in hashed or "hash" in name]
@@ -332,7 +332,7 @@ async def test_the_groups_report_counts_distinct_hashes_of_days_that_have_settle
 
 def test_reports_of_an_empty_store_are_empty(store_database):
     with psycopg.connect(store_database) as connection:
-        for name in set(postgres.REPORTS) - {"catalog", "concurrent"}:
+        for name in set(postgres.REPORTS) - {"catalog", "concurrent", "features"}:
             assert report(connection, name, 30).rows == []
         assert {row["count"] for row in report(connection, "catalog", 30).records()} == {0}
         assert {row["most"] for row in report(connection, "concurrent", 30).records()} == {0}

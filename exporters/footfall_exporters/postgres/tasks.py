@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import (
     finding,
+    inventory,
     latency,
     partitions,
     rates,
@@ -133,6 +134,11 @@ async def _groups(connection: AsyncConnection, _: House, now: Now) -> Done:
     return Done(done.number, f"{_some(done.number, 'day')} rolled up", done.more)
 
 
+async def _inventory(connection: AsyncConnection, _: House, now: Now) -> Done:
+    number = await inventory.take(connection, now.earlier)
+    return Done(number, f"{_some(number, 'event')} looked at")
+
+
 async def _retention(connection: AsyncConnection, house: House, now: Now) -> Done:
     first_kept = now.earlier.date() - dt.timedelta(days=house.retention_days)
     done = await partitions.drop(connection, first_kept)
@@ -195,6 +201,7 @@ TASKS: Sequence[Task] = (
     Task("indexes", 60.0, _indexes),
     Task("latency", 30.0, _latency),
     Task("groups", 6 * 3600.0, _groups),
+    Task("inventory", 3600.0, _inventory),
     Task("retention", 3600.0, _retention),
 )
 """What is urgent comes first; what is dropped has been rolled up before."""

@@ -223,6 +223,22 @@ KINDS: Final[Mapping[str, Kind]] = {
         rising=True,
         tallied=False,
     ),
+    "features": Kind(
+        "The inventory of features",
+        "features",
+        "",
+        ("product", "event", "owner", "verdict"),
+        (
+            _sum("uses"),
+            _sum("uses_before"),
+            _kept("change", "round(change::numeric, 2)::float8", "product", "event"),
+            _kept("failures", "round(failures::numeric, 3)::float8", "product", "event"),
+            _kept("p95_ms", "round(p95_ms)::integer", "product", "event"),
+            _kept("last_used", "last_used"),
+        ),
+        tallied=False,
+        empty="A catalog's events are in it as soon as a collector has started with them.",
+    ),
     "catalog": Kind(
         "What the catalogs declare",
         "catalog",
