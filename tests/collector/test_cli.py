@@ -346,8 +346,9 @@ def test_a_catalog_that_does_not_fit_the_tables_is_said_plainly(invoke, store_da
 def test_a_data_directory_that_cannot_be_written_is_said_plainly(invoke, tmp_path):
     (tmp_path / "file").write_text("")
     home = tmp_path / "file" / "home"
-    for command in (["up", "--catalog", CATALOG], ["report", "usage"]):
-        assert_one_line(invoke(*command, FOOTFALL_HOME=str(home)), str(home), "set FOOTFALL_HOME")
+    up = invoke("up", "--catalog", CATALOG, FOOTFALL_HOME=str(home))
+    assert_one_line(up, str(home), "set FOOTFALL_HOME")
+    assert_one_line(invoke("report", "usage"), "there is no database yet; run `footfall up`")
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])

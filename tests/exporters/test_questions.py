@@ -1,6 +1,7 @@
 """What may be asked of a report, and that each answer is what plain sums over the same uses come to."""
 
 import datetime as dt
+import math
 import random
 from collections import Counter
 
@@ -8,8 +9,9 @@ import psycopg
 import pytest
 
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import READING, connect_sync, prepare
+from footfall_exporters.postgres import READING, connect, connect_sync, latency, prepare, reports
 from footfall_exporters.postgres.asking import NotThere
+from footfall_exporters.postgres.connecting import HOUSEKEEPING
 from footfall_exporters.postgres.reports import (
     OtherViews,
     ask,
@@ -343,26 +345,91 @@ async def test_percentiles_are_of_the_observations_that_fit(store_database, cata
             assert row[name] == round(middle(values, share))
 
 
-def test_percentiles_of_days_that_are_dropped_are_not_made_up(store_database, query):
-    day = TODAY - dt.timedelta(days=3)
+def ranked(values, share):
+    """By nearest rank."""
+    return sorted(values)[math.ceil(share * len(values)) - 1]
+
+
+@pytest.fixture
+async def slow(store_database, catalog):
+    """Durations of three days, rolled up."""
+    chance = random.Random(5)
+    rows = [
+        (chance.randrange(3), p, s, round(10 ** chance.uniform(-0.4, 5)))
+        for p in ("smz3", "alttpr", None)
+        for s in ("shop", "bot")
+        for _ in range(80)
+    ]
+    async with writing(store_database, catalog) as writer:
+        for ago, provider, service, ms in rows:
+            fields = {"provider": provider} if provider else {}
+            of = dimension("shop.order", service=service, **fields)
+            await writer.consume(batch(one_row(MIDNIGHT - ago * DAY - HOUR, of, ms)))
+    async with await connect(store_database, HOUSEKEEPING) as connection:
+        await latency.keep_up(connection)
+    return rows
+
+
+MANY = [
+    ((), {}),
+    (("provider",), {}),
+    (("service", "provider"), {}),
+    (("day", "service"), {}),
+    (("week",), {"provider": ["smz3"]}),
+    (("service",), {"provider": ["", "alttpr"]}),
+]
+
+
+@pytest.mark.parametrize(("by", "where"), MANY)
+def test_percentiles_of_many_are_those_of_the_rows_to_their_bucket(
+    store_database, slow, monkeypatch, by, where
+):
+    monkeypatch.setattr(reports, "MOST_OBSERVATIONS", 100)
+    groups = {}
+    for ago, provider, service, ms in slow:
+        day = TODAY - dt.timedelta(days=ago + 1)
+        week = day - dt.timedelta(days=day.weekday())
+        one = {"provider": provider, "service": service, "day": day, "week": week}
+        if all((one[name] or "") in values for name, values in where.items()):
+            groups.setdefault(tuple(one[name] for name in by), []).append(ms)
+    with connect_sync(store_database, READING) as connection:
+        found = ask(connection, "latency", Asked(LAST, where, by))
+    keys = len(by) or 3  # surface, feature and event are the same for all
+    assert found.columns[keys:] == ("observations", "p50_ms", "p95_ms", "p99_ms")
+    assert "at most 2.2 % off" in found.notes[-1]
+    assert len(found.rows) == len(groups)
+    for row in found.rows:
+        values = groups[row[:keys] if by else ()]
+        assert row[keys] == len(values)
+        for share, shown in zip((0.5, 0.95, 0.99), row[keys + 1 :], strict=True):
+            exact = ranked(values, share)
+            assert abs(shown - exact) <= 0.022 * exact + 0.5
+    p95 = [row[keys + 2] for row in found.rows]
+    if "day" not in by:
+        assert p95 == sorted(p95, reverse=True)
+        with connect_sync(store_database, READING) as connection:
+            first = ask(connection, "latency", Asked(LAST, where, by, 1))
+        assert (first.rows, first.more) == (found.rows[:1], len(groups) > 1)
+    else:
+        assert [row[0] for row in found.rows] == sorted(row[0] for row in found.rows)
+
+
+def test_percentiles_of_days_that_are_dropped_are_of_their_histograms(store_database, slow, query):
+    day = TODAY - dt.timedelta(days=2)
     query("INSERT INTO footfall.dropped_days (day) VALUES (%s)", day)
+    query("DELETE FROM footfall.feature_events WHERE time < %s", day + dt.timedelta(days=1))
     with connect_sync(store_database, READING) as connection:
         assert freshness(connection).observed_from == day + dt.timedelta(days=1)
-        for asked in (
-            Asked(LAST),
-            Asked(LAST, by=["event"]),
-            Asked(LAST, by=["day", "event"]),
-            Asked(LAST, {"service": ["shop"]}, ["day", "event", "action"]),
+        by_day = ask(connection, "latency", Asked(LAST, by=["day"]))
+        counted = Counter(TODAY - dt.timedelta(days=ago + 1) for ago, *_ in slow)
+        assert {row[0]: row[1] for row in by_day.rows} == counted
+        with pytest.raises(
+            WrongQuestion, match=f"before {day + dt.timedelta(days=1)} are no longer"
         ):
-            with pytest.raises(
-                WrongQuestion, match="no longer stored; give a later `since`, or count by"
-            ):
-                ask(connection, "latency", asked)
-        by = ["day", "event", "action"]
-        found = ask(connection, "latency", Asked(LAST, by=by))
-        assert found.columns == (*by, "observations", "p50_ms", "p95_ms", "p99_ms")
+            ask(connection, "latency", Asked(LAST, by=["hour"]))
         later = dt.datetime.combine(day, dt.time(), UTC) + dt.timedelta(days=1)
-        assert ask(connection, "latency", Asked(Period(later, None))).rows == []
+        exact = ask(connection, "latency", Asked(Period(later, None), by=["day"]))
+        assert (len(exact.rows), exact.notes) == (1, ())
 
 
 def test_how_far_the_store_is(filled):

@@ -48,7 +48,8 @@ def _tables(found: Overview, *, draws: bool) -> Iterator[Table | Text]:
     for row in found.failed.records():
         why, share = row["error_type"] or "-", percent(row["share"])
         failed.add_row(row["event"], why, f"{row['count']:,}", share)
-    slow = _table(("Slowest, the last 24 hours", "left"), ("p50 ms", "right"), ("p95 ms", "right"))
+    since = f" since {found.slow.since:%Y-%m-%d %H:%M}" if found.slow.since else ""
+    slow = _table((f"Slowest{since}", "left"), ("p50 ms", "right"), ("p95 ms", "right"))
     for row in found.slow.records():
         slow.add_row(row["event"], f"{row['p50_ms']:,}", f"{row['p95_ms']:,}")
     lost = _table(("Lost", "left"), ("where", "left"), ("times", "right"))

@@ -24,7 +24,7 @@ _FORMS: Final = {"json": JSON, "csv": CSV}
 _USUAL: Final = dt.timedelta(days=7)
 _OWN: Final = frozenset({"since", "until", "where", "by", "limit", "format", "interval"})
 """Parameters that are no column."""
-_OF_COMMITS: Final = frozenset({"usage", "events"})
+_OF_COMMITS: Final = frozenset({"usage"})
 """Views that change with a commit, and when something is erased or dropped: never else."""
 
 

@@ -71,6 +71,11 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "p95_ms": "95 % of them took no longer, in milliseconds",
         "p99_ms": "99 % of them took no longer, in milliseconds",
     },
+    "durations": {
+        "day": "The day on which it happened, UTC",
+        "observations": "How many observations had a duration",
+        "histogram": "These durations, 12 decimal digits for each bucket (docs/adr/0034): sum() adds them",
+    },
     "active_groups": {
         "day": "The day on which they were active, UTC",
         "attribute": "Which attribute of the catalog was counted, such as guild_id",

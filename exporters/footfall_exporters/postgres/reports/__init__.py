@@ -4,7 +4,6 @@ import csv
 import datetime as dt
 import io
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -12,8 +11,9 @@ import psycopg
 from psycopg import Connection
 
 from footfall_exporters.postgres.asking import NotThere
-from footfall_exporters.postgres.reports.asked import Asked, WrongQuestion, last_days
-from footfall_exporters.postgres.reports.building import Columns, build, step_of
+from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, last_days
+from footfall_exporters.postgres.reports.building import DAY, build, step_of, steps_of
+from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered
 from footfall_exporters.postgres.reports.kinds import KINDS, Kind
 from footfall_processors import OperatorError
 
@@ -24,6 +24,12 @@ _VIEWS = """
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relnamespace = to_regnamespace('reporting') AND c.relkind = 'v' AND a.attnum > 0
     ORDER BY c.relname, a.attnum
+"""
+MOST_OBSERVATIONS: Final = 100_000
+"""Percentiles of so many are exact; of more it is their histograms that are added up."""
+_OBSERVATIONS = """
+    SELECT coalesce(sum(observations), 0) FROM reporting.latency
+    WHERE day >= %s AND day < coalesce(%s, date 'infinity')
 """
 _FRESHNESS = """
     SELECT position, committed_at, erased, observed_from, clock_timestamp() FROM reporting.freshness
@@ -134,27 +140,32 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
     views = views_of(connection)
     if KINDS[name].view not in views:
         raise OtherViews
-    kind = _kind(connection, name, asked, views)
-    if asked.period is not None and not kind.time:
+    if asked.period is not None and not KINDS[name].time:
         raise WrongQuestion(
             "period", f"the report `{name}` is of all that is kept", "ask for it without a period"
         )
+    build(name, KINDS[name], asked, views)
+    kind = _kind(connection, name, asked)
+    if kind.view not in views:
+        raise OtherViews
+    limit, is_summed = asked.limit, kind is not KINDS[name]
     asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
-    statement = build(name, kind, asked, views)
+    statement = build(name, kind, replace(asked, limit=None) if is_summed else asked, views)
     try:
         cursor = connection.execute(statement.text, statement.parameters)
     except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
         raise OtherViews from None
-    rows, limit = cursor.fetchall(), asked.limit
-    return Report(
+    rows = cursor.fetchall()
+    found = Report(
         name,
         asked.period and asked.period.since,
         tuple(column.name for column in cursor.description or ()),
-        rows[:limit],
+        rows if is_summed else rows[:limit],
         asked.period and asked.period.until,
         limit is not None and len(rows) > limit,
         statement.notes,
     )
+    return _decoded(found, kind, limit) if is_summed else found
 
 
 def views_of(connection: Connection) -> dict[str, dict[str, str]]:
@@ -200,22 +211,39 @@ def first_day(connection: Connection) -> dt.date | None:
     return row[0].date() if row and row[0] else None
 
 
-def _kind(connection: Connection, name: str, asked: Asked, views: Mapping[str, Columns]) -> Kind:
-    """What is asked: single observations, or what is left of them where days of the period are dropped."""
-    kind = KINDS[name]
-    if asked.period is None or kind.older is None:
+def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
+    """What is asked: single observations, or their sums where they are many or no longer stored."""
+    kind, period = KINDS[name], asked.period
+    if kind.summed is None or period is None:
         return kind
     first = freshness(connection).observed_from
-    if first is None or asked.period.since.date() >= first:
+    stored = first is None or period.since.date() >= first
+    if stored and ("hour" in asked.by or _observations(connection, period) <= MOST_OBSERVATIONS):
         return kind
-    with suppress(WrongQuestion):
-        if asked.by and not build(name, kind.older, asked, views).notes:
-            return kind.older
-    raise WrongQuestion(
-        "period",
-        f"single observations before {first} are no longer stored",
-        "give a later `since`, or count by day, event and action, which are kept longer",
-    )
+    if "hour" in asked.by:
+        raise WrongQuestion(
+            "by", f"single observations before {first} are no longer stored", "count by day"
+        )
+    return kind.summed
+
+
+def _observations(connection: Connection, period: Period) -> int:
+    """How many durations there are on the days of a period, up to half a minute ago."""
+    whole = period.whole(DAY)
+    days = [whole.since.date(), whole.until.date() if whole.until else None]
+    row = connection.execute(_OBSERVATIONS, days).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _decoded(found: Report, kind: Kind, limit: int | None) -> Report:
+    """A report of histograms with what these say; it is put in order here, for the database cannot."""
+    *keys, _ = found.columns
+    rows = [(*row[:-1], *decoded(row[-1])) for row in found.rows]
+    times = [n for n, key in enumerate(keys) if key in steps_of(kind)]
+    rows = ordered(rows, len(keys), times)
+    more = limit is not None and len(rows) > limit
+    notes = (*found.notes, "percentiles of so many are at most 2.2 % off, and half a minute behind")
+    return replace(found, columns=(*keys, *COLUMNS), rows=rows[:limit], more=more, notes=notes)
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, LiteralString
 
+HISTOGRAM: Final = "histogram"
+"""The measure that is decoded before it is shown (histograms.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measure:
@@ -44,7 +47,7 @@ class Kind:
         trend: The measure that is shown day by day.
         tallied: Whether the completeness of events says how complete it is.
         empty: What is to be said where there is nothing.
-        older: What is asked where single observations are no longer stored.
+        summed: What is asked in place of single observations, where they are many or no longer stored.
     """
 
     title: str
@@ -63,7 +66,7 @@ class Kind:
     trend: str = ""
     tallied: bool = True
     empty: str = ""
-    older: "Kind | None" = None
+    summed: "Kind | None" = None
 
 
 def _sum(name: LiteralString, *whole: str) -> Measure:
@@ -80,20 +83,14 @@ def _percentile(name: LiteralString, share: LiteralString) -> Measure:
     return Measure(name, value, adds=False)
 
 
-_ONE = ("day", "event", "action")
 _SECONDS = Measure("seconds", "round(sum(seconds))::bigint")
-_LATENCY_BY_DAY = Kind(
+_ADDED_UP = Kind(
     "How long it took",
-    "latency",
+    "durations",
     "day",
-    ("day", "surface", "feature", "event", "action"),
-    (
-        _sum("observations"),
-        _kept("p50_ms", "round(p50_ms)::integer", *_ONE),
-        _kept("p95_ms", "round(p95_ms)::integer", *_ONE),
-        _kept("p99_ms", "round(p99_ms)::integer", *_ONE),
-    ),
-    lead="p95_ms",
+    ("surface", "feature", "event"),
+    (Measure(HISTOGRAM, "sum(histogram)::text"),),
+    hidden=frozenset({"observations"}),
 )
 KINDS: Final[Mapping[str, Kind]] = {
     "usage": Kind(
@@ -132,7 +129,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         columns_of="usage",
         trend="p95_ms",
         empty="Only what has a duration is in it.",
-        older=_LATENCY_BY_DAY,
+        summed=_ADDED_UP,
     ),
     "groups": Kind(
         "Active groups per day",

@@ -14,8 +14,6 @@ from footfall_exporters.postgres.reports.kinds import KINDS
 
 MOST: Final = 14
 """Steps of a trend; of a longer period each is the average of some days."""
-MOST_OBSERVATIONS: Final = 1_000_000
-"""More are not looked through a second time for a picture."""
 Trend = Sequence[float | None]
 
 
@@ -33,9 +31,10 @@ def trends(connection: Connection, asked: Asked, found: Report) -> list[Trend]:
     kind = KINDS[found.name]
     keys = list(asked.by or kind.by)
     measure = next((m for m in kind.measures if m.name == kind.trend), None)
-    if measure is None or found.since is None or not found.rows or _is_too_much(found):
+    if measure is None or found.since is None or not found.rows:
         return []
-    steps = steps_between(Period(found.since, found.until), hourly="hour" in steps_of(kind))
+    hourly = "hour" in steps_of(kind) and measure.adds
+    steps = steps_between(Period(found.since, found.until), hourly=hourly)
     if (
         set(keys) & set(steps_of(kind))
         or len(steps) < 2
@@ -70,13 +69,6 @@ def merged(values: Sequence[float | None], most: int = MOST) -> Trend:
     ends = range(first, len(values) + 1, size)
     parts = [values[max(0, end - size) : end] for end in ends]
     return [sum(value or 0 for value in part) / len(part) for part in parts]
-
-
-def _is_too_much(found: Report) -> bool:
-    if "observations" not in found.columns:
-        return False
-    at = found.columns.index("observations")
-    return sum(int(row[at]) for row in found.rows) > MOST_OBSERVATIONS
 
 
 def _figures(
