@@ -16,10 +16,13 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from rich.console import Console
 
 from footfall_collector.cli import main
-from footfall_collector.cli.screen import age
+from footfall_collector.cli.screen import age, print_overview
 from footfall_collector.cli.tables import percent, period_of, sparkline, told
 from footfall_exporters import postgres
+from footfall_exporters.postgres.reports import Freshness, Report
+from footfall_exporters.postgres.reports.asked import Period
 from footfall_exporters.postgres.reports.completeness import Completeness
+from footfall_exporters.postgres.reports.overview import Overview, Used
 from support.batches import DAY, HOUR, batch, dimension, one_row
 from support.stores import MIDNIGHT, TODAY, writing
 
@@ -229,6 +232,34 @@ def test_everything_of_an_empty_store_and_as_json(ask, used):
     assert {each["event"] for each in said["used"]} == set(EVENTS)
     assert said["unused"] == ["shop.ping"]
     assert said["completeness"]["share"] is None
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_however_long_names_are_it_is_one_screen_and_they_are_whole(width):
+    names = [f"{letter * 60}.{letter * 40}" for letter in "abcde"]
+    day = dt.datetime(2026, 1, 1, tzinfo=UTC)
+    failed = ("event", "error_type", "count", "share")
+    slow = ("event", "observations", "p50_ms", "p95_ms", "p99_ms")
+    lost = ("signal", "reason", "count")
+    found = Overview(
+        Period(day, None),
+        [Used(name, 10**9, [1.0] * 14) for name in names],
+        Report("errors", day, failed, [(name, "[bold]y" * 5, 10**9, 0.5) for name in names]),
+        Report("latency", day, slow, [(name, 9, 10**6, 10**6, 10**6) for name in names]),
+        Report("losses", day, lost, [("subscriber", name, 10**9) for name in names]),
+        Completeness(0, 0, 0, 0),
+        Freshness(1, day, 0, None, day),
+        5,
+        names,
+    )
+    file = io.StringIO()
+    print_overview(found, Console(file=file, width=width))
+    lines = file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert len(lines) < 40
+    together = "".join(line[:width].split()[0] for line in lines if line.strip())
+    assert names[0] in together
+    assert "[bold]y" in file.getvalue()
 
 
 def test_everything_of_an_empty_store(ask):

@@ -3,6 +3,7 @@
 import contextlib
 import datetime as dt
 import time
+from dataclasses import replace
 
 import httpx
 import psycopg
@@ -351,6 +352,18 @@ async def test_what_is_erased_or_dropped_is_a_change_as_well(get, store_database
         connection.execute("INSERT INTO footfall.dropped_days (day) VALUES (%s)", [day(9)])
     dropped = await get(path, **{"if-none-match": after.headers["etag"]})
     assert dropped.status_code == 200
+
+
+async def test_during_a_migration_it_is_said_that_the_store_does_not_answer(
+    get, store_database, monkeypatch
+):
+    monkeypatch.setattr(reports, "_USE", replace(reports._USE, lock="100ms"))
+    with psycopg.connect(store_database) as migrating:
+        migrating.execute("DROP VIEW reporting.usage CASCADE")
+        answer = await get("usage")
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        migrating.rollback()
+    assert (await get("usage")).status_code == 200
 
 
 async def test_a_store_of_another_version_is_said_plainly(get, store_database):

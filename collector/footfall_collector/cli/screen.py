@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -14,7 +14,8 @@ from footfall_processors.window import COMMITS
 
 FIRST = 34
 """Columns that names have at least, so that the tables look like one."""
-
+LINES = 40
+"""More are more than a screen: then there are fewer rows of each part."""
 _NAMED = 3
 """Events that are named of those that nobody used."""
 _Column = tuple[str, Literal["left", "right"]]
@@ -25,36 +26,47 @@ _UNITS = ((86_400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 def print_overview(found: Overview, console: Console | None = None) -> None:
     """Prints it: what is used most, what fails, what is slow, and what is to be known beside."""
     console = console or Console()
-    period = period_of(*found.period)
-    console.print(Text(f"The state of everything, {period} (UTC)", "bold"))
-    console.print(Text(told(found.complete), "dim"))
-    for table in _tables(found, draws=console.encoding.startswith("utf")):
-        console.print()
-        console.print(table)
-    console.print()
-    console.print(_beside(found))
+    draws = console.encoding.startswith("utf")
+    pages = (_page(found, rows, draws=draws) for rows in range(TOP, 0, -1))
+    fits = (page for page in pages if len(console.render_lines(page)) < LINES)
+    console.print(next(fits, _page(found, 1, draws=draws)))
 
 
-def _tables(found: Overview, *, draws: bool) -> Iterator[Table | Text]:
+def _page(found: Overview, rows: int, *, draws: bool) -> Group:
+    """All of it, with so many rows of each part."""
+    page: list[RenderableType] = [
+        Text(f"The state of everything, {period_of(*found.period)} (UTC)", "bold"),
+        Text(told(found.complete), "dim"),
+    ]
+    for table in (_used(found, rows, draws=draws), *_tables(found, rows)):
+        page += [Text(), table]
+    return Group(*page, Text(), _beside(found))
+
+
+def _used(found: Overview, rows: int, *, draws: bool) -> RenderableType:
     trend: list[_Column] = [("trend", "left")] if draws else []
-    used = _table(("Used most", "left"), ("uses", "right"), *trend)
-    for each in found.used[:TOP]:
+    table = _table(("Used most", "left"), ("uses", "right"), *trend)
+    for each in found.used[:rows]:
         drawn = [Text(sparkline(each.trend), "cyan")] if draws else []
-        used.add_row(each.event, f"{each.uses:,}", *drawn)
-    yield used if found.used else Text("Nothing was used. Is TELEMETRY_ENABLED=true where it runs?")
+        table.add_row(Text(each.event), f"{each.uses:,}", *drawn)
+    nothing = Text("Nothing was used. Is TELEMETRY_ENABLED=true where it runs?")
+    return table if found.used else nothing
+
+
+def _tables(found: Overview, rows: int) -> Iterator[Table]:
     failed = _table(
         ("Failed most", "left"), ("error", "left"), ("times", "right"), ("of all", "right")
     )
-    for row in found.failed.records():
-        why, share = row["error_type"] or "-", percent(row["share"])
-        failed.add_row(row["event"], why, f"{row['count']:,}", share)
+    for row in found.failed.records()[:rows]:
+        why, share = Text(row["error_type"] or "-"), percent(row["share"])
+        failed.add_row(Text(row["event"]), why, f"{row['count']:,}", share)
     since = f" since {found.slow.since:%Y-%m-%d %H:%M}" if found.slow.since else ""
     slow = _table((f"Slowest{since}", "left"), ("p50 ms", "right"), ("p95 ms", "right"))
-    for row in found.slow.records():
-        slow.add_row(row["event"], f"{row['p50_ms']:,}", f"{row['p95_ms']:,}")
+    for row in found.slow.records()[:rows]:
+        slow.add_row(Text(row["event"]), f"{row['p50_ms']:,}", f"{row['p95_ms']:,}")
     lost = _table(("Lost", "left"), ("where", "left"), ("times", "right"))
-    for row in found.lost.records():
-        lost.add_row(row["reason"], row["signal"], f"{row['count']:,}")
+    for row in found.lost.records()[:rows]:
+        lost.add_row(Text(row["reason"]), row["signal"], f"{row['count']:,}")
     yield from (table for table in (failed, slow, lost) if table.row_count)
 
 
@@ -74,7 +86,7 @@ def _beside(found: Overview) -> Table:
         lines.add_row("Failed", "nothing")
     if not found.lost.rows:
         lines.add_row("Lost", "nothing")
-    lines.add_row("Not used", _unused(found.unused, found.declared))
+    lines.add_row("Not used", Text(_unused(found.unused, found.declared)))
     lines.add_row("Last stored", age(found.fresh.committed_at, found.fresh.now))
     return lines
 
