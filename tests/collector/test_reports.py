@@ -185,7 +185,7 @@ async def test_the_reports_of_the_command_are_there_for_a_period(ask, used):
 @pytest.mark.parametrize(
     ("name", "query", "status", "said"),
     [
-        ("nothing", {}, 404, "the reports are catalog, completeness, concurrent, dashboard, errors"),
+        ("nothing", {}, 404, "the reports are catalog, changes, completeness, concurrent, dashboard"),
         ("summary", {"since": "yesterday"}, 400, "`since` must be a date or a time of ISO 8601"),
         ("summary", {"until": "0001-01-01T00:00:00+14:00"}, 400, "`until` must be a date"),
         ("summary", {"since": "2026-01-02", "until": "2026-01-01"}, 400, "must be before"),
@@ -335,9 +335,9 @@ async def test_what_has_not_changed_is_not_sent_again(get, store_database, catal
     assert (as_csv.status_code, as_csv.headers["etag"] != tag) == (200, True)
     async with writing(store_database, catalog) as writer:
         await writer.consume(batch(one_row(MIDNIGHT - HOUR, VISIT), losses={Loss.MALFORMED: 1}))
-    changed = name in ("usage", "errors", "latency", "losses", "completeness", "catalog")
+    asks = {"usage", "changes", "errors", "latency", "losses", "completeness", "catalog"}
     after = await get(path, **{"if-none-match": tag})
-    assert (after.status_code == 200) == changed
+    assert (after.status_code == 200) == (name in asks)
 
 
 async def test_what_is_erased_or_dropped_is_a_change_as_well(get, store_database):

@@ -11,8 +11,9 @@ import psycopg
 from psycopg import Connection
 
 from footfall_exporters.postgres.asking import NotThere
+from footfall_exporters.postgres.reports import changes
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, last_days
-from footfall_exporters.postgres.reports.building import DAY, build, step_of, steps_of
+from footfall_exporters.postgres.reports.building import DAY, Columns, build, step_of, steps_of
 from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered
 from footfall_exporters.postgres.reports.kinds import KINDS, Kind
 from footfall_processors import OperatorError
@@ -150,6 +151,8 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
         raise OtherViews
     limit, is_summed = asked.limit, kind is not KINDS[name]
     asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
+    if name == "changes":
+        return _changes(connection, name, kind, asked, views)
     statement = build(name, kind, replace(asked, limit=None) if is_summed else asked, views)
     try:
         cursor = connection.execute(statement.text, statement.parameters)
@@ -166,6 +169,17 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
         statement.notes,
     )
     return _decoded(found, kind, limit) if is_summed else found
+
+
+def _changes(
+    connection: Connection, name: str, kind: Kind, asked: Asked, views: Mapping[str, Columns]
+) -> Report:
+    assert asked.period is not None  # noqa: S101  # it has a time
+    since, until = asked.period.since, asked.period.until
+    until = until or Period(since, dt.datetime.now(dt.UTC)).whole(step_of(kind)).until
+    limited = replace(asked, period=Period(since, until))
+    rows = changes.moved(connection, name, kind, limited, views)
+    return Report(name, since, changes.COLUMNS, rows, asked.period.until)
 
 
 def views_of(connection: Connection) -> dict[str, dict[str, str]]:

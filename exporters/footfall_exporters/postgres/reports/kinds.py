@@ -113,6 +113,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         outcome=frozenset({"action", "error_type", "status"}),
         trend="count",
     ),
+    "changes": Kind(
+        "What moved, against as long a period before",
+        "usage",
+        "hour",
+        (),
+        (_sum("count"),),
+        only="action NOT IN ('invoke', 'start')",
+        tallied=False,
+    ),
     "latency": Kind(
         "How long it took",
         "events",
