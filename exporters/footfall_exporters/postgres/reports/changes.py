@@ -163,14 +163,21 @@ def _rows(
     if not parts:
         return
     whole = _change(parts)
-    named = [(_told(cell, columns), explained) for cell, explained in apart]
-    before = sum(part.before for part in parts) - sum(p.before for _, e in apart for p in e)
-    now = sum(part.now for part in parts) - sum(p.now for _, e in apart for p in e)
-    rest = [("all else", [Part((), before, now)])] if apart else []
-    for what, explained in [*named, *rest, ("all", parts)]:
-        change = _change(explained)
-        share = round(change / whole, 3) if whole else None
-        yield of, what, *(sum(p[n] for p in explained) for n in (1, 2)), change, share
+    named = [(_told(cell, columns), *_sums(explained)) for cell, explained in apart]
+    before, now = _sums(parts)
+    if named:
+        rest = before - sum(each[1] for each in named), now - sum(each[2] for each in named)
+        named.append(("all else", *rest))
+    for what, former, present in (*named, ("all", before, now)):
+        change = present - former
+        yield of, what, former, present, change, round(change / whole, 3) if whole else None
+
+
+def _sums(parts: Iterable[Part]) -> tuple[int, int]:
+    before, now = 0, 0
+    for part in parts:
+        before, now = before + part.before, now + part.now
+    return before, now
 
 
 def _told(cell: Cell, columns: Sequence[str]) -> str:
