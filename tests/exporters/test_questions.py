@@ -199,6 +199,19 @@ def test_trends_are_the_sums_of_each_day_or_hour(filled):
     assert sum(trend) * 3 == sum(u["count"] for u in USES if since <= u["hour"] < NOON)
 
 
+async def test_there_are_trends_without_what_only_some_catalogs_have(empty_database, tmp_path):
+    catalog = catalog_of(tmp_path, {"note": {"type": "string"}})
+    prepare(empty_database, Settings(catalog))
+    failed = dimension("other.used", "failure", "error", "unexpected_error")
+    async with writing(empty_database, catalog) as writer:
+        await writer.consume(batch(counts={(MIDNIGHT - n * DAY, failed): n for n in (1, 2)}))
+    with connect_sync(empty_database, READING) as connection:
+        found = ask(connection, "errors", Asked(LAST))
+        assert found.columns[3] == "provider"
+        assert [row[3] for row in found.rows] == [None]
+        assert trends(connection, Asked(LAST), found) == [[0, 0, 0, 2, 1, 0]]
+
+
 @pytest.mark.parametrize(
     ("number", "parts"),
     [(3, [1, 1, 1]), (14, [1] * 14), (15, [1, *[2] * 7]), (30, [3] * 10), (31, [1, *[3] * 10])],

@@ -232,9 +232,11 @@ def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
         return kind
     first = freshness(connection).observed_from
     stored = first is None or period.since.date() >= first
-    if stored and ("hour" in asked.by or _observations(connection, period) <= MOST_OBSERVATIONS):
+    if stored and (
+        asked.counts_by("hour") or _observations(connection, period) <= MOST_OBSERVATIONS
+    ):
         return kind
-    if "hour" in asked.by:
+    if asked.counts_by("hour"):
         raise WrongQuestion(
             "by", f"single observations before {first} are no longer stored", "count by day"
         )

@@ -56,12 +56,18 @@ class Asked:
         where: By column the values of which one has to be there; an empty one stands for none.
         by: Columns to count by; the report's own where there are none.
         limit: How many rows at most.
+        step: Of time, to count by as well: `hour`, `day`, `week` or `month`.
     """
 
     period: Period | None = None
     where: Mapping[str, Sequence[str]] = field(default_factory=dict)
     by: Sequence[str] = ()
     limit: int | None = None
+    step: str = ""
+
+    def counts_by(self, name: str) -> bool:
+        """Whether a column is asked to be counted by."""
+        return name == self.step or name in self.by
 
 
 def moment(name: str, value: str, now: dt.datetime) -> dt.datetime:

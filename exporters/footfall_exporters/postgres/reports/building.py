@@ -143,11 +143,11 @@ class _Building:
         return Statement(text, self._parameters, notes)
 
     def _columns(self) -> list[str]:
-        if not self._asked.by:
-            return list(self._kind.by)
+        """What it is counted by; of the report's own columns those that no catalog declares are NULL."""
         steps = steps_of(self._kind)
-        named = (n if n in steps else self._column("by", n) for n in self._asked.by)
-        return list(dict.fromkeys(named))
+        named = [n if n in steps else self._column("by", n) for n in self._asked.by]
+        more = [self._asked.step] if self._asked.step else []
+        return list(dict.fromkeys([*(named or self._kind.by), *more]))
 
     def _column(self, word: str, name: str) -> str:
         """A column of the view.

@@ -42,7 +42,7 @@ def trends(connection: Connection, asked: Asked, found: Report) -> list[Trend]:
     ):
         return []
     step = "hour" if isinstance(steps[0], dt.datetime) else "day"
-    by_step = ask(connection, found.name, replace(asked, by=[*keys, step], limit=None))
+    by_step = ask(connection, found.name, replace(asked, step=step, limit=None))
     figures = _figures(by_step, step, measure.name)
     missing = 0 if measure.adds else None
     each = [figures.get(row[: len(keys)], {}) for row in found.rows]
