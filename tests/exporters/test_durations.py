@@ -58,14 +58,22 @@ class Known:
 
     def __init__(self):
         self.live, self.gone, self.dropped = defaultdict(list), defaultdict(list), set()
+        self.counts = Counter()
+
+    def count(self, time, of, number=1):
+        self.counts[moment(time).date(), of.event, of.action, of.service_version] += number
 
     def store(self, rows):
         for time, duration, of, values in rows:
+            self.count(time, of)
             self.live[time // DAY].append((time, duration, of, values["visitor"]))
 
     def erase(self, visitor):
         for each, rows in self.live.items():
-            self.live[each] = [row for row in rows if row[3] != visitor]
+            for time, _, of, whose in rows:
+                if whose == visitor:
+                    self.count(time, of, -1)
+            self.live[each] = [found for found in rows if found[3] != visitor]
 
     def drop(self, first_kept):
         for each in range(first_kept - 20, first_kept):
@@ -80,12 +88,15 @@ class Known:
 
 
 def compare(query, known):
-    """Histograms by hour and by day are exact; what is shown is as near as is promised."""
+    """Counts and histograms by hour and by day are exact; what is shown is as near as is promised."""
+    assert query("SELECT count(*) FROM footfall.feature_counts_stale") == [(0,)]
+    counted_right(query, known)
     shown_right(query, known)
     hours, days = defaultdict(Counter), defaultdict(Counter)
     for time, duration, of in known.shown():
         name = of.event, of.action, of.service_version
-        hours[moment(time // HOUR * HOUR), *name][bucket(duration)] += 1
+        if time > NOW - 8 * DAY:  # older hours are not kept
+            hours[moment(time // HOUR * HOUR), *name][bucket(duration)] += 1
         days[moment(time).date(), *name][bucket(duration)] += 1
     for table, column, expected in (("hours", "hour", hours), ("days", "day", days)):
         found = query(
@@ -95,14 +106,29 @@ def compare(query, known):
         assert {tuple(key): decoded(histogram) for *key, histogram in found} == expected
 
 
+def counted_right(query, known):
+    """What `reporting.usage_by_day` has, whatever was followed."""
+    found = query(
+        "SELECT day, event, action, service_version, sum(count)::int FROM reporting.usage_by_day"
+        " GROUP BY 1, 2, 3, 4 HAVING sum(count) <> 0"
+    )
+    assert {tuple(key): number for *key, number in found} == +known.counts
+
+
 def shown_right(query, known):
     """What `reporting.latency` has, filled or not."""
     durations = defaultdict(list)
     for time, duration, of in known.shown():
         durations[moment(time).date(), of.event, of.action].append(duration)
+    added = query(
+        "SELECT day, event, action, sum(observations)::int,"
+        " footfall.latency_quantiles(sum(histogram), ARRAY[0.5, 0.95, 0.99]) FROM reporting.durations"
+        " GROUP BY 1, 2, 3 HAVING sum(observations) > 0"
+    )
     found = query(
         "SELECT day, event, action, observations, p50_ms, p95_ms, p99_ms FROM reporting.latency"
     )
+    assert sorted((*each[:4], *each[4]) for each in added) == sorted(found)
     assert {each[:3] for each in found} == durations.keys()
     for *key, number, p50, p95, p99 in found:
         same((number, p50, p95, p99), durations[tuple(key)])
@@ -165,6 +191,10 @@ async def perform(step, dsn, query, store, known):
             async with keeping(dsn) as connection:
                 assert not (await partitions.drop(connection, day(back))).held
             known.drop(MIDNIGHT // DAY - back)
+        case "count", (back, at, of, number):
+            time = MIDNIGHT - back * DAY + at // HOUR * HOUR
+            await store(batch(counts={(time, DIMENSIONS[of]): number}, signal="metrics"))
+            known.count(time, DIMENSIONS[of], number)
         case "gap", _:
             query("DELETE FROM footfall.commits")
 
@@ -188,6 +218,15 @@ STEPS = st.lists(
     | st.tuples(st.just("killed"), st.sampled_from(TABLES))
     | st.tuples(st.just("erase"), st.integers(0, len(VISITORS) - 1))
     | st.tuples(st.just("drop"), st.integers(1, BACK))
+    | st.tuples(
+        st.just("count"),
+        st.tuples(
+            st.integers(0, BACK),
+            st.integers(0, DAY - 1),
+            st.integers(0, len(DIMENSIONS) - 1),
+            st.integers(1, 10**9),
+        ),
+    )
     | st.tuples(st.just("gap"), st.none()),
     min_size=3,
     max_size=14,
@@ -210,6 +249,7 @@ def test_rollups_answer_as_the_rows_would(
         async with writing(dsn, catalog) as writer:
             for step in steps:
                 await perform(step, dsn, query, writer.consume, known)
+                counted_right(query, known)
             await keep_up(dsn)
             compare(query, known)
             async with keeping(dsn) as connection:  # what came for dropped days is added
@@ -326,6 +366,11 @@ async def test_a_store_of_before_is_right_at_once_and_is_filled_day_by_day(
                 known.store(rows)
                 connection.execute("INSERT INTO footfall.dropped_days VALUES (%s)", [day(back)])
             known.drop(MIDNIGHT // DAY - 10)
+            known.counts = +Counter(
+                {
+                    key: n for key, n in known.counts.items() if key[0] > day(10)
+                }  # nobody counted the rest
+            )
             prepare(former, Settings(catalog))
 
             def query(statement, *args):
@@ -343,6 +388,7 @@ async def test_a_store_of_before_is_right_at_once_and_is_filled_day_by_day(
                 assert ran.ok
                 outcomes.append(ran.outcome)
                 shown_right(query, known)
+                counted_right(query, known)
             partitioned = 4  # days; others were made meanwhile
             assert outcomes == [
                 f"1 commit rolled up, 1 day filled, {partitioned + 2 - n} to be filled"

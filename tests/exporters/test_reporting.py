@@ -137,9 +137,9 @@ async def test_small_numbers_of_groups_are_for_the_operator_alone(writer, query,
 def test_no_reporting_view_has_an_identity_column(query):
     columns = reporting_columns(query)
     assert {table for table, _, _ in columns} == {
-        "events", "usage", "latency", "active_groups", "losses", "completeness", "housekeeping",
-        "ratings", "refused", "catalog", "sessions", "sessions_alive", "concurrent", "time_open",
-        "freshness", "features", "durations",
+        "events", "usage", "usage_by_day", "latency", "active_groups", "losses", "completeness",
+        "housekeeping", "ratings", "refused", "catalog", "sessions", "sessions_alive", "concurrent",
+        "time_open", "freshness", "features", "durations",
     }  # fmt: skip
     hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
     assert not [name for _, name, _ in columns if name in hashed or "hash" in name]

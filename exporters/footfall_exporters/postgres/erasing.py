@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres import latency, locks
+from footfall_exporters.postgres import daily, latency, locks
 
 ERASED: Final = "erased"
 """The reason."""
@@ -95,6 +95,7 @@ async def erase(
         gone = await held(connection, column, pseudonyms)
         found = await connection.execute(query, parameters, prepare=False)
         await latency.take_away(connection, await found.fetchall())
+        await daily.renew(connection, {each.day for each in gone})
     for day in sorted({each.day for each in gone}):
         table = sql.Identifier("footfall", f"feature_events_{day:%Y%m%d}")
         await connection.execute(sql.SQL("VACUUM {}").format(table))

@@ -64,6 +64,10 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "hour": "The hour in which it happened, by its beginning, UTC",
         "count": "How many times: exact, whatever is sampled",
     },
+    "usage_by_day": {
+        "day": "The day on which it happened, UTC",
+        "count": "How many times: exact, whatever is sampled",
+    },
     "latency": {
         "day": "The day on which it happened, UTC",
         "observations": "How many observations had a duration",

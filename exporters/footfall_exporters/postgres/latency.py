@@ -10,18 +10,20 @@ it later is added when that is dropped.
 import datetime as dt
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from psycopg import AsyncConnection, sql
 
+from footfall_exporters.postgres import daily
 from footfall_exporters.postgres.queries import query
+from footfall_processors import window
 
 COMMITS: Final = 1000
 """That are followed at a time, in a transaction."""
-HOURS: Final = dt.timedelta(days=35)
-"""So long are single hours kept; days as long as all rollups."""
+HOURS: Final = window.REACH
+"""So long are single hours kept, which take more than days: while they may grow."""
 BUDGET: Final = 20.0
 """Seconds after which the rest is left to the next look: other tasks wait meanwhile."""
 LOCK: Final = "LOCK TABLE footfall.latency_state IN EXCLUSIVE MODE"
@@ -71,10 +73,14 @@ _POSITIONS = """
     SELECT s.position, k.position FROM footfall.latency_state s, footfall.commit_clock k
 """
 _NEXT = """
-    SELECT position, requests, first_time, last_time FROM footfall.commits
+    SELECT position, requests, first_time, last_time, count_hours FROM footfall.commits
     WHERE position > %s ORDER BY position LIMIT %s
 """
 _UNFILLED_DAY = "SELECT day FROM footfall.latency_unfilled ORDER BY day DESC LIMIT 1"
+_LEFT = """
+    SELECT (SELECT count(*) FROM footfall.latency_unfilled),
+           (SELECT count(*) FROM footfall.feature_counts_stale)
+"""
 _FILLED = "DELETE FROM footfall.latency_unfilled WHERE day = %s"
 _EMPTY = """
     DELETE FROM footfall.{} WHERE hour >= %(day)s::date::timestamp AT TIME ZONE 'UTC'
@@ -128,9 +134,10 @@ async def keep_up(connection: AsyncConnection) -> KeptUp:
         filled += 1
         if time.monotonic() > end:
             break
-    found = await connection.execute("SELECT count(*) FROM footfall.latency_unfilled")
-    [unfilled] = await found.fetchone() or (0,)
-    return KeptUp(commits, filled, unfilled, more or unfilled > 0)
+    while not more and await _renew_stale(connection) and time.monotonic() < end:
+        pass
+    unfilled, stale = await (await connection.execute(_LEFT)).fetchone() or (0, 0)
+    return KeptUp(commits, filled, unfilled, more or unfilled + stale > 0)
 
 
 async def follow(connection: AsyncConnection, end: float = math.inf) -> tuple[int, bool]:
@@ -169,6 +176,7 @@ async def advance(connection: AsyncConnection) -> tuple[int, bool]:
     elif not commits:
         return 0, False
     await _roll_up(connection, commits)
+    await daily.renew(connection, _days(commits))
     followed = commits[-1][0] if commits else last
     await connection.execute("UPDATE footfall.latency_state SET position = %s", [followed])
     return len(commits), len(commits) == COMMITS
@@ -231,11 +239,27 @@ async def _roll_up(connection: AsyncConnection, commits: Sequence[tuple[Any, ...
     await _add(connection, _OF_COMMITS, parameters, _FOLLOWED)
 
 
+def _days(commits: Sequence[tuple[Any, ...]]) -> Iterator[dt.date]:
+    """The days (UTC) whose counts they may have changed."""
+    for _, _, first, last, hours in commits:
+        yield from (dt.datetime.fromtimestamp(hour, dt.UTC).date() for hour in set(hours))
+        if first is not None:
+            day, end = (time.astimezone(dt.UTC).date() for time in (first, last))
+            yield from (day + dt.timedelta(days=n) for n in range((end - day).days + 1))
+
+
 async def _start_anew(connection: AsyncConnection) -> None:
-    """Has all days filled from their observations: commits are gone that nobody has followed."""
+    """Has all days made anew from what there is: commits are gone that nobody has followed."""
+    await daily.distrust(connection)
     emptied = await (await connection.execute(query("latency_unfilled"))).fetchall()
     for (day,) in emptied:
         await _clear(connection, day)
+
+
+async def _renew_stale(connection: AsyncConnection) -> bool:
+    async with connection.transaction():
+        await connection.execute(LOCK)
+        return await daily.renew_stale(connection)
 
 
 async def _fill_next(connection: AsyncConnection) -> bool:
@@ -273,7 +297,9 @@ async def _add(
 ) -> None:
     """Adds what a statement finds, and shows what it comes to."""
     await connection.execute(_SORTED_IN_MEMORY)
-    statement = query("latency_add").format(histograms=histograms, kept=kept)
+    statement = query("latency_add").format(
+        histograms=histograms, kept=kept, hours_kept=f"{HOURS.days} days"
+    )
     # Planned anew each time: only then are partitions left out by these very times.
     found = await connection.execute(statement, parameters, prepare=False)
     if touched := await found.fetchall():

@@ -102,6 +102,8 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
     for table, column, before in (
         ("counter_series", "seen_at", now - window.COUNTERS),
         ("feature_counts", "hour", rollups),
+        ("feature_counts_days", "day", rollups),
+        ("feature_counts_stale", "day", rollups),
         ("latency_hourly", "hour", rollups),
         ("latency_hours", "hour", max(rollups, now - latency.HOURS)),
         ("latency_days", "day", rollups),
