@@ -200,7 +200,7 @@ def test_a_store_of_another_version_is_one_line(ask, store_database):
 def test_a_report_during_a_migration_is_one_line(ask, store_database, monkeypatch):
     monkeypatch.setattr(postgres, "READING", replace(postgres.READING, lock="100ms"))
     with psycopg.connect(store_database) as migrating:
-        migrating.execute("DROP VIEW reporting.usage CASCADE")
+        migrating.execute("DROP VIEW reporting.usage, reporting.usage_by_day CASCADE")
         for words in (["usage"], []):
             done = ask(*words)
             [line] = done.stderr.splitlines()

@@ -149,7 +149,7 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
     kind = _kind(connection, name, asked)
     if kind.view not in views:
         raise OtherViews
-    limit, is_summed = asked.limit, kind is not KINDS[name]
+    limit, is_summed = asked.limit, kind is KINDS[name].summed
     asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
     if name == "changes":
         return _changes(connection, name, kind, asked, views)
@@ -226,8 +226,10 @@ def first_day(connection: Connection) -> dt.date | None:
 
 
 def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
-    """What is asked: single observations, or their sums where they are many or no longer stored."""
+    """What is asked: what there is by hour or one by one; or their sums, of days or where they are many."""
     kind, period = KINDS[name], asked.period
+    if kind.daily and _is_of_days(asked):
+        return replace(kind, view=kind.daily, time="day")
     if kind.summed is None or period is None:
         return kind
     first = freshness(connection).observed_from
@@ -241,6 +243,12 @@ def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
             "by", f"single observations before {first} are no longer stored", "count by day"
         )
     return kind.summed
+
+
+def _is_of_days(asked: Asked) -> bool:
+    """Whether no part of a day is told apart."""
+    period = asked.period
+    return period is not None and period == period.whole(DAY) and "hour" not in asked.by
 
 
 def _observations(connection: Connection, period: Period) -> int:
