@@ -4,6 +4,7 @@ import datetime as dt
 import math
 import random
 from collections import Counter
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -166,6 +167,13 @@ def test_the_first_rows_are_those_with_most_and_it_is_said_that_there_are_more(f
     assert ([row[-1] for row in found.rows], found.more) == ([n for _, n in most[:2]], True)
     whole = ask(filled, "usage", Asked(LAST, by=["service", "provider"], limit=len(most)))
     assert (len(whole.rows), whole.more) == (len(most), False)
+
+
+def test_a_bound_leaves_the_order_as_it_is(filled):
+    whole, bound = Asked(LAST), Asked(LAST, bound=1)
+    found = ask(filled, "usage", bound)
+    assert (found.rows, found.more) == (ask(filled, "usage", whole).rows[:1], True)
+    assert ask(filled, "usage", replace(bound, limit=5)).more is False
 
 
 def test_a_period_is_that_of_the_hours_or_days_that_it_touches(filled):

@@ -65,7 +65,13 @@ def question(name: str, request: Request, now: dt.datetime) -> Question:
     period = _period(name, query.get("since"), query.get("until"), now)
     return Question(
         name,
-        Asked(period, asked.conditions(pairs), by, _limit(query.get("limit"))),
+        Asked(
+            period,
+            asked.conditions(pairs),
+            by,
+            _limit(query.get("limit")),
+            bound=asked.MOST_ROWS,
+        ),
         _form(query.get("format"), request.headers.get("accept", "")),
         [*_tags(request.headers.get("if-none-match", ""))],
         now.replace(minute=0, second=0, microsecond=0),

@@ -149,7 +149,7 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
     kind = _kind(connection, name, asked)
     if kind.view not in views:
         raise OtherViews
-    limit, is_summed = asked.limit, kind is KINDS[name].summed
+    most, is_summed = asked.most, kind is KINDS[name].summed
     asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
     if name == "changes":
         return _changes(connection, name, kind, asked, views)
@@ -163,12 +163,12 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
         name,
         asked.period and asked.period.since,
         tuple(column.name for column in cursor.description or ()),
-        rows if is_summed else rows[:limit],
+        rows if is_summed else rows[:most],
         asked.period and asked.period.until,
-        limit is not None and len(rows) > limit,
+        most is not None and len(rows) > most,
         statement.notes,
     )
-    return _decoded(found, kind, limit) if is_summed else found
+    return _decoded(found, kind, most) if is_summed else found
 
 
 def _changes(
@@ -221,8 +221,8 @@ def first_day(connection: Connection) -> dt.date | None:
     Raises:
         psycopg.Error: Postgres refused.
     """
-    row = connection.execute("SELECT min(hour) FROM reporting.usage").fetchone()
-    return row[0].date() if row and row[0] else None
+    row = connection.execute("SELECT hour FROM reporting.usage ORDER BY hour LIMIT 1").fetchone()
+    return row[0].date() if row else None
 
 
 def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
@@ -259,15 +259,15 @@ def _observations(connection: Connection, period: Period) -> int:
     return int(row[0]) if row else 0
 
 
-def _decoded(found: Report, kind: Kind, limit: int | None) -> Report:
+def _decoded(found: Report, kind: Kind, most: int | None) -> Report:
     """A report of histograms with what these say; it is put in order here, for the database cannot."""
     *keys, _ = found.columns
     rows = [(*row[:-1], *decoded(row[-1])) for row in found.rows]
     times = [n for n, key in enumerate(keys) if key in steps_of(kind)]
     rows = ordered(rows, len(keys), times)
-    more = limit is not None and len(rows) > limit
+    more = most is not None and len(rows) > most
     notes = (*found.notes, "percentiles of so many are at most 2.2 % off, and half a minute behind")
-    return replace(found, columns=(*keys, *COLUMNS), rows=rows[:limit], more=more, notes=notes)
+    return replace(found, columns=(*keys, *COLUMNS), rows=rows[:most], more=more, notes=notes)
 
 
 def _plain(value: Any) -> Any:

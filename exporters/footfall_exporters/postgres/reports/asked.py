@@ -57,6 +57,7 @@ class Asked:
         by: Columns to count by; the report's own where there are none.
         limit: How many rows at most.
         step: Of time, to count by as well: `hour`, `day`, `week` or `month`.
+        bound: How many rows at most where there is no limit, in the order that they have without one.
     """
 
     period: Period | None = None
@@ -64,6 +65,12 @@ class Asked:
     by: Sequence[str] = ()
     limit: int | None = None
     step: str = ""
+    bound: int | None = None
+
+    @property
+    def most(self) -> int | None:
+        """How many rows at most, whoever says so."""
+        return self.bound if self.limit is None else self.limit
 
     def counts_by(self, name: str) -> bool:
         """Whether a column is asked to be counted by."""

@@ -243,7 +243,8 @@ class _Building:
         limit = self._asked.limit
         if limit is not None and not 1 <= limit <= MOST_ROWS:
             raise WrongQuestion("limit", "that is no limit", f"give 1 to {MOST_ROWS}")
-        return sql.SQL("ALL") if limit is None else sql.Literal(limit + 1)
+        most = self._asked.most
+        return sql.SQL("ALL") if most is None else sql.Literal(most + 1)
 
 
 def _named(value: sql.Composable, name: str) -> sql.Composable:
