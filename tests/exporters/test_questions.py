@@ -201,6 +201,10 @@ def test_trends_are_the_sums_of_each_day_or_hour(filled):
         assert list(trend) == [by_day[row[0], day] for day in days]
     by_itself = Asked(LAST, by=["day"])
     assert trends(filled, by_itself, ask(filled, "usage", by_itself)) == []
+    yesterday = NOON.replace(hour=0) - dt.timedelta(days=1)
+    two_days = Asked(Period(yesterday, yesterday + dt.timedelta(days=2)), by=["event"])
+    [by_hour] = trends(filled, two_days, ask(filled, "usage", two_days))
+    assert sum(by_hour) * 4 == sum(u["count"] for u in USES if u["hour"] >= yesterday) > 0
     since = NOON - dt.timedelta(hours=30)
     short = Asked(Period(since, NOON), by=["event"])
     [trend] = trends(filled, short, ask(filled, "usage", short))

@@ -248,7 +248,8 @@ def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
 def _is_of_days(asked: Asked) -> bool:
     """Whether no part of a day is told apart."""
     period = asked.period
-    return period is not None and period == period.whole(DAY) and "hour" not in asked.by
+    is_whole = period is not None and period == period.whole(DAY)
+    return is_whole and not asked.counts_by("hour")
 
 
 def _observations(connection: Connection, period: Period) -> int:
