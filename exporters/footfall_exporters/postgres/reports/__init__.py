@@ -219,10 +219,14 @@ def first_day(connection: Connection) -> dt.date | None:
     """The day (UTC) on which what is stored begins; None: nothing is.
 
     Raises:
+        OtherViews: the database does not tell.
         psycopg.Error: Postgres refused.
     """
-    row = connection.execute("SELECT hour FROM reporting.usage ORDER BY hour LIMIT 1").fetchone()
-    return row[0].date() if row else None
+    try:
+        row = connection.execute("SELECT min(day) FROM reporting.usage_by_day").fetchone()
+    except psycopg.errors.UndefinedTable:
+        raise OtherViews from None
+    return row[0] if row else None
 
 
 def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
