@@ -11,11 +11,11 @@ import psycopg
 from psycopg import Connection
 
 from footfall_exporters.postgres.asking import NotThere
-from footfall_exporters.postgres.reports import changes
+from footfall_exporters.postgres.reports import changes, releases
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, last_days
 from footfall_exporters.postgres.reports.building import DAY, Columns, build, step_of, steps_of
 from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered
-from footfall_exporters.postgres.reports.kinds import KINDS, Kind
+from footfall_exporters.postgres.reports.kinds import ADDED_UP, KINDS, Kind
 from footfall_processors import OperatorError
 
 REPORTS: Final[Mapping[str, str]] = {name: kind.title for name, kind in KINDS.items()}
@@ -151,8 +151,8 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
         raise OtherViews
     most, is_summed = asked.most, kind is KINDS[name].summed
     asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
-    if name == "changes":
-        return _changes(connection, name, kind, asked, views)
+    if name in _COMPARED:
+        return _COMPARED[name](connection, kind, asked, views)
     statement = build(name, kind, replace(asked, limit=None) if is_summed else asked, views)
     try:
         cursor = connection.execute(statement.text, statement.parameters)
@@ -172,14 +172,26 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
 
 
 def _changes(
-    connection: Connection, name: str, kind: Kind, asked: Asked, views: Mapping[str, Columns]
+    connection: Connection, kind: Kind, asked: Asked, views: Mapping[str, Columns]
 ) -> Report:
     assert asked.period is not None  # noqa: S101  # it has a time
     since, until = asked.period.since, asked.period.until
     until = until or Period(since, dt.datetime.now(dt.UTC)).whole(step_of(kind)).until
     limited = replace(asked, period=Period(since, until))
-    rows = changes.moved(connection, name, kind, limited, views)
-    return Report(name, since, changes.COLUMNS, rows, asked.period.until)
+    rows = changes.moved(connection, "changes", kind, limited, views)
+    return Report("changes", since, changes.COLUMNS, rows, asked.period.until)
+
+
+def _releases(
+    connection: Connection, kind: Kind, asked: Asked, views: Mapping[str, Columns]
+) -> Report:
+    rows = releases.compared(connection, "releases", (kind, ADDED_UP), asked, views)
+    more = asked.limit is not None and len(rows) > asked.limit
+    return Report("releases", None, releases.COLUMNS, rows[: asked.limit], more=more)
+
+
+_COMPARED: Final = {"changes": _changes, "releases": _releases}
+"""What is no one statement."""
 
 
 def views_of(connection: Connection) -> dict[str, dict[str, str]]:

@@ -86,7 +86,7 @@ def _percentile(name: LiteralString, share: LiteralString) -> Measure:
 
 
 _SECONDS = Measure("seconds", "round(sum(seconds))::bigint")
-_ADDED_UP = Kind(
+ADDED_UP: Final = Kind(
     "How long it took",
     "durations",
     "day",
@@ -126,6 +126,16 @@ KINDS: Final[Mapping[str, Kind]] = {
         only="action NOT IN ('invoke', 'start')",
         tallied=False,
     ),
+    "releases": Kind(
+        "The newest version of each service beside the one before",
+        "usage",
+        "",
+        (),
+        (_sum("count"),),
+        only="action IN ('success', 'failure')",
+        tallied=False,
+        empty="It takes two versions of a service, of which each has ended something (success, failure).",
+    ),
     "latency": Kind(
         "How long it took",
         "events",
@@ -142,7 +152,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         columns_of="usage",
         trend="p95_ms",
         empty="Only what has a duration is in it.",
-        summed=_ADDED_UP,
+        summed=ADDED_UP,
     ),
     "groups": Kind(
         "Active groups per day",

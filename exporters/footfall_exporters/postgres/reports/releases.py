@@ -1,0 +1,187 @@
+"""Two versions of a service side by side: failures and durations, event by event."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple
+
+from psycopg import Connection
+
+from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
+from footfall_exporters.postgres.reports.building import Columns, build
+from footfall_exporters.postgres.reports.histograms import decoded
+from footfall_exporters.postgres.reports.kinds import Kind
+from footfall_exporters.postgres.reports.sequential import (
+    FEW,
+    LEVEL,
+    Day,
+    Difference,
+    difference,
+)
+
+COLUMNS: Final = (
+    "service", "former", "version", "event", "ends_before", "ends", "failed_before", "failed",
+    "difference", "low", "high", "verdict", "p95_before_ms", "p95_ms",
+)  # fmt: skip
+BACK: Final = dt.timedelta(days=28)
+"""So long before the first day of the newer version the former one is looked at."""
+ALL: Final = "(all)"
+_BY: Final = ("service", "service_version", "day", "event", "status")
+_PAIR: Final = frozenset({"service", "service_version", "version"})
+Days = dict[dt.date, Day]
+
+
+class _Pair(NamedTuple):
+    service: str
+    former: str
+    version: str
+    since: dt.date
+
+
+@dataclass(slots=True)
+class _Compared:
+    """An event, or all, in both versions."""
+
+    event: str
+    former: Sequence[Day]
+    present: Sequence[Day]
+
+    @property
+    def is_enough(self) -> bool:
+        return min(_ends(self.former), _ends(self.present)) >= FEW
+
+
+def compared(
+    connection: Connection,
+    name: str,
+    kinds: tuple[Kind, Kind],
+    asked: Asked,
+    views: Mapping[str, Columns],
+) -> list[tuple[Any, ...]]:
+    """The two newest versions of each service: those that came first last, among those that are asked for.
+
+    Args:
+        connection: Of any role that may read `reporting`.
+        name: What the report is called.
+        kinds: What asks for counts, and for histograms of durations.
+        asked: With conditions; it is of all that is kept, and counted by nothing else.
+        views: The columns of each view of `reporting`.
+
+    Raises:
+        WrongQuestion: it cannot be asked so.
+        psycopg.Error: Postgres refused.
+    """
+    if asked.by:
+        raise WrongQuestion("by", "versions are compared event by event", "ask without `by`")
+    counts, histograms = kinds
+    question = replace(asked, by=_BY, limit=None)
+    statement = build(name, replace(counts, time="hour"), question, views)
+    found = connection.execute(statement.text, statement.parameters).fetchall()
+    by_version = _by_version(found)
+    rows: list[tuple[Any, ...]] = []
+    for pair in _pairs(by_version):
+        slow = _slow(connection, name, histograms, pair, asked, views)
+        rows += _rows(pair, by_version, slow)
+    return rows
+
+
+def _by_version(
+    found: Iterable[tuple[Any, ...]],
+) -> dict[tuple[str, str], dict[str, Days]]:
+    """Of each service and version the days of each event."""
+    versions: dict[tuple[str, str], dict[str, Days]] = {}
+    for service, version, day, event, status, count in found:
+        if service is None or version is None:
+            continue
+        days = versions.setdefault((service, version), {}).setdefault(event, {})
+        ends, failures = days.get(day, Day(0, 0))
+        days[day] = Day(ends + count, failures + count * (status != "ok"))
+    return versions
+
+
+def _pairs(versions: Mapping[tuple[str, str], Mapping[str, Days]]) -> Iterator[_Pair]:
+    firsts: dict[str, list[tuple[dt.date, str]]] = {}
+    for (service, version), events in versions.items():
+        first = min(day for days in events.values() for day in days)
+        firsts.setdefault(service, []).append((first, version))
+    for service, known in sorted(firsts.items()):
+        if len(known) > 1:
+            (_, former), (first, version) = sorted(known)[-2:]
+            yield _Pair(service, former, version, first - BACK)
+
+
+def _slow(
+    connection: Connection,
+    name: str,
+    kind: Kind,
+    pair: _Pair,
+    asked: Asked,
+    views: Mapping[str, Columns],
+) -> dict[tuple[str, str], int]:
+    """The 95th percentile of the durations of each version and event, in milliseconds."""
+    where = {
+        **{key: values for key, values in asked.where.items() if key not in _PAIR},
+        "service": [pair.service],
+        "service_version": [pair.former, pair.version],
+    }
+    period = Period(dt.datetime.combine(pair.since, dt.time(), dt.UTC), None)
+    question = Asked(period, where, ("service_version", "event"))
+    statement = build(name, kind, question, views)
+    found = connection.execute(statement.text, statement.parameters).fetchall()
+    return {(version, event): decoded(histogram)[2] for version, event, histogram in found}
+
+
+def _rows(
+    pair: _Pair,
+    versions: Mapping[tuple[str, str], Mapping[str, Days]],
+    slow: Mapping[tuple[str, str], int],
+) -> Iterator[tuple[Any, ...]]:
+    """All first, then each event that ended in either one."""
+    both = [_recent(versions[pair.service, v], pair.since) for v in (pair.former, pair.version)]
+    events = sorted(both[0].keys() | both[1].keys())
+    each = [
+        _Compared(event, *(list(of.get(event, {}).values()) for of in both)) for event in events
+    ]
+    every = _Compared(ALL, *(list(_added(of.values()).values()) for of in both))
+    enough = sum(of.is_enough for of in (every, *each))
+    for of in (every, *each):
+        change = difference(of.former, of.present, LEVEL / enough) if of.is_enough else None
+        ends = _ends(of.former), _ends(of.present)
+        rates = _rate(of.former), _rate(of.present)
+        figures = [round(f, 4) for f in change] if change else [None] * 3
+        p95 = slow.get((pair.former, of.event)), slow.get((pair.version, of.event))
+        yield *pair[:3], of.event, *ends, *rates, *figures, _verdict(change), *p95
+
+
+def _verdict(change: Difference | None) -> str:
+    if change is None:
+        return "too few to tell"
+    if change.low > 0:
+        return "fails more"
+    return "fails less" if change.high < 0 else "no difference seen"
+
+
+def _recent(events: Mapping[str, Days], since: dt.date) -> dict[str, Days]:
+    recent = {
+        event: {day: of for day, of in days.items() if day >= since}
+        for event, days in events.items()
+    }
+    return {event: days for event, days in recent.items() if days}
+
+
+def _added(every: Iterable[Days]) -> Days:
+    added: Days = {}
+    for days in every:
+        for day, of in days.items():
+            ends, failures = added.get(day, Day(0, 0))
+            added[day] = Day(ends + of.ends, failures + of.failures)
+    return added
+
+
+def _ends(days: Sequence[Day]) -> int:
+    return sum(day.ends for day in days)
+
+
+def _rate(days: Sequence[Day]) -> float | None:
+    ends = _ends(days)
+    return round(sum(day.failures for day in days) / ends, 4) if ends else None

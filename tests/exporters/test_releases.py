@@ -1,0 +1,124 @@
+"""Two versions side by side: an interval that holds at every look, and figures of each event."""
+
+import random
+from functools import partial
+
+import psycopg
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from footfall_exporters.postgres.housekeeping import Housekeeper
+from footfall_exporters.postgres.reports import ask
+from footfall_exporters.postgres.reports.asked import Asked, WrongQuestion
+from footfall_exporters.postgres.reports.releases import ALL
+from footfall_exporters.postgres.reports.sequential import FEW, LEVEL, Day, difference
+from footfall_exporters.postgres.tasks import House
+from support.batches import DAY, HOUR, batch, dimension, one_row
+from support.stores import MIDNIGHT, writing
+
+LOOKS = 60
+VERSIONS = (("1.9", 24, 10, 50), ("2.0", 20, 10, 100), ("2.1", 9, 30, 200))
+"""With since how many days ago, failures a day, and milliseconds."""
+
+
+def ended(chance, ends, rate, alike):
+    """A day; the fewer are alike, the more days differ."""
+    rate = chance.betavariate(rate * alike, (1 - rate) * alike)
+    return Day(ends, sum(chance.random() < rate for _ in range(ends)))
+
+
+def is_ever_said(chance, ends, rates, alike):
+    """Whether somebody who looks every day is told that one version fails more."""
+    days = ([], [])
+    for _ in range(LOOKS):
+        for each, rate in zip(days, rates, strict=True):
+            each.append(ended(chance, ends, rate, alike))
+        found = difference(*days, LEVEL)
+        if found and not found.low <= 0 <= found.high:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("alike", [10_000, 100, 30])
+@pytest.mark.parametrize(("ends", "rate"), [(50, 0.1), (100, 0.02)])
+def test_who_looks_every_day_is_told_nothing_that_is_not_so(alike, ends, rate):
+    chance = random.Random(f"{alike} {ends}")
+    wrong = sum(is_ever_said(chance, ends, (rate, rate), alike) for _ in range(60))
+    assert wrong <= LEVEL * 60
+
+
+def test_a_version_that_fails_by_a_third_more_is_found():
+    chance = random.Random(2)
+    found = sum(is_ever_said(chance, 100, (0.1, 0.13), 10_000) for _ in range(30))
+    assert found >= 27
+
+
+days = st.lists(
+    st.integers(0, 1000).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n))), max_size=20
+).map(lambda every: [Day(*each) for each in every])
+
+
+@given(days, days)
+def test_any_days_can_be_compared(former, present):
+    found = difference(former, present, LEVEL)
+    assert (found is None) == (min(sum(d.ends for d in of) for of in (former, present)) < FEW)
+    if found is not None:
+        assert -1 <= found.low <= found.rate <= found.high <= 1
+
+
+@pytest.fixture
+async def shop(store_database, catalog, query):
+    """Three versions; the last one fails more where orders are, and takes longer."""
+    counts, rows = {}, []
+    for version, begun, failures, length in VERSIONS:
+        of = partial(dimension, service="shop", service_version=version)
+        for back in range(1, begun + 1):
+            moment = MIDNIGHT - back * DAY + 5 * HOUR
+            for event, failed in (("shop.order", failures), ("shop.survey", 5)):
+                counts[moment, of(event, "success", "ok")] = 90
+                counts[moment, of(event, "failure", "error")] = failed
+            rows += [one_row(moment, of("shop.order"), duration=length)] * 3
+    alone = dimension("shop.order", service="bot", service_version="7")
+    counts[MIDNIGHT - DAY, alone] = 500
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(*rows, counts=counts))
+    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"latency"})
+
+
+def asked(dsn, **question):
+    with psycopg.connect(dsn) as connection:
+        return ask(connection, "releases", Asked(**question)).records()
+
+
+async def test_the_two_newest_versions_are_compared_event_by_event(store_database, shop):
+    every, order, survey = asked(store_database)
+    assert [row["event"] for row in (every, order, survey)] == [ALL, "shop.order", "shop.survey"]
+    assert {(row["service"], row["former"], row["version"]) for row in (every, order, survey)} == {
+        ("shop", "2.0", "2.1")
+    }
+    assert (order["ends_before"], order["ends"]) == (103 * 20, 123 * 9)
+    assert order["failed_before"] == pytest.approx(10 / 103, abs=1e-4)
+    assert order["failed"] == pytest.approx(30 / 123, abs=1e-4)
+    assert order["difference"] == pytest.approx(30 / 123 - 10 / 103, abs=1e-4)
+    assert [row["verdict"] for row in (every, order, survey)] == [
+        "fails more", "fails more", "no difference seen",
+    ]  # fmt: skip
+    assert order["p95_before_ms"] == pytest.approx(100, rel=0.03)
+    assert order["p95_ms"] == pytest.approx(200, rel=0.03)
+
+
+async def test_versions_that_are_named_are_compared(store_database, shop):
+    rows = asked(store_database, where={"version": ["1.9", "2.1"], "event": ["shop.order"]})
+    assert {(row["former"], row["version"]) for row in rows} == {("1.9", "2.1")}
+    assert [row["event"] for row in rows] == [ALL, "shop.order"]
+    assert rows[1]["p95_before_ms"] == pytest.approx(50, rel=0.03)
+
+
+async def test_one_version_is_nothing_to_be_compared(store_database, shop):
+    assert asked(store_database, where={"service": ["bot"]}) == []
+
+
+async def test_it_is_counted_by_nothing_else(store_database, shop):
+    with pytest.raises(WrongQuestion, match="event by event"):
+        asked(store_database, by=["provider"])
