@@ -26,8 +26,8 @@ _OWN: Final = frozenset({"since", "until", "where", "by", "limit", "format", "in
 """Parameters that are no column."""
 _OF_COMMITS: Final = frozenset({"usage"})
 """Views that change with a commit, and when something is erased or dropped: never else."""
-_OF_DURATIONS: Final = frozenset({"latency", "releases"})
-"""Reports of what is rolled up after a commit."""
+_ALSO_OF_DURATIONS: Final = frozenset({"releases"})
+"""Reports of these views that say more, which is rolled up after a commit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _response(question: Question, tag: str, body: bytes | None) -> Response:
 def _tag_of_commits(connection: Connection, question: Question) -> str | None:
     """The tag of an answer that is not made yet; None where it follows from more than commits."""
     kind, period = KINDS[question.name], question.asked.period
-    if kind.view not in _OF_COMMITS or question.name in _OF_DURATIONS:
+    if kind.view not in _OF_COMMITS or question.name in _ALSO_OF_DURATIONS:
         return None
     fresh = freshness(connection)
     whole = replace(question.asked, period=period and period.whole(step_of(kind)))

@@ -1,11 +1,11 @@
 """Whether one of two failure rates is higher: an interval that holds however often it is looked at.
 
 An interval of 95 % that is looked at every day excludes the truth sooner or later. This one is a confidence
-sequence: the probability that it ever does is bounded. It is the normal mixture of Robbins (1970), in the form
-of Howard, Ramdas, McAuliffe and Sekhon (Time-uniform, nonparametric, nonasymptotic confidence sequences,
-Annals of Statistics 49, 2021, equation 14), for the difference of two rates as its information grows, asymptotically
-(Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Annals of Statistics 52, 2024). Days that differ by more
-than chance widen it, as in a quasi-binomial model (McCullagh and Nelder 1989, section 4.5).
+sequence: the probability that it ever does is bounded. It is the normal mixture of Robbins (1970), in the
+form of Howard, Ramdas, McAuliffe and Sekhon (Time-uniform, nonparametric, nonasymptotic confidence sequences,
+Annals of Statistics 49, 2021, equation 14), for the difference of two rates as its information grows,
+asymptotically (Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, Annals of Statistics 52, 2024). Days that
+differ by more than chance widen it, as in a quasi-binomial model (McCullagh and Nelder 1989, section 4.5).
 """
 
 import math
