@@ -4,10 +4,13 @@ import datetime as dt
 import math
 import random
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import READING, connect, connect_sync, latency, prepare, reports
@@ -292,7 +295,7 @@ def test_periods_are_written_as_dates_times_or_how_long_ago(since, until, begin,
     assert written(since, until, dt.timedelta(days=7), NOON) == (begin, end)
 
 
-@pytest.mark.parametrize("pair", ["service", "=shop", "", "service=\0"])
+@pytest.mark.parametrize("pair", ["service", "=shop", "", "service=\0", "service=\udcff"])
 def test_what_is_no_condition_is_refused(pair):
     with pytest.raises(WrongQuestion, match="a condition is COLUMN=VALUE"):
         conditions([pair])
@@ -559,3 +562,26 @@ def test_a_column_by_both_of_its_names_is_one(filled):
     asked = conditions(["version=1.0", "service_version=1.1"])
     found = ask(filled, "usage", Asked(LAST, asked, ["version", "service_version", "action"]))
     assert {row[:-1]: row[-1] for row in found.rows} == grouped(("service_version", "action"))
+
+
+WORDS = st.sampled_from(
+    ["service", "version", "provider", "event", "day", "hour", "note", "count", '"', "a;b", ""]
+) | st.text(max_size=6)
+
+
+@settings(
+    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+)
+@given(
+    st.sampled_from([*reports.REPORTS]),
+    st.lists(st.tuples(WORDS, WORDS), max_size=3),
+    st.lists(WORDS, max_size=3),
+    st.none() | st.integers(-1, 3),
+    st.booleans(),
+)
+def test_whatever_is_asked_is_answered_or_refused(filled, name, pairs, by, limit, timed):
+    period = LAST if timed or reports.KINDS[name].time else None
+    with suppress(WrongQuestion):
+        where = conditions(f"{key}={value}" for key, value in pairs)
+        found = ask(filled, name, Asked(period, where, by, limit))
+        assert limit is None or name == "changes" or len(found.rows) <= limit

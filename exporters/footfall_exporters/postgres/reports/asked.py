@@ -133,12 +133,21 @@ def conditions(pairs: Iterable[str]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
-        if not name or not equals or "\0" in pair:
+        if not name or not equals or not _is_text(pair):
             raise WrongQuestion(
                 "where", "a condition is COLUMN=VALUE", "such as service=shop, or service= for none"
             )
         found.setdefault(name.strip(), []).append(value)
     return found
+
+
+def _is_text(value: str) -> bool:
+    """Whether Postgres can have it."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in value
 
 
 def _floor(at: dt.datetime, step: dt.timedelta) -> dt.datetime:
