@@ -181,7 +181,11 @@ def test_a_role_that_may_not_read_is_told_what_it_needs(ask, used, store_databas
             owner.execute(sql.SQL("GRANT footfall_reader TO {}").format(name))
             for words in ([], *([each] for each in postgres.REPORTS)):
                 done = ask(*words)
-                assert (done.exit_code, done.stderr) == (0, ""), words
+                assert (done.exit_code, done.stderr) == (0, ""), (
+                    words,
+                    done.stderr,
+                    done.exception,
+                )
         finally:
             owner.execute(sql.SQL("DROP ROLE {}").format(name))
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from footfall_collector.cli.tables import Beside, print_report
+from footfall_collector.cli.tables import Beside, print_report, side_by_side
 from footfall_exporters.postgres import Report
 
 SINCE = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
@@ -113,3 +113,33 @@ def test_every_event_and_number_is_whole_at_any_width(rows, width):
         assert f"{number:,}" in shown
     assert "…" not in shown
     assert all(len(line) <= width for line in shown.splitlines())
+
+
+def test_versions_side_by_side_are_a_table_on_80_columns():
+    columns = (
+        *(
+            "service",
+            "former",
+            "version",
+            "event",
+            "ends_before",
+            "ends",
+            "failed_before",
+            "failed",
+        ),
+        *("difference", "low", "high", "verdict", "p95_before_ms", "p95_ms"),
+    )
+    ends = (2060, 1107, 0.0971, 0.2439, 0.1468, 0.0945, 0.1991)
+    row = ("shop", "2.0.11", "2.1.0", "shop.order", *ends, "no difference seen", None, 1200)
+    report = side_by_side(Report("releases", None, columns, [row, row]))
+    lines = printed(report, 80).splitlines()
+    for said in ("2.0.11 → 2.1.0", "9.7% → 24.4%", "no difference seen", "- → 1,200"):
+        assert any(said in line and "shop.order" in line for line in lines), said
+
+
+def test_a_change_is_a_percentage_with_its_sign_and_failures_are_a_share():
+    columns = ("product", "event", "verdict", "uses", "uses_before", "change", "failures")
+    row = ("shop", "shop.order", "growing", 15, 10, 0.5, 0.157)
+    shown = printed(Report("features", None, columns, [row]), 80)
+    assert "+50%" in shown
+    assert "15.7%" in shown

@@ -19,7 +19,7 @@ from footfall_collector.cli.options import (
     read_store,
 )
 from footfall_collector.cli.screen import print_overview
-from footfall_collector.cli.tables import Beside, print_report, spoken
+from footfall_collector.cli.tables import Beside, print_report, side_by_side, spoken
 from footfall_collector.config.config import load_config
 from footfall_collector.errors import WRONG_INPUT, failing_plainly
 from footfall_exporters import postgres
@@ -203,6 +203,7 @@ def _print_overview(connection: Connection, question: Asked, shown: _Shown) -> N
 
 def _print(connection: Connection, question: Asked, found: postgres.Report) -> None:
     console, kind = Console(), kinds.KINDS[found.name]
+    found = side_by_side(found) if found.name == "releases" else found
     named = found.columns.index("event") if "event" in found.columns else None
     events = None if named is None else {row[named] for row in found.rows}
     beside = Beside(

@@ -6,7 +6,8 @@ is a block of lines, as psql's expanded format has it.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ _BY_ERROR = frozenset({"status", "title"})
 """What the type of an error says, and what is of less interest."""
 _ALWAYS = frozenset({"ratio"})
 """What says something where it is empty, too."""
+_SHARES = frozenset({"share", "ratio", "failures", "failed", "failed_before"})
 _BARS = "▁▂▃▄▅▆▇█"
 _NONE = "·"
 
@@ -80,6 +82,28 @@ def print_report(report: Report, beside: Beside, console: Console | None = None)
             console.print(_block(report, row, layouts[-2].columns))
     for note in _notes(report):
         console.print(Text(note, "dim"))
+
+
+def side_by_side(report: Report) -> Report:
+    """Releases as people read them: what was before and what is now in one column."""
+
+    def both(row: Mapping[str, Any], before: str, now: str) -> str:
+        values = (_cell(name, row[name]) for name in (before, now))
+        return " → ".join(values)
+
+    rows = [
+        (
+            row["service"],
+            both(row, "former", "version"),
+            row["event"],
+            both(row, "failed_before", "failed"),
+            row["verdict"],
+            both(row, "p95_before_ms", "p95_ms"),
+        )
+        for row in report.records()
+    ]
+    columns = ("service", "versions", "event", "failed", "verdict", "p95_ms")
+    return replace(report, columns=columns, rows=rows)
 
 
 def spoken(report: Report) -> str:
@@ -245,8 +269,10 @@ def _plain(value: Any) -> str:
 def _cell(column: str, value: Any) -> str:
     if value is None:
         return "unknown" if column in _ALWAYS else "-"
-    if column in ("share", "ratio"):
+    if column in _SHARES and _is_number(value):
         return percent(value)
+    if column == "change" and isinstance(value, float):
+        return f"{value:+.0%}"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dt.datetime):
