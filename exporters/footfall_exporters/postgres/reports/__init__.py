@@ -13,7 +13,14 @@ from psycopg import Connection
 from footfall_exporters.postgres.asking import NotThere
 from footfall_exporters.postgres.reports import changes, releases
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, last_days
-from footfall_exporters.postgres.reports.building import DAY, Columns, build, step_of, steps_of
+from footfall_exporters.postgres.reports.building import (
+    DAY,
+    Columns,
+    Statement,
+    build,
+    step_of,
+    steps_of,
+)
 from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered
 from footfall_exporters.postgres.reports.kinds import ADDED_UP, KINDS, Kind
 from footfall_processors import OperatorError
@@ -149,26 +156,28 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
     kind = _kind(connection, name, asked)
     if kind.view not in views:
         raise OtherViews
-    most, is_summed = asked.most, kind is KINDS[name].summed
     asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
     if name in _COMPARED:
         return _COMPARED[name](connection, kind, asked, views)
-    statement = build(name, kind, replace(asked, limit=None) if is_summed else asked, views)
+    if kind is KINDS[name].summed:
+        found = _found(
+            connection, name, build(name, kind, replace(asked, limit=None), views), asked
+        )
+        return _decoded(found, kind, asked.most)
+    found = _found(connection, name, build(name, kind, asked, views), asked)
+    more = asked.most is not None and len(found.rows) > asked.most
+    return replace(found, rows=found.rows[: asked.most], more=more)
+
+
+def _found(connection: Connection, name: str, statement: Statement, asked: Asked) -> Report:
+    """All that a statement gives."""
     try:
         cursor = connection.execute(statement.text, statement.parameters)
     except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
         raise OtherViews from None
-    rows = cursor.fetchall()
-    found = Report(
-        name,
-        asked.period and asked.period.since,
-        tuple(column.name for column in cursor.description or ()),
-        rows if is_summed else rows[:most],
-        asked.period and asked.period.until,
-        most is not None and len(rows) > most,
-        statement.notes,
-    )
-    return _decoded(found, kind, most) if is_summed else found
+    since, until = asked.period or (None, None)
+    columns = tuple(column.name for column in cursor.description or ())
+    return Report(name, since, columns, cursor.fetchall(), until, notes=statement.notes)
 
 
 def _changes(

@@ -114,8 +114,37 @@ class _Building:
 
     def statement(self) -> Statement:
         measures, notes = self._measures()
-        period = [*self._period()]
-        parts = {
+        within = [sql.SQL(self._kind.only), *self._period()]
+        written = self._shares if self._kind.outcome else self._grouped
+        return Statement(written(within, measures), self._parameters, notes)
+
+    def _grouped(
+        self, within: Sequence[sql.Composable], measures: Sequence[Measure]
+    ) -> sql.Composed:
+        """The figures of each group."""
+        shown = _listed(_named(sql.SQL(measure.value), measure.name) for measure in measures)
+        held = [self._holds(name, values) for name, values in self._where.items()]
+        return sql.SQL(_GROUPED).format(
+            **self._parts(measures), measures=shown, condition=_all([*within, *held])
+        )
+
+    def _shares(
+        self, within: Sequence[sql.Composable], measures: Sequence[Measure]
+    ) -> sql.Composed:
+        """What failed of each group, and its share: how it did is no condition of what it is a share of."""
+        outcome = self._kind.outcome
+        among = [self._expression(name) for name in self._by if name not in outcome]
+        held = {name: self._holds(name, values) for name, values in self._where.items()}
+        return sql.SQL(_SHARES).format(
+            **self._parts(measures),
+            among=_listed(among or [sql.SQL("true")]),
+            condition=_all([*within, *(held[name] for name in held if name not in outcome)]),
+            counted=_all([held[name] for name in held if name in outcome]),
+        )
+
+    def _parts(self, measures: Sequence[Measure]) -> dict[str, sql.Composable]:
+        """What both kinds of statements have."""
+        return {
             "keys": _listed(self._key(name) for name in self._by),
             "names": _listed(map(sql.Identifier, self._by)),
             "numbers": _listed(sql.Literal(n + 1) for n in range(len(self._by))),
@@ -123,24 +152,6 @@ class _Building:
             "order": _listed(self._order([measure.name for measure in measures])),
             "limit": self._limit(),
         }
-        conditions = {name: self._holds(name, values) for name, values in self._where.items()}
-        outcome = self._kind.outcome
-        among = [self._expression(name) for name in self._by if name not in outcome]
-        within = [sql.SQL(self._kind.only), *period]
-        if outcome:
-            within += [held for name, held in conditions.items() if name not in outcome]
-            counted = [held for name, held in conditions.items() if name in outcome]
-            text = sql.SQL(_SHARES).format(
-                **parts,
-                among=_listed(among or [sql.SQL("true")]),
-                condition=_all(within),
-                counted=_all(counted),
-            )
-        else:
-            shown = _listed(_named(sql.SQL(m.value), m.name) for m in measures)
-            condition = _all([*within, *conditions.values()])
-            text = sql.SQL(_GROUPED).format(**parts, measures=shown, condition=condition)
-        return Statement(text, self._parameters, notes)
 
     def _columns(self) -> list[str]:
         """What it is counted by; of the report's own columns those that no catalog declares are NULL."""
