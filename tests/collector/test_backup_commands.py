@@ -32,8 +32,10 @@ def filled(store_database):
         connection.execute(
             "WITH d AS (INSERT INTO footfall.feature_dims"
             " (fingerprint, event, surface, feature, action, status)"
-            " VALUES (gen_random_uuid(), 'shop.order', 'web', 'order', 'success', 'ok') RETURNING id)"
-            " INSERT INTO footfall.feature_counts SELECT date_trunc('hour', now()), id, 7 FROM d"
+            " VALUES (gen_random_uuid(), 'shop.order', 'web', 'order', 'success', 'ok') RETURNING id),"
+            " counted AS (INSERT INTO footfall.feature_counts"
+            " SELECT date_trunc('hour', now()), id, 7 FROM d)"
+            " INSERT INTO footfall.feature_counts_stale VALUES ((now() AT TIME ZONE 'UTC')::date)"
         )
     return store_database
 

@@ -294,6 +294,21 @@ async def test_two_housekeepers_at_once_count_nothing_twice(store_database, stor
         compare(query, known)
 
 
+async def test_commits_that_are_gone_before_they_were_followed_leave_it_right(
+    store_database, store, query
+):
+    known, chosen = Known(), random.Random(4)
+    for lost in (False, True, False, True):
+        for back in range(4):
+            known.store(rows := drawn(chosen, back))
+            await store(batch(*rows))
+        if lost:
+            query("DELETE FROM footfall.commits WHERE position % 4 < 3")
+            counted_right(query, known)
+        await keep_up(store_database)
+        compare(query, known)
+
+
 @pytest.fixture
 def former(empty_database, catalog):
     """The connection string of a database with schema 0015 that takes what this catalog declares."""
