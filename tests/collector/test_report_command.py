@@ -19,10 +19,11 @@ from footfall_collector.cli import main
 from footfall_collector.cli.screen import age, print_overview
 from footfall_collector.cli.tables import percent, period_of, sparkline, told
 from footfall_exporters import postgres
-from footfall_exporters.postgres.reports import Freshness, Report
+from footfall_exporters.postgres.reports import Report
 from footfall_exporters.postgres.reports.asked import Period
 from footfall_exporters.postgres.reports.completeness import Completeness
 from footfall_exporters.postgres.reports.overview import Overview, Used
+from footfall_exporters.postgres.reports.state import Freshness
 from support.batches import DAY, HOUR, batch, dimension, one_row
 from support.stores import MIDNIGHT, TODAY, writing
 

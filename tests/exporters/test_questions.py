@@ -16,16 +16,10 @@ from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import READING, connect, connect_sync, latency, prepare, reports
 from footfall_exporters.postgres.asking import NotThere
 from footfall_exporters.postgres.connecting import HOUSEKEEPING
-from footfall_exporters.postgres.reports import (
-    OtherViews,
-    ask,
-    completeness,
-    first_day,
-    freshness,
-    overview,
-)
+from footfall_exporters.postgres.reports import ask, completeness, overview
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, conditions
 from footfall_exporters.postgres.reports.asked import period as written
+from footfall_exporters.postgres.reports.state import OtherViews, first_day, freshness
 from footfall_exporters.postgres.reports.trends import merged, trends
 from support.batches import DAY, HOUR, batch, dimension, one_row
 from support.stores import MIDNIGHT, TODAY, catalog_of, writing

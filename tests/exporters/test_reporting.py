@@ -14,10 +14,10 @@ from footfall_exporters import postgres
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import glossary, prepare, report
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
-from footfall_exporters.postgres.reports import views_of
 from footfall_exporters.postgres.reports.asked import Asked, Period
 from footfall_exporters.postgres.reports.building import build
 from footfall_exporters.postgres.reports.kinds import KINDS
+from footfall_exporters.postgres.reports.state import views_of
 from footfall_processors import Loss, load_catalog
 from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
 from support.stores import GUILD_A, GUILD_B, MIDNIGHT, TODAY, catalog_of, reporting_columns

@@ -23,11 +23,12 @@ from footfall_collector.cli.tables import Beside, print_report, side_by_side, sp
 from footfall_collector.config.config import load_config
 from footfall_collector.errors import WRONG_INPUT, failing_plainly
 from footfall_exporters import postgres
-from footfall_exporters.postgres.reports import ask, asked, first_day, kinds
+from footfall_exporters.postgres.reports import ask, asked, kinds
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import STEPS, steps_of
 from footfall_exporters.postgres.reports.completeness import completeness
 from footfall_exporters.postgres.reports.overview import overview
+from footfall_exporters.postgres.reports.state import first_day
 from footfall_exporters.postgres.reports.trends import trends
 from footfall_processors import Catalog, DocumentError
 

@@ -19,11 +19,12 @@ from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres import READING, REPORTS, connect_sync
 from footfall_exporters.postgres.asking import NotThere
 from footfall_exporters.postgres.pulse import feel
-from footfall_exporters.postgres.reports import OtherViews, periods
+from footfall_exporters.postgres.reports import periods
 from footfall_exporters.postgres.reports.asked import Period, WrongQuestion
 from footfall_exporters.postgres.reports.distinct import Span
 from footfall_exporters.postgres.reports.overview import overview
 from footfall_exporters.postgres.reports.periods import INTERVALS, MOST_INTERVALS, Attributes
+from footfall_exporters.postgres.reports.state import OtherViews
 from footfall_processors import OperatorError
 
 PATH: Final = "/api/reports/{name}"

@@ -13,10 +13,11 @@ from psycopg import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from footfall_exporters.postgres.reports import Report, ask, asked, freshness
+from footfall_exporters.postgres.reports import Report, ask, asked
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import step_of
 from footfall_exporters.postgres.reports.kinds import KINDS
+from footfall_exporters.postgres.reports.state import freshness
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"

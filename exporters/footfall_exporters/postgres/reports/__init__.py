@@ -10,7 +10,6 @@ from typing import Any, Final
 import psycopg
 from psycopg import Connection
 
-from footfall_exporters.postgres.asking import NotThere
 from footfall_exporters.postgres.reports import changes, releases
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, last_days
 from footfall_exporters.postgres.reports.building import (
@@ -23,38 +22,16 @@ from footfall_exporters.postgres.reports.building import (
 )
 from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered
 from footfall_exporters.postgres.reports.kinds import ADDED_UP, KINDS, Kind
-from footfall_processors import OperatorError
+from footfall_exporters.postgres.reports.state import OtherViews, freshness, views_of
 
 REPORTS: Final[Mapping[str, str]] = {name: kind.title for name, kind in KINDS.items()}
 """Name → title."""
-_VIEWS = """
-    SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
-    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
-    WHERE c.relnamespace = to_regnamespace('reporting') AND c.relkind = 'v' AND a.attnum > 0
-    ORDER BY c.relname, a.attnum
-"""
 MOST_OBSERVATIONS: Final = 100_000
 """Percentiles of so many are exact; of more it is their histograms that are added up."""
 _OBSERVATIONS = """
     SELECT coalesce(sum(observations), 0) FROM reporting.latency
     WHERE day >= %s AND day < coalesce(%s, date 'infinity')
 """
-_FRESHNESS = """
-    SELECT position, committed_at, erased, observed_from, clock_timestamp() FROM reporting.freshness
-"""
-
-
-class OtherViews(OperatorError):
-    """The views of the database are not those that this version asks."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the views of this database are those of another version of Footfall",
-            "run `footfall migrate`, or restart the collector, with the newer one of both",
-        )
-
-    def __reduce__(self) -> tuple[type["OtherViews"], tuple[()]]:
-        return type(self), ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,25 +74,6 @@ class Report:
             [self.columns, *(map(_plain, row) for row in self.rows)]
         )
         return text.getvalue()
-
-
-@dataclass(frozen=True, slots=True)
-class Freshness:
-    """How far a store is.
-
-    Attributes:
-        position: How many commits there were.
-        committed_at: When the last one was; None where none is remembered.
-        erased: How many observations were erased because somebody asked for it.
-        observed_from: The first day of which all single observations are stored; None: none was dropped.
-        now: By Postgres' clock.
-    """
-
-    position: int
-    committed_at: dt.datetime | None
-    erased: int
-    observed_from: dt.date | None
-    now: dt.datetime
 
 
 def report(connection: Connection, name: str, days: int) -> Report:
@@ -201,53 +159,6 @@ def _releases(
 
 _COMPARED: Final = {"changes": _changes, "releases": _releases}
 """What is no one statement."""
-
-
-def views_of(connection: Connection) -> dict[str, dict[str, str]]:
-    """The views of `reporting`: of each its columns with their types.
-
-    Raises:
-        NotThere: there are none.
-    """
-    views: dict[str, dict[str, str]] = {}
-    for view, column, of in connection.execute(_VIEWS).fetchall():
-        views.setdefault(view, {})[column] = of
-    if not views:
-        raise NotThere(
-            "this database holds nothing of Footfall yet",
-            "run `footfall up` (or `footfall migrate`)",
-        )
-    return views
-
-
-def freshness(connection: Connection) -> Freshness:
-    """How far the store is.
-
-    Raises:
-        OtherViews: the database does not tell.
-        psycopg.Error: Postgres refused.
-    """
-    try:
-        row = connection.execute(_FRESHNESS).fetchone()
-    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
-        raise OtherViews from None
-    if row is None:
-        raise OtherViews
-    return Freshness(*row)
-
-
-def first_day(connection: Connection) -> dt.date | None:
-    """The day (UTC) on which what is stored begins; None: nothing is.
-
-    Raises:
-        OtherViews: the database does not tell.
-        psycopg.Error: Postgres refused.
-    """
-    try:
-        row = connection.execute("SELECT min(day) FROM reporting.usage_by_day").fetchone()
-    except psycopg.errors.UndefinedTable:
-        raise OtherViews from None
-    return row[0] if row else None
 
 
 def _kind(connection: Connection, name: str, asked: Asked) -> Kind:

@@ -8,10 +8,11 @@ from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
 
-from footfall_exporters.postgres.reports import Freshness, Report, ask, freshness
+from footfall_exporters.postgres.reports import Report, ask
 from footfall_exporters.postgres.reports.asked import Asked, Period
 from footfall_exporters.postgres.reports.building import DAY
 from footfall_exporters.postgres.reports.completeness import Completeness, completeness
+from footfall_exporters.postgres.reports.state import Freshness, freshness
 from footfall_exporters.postgres.reports.trends import Trend, merged, steps_between
 
 BEGINNINGS: Final = frozenset({"invoke", "start"})

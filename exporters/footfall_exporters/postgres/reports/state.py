@@ -1,0 +1,99 @@
+"""What a database has of what reports ask: its views, how far it is, and since when."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import psycopg
+from psycopg import Connection
+
+from footfall_exporters.postgres.asking import NotThere
+from footfall_processors import OperatorError
+
+_VIEWS = """
+    SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
+    FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+    WHERE c.relnamespace = to_regnamespace('reporting') AND c.relkind = 'v' AND a.attnum > 0
+    ORDER BY c.relname, a.attnum
+"""
+_FRESHNESS = """
+    SELECT position, committed_at, erased, observed_from, clock_timestamp() FROM reporting.freshness
+"""
+
+
+class OtherViews(OperatorError):
+    """The views of the database are not those that this version asks."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the views of this database are those of another version of Footfall",
+            "run `footfall migrate`, or restart the collector, with the newer one of both",
+        )
+
+    def __reduce__(self) -> tuple[type["OtherViews"], tuple[()]]:
+        return type(self), ()
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """How far a store is.
+
+    Attributes:
+        position: How many commits there were.
+        committed_at: When the last one was; None where none is remembered.
+        erased: How many observations were erased because somebody asked for it.
+        observed_from: The first day of which all single observations are stored; None: none was dropped.
+        now: By Postgres' clock.
+    """
+
+    position: int
+    committed_at: dt.datetime | None
+    erased: int
+    observed_from: dt.date | None
+    now: dt.datetime
+
+
+def views_of(connection: Connection) -> dict[str, dict[str, str]]:
+    """The views of `reporting`: of each its columns with their types.
+
+    Raises:
+        NotThere: there are none.
+    """
+    views: dict[str, dict[str, str]] = {}
+    for view, column, of in connection.execute(_VIEWS).fetchall():
+        views.setdefault(view, {})[column] = of
+    if not views:
+        raise NotThere(
+            "this database holds nothing of Footfall yet",
+            "run `footfall up` (or `footfall migrate`)",
+        )
+    return views
+
+
+def freshness(connection: Connection) -> Freshness:
+    """How far the store is.
+
+    Raises:
+        OtherViews: the database does not tell.
+        psycopg.Error: Postgres refused.
+    """
+    try:
+        row = connection.execute(_FRESHNESS).fetchone()
+    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
+        raise OtherViews from None
+    if row is None:
+        raise OtherViews
+    return Freshness(*row)
+
+
+def first_day(connection: Connection) -> dt.date | None:
+    """The day (UTC) on which what is stored begins; None: nothing is.
+
+    Raises:
+        OtherViews: the database does not tell.
+        psycopg.Error: Postgres refused.
+    """
+    try:
+        row = connection.execute("SELECT min(day) FROM reporting.usage_by_day").fetchone()
+    except psycopg.errors.UndefinedTable:
+        raise OtherViews from None
+    return row[0] if row else None
