@@ -34,6 +34,7 @@ _SECTIONS = {
     "Look": {
         "tail": _Row("tail:tail", "What comes in, as it comes in."),
         "report": _Row("report:report", "What was used, what failed, how long it took."),
+        "digest": _Row("digest:digest", "What a team reads every day or week."),
         "sql": _Row("sql:command", "Ask the store in SQL."),
         "inspect": _Row("inspect:inspect", "What a program keeps on this machine, for its user."),
         "statement": _Row("statement:statement", "The privacy statement of a catalog."),

@@ -67,10 +67,11 @@ def moved(
     kinds = {"uses": parts}
     if not chosen & set(_OUTCOME):
         kinds["failures"] = [part for part in parts if part.values[status] != "ok"]
+    telling = _telling(columns, parts)
     found = []
     for of, every in kinds.items():
         says_nothing = {"uses": set(_OUTCOME) - chosen, "failures": set(_ENDS)}[of]
-        within = [n for n, column in enumerate(columns) if column in named - says_nothing]
+        within = [n for n in telling if columns[n] in named - says_nothing]
         apart = taken_apart(every, within, asked.limit or MOST)
         found.append((_surprise(apart or [({}, every)]), [*_rows(of, every, apart, columns)]))
     return [row for _, rows in sorted(found, key=lambda each: -each[0]) for row in rows]
@@ -83,7 +84,7 @@ def taken_apart(
 
     Args:
         parts: Each combination of values once.
-        within: The columns that may be named.
+        within: The columns that may be named, the most telling first.
         most: How many at most.
     """
     found: list[tuple[Cell, Sequence[Part]]] = []
@@ -95,6 +96,20 @@ def taken_apart(
         found.append((cell, explained))
         rest = [part for part in rest if not _has(part, cell)]
     return found
+
+
+def _telling(columns: Sequence[str], parts: Sequence[Part]) -> list[int]:
+    """The columns by what they tell: one with a single value tells nothing, and an event names most."""
+    values = [len({part.values[n] for part in parts}) for n in range(len(columns))]
+    first = ("event", "error_type")
+    return sorted(
+        range(len(columns)),
+        key=lambda n: (
+            values[n] == 1,
+            first.index(columns[n]) if columns[n] in first else len(first),
+            n,
+        ),
+    )
 
 
 def _counted(
@@ -135,7 +150,7 @@ def _largest(parts: Sequence[Part], within: Sequence[int]) -> Cell:
         ]
         if not better:
             break
-        column, value = max(better, key=lambda v: (abs(change[v]), -volume[v]))
+        column, value = max(better, key=lambda v: (abs(change[v]), -volume[v], -within.index(v[0])))
         if not change[column, value]:
             break
         cell[column] = value

@@ -85,9 +85,7 @@ def overview(connection: Connection, period: Period) -> Overview:
     Raises:
         NotThere, OtherViews, psycopg.Error: the database cannot be asked.
     """
-    steps = steps_between(period, hourly=True)
-    step = "hour" if isinstance(steps[0], dt.datetime) else "day"
-    used = _used(ask(connection, "usage", Asked(period, by=["event", "action", step])), step, steps)
+    used = uses(connection, period)
     catalog = ask(connection, "catalog", Asked()).records()
     declared = {each["event"]: each for each in catalog if _in_force(each)}
     fresh = freshness(connection)
@@ -106,6 +104,14 @@ def overview(connection: Connection, period: Period) -> Overview:
         len(declared),
         [each["event"] for each in unused],
     )
+
+
+def uses(connection: Connection, period: Period) -> list[Used]:
+    """How often each event was used, the most used first; see `overview`."""
+    steps = steps_between(period, hourly=True)
+    step = "hour" if isinstance(steps[0], dt.datetime) else "day"
+    found = ask(connection, "usage", Asked(period, by=["event", "action", step]))
+    return _used(found, step, steps)
 
 
 def _last_day(period: Period, fresh: Freshness) -> Period:
