@@ -125,6 +125,14 @@ def shown_right(query, known):
         " footfall.latency_quantiles(sum(histogram), ARRAY[0.5, 0.95, 0.99]) FROM reporting.durations"
         " GROUP BY 1, 2, 3 HAVING sum(observations) > 0"
     )
+    hours = Counter((moment(time // HOUR * HOUR), of.event) for time, _, of in known.shown())
+    by_hour = query(
+        "SELECT hour, event, sum(observations)::int FROM reporting.durations_by_hour"
+        " GROUP BY 1, 2 HAVING sum(observations) > 0"
+    )
+    assert {(hour, event): number for hour, event, number in by_hour} == {
+        key: number for key, number in hours.items() if key[0] > moment(NOW - 8 * DAY)
+    }
     found = query(
         "SELECT day, event, action, observations, p50_ms, p95_ms, p99_ms FROM reporting.latency"
     )

@@ -80,6 +80,11 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "observations": "How many observations had a duration",
         "histogram": "These durations, 12 decimal digits for each bucket (docs/adr/0034): sum() adds them",
     },
+    "durations_by_hour": {
+        "hour": "The hour in which it happened, by its beginning, UTC",
+        "observations": "How many observations had a duration",
+        "histogram": "These durations, 12 decimal digits for each bucket (docs/adr/0034): sum() adds them",
+    },
     "active_groups": {
         "day": "The day on which they were active, UTC",
         "attribute": "Which attribute of the catalog was counted, such as guild_id",

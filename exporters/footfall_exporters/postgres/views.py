@@ -15,7 +15,7 @@ from psycopg import sql
 from footfall_exporters.postgres import glossary
 from footfall_exporters.postgres.daily import OF_HOURS, STALE
 from footfall_exporters.postgres.erasing import ERASED
-from footfall_exporters.postgres.latency import UNFILLED
+from footfall_exporters.postgres.latency import HOURS, UNFILLED
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 
 READER = "footfall_reader"
@@ -123,6 +123,19 @@ _VIEWS: dict[str, tuple[str, str]] = {
             SELECT day, dim_id, histogram FROM footfall.latency_days
             UNION ALL SELECT day, dim_id, sum(histogram) FROM ({unfilled}) AS f GROUP BY day, dim_id
         ) AS u JOIN footfall.feature_dims d ON d.id = u.dim_id
+        """,
+    ),
+    "durations_by_hour": (
+        "The same per hour (UTC) of the last 8 days",
+        """
+        SELECT u.hour, d.surface, d.feature, d.event, d.action, d.status, d.error_type,
+               d.service, d.service_version, d.environment{dims},
+               footfall.latency_number(u.histogram) AS observations, u.histogram
+        FROM (
+            SELECT hour, dim_id, histogram FROM footfall.latency_hours
+            UNION ALL SELECT hour, dim_id, histogram FROM ({unfilled}) AS f
+        ) AS u JOIN footfall.feature_dims d ON d.id = u.dim_id
+        WHERE u.hour >= now() - interval {hours}
         """,
     ),
     "active_groups": (
@@ -315,6 +328,7 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         "created_at": created_at(sql.Identifier("e", "time"), event_time),
         "day": day_bucket(sql.Identifier("e", "time")),
         "unfilled": sql.SQL(UNFILLED),
+        "hours": sql.Literal(f"{HOURS.days} days"),
         "stale": sql.SQL(STALE),
         "of_hours": sql.SQL(OF_HOURS),
         "fewest": sql.Literal(FEWEST),
