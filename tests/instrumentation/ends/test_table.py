@@ -34,7 +34,8 @@ def test_every_way_and_every_end_of_it_is_documented():
 )
 def test_the_documented_arrives(tmp_path, name, end):
     with receiving() as sink:
-        assert rows.run(rows.WAYS[name], end, sink, tmp_path, PATIENT="1") == CELLS[name][end]
+        found = rows.run(rows.WAYS[name], end, sink, tmp_path, PATIENT="1")
+    assert found == CELLS[name][end], (tmp_path / "output").read_text()
 
 
 def test_the_table_tells_what_does_not_arrive(tmp_path):
