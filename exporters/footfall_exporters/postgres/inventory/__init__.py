@@ -29,13 +29,8 @@ _BY_DAY = """
     SELECT event, day, coalesce(sum(count) FILTER (WHERE action NOT IN ('invoke', 'start')), 0)::bigint,
            coalesce(sum(count) FILTER (WHERE ends), 0)::bigint,
            coalesce(sum(count) FILTER (WHERE ends AND status <> 'ok'), 0)::bigint
-    FROM (
-        SELECT dim_id, (hour AT TIME ZONE 'UTC')::date AS day, sum(count) AS count
-        FROM footfall.feature_counts WHERE hour >= %(since)s AND hour < %(until)s GROUP BY 1, 2
-    ) AS c JOIN footfall.feature_dims d ON d.id = c.dim_id, LATERAL (
-        SELECT action IN ('success', 'failure') AS ends
-    ) AS how
-    GROUP BY 1, 2
+    FROM reporting.usage_by_day, LATERAL (SELECT action IN ('success', 'failure') AS ends) AS how
+    WHERE day >= %(since)s::date AND day < %(until)s::date GROUP BY 1, 2
 """
 _P95 = """
     SELECT d.event, (footfall.latency_quantiles(sum(l.histogram), '{0.95}'))[1]
@@ -100,10 +95,10 @@ async def take(connection: AsyncConnection, now: dt.datetime) -> int:
 
 
 async def _events(connection: AsyncConnection, today: dt.datetime) -> dict[str, _Event]:
-    period = {"since": today - 2 * DAYS * _DAY, "until": today}
-    used = await connection.execute(_USED, period)
+    used = await connection.execute(_USED, {"until": today})
     events = {name: _Event(name, *span) for name, *span in await used.fetchall()}
     recent = today.date() - DAYS * _DAY
+    period = {"since": today.date() - 2 * DAYS * _DAY, "until": today.date()}
     by_day = await connection.execute(_BY_DAY, period)
     for name, day, uses, ends, failures in await by_day.fetchall():
         if (event := events.get(name)) is None:
@@ -111,7 +106,7 @@ async def _events(connection: AsyncConnection, today: dt.datetime) -> dict[str, 
         event.uses[day] = uses
         if day >= recent:
             event.ends = event.ends[0] + ends, event.ends[1] + failures
-    slow = await connection.execute(_P95, {"since": recent, "until": today.date()})
+    slow = await connection.execute(_P95, period | {"since": recent})
     for name, p95_ms in await slow.fetchall():
         if name in events:
             events[name].p95_ms = p95_ms
