@@ -154,8 +154,6 @@ def test_commands_without_a_catalog_list_mistakes_too(invoke, tmp_path, command)
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["report", "walkers"],
-        ["report", "usage", "--days", "0"],
         ["purge", "--days", "-1"],
         ["walk"],
     ],

@@ -83,6 +83,13 @@ WRONG = [
     (["usage", "--csv", "--json"], "two forms"),
     (["--by", "day"], "of one report: name it"),
     (["--csv"], "of one report: name it"),
+    (["walkers"], "there is no such report; there are usage, errors, changes"),
+    (["usage", "--limit", "0"], "0 is not in the range 1<=x<=100000"),
+    (["usage", "--days", "0"], "0 is not in the range 1<=x<=3650"),
+    (["usage", "--days", "many"], "'many' is not a valid integer range"),
+    (["usage", "errors"], "unexpected extra argument (errors)"),
+    (["usage", "--for", "7d"], "No such option"),
+    (["usage", "--where"], "Option '--where' requires an argument"),
 ]
 
 
@@ -115,6 +122,7 @@ def test_json_says_of_when_it_is(ask, used):
         "report": "usage",
         "period": {"start": "2026-01-01T00:00:00Z", "end": "2026-01-03T00:00:00Z"},
         "rows": [],
+        "notes": [f"what is stored begins on {TODAY - dt.timedelta(days=5)}"],
     }
     assert json.loads(ask("usage", "--json").output)["days"] == 7
     assert "period" not in json.loads(ask("completeness", "--json").output)
@@ -200,6 +208,25 @@ def test_a_store_of_another_version_is_one_line(ask, store_database):
         assert done.exit_code == 1
         assert "another version of Footfall; run `footfall migrate`" in line
     assert ask("usage").exit_code == 0
+
+
+def test_a_store_of_a_former_version_is_one_line_whatever_is_asked(ask, used, store_database):
+    with psycopg.connect(store_database) as connection:
+        connection.execute(
+            "DROP VIEW reporting.completeness, reporting.usage_by_day, reporting.features;"
+            "CREATE VIEW reporting.completeness AS SELECT event, 1 AS stored FROM reporting.usage;"
+            "ALTER VIEW reporting.usage RENAME COLUMN count TO number"
+        )
+    answered = set()
+    for words in ([], *([name] for name in postgres.REPORTS)):
+        done = ask(*words)
+        if done.exit_code == 0:
+            answered |= {*words}
+            continue
+        [line] = done.stderr.splitlines()
+        assert done.exit_code == 1, words
+        assert "another version of Footfall; run `footfall migrate`" in line
+    assert answered == {"concurrent"}
 
 
 def test_a_report_during_a_migration_is_one_line(ask, store_database, monkeypatch):

@@ -322,6 +322,26 @@ async def test_what_a_table_cannot_be_asked_is_said_with_what_it_can(get, path, 
     assert said in answer.json()["message"]
 
 
+async def test_an_unknown_report_is_answered_with_those_that_there_are(get):
+    answer = await get("walkers")
+    assert (answer.status_code, answer.json()["error"]) == (404, "unknown_report")
+    assert {"usage", "recent"} <= set(answer.json()["message"].replace(",", "").split())
+
+
+async def test_a_period_before_anything_was_stored_says_when_that_begins(get):
+    said = (await get("usage?since=2020-01-01&until=2020-02-01")).json()
+    assert (said["rows"], said["notes"]) == ([], [f"what is stored begins on {day(2)}"])
+
+
+@pytest.mark.parametrize("name", sorted(REPORTS))
+async def test_an_empty_store_is_an_empty_table_that_says_so(store_database, name):
+    async with asking(store_database) as client:
+        said = (await client.get(f"/api/reports/{name}")).json()
+    assert "error" not in said
+    if KINDS[name].time and name != "concurrent":
+        assert (said["rows"], said["notes"][-1]) == ([], "no event is stored yet")
+
+
 @pytest.mark.parametrize("name", sorted(REPORTS))
 async def test_what_has_not_changed_is_not_sent_again(get, store_database, catalog, name):
     path = f"{name}?since={day(3)}" if KINDS[name].time else name
@@ -372,3 +392,18 @@ async def test_a_store_of_another_version_is_said_plainly(get, store_database):
     answer = await get("usage")
     assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
     assert "another version of Footfall" in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(REPORTS), "summary", "metrics", "events", "recent", "overview"]
+)
+async def test_a_store_of_a_former_version_is_never_a_fault(get, store_database, name):
+    with psycopg.connect(store_database) as connection:
+        connection.execute(
+            "DROP VIEW reporting.completeness, reporting.usage_by_day, reporting.features;"
+            "ALTER VIEW reporting.usage RENAME COLUMN count TO number"
+        )
+    answer = await get(name)
+    if answer.status_code != 200:
+        assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
+        assert "another version of Footfall" in answer.json()["message"]

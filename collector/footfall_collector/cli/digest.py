@@ -5,14 +5,15 @@ from contextlib import closing
 
 import click
 
-from footfall_collector.cli.options import config_option, read_store
+from footfall_collector.cli.options import OneLine, config_option, read_store
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
 from footfall_exporters.postgres.reports import digest as digests
+from footfall_exporters.postgres.reports.state import of_this_version
 from footfall_processors.notice import FORMATS
 
 
-@click.command()
+@click.command(cls=OneLine)
 @click.option("--daily", "every", flag_value="daily", help="Of yesterday (UTC).")
 @click.option(
     "--weekly", "every", flag_value="weekly", default=True, help="Of the 7 days up to yesterday."
@@ -32,5 +33,6 @@ def digest(every: digests.Every, form: str, config: str | None) -> None:
         failing_plainly(),
         postgres.database(store) as dsn,
         closing(postgres.connect_sync(dsn, postgres.READING)) as connection,
+        of_this_version(),
     ):
         click.echo(FORMATS[form](digests.digest(connection, every, dt.datetime.now(dt.UTC))))

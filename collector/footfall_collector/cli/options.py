@@ -1,6 +1,6 @@
 """What the commands share: options, and reading the configuration that they name."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,20 @@ catalog_option = click.option(
     "--catalog", metavar="FILE", help="The catalog; overrides the configuration."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+class OneLine(click.Command):
+    """A command that says in one line what is wrong with its arguments: what would be right is in it."""
+
+    def make_context(self, *words: Any, **more: Any) -> click.Context:
+        """As click does, without the block of usage."""
+        try:
+            return super().make_context(*words, **more)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            error.ctx = None
+            raise
 
 
 def read_config(path: str | None, catalog: str | None = None) -> "Config":

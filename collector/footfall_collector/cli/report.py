@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
+from typing import Any
 
 import click
 import msgspec
@@ -12,6 +13,7 @@ from psycopg import Connection
 from rich.console import Console
 
 from footfall_collector.cli.options import (
+    OneLine,
     catalog_option,
     config_option,
     json_option,
@@ -28,7 +30,7 @@ from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuesti
 from footfall_exporters.postgres.reports.building import STEPS, steps_of
 from footfall_exporters.postgres.reports.completeness import completeness
 from footfall_exporters.postgres.reports.overview import overview
-from footfall_exporters.postgres.reports.state import first_day
+from footfall_exporters.postgres.reports.state import first_day, of_this_version
 from footfall_exporters.postgres.reports.trends import trends
 from footfall_processors import Catalog, DocumentError
 
@@ -67,8 +69,20 @@ def _conditions(context: click.Context, parameter: click.Parameter, typed: str) 
     return [f"{n}=" for n in _columns(context, parameter, typed) if n not in STEPS]
 
 
-@click.command()
-@click.argument("name", type=click.Choice(list(postgres.REPORTS)), required=False, metavar="[NAME]")
+class _Name(click.Choice[str]):
+    """The name of a report."""
+
+    def __init__(self) -> None:
+        super().__init__(list(postgres.REPORTS))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value in postgres.REPORTS:
+            return str(value)
+        raise _Wrong(f"there is no such report; there are {', '.join(postgres.REPORTS)}")
+
+
+@click.command(cls=OneLine)
+@click.argument("name", type=_Name(), required=False, metavar="[NAME]")
 @click.option(
     "--days",
     type=click.IntRange(1, 3650),
@@ -131,6 +145,7 @@ def report(
         postgres.database(store) as dsn,
         _in_one_line(),
         closing(postgres.connect_sync(dsn, postgres.READING)) as connection,
+        of_this_version(),
     ):
         _answer(connection, name, question, declared, shown)
 

@@ -11,14 +11,14 @@ import psycopg
 from rich.console import Console
 
 from footfall_collector.cli.live import Lines, Screen
-from footfall_collector.cli.options import config_option, json_option, read_store
+from footfall_collector.cli.options import OneLine, config_option, json_option, read_store
 from footfall_collector.cli.watching import Change, Show, Watch, follow
 from footfall_collector.errors import failing_plainly
 from footfall_exporters.embedded import EmbeddedPostgres, default_directory
 from footfall_exporters.postgres import PostgresConfig
 
 
-@click.command()
+@click.command(cls=OneLine)
 @config_option
 @json_option
 def tail(config: str | None, as_json: bool) -> None:

@@ -24,7 +24,7 @@ from footfall_exporters.postgres.reports.asked import Period, WrongQuestion
 from footfall_exporters.postgres.reports.distinct import Span
 from footfall_exporters.postgres.reports.overview import overview
 from footfall_exporters.postgres.reports.periods import INTERVALS, MOST_INTERVALS, Attributes
-from footfall_exporters.postgres.reports.state import OtherViews
+from footfall_exporters.postgres.reports.state import OtherViews, of_this_version
 from footfall_processors import OperatorError
 
 PATH: Final = "/api/reports/{name}"
@@ -118,7 +118,8 @@ class Reports:
             raise Wrong(503, "no_store", "there is no store here, or it is not open yet")
         try:
             async with self._places:
-                yield dsn
+                with of_this_version():
+                    yield dsn
         except WrongQuestion:
             raise
         except (NotThere, OtherViews) as error:

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import psycopg
 from psycopg import Connection
 
 from footfall_exporters.postgres.reports import changes, releases
@@ -22,7 +21,13 @@ from footfall_exporters.postgres.reports.building import (
 )
 from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered
 from footfall_exporters.postgres.reports.kinds import ADDED_UP, KINDS, Kind
-from footfall_exporters.postgres.reports.state import OtherViews, freshness, views_of
+from footfall_exporters.postgres.reports.state import (
+    OtherViews,
+    freshness,
+    of_this_version,
+    views_of,
+    why_empty,
+)
 
 REPORTS: Final[Mapping[str, str]] = {name: kind.title for name, kind in KINDS.items()}
 """Name → title."""
@@ -103,6 +108,12 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
         WrongQuestion: it cannot be asked so.
         NotThere, OtherViews, psycopg.Error: the database cannot be asked.
     """
+    found = _answered(connection, name, asked)
+    why = why_empty(connection, found.until) if asked.period and not found.rows else None
+    return replace(found, notes=(*found.notes, why)) if why else found
+
+
+def _answered(connection: Connection, name: str, asked: Asked) -> Report:
     views = views_of(connection)
     if KINDS[name].view not in views:
         raise OtherViews
@@ -129,10 +140,8 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
 
 def _found(connection: Connection, name: str, statement: Statement, asked: Asked) -> Report:
     """All that a statement gives."""
-    try:
+    with of_this_version():
         cursor = connection.execute(statement.text, statement.parameters)
-    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
-        raise OtherViews from None
     since, until = asked.period or (None, None)
     columns = tuple(column.name for column in cursor.description or ())
     return Report(name, since, columns, cursor.fetchall(), until, notes=statement.notes)

@@ -1,6 +1,8 @@
 """What a database has of what reports ask: its views, how far it is, and since when."""
 
 import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psycopg
@@ -15,6 +17,11 @@ _VIEWS = """
     WHERE c.relnamespace = to_regnamespace('reporting') AND c.relkind = 'v' AND a.attnum > 0
     ORDER BY c.relname, a.attnum
 """
+_MISSING = (
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.UndefinedTable,
+)
 _FRESHNESS = """
     SELECT position, committed_at, erased, observed_from, clock_timestamp() FROM reporting.freshness
 """
@@ -31,6 +38,19 @@ class OtherViews(OperatorError):
 
     def __reduce__(self) -> tuple[type["OtherViews"], tuple[()]]:
         return type(self), ()
+
+
+@contextmanager
+def of_this_version() -> Iterator[None]:
+    """Whatever is asked within it.
+
+    Raises:
+        OtherViews: the database lacks something that this version asks for.
+    """
+    try:
+        yield
+    except _MISSING:
+        raise OtherViews from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +96,8 @@ def freshness(connection: Connection) -> Freshness:
         OtherViews: the database does not tell.
         psycopg.Error: Postgres refused.
     """
-    try:
+    with of_this_version():
         row = connection.execute(_FRESHNESS).fetchone()
-    except (psycopg.errors.UndefinedColumn, psycopg.errors.UndefinedTable):
-        raise OtherViews from None
     if row is None:
         raise OtherViews
     return Freshness(*row)
@@ -92,8 +110,21 @@ def first_day(connection: Connection) -> dt.date | None:
         OtherViews: the database does not tell.
         psycopg.Error: Postgres refused.
     """
-    try:
+    with of_this_version():
         row = connection.execute("SELECT min(day) FROM reporting.usage_by_day").fetchone()
-    except psycopg.errors.UndefinedTable:
-        raise OtherViews from None
     return row[0] if row else None
+
+
+def why_empty(connection: Connection, until: dt.datetime | None) -> str | None:
+    """What is said of a period up to some time in which there is nothing; None: nothing fits.
+
+    Raises:
+        OtherViews: the database does not tell.
+        psycopg.Error: Postgres refused.
+    """
+    first = first_day(connection)
+    if first is None:
+        return "no event is stored yet"
+    if until is not None and until.date() <= first:
+        return f"what is stored begins on {first}"
+    return None
