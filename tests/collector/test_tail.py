@@ -300,3 +300,60 @@ def test_a_day_begins_anew(store_database, query):
     watch.close()
     assert watch.totals == {}
     assert watch.seen == {}
+
+
+# Single observations, and pipes
+
+
+def test_each_observation_is_a_line_without_a_pseudonym(configuration, tmp_path):
+    file, port = configuration
+    collector = Up(file)
+    printed, records = tmp_path / "printed", tmp_path / "records"
+    watching = []
+    try:
+        asyncio.run(collector.said("Ctrl-C"))
+        send(port, "traces", traces("shop.ping"))
+        for path, options in ((printed, []), (records, ["--json"])):
+            with path.open("w") as out:
+                command = [*TAIL, "--config", str(file), "--events", *options]
+                watching.append(subprocess.Popen(command, stdout=out, stderr=out))
+        send(port, "logs", logs("foreign"))
+        for path in (printed, records):
+            wait_until(lambda path=path: "undeclared_event" in path.read_text())
+        send(port, "traces", traces("shop.order", number=2, guild_id="planted-7f3a9c"))
+        for path in (printed, records):
+            wait_until(lambda path=path: path.read_text().count("shop.order") == 2)
+        for each, how in zip(watching, (signal.SIGINT, signal.SIGTERM), strict=True):
+            each.send_signal(how)
+            assert each.wait(30) == 0
+    finally:
+        for each in watching:
+            each.kill()
+            each.wait()
+        collector.stop()
+    lines = [line for line in printed.read_text().splitlines() if "stored" in line]
+    shape = r"\d\d:\d\d:\d\dZ stored  shop\.order success 83 ms status=ok"
+    assert len(lines) == 2
+    assert all(re.fullmatch(shape, line) for line in lines), lines
+    found = [json.loads(line) for line in records.read_text().splitlines()]
+    stored = [each for each in found if each["kind"] == "stored"]
+    assert [each.pop("time")[-1] for each in stored] == ["Z", "Z"]
+    one = {"kind": "stored", "event": "shop.order", "action": "success", "duration_ms": 83}
+    assert stored == [{**one, "attributes": {"status": "ok"}}] * 2
+    assert "planted" not in printed.read_text() + records.read_text()
+
+
+def test_tail_ends_when_nobody_reads_it_any_more(store_database, monkeypatch):
+    monkeypatch.setenv("FOOTFALL_DSN", store_database)
+    for options in ([], ["--events"], ["--json"]):
+        watching = subprocess.Popen(
+            [*TAIL, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        try:
+            watching.stdout.close()
+            assert watching.wait(30) == 0
+            assert watching.stderr.read() == ""
+        finally:
+            watching.kill()
+            watching.wait()
+            watching.stderr.close()

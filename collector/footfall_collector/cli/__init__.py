@@ -33,6 +33,8 @@ _SECTIONS = {
     },
     "Look": {
         "tail": _Row("tail:tail", "What comes in, as it comes in."),
+        "stats": _Row("seen:stats", "How often each event came."),
+        "recent": _Row("seen:recent", "The newest observations."),
         "report": _Row("report:report", "What was used, what failed, how long it took."),
         "digest": _Row("digest:digest", "What a team reads every day or week."),
         "sql": _Row("sql:command", "Ask the store in SQL."),

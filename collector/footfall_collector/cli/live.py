@@ -1,5 +1,6 @@
 """What a watch has seen, shown: a table that stands still in a terminal, or a line for each change."""
 
+import datetime as dt
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from footfall_collector.cli.watching import Change, Watch
-from footfall_exporters.postgres.today import Kind, Thing
+from footfall_exporters.postgres.today import MOST, Kind, Single, Thing
 
 _FEWEST = 3
 """Rows of events that are shown, however low the terminal is."""
@@ -42,6 +43,18 @@ class Lines:
         self._away = watch.away
         for change in sorted(changes, key=lambda each: each.thing):
             click.echo(_json(change) if self._as_json else _line(change), err=self._err)
+
+
+class Singles(Lines):
+    """A line for each observation that is stored, and for what is refused or lost."""
+
+    def show(self, watch: Watch, changes: Sequence[Change]) -> None:
+        """See `Show`."""
+        for single in watch.singles:
+            click.echo(_single_json(single) if self._as_json else _single_line(single))
+        if len(watch.singles) == MOST:
+            click.echo(f"more than {MOST} came at once: the others are left out", err=True)
+        super().show(watch, [each for each in changes if each.thing.kind is not Kind.STORED])
 
 
 class Screen:
@@ -187,3 +200,17 @@ def _json(change: Change) -> str:
     said = {key: value for key, value in named.items() if value}
     numbers = {"more": change.more, "count": change.number}
     return json.dumps({"time": f"{change.at:%Y-%m-%dT%H:%M:%SZ}"} | said | numbers)
+
+
+def _single_line(single: Single) -> str:
+    took = "" if single.duration_ms is None else f"{single.duration_ms:,} ms"
+    more = (f"{name}={value}" for name, value in sorted(single.said.items()))
+    words = " ".join(filter(None, [single.event, single.action, took, *more]))
+    return f"{single.at.astimezone(dt.UTC):%H:%M:%S}Z {Kind.STORED:8}{words}"
+
+
+def _single_json(single: Single) -> str:
+    took = {} if single.duration_ms is None else {"duration_ms": single.duration_ms}
+    named = {"kind": Kind.STORED, "event": single.event, "action": single.action}
+    at = {"time": f"{single.at.astimezone(dt.UTC):%Y-%m-%dT%H:%M:%SZ}"}
+    return json.dumps(at | named | took | {"attributes": dict(single.said)})

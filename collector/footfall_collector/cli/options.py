@@ -1,10 +1,12 @@
 """What the commands share: options, and reading the configuration that they name."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from footfall_collector.errors import refuse
+from footfall_collector.errors import WRONG_INPUT, refuse
 
 if TYPE_CHECKING:
     from footfall_collector.config.config import Config
@@ -17,6 +19,23 @@ catalog_option = click.option(
     "--catalog", metavar="FILE", help="The catalog; overrides the configuration."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+class Wrong(click.ClickException):
+    """A question that cannot be asked."""
+
+    exit_code = WRONG_INPUT
+
+
+@contextmanager
+def asked_rightly() -> Iterator[None]:
+    """Says of a question that cannot be asked what is wrong, with the status for that."""
+    from footfall_exporters.postgres.reports.asked import WrongQuestion
+
+    try:
+        yield
+    except WrongQuestion as error:
+        raise Wrong(str(error)) from None
 
 
 class OneLine(click.Command):

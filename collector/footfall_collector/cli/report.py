@@ -1,8 +1,8 @@
 """The command `footfall report`: the questions that most ask, answered from the store."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from rich.console import Console
 
 from footfall_collector.cli.options import (
     OneLine,
+    Wrong,
+    asked_rightly,
     catalog_option,
     config_option,
     json_option,
@@ -23,7 +25,7 @@ from footfall_collector.cli.options import (
 from footfall_collector.cli.screen import print_overview
 from footfall_collector.cli.tables import Beside, print_report, side_by_side, spoken
 from footfall_collector.config.config import load_config
-from footfall_collector.errors import WRONG_INPUT, failing_plainly
+from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
 from footfall_exporters.postgres.reports import ask, asked, kinds
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
@@ -37,12 +39,6 @@ from footfall_processors import Catalog, DocumentError
 DAYS = 7
 """Of a period that nobody names."""
 _OF_ONE = "--where, --by, --limit and --csv are of one report: name it"
-
-
-class _Wrong(click.ClickException):
-    """A question that cannot be asked."""
-
-    exit_code = WRONG_INPUT
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +74,7 @@ class _Name(click.Choice[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value in postgres.REPORTS:
             return str(value)
-        raise _Wrong(f"there is no such report; there are {', '.join(postgres.REPORTS)}")
+        raise Wrong(f"there is no such report; there are {', '.join(postgres.REPORTS)}")
 
 
 @click.command(cls=OneLine)
@@ -130,10 +126,10 @@ def report(
     Without a name: the state of everything, on one screen.
     """
     if as_csv and as_json:
-        raise _Wrong("--csv and --json are two forms: give one of them")
+        raise Wrong("--csv and --json are two forms: give one of them")
     if name is None and (where or by or limit or as_csv):
-        raise _Wrong(_OF_ONE)
-    with _in_one_line():
+        raise Wrong(_OF_ONE)
+    with asked_rightly():
         question = Asked(_period(name, days, since, until), asked.conditions(where), by, limit)
     declared = _catalog(config, catalog) if name == "usage" else None
     store = read_store(config)
@@ -143,20 +139,11 @@ def report(
     with (
         failing_plainly(),
         postgres.database(store) as dsn,
-        _in_one_line(),
+        asked_rightly(),
         closing(postgres.connect_sync(dsn, postgres.READING)) as connection,
         of_this_version(),
     ):
         _answer(connection, name, question, declared, shown)
-
-
-@contextmanager
-def _in_one_line() -> Iterator[None]:
-    """Says of a question that cannot be asked what is wrong, with the status for that."""
-    try:
-        yield
-    except WrongQuestion as error:
-        raise _Wrong(str(error)) from None
 
 
 def _period(

@@ -1,6 +1,9 @@
 """The command `footfall tail`: shows what comes in, until Ctrl-C."""
 
+import os
+import select
 import signal
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -10,7 +13,7 @@ import click
 import psycopg
 from rich.console import Console
 
-from footfall_collector.cli.live import Lines, Screen
+from footfall_collector.cli.live import Lines, Screen, Singles
 from footfall_collector.cli.options import OneLine, config_option, json_option, read_store
 from footfall_collector.cli.watching import Change, Show, Watch, follow
 from footfall_collector.errors import failing_plainly
@@ -21,19 +24,22 @@ from footfall_exporters.postgres import PostgresConfig
 @click.command(cls=OneLine)
 @config_option
 @json_option
-def tail(config: str | None, as_json: bool) -> None:
+@click.option("--events", is_flag=True, help="A line for each observation that is stored.")
+def tail(config: str | None, as_json: bool, events: bool) -> None:
     """Show what is stored, refused and lost today (UTC), as it comes in, until Ctrl-C.
 
     A table in a terminal, a line for each change elsewhere: counts by event and reason, never a value.
+    With --events each observation, as it is stored from now on, without pseudonyms.
     """
     store = read_store(config)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with failing_plainly():
-        watch = Watch(store.dsn or _served(store))
+        watch = Watch(store.dsn or _served(store), singles=events)
         first = _first_look(watch)
-        with suppress(KeyboardInterrupt), _shown(as_json) as show:
+        with suppress(KeyboardInterrupt, BrokenPipeError), _shown(as_json, events) as show:
             show.show(watch, first)
-            follow(watch, show, threading.Event())
+            follow(watch, _WhileRead(show), threading.Event())
+        _say_no_more()
 
 
 def _served(store: PostgresConfig) -> str:
@@ -48,10 +54,39 @@ def _served(store: PostgresConfig) -> str:
     return dsn
 
 
+class _WhileRead:
+    """Shows a watch for as long as somebody reads it, whether there is something to be shown or not."""
+
+    def __init__(self, show: Show) -> None:
+        self._show, self._poll = show, select.poll()
+        with suppress(OSError):  # in a test, standard output has no number
+            self._poll.register(sys.stdout.fileno(), select.POLLERR)
+
+    def show(self, watch: Watch, changes: Sequence[Change]) -> None:
+        """See `Show`.
+
+        Raises:
+            BrokenPipeError: nobody reads any more.
+        """
+        if any(how & (select.POLLERR | select.POLLNVAL) for _, how in self._poll.poll(0)):
+            raise BrokenPipeError
+        self._show.show(watch, changes)
+
+
+def _say_no_more() -> None:
+    """What is left in the buffer of a closed pipe is nobody's: Python would complain of it at its end."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 @contextmanager
-def _shown(as_json: bool) -> Iterator[Show]:
+def _shown(as_json: bool, events: bool) -> Iterator[Show]:
     console = Console()
-    if console.is_terminal and not as_json:
+    if events:
+        yield Singles(as_json=as_json)
+    elif console.is_terminal and not as_json:
         with Screen(console).open() as screen:
             yield screen
     else:

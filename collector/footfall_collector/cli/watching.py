@@ -10,7 +10,7 @@ import psycopg
 from psycopg import Connection
 
 from footfall_exporters.postgres import WATCHING, connect_sync
-from footfall_exporters.postgres.today import Look, Thing, Today, Total
+from footfall_exporters.postgres.today import Look, Single, Thing, Today, Total
 from footfall_processors import OperatorError
 
 EVERY = 1.0
@@ -39,15 +39,18 @@ class Watch:
 
     Args:
         dsn: Its connection string.
+        singles: Whether to look at each observation as well.
 
     Attributes:
         totals: Of today (UTC), at the last look that came about.
         seen: When each last changed while it was watched.
         away: Why the last look did not come about; empty when it did.
+        singles: What was stored since the last look, where each is looked at.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn, self._today = dsn, Today()
+    def __init__(self, dsn: str, *, singles: bool = False) -> None:
+        self._dsn, self._today = dsn, Today(singles=singles)
+        self.singles: Sequence[Single] = ()
         self._connection: Connection | None = None
         self._day: dt.date | None = None
         self.totals: Mapping[Thing, Total] = {}
@@ -63,6 +66,7 @@ class Watch:
         if self._connection is None or self._connection.closed:
             self._connection = connect_sync(self._dsn, WATCHING)
         try:
+            self.singles = ()
             return self._compare(self._today.look(self._connection))
         except psycopg.Error:
             self.close()
@@ -95,7 +99,7 @@ class Watch:
                 changes.append(Change(look.at, thing, total.number - before, total.number))
                 if not is_first:
                     self.seen[thing] = look.at
-        self.totals = look.totals
+        self.totals, self.singles = look.totals, look.singles
         return changes
 
 

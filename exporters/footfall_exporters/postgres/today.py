@@ -6,7 +6,7 @@ that were stored since the last look. Whoever stores does nothing for it, and wa
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -15,6 +15,8 @@ from psycopg import Connection, IsolationLevel
 
 from footfall_exporters.postgres.queries import query
 
+MOST = 200
+"""Single observations of a look; of more it is said how many there were."""
 DROPPED = "sdk"
 """The signal of what applications dropped, as in `reporting.losses`."""
 
@@ -59,6 +61,24 @@ class Total(NamedTuple):
     hour: dt.datetime | None = None
 
 
+class Single(NamedTuple):
+    """One observation, as it was stored: without pseudonyms, or when it was.
+
+    Attributes:
+        at: When it was stored.
+        event: Its name.
+        action: Of the event.
+        duration_ms: How long it took; None where that was not measured.
+        said: Whatever else is known of it that many others have as well, by column.
+    """
+
+    at: dt.datetime
+    event: str
+    action: str
+    duration_ms: int | None
+    said: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What there was at one time.
@@ -66,16 +86,23 @@ class Look:
     Attributes:
         at: When, by Postgres' clock.
         totals: Of the day (UTC) of that time.
+        singles: Observations since the last look, where they are asked for; `MOST` at most.
     """
 
     at: dt.datetime
     totals: Mapping[Thing, Total]
+    singles: Sequence[Single] = ()
 
 
 class Today:
-    """Looks at a store; a new day begins at 0."""
+    """Looks at a store; a new day begins at 0.
 
-    def __init__(self) -> None:
+    Args:
+        singles: Whether to read each observation as well, from the second look on.
+    """
+
+    def __init__(self, *, singles: bool = False) -> None:
+        self._with_singles = singles
         self._midnight: dt.datetime | None = None
         self._position = 0
         self._stored: dict[Thing, Total] = {}
@@ -104,9 +131,16 @@ class Today:
                 self._lost += _read_lost(connection, "then_lost", position=self._position)
                 self._stored = _read_stored(connection, midnight)
             refused = _read_refused(connection, midnight)
+            singles = self._singles(connection, position)
         self._midnight, self._position = midnight, position
         lost = {thing: Total(number) for thing, number in self._lost.items()}
-        return Look(now, self._stored | refused | lost)
+        return Look(now, self._stored | refused | lost, singles)
+
+    def _singles(self, connection: Connection, position: int) -> Sequence[Single]:
+        if not self._with_singles or self._midnight is None or position <= self._position:
+            return ()
+        after = {"position": self._position, "most": MOST}
+        return [Single(*row) for row in connection.execute(query("then_stored"), after).fetchall()]
 
 
 def _read_lost(connection: Connection, name: str, **since: object) -> Counter[Thing]:

@@ -1,0 +1,109 @@
+"""The commands `footfall stats` and `footfall recent`: whether events arrive, and what they are like."""
+
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+
+import click
+import msgspec
+from psycopg import Connection
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from footfall_collector.cli.options import (
+    OneLine,
+    asked_rightly,
+    config_option,
+    json_option,
+    read_store,
+)
+from footfall_collector.cli.tables import print_rows
+from footfall_collector.errors import failing_plainly
+from footfall_exporters import postgres
+from footfall_exporters.postgres.reports import asked, seen
+from footfall_exporters.postgres.reports.seen import MOST_RECENT, Recent, Stats
+
+_NOTHING = "Nothing is stored yet. Is TELEMETRY_ENABLED=true where the application runs?"
+
+
+@click.command(cls=OneLine)
+@json_option
+@config_option
+def stats(as_json: bool, config: str | None) -> None:
+    """Print how often each event came: in all, in 7 days, today, in this hour (UTC).
+
+    What is declared and never came is there with 0.
+    """
+    with _asking(config) as connection:
+        found = seen.stats(connection, dt.datetime.now(dt.UTC))
+    if as_json:
+        click.echo(msgspec.json.encode({"events": [each.record() for each in found]}))
+    elif not found:
+        click.echo(_NOTHING)
+    else:
+        Console().print(_table(found))
+
+
+@click.command(cls=OneLine)
+@click.option("--limit", type=click.IntRange(1, MOST_RECENT), default=20, show_default=True,
+              metavar="N", help="So many at most.")  # fmt: skip
+@click.option("--where", multiple=True, metavar="COLUMN=VALUE", help="Only what has this value.")
+@json_option
+@config_option
+def recent(limit: int, where: Sequence[str], as_json: bool, config: str | None) -> None:
+    """Print the newest observations that are stored, without pseudonyms.
+
+    By when they were, of the last ten days; what is counted only, or sampled out, is none.
+    """
+    with asked_rightly():
+        pairs = asked.conditions(where)
+    with _asking(config) as connection:
+        found = seen.recent(connection, pairs, limit, dt.datetime.now(dt.UTC))
+    if as_json:
+        rows = [dict(zip(found.columns, row, strict=True)) for row in found.rows]
+        click.echo(msgspec.json.encode({"events": rows}))
+    elif not found.rows:
+        click.echo("No observation of the last ten days fits." if where else _NOTHING)
+    else:
+        print_rows(*_said(found))
+
+
+@contextmanager
+def _asking(config: str | None) -> Iterator[Connection]:
+    store = read_store(config)
+    if not postgres.is_made(store):
+        raise click.ClickException("there is no database yet; run `footfall up`")
+
+    with (
+        failing_plainly(),
+        postgres.database(store) as dsn,
+        asked_rightly(),
+        closing(postgres.connect_sync(dsn, postgres.READING)) as connection,
+    ):
+        yield connection
+
+
+def _table(found: Sequence[Stats]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("event (times in UTC)", overflow="fold")
+    for name in ("all", "7 days", "today", "this hour"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("last", no_wrap=True)
+    for each in found:
+        last = f"{each.last_used:%Y-%m-%d %H:..}" if each.last_used else "never"
+        numbers = (each.count, each.week, each.today, each.hour)
+        style = "" if each.count else "dim"
+        table.add_row(Text(each.event), *(f"{n:,}" for n in numbers), last, style=style)
+    return table
+
+
+def _said(found: Recent) -> Recent:
+    """What at least one observation has."""
+    filled = [
+        n
+        for n, name in enumerate(found.columns)
+        if any(row[n] not in (None, 1) or name in ("event", "action") for row in found.rows)
+    ]
+    rows = [tuple(row[n] for n in filled) for row in found.rows]
+    return Recent([found.columns[n] for n in filled], rows)
