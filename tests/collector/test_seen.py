@@ -75,10 +75,14 @@ def test_recent_are_the_newest_without_a_pseudonym(run, now_us):
     )
     assert (order["service"], order["provider"]) == ("till", "smz3")
     assert not {"guild_id", "guild_hash", "event_id"} & order.keys()
-    printed = run("recent", "--limit", "2").output
-    assert "invalid_preset" in printed
-    assert printed.splitlines()[-1] == "2 rows"
-    assert max(map(len, printed.splitlines())) <= 80
+    assert run("recent", "--limit", "2").output.splitlines() == [
+        f"{moment(now_us - 3 * SECOND):%Y-%m-%d %H:%M:%S}Z shop.visit open status=ok",
+        f"{moment(now_us - 5 * SECOND):%Y-%m-%d %H:%M:%S}Z shop.order failure 120 ms status=error"
+        " error_type=invalid_preset service=till provider=smz3",
+    ]
+    shared, *lines = run("recent", "--where", "event=shop.visit").output.splitlines()
+    assert shared == "all with status=ok"
+    assert [line.partition("Z ")[2] for line in lines] == ["shop.visit open"] * 2
     [only] = json.loads(run("recent", "--where", "service=till", "--json").output)["events"]
     assert only == order
     assert len(json.loads(run("recent", "--where", "service=", "--json").output)["events"]) == 2

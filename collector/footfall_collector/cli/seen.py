@@ -18,12 +18,13 @@ from footfall_collector.cli.options import (
     json_option,
     read_store,
 )
-from footfall_collector.cli.tables import print_rows
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
 from footfall_exporters.postgres.reports import asked, seen
 from footfall_exporters.postgres.reports.seen import MOST_RECENT, Recent, Stats
 
+_OF_EACH = frozenset({"created_at", "event", "action", "duration_ms"})
+"""Columns that are said without their names."""
 _NOTHING = "Nothing is stored yet. Is TELEMETRY_ENABLED=true where the application runs?"
 
 
@@ -66,7 +67,7 @@ def recent(limit: int, where: Sequence[str], as_json: bool, config: str | None) 
     elif not found.rows:
         click.echo("No observation of the last ten days fits." if where else _NOTHING)
     else:
-        print_rows(*_said(found))
+        click.echo("\n".join(_lines(found)))
 
 
 @contextmanager
@@ -98,12 +99,31 @@ def _table(found: Sequence[Stats]) -> Table:
     return table
 
 
-def _said(found: Recent) -> Recent:
-    """What at least one observation has."""
-    filled = [
-        n
-        for n, name in enumerate(found.columns)
-        if any(row[n] not in (None, 1) or name in ("event", "action") for row in found.rows)
+def _lines(found: Recent) -> Iterator[str]:
+    """A line for each observation; what all of them have is said once."""
+    records = [
+        {n: str(v) for n, v in zip(found.columns, row, strict=True) if _says_something(n, v)}
+        for row in found.rows
     ]
-    rows = [tuple(row[n] for n in filled) for row in found.rows]
-    return Recent([found.columns[n] for n in filled], rows)
+    shared = {
+        name: value
+        for name, value in records[0].items()
+        if name not in _OF_EACH and all(each.get(name) == value for each in records)
+    }
+    if len(records) > 1 and shared:
+        yield f"all with {_named(shared)}"
+    else:
+        shared = {}
+    for at, each in zip((row[0] for row in found.rows), records, strict=True):
+        own = {n: v for n, v in each.items() if n not in _OF_EACH and n not in shared}
+        took = f"{each['duration_ms']} ms" if "duration_ms" in each else ""
+        words = (each["event"], each["action"], took, _named(own))
+        yield f"{at:%Y-%m-%d %H:%M:%S}Z {' '.join(filter(None, words))}"
+
+
+def _says_something(name: str, value: object) -> bool:
+    return value is not None and (name, value) not in (("quantity", 1), ("sample_rate", 1.0))
+
+
+def _named(values: dict[str, str]) -> str:
+    return " ".join(f"{name}={value}" for name, value in values.items())
