@@ -7,13 +7,13 @@
 \getenv reader_password GRAFANA_DB_PASSWORD
 
 SELECT format('CREATE ROLE %I', name)
-FROM unnest(ARRAY['footfall', 'footfall_writer', 'footfall_reader', :'reader']) AS name
+FROM unnest(ARRAY['footfall', 'footfall_writer', 'footfall_reader', 'footfall_public', :'reader']) AS name
 WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name)
 \gexec
 
 -- The collector: owns the database, and is no superuser.
 ALTER ROLE footfall LOGIN PASSWORD :'owner_password';
-GRANT footfall_writer, footfall_reader TO footfall;
+GRANT footfall_writer, footfall_reader, footfall_public TO footfall;
 ALTER DATABASE :"DBNAME" OWNER TO footfall;
 REVOKE ALL ON DATABASE :"DBNAME" FROM PUBLIC;
 

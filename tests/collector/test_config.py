@@ -340,6 +340,18 @@ def test_a_static_hash_needs_a_salt(write):
     }
 
 
+def test_what_is_to_be_published_is_a_product_of_a_catalog_and_of_more_than_one(write):
+    loaded = load_config(write("exporters: {postgres: {published: {products: [small]}}}"), {})
+    assert (loaded.postgres.published.products, loaded.postgres.published.k) == (("small",), 5)
+    path = write("exporters:\n  postgres:\n    published:\n      products: [small, smal]\n")
+    [(line, where, said)] = mistakes(path)
+    assert (line, where) == (4, "exporters.postgres.published.products.1")
+    assert said == "no catalog has this product; there are: small"
+    [(_, where, said)] = mistakes(write("exporters: {postgres: {published: {k: 1}}}"))
+    assert where == "exporters.postgres.published.k"
+    assert ">= 2" in said
+
+
 def test_a_missing_variable_is_named_with_what_to_do(write):
     path = write('\nexporters: {postgres: {dsn: "${env:MY_DSN}"}}')
     [(line, where, message)] = mistakes(path)

@@ -51,6 +51,13 @@ async def fill(dsn, catalog):
         connection.execute(
             "INSERT INTO footfall.groups_daily VALUES (current_date - 2, 'guild_id', 'daily', 12)"
         )
+        connection.execute("INSERT INTO footfall.publishing VALUES ('testbed', 5)")
+        connection.execute(
+            "INSERT INTO footfall.published_days VALUES (current_date - 2, 'testbed', 5)"
+        )
+        connection.execute(
+            "INSERT INTO footfall.published VALUES (current_date - 2, 'testbed', 'shop.order', 12)"
+        )
         connection.execute(
             "INSERT INTO footfall.ratings VALUES ('p1', gen_random_uuid(), current_date, now(), 4, 'copy')"
         )

@@ -104,6 +104,7 @@ def load_config(
         http_api.check(document, file.receivers.http_api, found, has_salt=bool(salts))
         if environment.get(DEVELOPMENT):
             http_api.check_development(document, otlp_http.endpoint if otlp_http else "")
+    _check_published(document, reading.exporters.get(STORE), found)
     mistakes = document.mistakes + mistakes
     if mistakes or file is None or found is None:
         raise DocumentError(mistakes)
@@ -173,6 +174,17 @@ def _catalog(files: Sequence[str]) -> tuple[Catalog | None, list[Mistake]]:
         return (load_catalog(files) if files else None), []
     except DocumentError as error:
         return None, list(error.mistakes)
+
+
+def _check_published(
+    document: Document, store: PostgresConfig | None, catalog: Catalog | None
+) -> None:
+    """Notes the products to be published that no catalog has."""
+    if store is not None and catalog is not None:
+        said = f"no catalog has this product; there are: {', '.join(catalog.products)}"
+        for place, name in enumerate(store.published.products):
+            if name not in catalog.products:
+                document.wrong(("exporters", STORE, "published", "products", place), said)
 
 
 def _salts(

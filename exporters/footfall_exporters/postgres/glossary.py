@@ -90,6 +90,17 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "attribute": "Which attribute of the catalog was counted, such as guild_id",
         "groups": "How many distinct values it had; NULL: fewer than five (not for the operator), or unknown",
     },
+    "published": {
+        "day": "The day on which it was used, UTC",
+        "product": "The product in whose catalog it is",
+        "title": "What people call it; NULL, as event, surface and feature then: events of few, together",
+        "count": "How often it was used, as was known six hours after the day's end; this never changes",
+    },
+    "published_days": {
+        "day": "A day that is published, UTC; what it has no row of was used by nobody, or by too few",
+        "product": "The product in whose catalog the events are",
+        "k": "How many distinct groups or actors are at least behind each figure of the day",
+    },
     "losses": {
         "day": "The day on which it was noticed, UTC",
         "signal": "traces, metrics, logs, spool, unknown; sdk: in the application; subscriber: at a backend",

@@ -112,6 +112,7 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
         ("rolled_up", "start", rollups),
         ("dropped_days", "day", rollups),
         ("losses_daily", "day", rollups),
+        ("published_days", "day", rollups),
         ("sessions_gone", "day", rollups),
         ("session_times_gone", "day", rollups),
         ("refused_daily", "day", rollups),

@@ -5,8 +5,10 @@
 | the owner (the DSN's user) | everything in this database: migrations, housekeeping, subscribers |
 | `footfall_writer` | what storing a request needs: it deletes nothing, reads no observation, no salt |
 | `footfall_reader` | reads the views of `reporting` (views.py) |
+| `footfall_public` | reads those of what is published, and no other |
 
-The roles are made by migrations 0001 and 0003 and by a restore, or by an administrator, if the owner may not.
+The roles are made by migrations 0001, 0003 and 0020, and by a restore, or by an administrator, if the owner
+may not.
 """
 
 from contextlib import suppress
@@ -15,7 +17,7 @@ import psycopg
 from psycopg import AsyncConnection, errors, sql
 
 from footfall_exporters.postgres import locks
-from footfall_exporters.postgres.views import READER
+from footfall_exporters.postgres.views import PUBLIC, READER
 
 WRITER = "footfall_writer"
 """The role that the ingest connection takes on."""
@@ -60,7 +62,7 @@ def make(connection: psycopg.Connection) -> None:
         psycopg.Error: Postgres does not answer.
     """
     owner = sql.Identifier(connection.info.user)
-    for role in map(sql.Identifier, (WRITER, READER)):
+    for role in map(sql.Identifier, (WRITER, READER, PUBLIC)):
         with suppress(errors.DuplicateObject, errors.InsufficientPrivilege):
             connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(role))
         # A superuser need be no member of anything.

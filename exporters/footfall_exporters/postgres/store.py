@@ -24,6 +24,7 @@ from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
 from footfall_exporters.postgres.group_commit import Observers
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S, migrate
+from footfall_exporters.postgres.publishing import PublishedConfig
 from footfall_exporters.postgres.readers import ReadersConfig, admit
 from footfall_exporters.postgres.schema import apply_catalog
 from footfall_exporters.postgres.spooling import Spooling
@@ -54,6 +55,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         rollup_retention_days: Counts and losses older than this are deleted.
         session_timeout_s: After so many seconds without a sign of life a session has ended.
         event_time: To which unit `reporting.events` cuts the time of single observations.
+        published: What may leave the team.
         spool: Where batches wait while the database is away; without it, senders are told to retry.
         readers: Where a Grafana elsewhere reaches the Postgres of its own; without it, nobody does over TCP.
     """
@@ -66,6 +68,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     ] = 400
     session_timeout_s: Annotated[int, msgspec.Meta(ge=60, le=86_400)] = 3600
     event_time: Literal["second", "minute", "hour"] = "second"
+    published: PublishedConfig = PublishedConfig()
     spool: SpoolConfig | None = None
     readers: ReadersConfig | None = None
 
@@ -306,6 +309,7 @@ class Store:
             self._config.rollup_retention_days,
             dt.timedelta(seconds=self._config.session_timeout_s),
             settings.found_by_columns,
+            self._config.published,
         )
 
     @property

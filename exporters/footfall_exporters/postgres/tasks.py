@@ -3,7 +3,7 @@
 import datetime as dt
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from psycopg import AsyncConnection
 
@@ -12,6 +12,7 @@ from footfall_exporters.postgres import (
     inventory,
     latency,
     partitions,
+    publishing,
     rates,
     ratings,
     retention,
@@ -19,6 +20,7 @@ from footfall_exporters.postgres import (
     salts,
     stuck,
 )
+from footfall_exporters.postgres.publishing import PublishedConfig
 from footfall_exporters.postgres.sessions import following, forgetting
 from footfall_processors import Catalog, window
 from footfall_processors.hashing import Period
@@ -71,6 +73,7 @@ class House:
         rollup_retention_days: Rollups, counts and losses older than this are deleted.
         silence: Without a sign of life for so long a session has ended.
         found_by: Columns by which observations are found quickly.
+        published: What may leave the team.
     """
 
     catalog: Catalog
@@ -78,6 +81,7 @@ class House:
     rollup_retention_days: int
     silence: dt.timedelta = dt.timedelta(hours=1)
     found_by: Sequence[str] = ()
+    published: PublishedConfig = field(default_factory=PublishedConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,13 @@ async def _groups(connection: AsyncConnection, _: House, now: Now) -> Done:
 async def _inventory(connection: AsyncConnection, _: House, now: Now) -> Done:
     number = await inventory.take(connection, now.earlier)
     return Done(number, f"{_some(number, 'event')} looked at")
+
+
+async def _published(connection: AsyncConnection, house: House, now: Now) -> Done:
+    kept = dt.timedelta(days=min(house.retention_days, house.rollup_retention_days - 1))
+    since = now.earlier.replace(hour=0, minute=0, second=0, microsecond=0) - kept
+    done = await publishing.publish(connection, house.catalog, house.published, since, now.earlier)
+    return Done(done.number, f"{_some(done.number, 'day')} published", done.more)
 
 
 async def _retention(connection: AsyncConnection, house: House, now: Now) -> Done:
@@ -202,6 +213,7 @@ TASKS: Sequence[Task] = (
     Task("latency", 30.0, _latency),
     Task("groups", 6 * 3600.0, _groups),
     Task("inventory", 3600.0, _inventory),
+    Task("published", 3600.0, _published),
     Task("retention", 3600.0, _retention),
 )
 """What is urgent comes first; what is dropped has been rolled up before."""

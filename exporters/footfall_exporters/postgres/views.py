@@ -16,10 +16,13 @@ from footfall_exporters.postgres import glossary
 from footfall_exporters.postgres.daily import OF_HOURS, STALE
 from footfall_exporters.postgres.erasing import ERASED
 from footfall_exporters.postgres.latency import HOURS, UNFILLED
+from footfall_exporters.postgres.publishing import OTHER
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 
 READER = "footfall_reader"
 """The role that may read `reporting` and nothing else."""
+PUBLIC = "footfall_public"
+"""The role that may read what is published, and nothing else."""
 _VERSION = "Footfall's views, version "
 
 _VIEWS: dict[str, tuple[str, str]] = {
@@ -145,6 +148,22 @@ _VIEWS: dict[str, tuple[str, str]] = {
         """
         SELECT day, attribute, CASE WHEN groups >= {fewest} OR {operator} THEN groups END AS groups
         FROM footfall.groups_daily
+        """,
+    ),
+    "published": (
+        "What may leave the team: uses per day (UTC), product and event, of days that are closed; of events"
+        " that too few groups or actors used on a day, together or not at all (ADR 36)",
+        """
+        SELECT p.day, p.product, nullif(p.event, {other}) AS event, c.title, c.surface, c.feature, p.count
+        FROM footfall.published p JOIN footfall.publishing USING (product)
+        LEFT JOIN footfall.catalog_events c USING (product, event)
+        """,
+    ),
+    "published_days": (
+        "The days (UTC) that were published of each product, whatever was shown of them",
+        """
+        SELECT d.day, d.product, d.k
+        FROM footfall.published_days d JOIN footfall.publishing USING (product)
         """,
     ),
     "losses": (
@@ -337,6 +356,7 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         "come_again": sql.SQL(", ").join(map(sql.Literal, COME_AGAIN)),
         "by_store": sql.Literal(BY_STORE),
         "erased": sql.Literal(ERASED),
+        "other": sql.Literal(OTHER),
     }
     bodies = {
         name: sql.SQL(body).format(**parts).as_string(connection)
@@ -349,15 +369,8 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
             sql.SQL("COMMENT ON SCHEMA reporting IS {}").format(f"{_VERSION}{version}")
         )
     glossary.comment(connection, list(_VIEWS))
-    if (
-        connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [READER]).fetchone()
-        is not None
-    ):
-        reader = sql.Identifier(READER)
-        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA reporting TO {}").format(reader))
-        connection.execute(
-            sql.SQL("GRANT SELECT ON ALL TABLES IN SCHEMA reporting TO {}").format(reader)
-        )
+    _let_read(connection, READER, "ALL TABLES IN SCHEMA reporting")
+    _let_read(connection, PUBLIC, "reporting.published, reporting.published_days")
 
 
 def views_of_others(connection: psycopg.Connection) -> list[str]:
@@ -373,6 +386,15 @@ def views_of_others(connection: psycopg.Connection) -> list[str]:
             [list(_VIEWS)],
         )
     ]
+
+
+def _let_read(connection: psycopg.Connection, role: str, views: str) -> None:
+    """Lets a role read, where it exists."""
+    found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
+    if found is not None:
+        name = sql.Identifier(role)
+        connection.execute(sql.SQL("GRANT USAGE ON SCHEMA reporting TO {}").format(name))
+        connection.execute(sql.SQL(f"GRANT SELECT ON {views} TO {{}}").format(name))  # a constant
 
 
 def created_at(time: sql.Identifier, step: str) -> sql.Composed:
