@@ -13,11 +13,13 @@ import msgspec
 
 from footfall_collector.cli.options import config_option, json_option
 from footfall_collector.config.environment import SINK, expand
-from footfall_collector.config.masking import Masking
+from footfall_collector.config.masking import MASK, Masking
 from footfall_collector.config.reader import Reading, located, read
 from footfall_collector.errors import refuse
 from footfall_processors.document import Document, DocumentError, Keys, load
 
+_TARGETS = ("digest", "targets")
+"""URLs, any part of which may be a secret."""
 _REFERENCE = re.compile(r"\$\{env:(\w+)")
 
 
@@ -51,7 +53,9 @@ def effective(path: str | Path | None, environment: Mapping[str, str] = os.envir
     return [
         Shown(
             keys,
-            masking.show(list(map(str, keys[2:])), _masked(reading, masked, keys, value)),
+            MASK
+            if keys[:2] == _TARGETS
+            else masking.show(list(map(str, keys[2:])), _masked(reading, masked, keys, value)),
             _source(reading, written, keys, environment),
         )
         for keys, value in _leaves(_sections(reading), ())

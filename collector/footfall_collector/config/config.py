@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from footfall_collector.config import http_api
+from footfall_collector.config.digest import DigestConfig
 from footfall_collector.config.environment import DEVELOPMENT
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.config.reader import STORE, Reading, located, read, section
@@ -55,6 +56,7 @@ class Config:
         signals: The OTLP signals that are taken.
         deduplicate_spans: Whether spans are told apart one by one.
         service: How the process runs.
+        digest: When the digest is sent, and to whom; None: nobody is sent any.
     """
 
     catalog: Catalog
@@ -71,6 +73,7 @@ class Config:
     deduplicate_spans: bool = False
     service: ServiceConfig = field(default_factory=ServiceConfig)
     catalog_files: Sequence[str] = ()
+    digest: DigestConfig | None = None
 
     @property
     def settings(self) -> Settings:
@@ -124,6 +127,7 @@ def load_config(
         signals=tuple(file.service.pipelines),
         deduplicate_spans=otlp.deduplicate == "spans",
         catalog_files=files,
+        digest=file.digest,
         service=msgspec.structs.replace(
             file.service, operator=located(file.service.operator, folder)
         ),
@@ -154,6 +158,19 @@ def load_store(
         raise DocumentError(reading.document.mistakes)
     store: PostgresConfig = reading.exporters[STORE]
     return store
+
+
+def load_digest(
+    path: str | Path | None = None, environment: Mapping[str, str] = os.environ
+) -> DigestConfig | None:
+    """When the digest is sent, and to whom, for commands that need no catalog.
+
+    Raises:
+        DocumentError: the file has mistakes.
+    """
+    reading = read(path, environment)
+    reading.document.refuse()
+    return reading.file.digest if reading.file else None
 
 
 def _files(reading: Reading, catalog: str | None) -> list[str]:

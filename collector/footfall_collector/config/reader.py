@@ -9,6 +9,7 @@ import msgspec
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
+from footfall_collector.config import digest
 from footfall_collector.config.environment import (
     expand,
     fill,
@@ -164,6 +165,7 @@ def _check(document: Document, file: File) -> None:
         )
         document.wrong(("receivers", "otlp", "deduplicate"), right)
     _check_api(document, file, first)
+    _check_digest(document, file, first)
     if not file.processors.footfall.catalog:
         document.wrong(("processors", "footfall", "catalog"), "must name at least one file")
     _check_dsn(document)
@@ -199,6 +201,14 @@ def _check_api(document: Document, file: File, pipeline: PipelineConfig) -> None
         document.wrong(path, "is served on the listener of OTLP/HTTP: leave `protocols.http` on")
     if STORE not in pipeline.exporters:
         document.wrong(path, "needs the store: name `postgres` among the exporters")
+
+
+def _check_digest(document: Document, file: File, pipeline: PipelineConfig) -> None:
+    if file.digest is None:
+        return
+    if STORE not in pipeline.exporters:
+        document.wrong(("digest",), "needs the store: name `postgres` among the exporters")
+    digest.check(document, file.digest)
 
 
 def _check_readers(document: Document) -> None:

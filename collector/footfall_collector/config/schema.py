@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from footfall_collector.config.digest import DigestConfig
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.signals import SIGNALS
 
@@ -221,4 +222,5 @@ class File(_Struct, frozen=True):
     receivers: ReceiversConfig = ReceiversConfig()
     processors: ProcessorsConfig = ProcessorsConfig()
     exporters: dict[str, Any] = msgspec.field(default_factory=dict)
+    digest: DigestConfig | None = None
     service: ServiceConfig = ServiceConfig()

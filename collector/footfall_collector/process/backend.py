@@ -10,6 +10,7 @@ from footfall_collector.config.config import Config
 from footfall_collector.config.reader import STORE
 from footfall_collector.decoding.decoder import Decoding
 from footfall_collector.process import gauges
+from footfall_collector.process.digests import Digests
 from footfall_collector.process.housekeeping import Keeping
 from footfall_collector.subscribers.gateway import Hops, gateway_keys
 from footfall_collector.subscribers.group import Subscribers, subscribers
@@ -67,17 +68,21 @@ def opened(config: Config, telemetry: Telemetry) -> AbstractAsyncContextManager[
 
 
 class _StoreBackend:
-    def __init__(self, store: Store, decoding: Decoding, keeping: Keeping) -> None:
+    def __init__(
+        self, store: Store, decoding: Decoding, keeping: Keeping, digests: Digests
+    ) -> None:
         self.consumer: Consumer = store
         self.decoding, self.dsn, self.lost = decoding, store.dsn, store.lost
-        self._store, self._keeping = store, keeping
+        self._store, self._keeping, self._digests = store, keeping, digests
 
     @property
     def is_away(self) -> bool:
         return self._store.is_away
 
-    def running(self) -> AbstractAsyncContextManager[None]:
-        return self._keeping.running()
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        async with self._digests.running(), self._keeping.running():
+            yield
 
     async def use(self, catalog: Catalog) -> None:
         await self._keeping.use(catalog)
@@ -130,7 +135,8 @@ async def _store(
             config.subscribers, store.dsn, config.catalog, telemetry
         ) as followed:
             keeping = Keeping(store, followed, decoding, config.static_salts, telemetry)
-            yield _StoreBackend(store, decoding, keeping)
+            digests = Digests(store.dsn, config.digest)
+            yield _StoreBackend(store, decoding, keeping, digests)
 
 
 @asynccontextmanager

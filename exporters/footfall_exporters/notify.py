@@ -1,0 +1,90 @@
+"""Sends a notice to people, by mail, to a chat or a webhook: by apprise, one URL a target (R-number A10).
+
+A URL holds a password or a token. It is in no message, and what apprise and the libraries below it would
+log is not logged: whoever sends is told whether the target took it.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from footfall_processors.notice import FORMATS, Notice
+
+SERVICE_S: Final = 60.0
+"""Seconds that a target may take."""
+_LIBRARIES: Final = ("apprise", "requests_oauthlib", "oauthlib", "urllib3")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Somebody who is told.
+
+    Attributes:
+        service: What it is, as apprise calls it, such as `Discord`.
+        schema: Of its URL, of which nothing else is told.
+        form: What it shows best: `html`, `markdown` or `text`.
+    """
+
+    service: str
+    schema: str
+    form: str
+    _url: str = field(repr=False)
+
+    def body(self, notice: Notice) -> str:
+        """What it is sent."""
+        return FORMATS[self.form](notice)
+
+    def send(self, notice: Notice) -> bool:
+        """Sends it, in as many parts as it takes; whether all of it was taken. It waits for that."""
+        plugin, apprise = _plugin(self._url), _apprise()
+        if plugin is None:
+            return False
+        sender = apprise.Apprise(plugin, asset=plugin.asset)
+        body, form = self.body(notice), apprise.NotifyFormat(self.form)
+        return bool(sender.notify(body=body, title=notice.title, body_format=form))
+
+
+def target(url: str) -> Target | None:
+    """What a URL of apprise stands for; None: it knows none like that.
+
+    Raises:
+        ImportError: apprise is not installed.
+    """
+    plugin = _plugin(url)
+    if plugin is None:
+        return None
+    return Target(str(plugin.service_name), url.partition("://")[0], _form(plugin), url)
+
+
+def _plugin(url: str) -> Any:
+    """Apprise's own; it keeps nothing on the disk, and cuts into parts what is too long for a chat."""
+    apprise = _apprise()
+    asset = apprise.AppriseAsset(
+        app_id="Footfall",
+        app_desc="Footfall",
+        app_url="",
+        storage_mode=apprise.PersistentStoreMode.MEMORY,
+        service_timeout=SERVICE_S,
+    )
+    plugin = apprise.Apprise.instantiate(url, asset=asset, suppress_exceptions=True)
+    if plugin is not None and "overflow=" not in url:
+        plugin.overflow_mode = apprise.OverflowMode.SPLIT
+    return plugin
+
+
+def _form(plugin: Any) -> str:
+    """HTML where that comes first, as in mail; else Markdown, where it is understood."""
+    found = plugin.notify_format
+    forms = [str(form.value) for form in (found if isinstance(found, tuple) else (found,))]
+    if forms[0] == "html":
+        return "html"
+    return "markdown" if "markdown" in forms else "text"
+
+
+def _apprise() -> Any:
+    """The library, silent: its lines quote URLs."""
+    import apprise
+
+    for name in _LIBRARIES:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    return apprise
