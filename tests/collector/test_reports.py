@@ -8,6 +8,8 @@ from dataclasses import replace
 import httpx
 import psycopg
 import pytest
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from starlette.routing import Route
 
 from collector.test_operator import KEY, knows_the_key
@@ -18,6 +20,8 @@ from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.postgres.connecting import ERASING, connect
 from footfall_exporters.postgres.erasing import erase
 from footfall_exporters.postgres.reports import REPORTS
+from footfall_exporters.postgres.reports import ask as ask_report
+from footfall_exporters.postgres.reports.asked import Asked, Period
 from footfall_exporters.postgres.reports.kinds import KINDS
 from footfall_exporters.postgres.reports.periods import Attributes
 from footfall_processors import Loss
@@ -407,3 +411,67 @@ async def test_a_store_of_a_former_version_is_never_a_fault(get, store_database,
     if answer.status_code != 200:
         assert (answer.status_code, answer.json()["error"]) == (503, "unavailable")
         assert "another version of Footfall" in answer.json()["message"]
+
+
+# As the reader
+
+
+async def test_reports_are_asked_as_the_reader_who_changes_nothing(get, store_database):
+    with psycopg.connect(store_database) as owner:
+        owner.execute(
+            "DROP VIEW reporting.losses; CREATE VIEW reporting.losses AS SELECT current_date AS day,"
+            " current_user::text AS signal, current_setting('transaction_read_only') AS reason,"
+            " 1::bigint AS count; GRANT SELECT ON reporting.losses TO footfall_reader"
+        )
+    [row] = (await get("losses")).json()["rows"]
+    assert row == {"signal": "footfall_reader", "reason": "on", "count": 1}
+
+
+@pytest.mark.parametrize("name", ["usage", "events", "summary", "metrics", "overview", "dashboard"])
+async def test_what_the_reader_may_not_read_is_refused_with_what_to_do(get, store_database, name):
+    with psycopg.connect(store_database) as owner:
+        owner.execute("REVOKE SELECT ON ALL TABLES IN SCHEMA reporting FROM footfall_reader")
+    answer = await get(name)
+    assert (answer.status_code, answer.json()["error"]) == (503, "no_reader")
+    assert "footfall migrate" in answer.json()["message"]
+
+
+async def test_small_numbers_are_for_the_owner_alone(get, store_database):
+    with psycopg.connect(store_database, autocommit=True) as owner:
+        yesterday = TODAY - dt.timedelta(days=1)
+        for attribute, groups in (("few", 4), ("many", 5)):
+            owner.execute(
+                "INSERT INTO footfall.groups_daily (day, attribute, kind, groups) VALUES (%s, %s, 'daily', %s)",
+                [yesterday, attribute, groups],
+            )
+        shown = ask_as(owner, "groups")
+        assert {row["attribute"]: row["active"] for row in shown} == {"few": 4, "many": 5}
+    said = (await get(f"groups?since={yesterday}")).json()["rows"]
+    assert {row["attribute"]: row["active"] for row in said} == {"few": None, "many": 5}
+
+
+@pytest.mark.requirement("C4")
+async def test_distinct_pseudonyms_are_counted_all_the_same(get):
+    said = (await get(f"summary?since={day(1)}&until={day(0)}")).json()["summary"]
+    assert said == {"totalEvents": 4, "uniqueUsers": 2, "uniqueSessions": 1}
+
+
+async def test_an_owner_who_may_not_become_the_reader_is_told_what_to_do(store_database):
+    login = conninfo_to_dict(store_database)["dbname"].replace("test", "owner")
+    name = sql.Identifier(login)
+    with psycopg.connect(store_database, autocommit=True) as admin:
+        admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'known'").format(name))
+        try:
+            async with asking(
+                make_conninfo(store_database, user=login, password="known")
+            ) as client:
+                answer = await client.get("/api/reports/usage")
+        finally:
+            admin.execute(sql.SQL("DROP ROLE {}").format(name))
+    assert (answer.status_code, answer.json()["error"]) == (503, "no_reader")
+    assert f'GRANT footfall_reader TO "{login}"' in answer.json()["message"]
+
+
+def ask_as(connection, name):
+    period = Period(dt.datetime.combine(TODAY - dt.timedelta(days=1), dt.time(), dt.UTC), None)
+    return ask_report(connection, name, Asked(period)).records()

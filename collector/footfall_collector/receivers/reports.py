@@ -2,8 +2,8 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from footfall_collector.receivers import tables
 from footfall_collector.receivers.api.health import verdict
 from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres import READING, REPORTS, connect_sync
-from footfall_exporters.postgres.asking import NotThere
+from footfall_exporters.postgres.asking import NotAllowed, NotThere, become_reader
 from footfall_exporters.postgres.pulse import feel
 from footfall_exporters.postgres.reports import periods
 from footfall_exporters.postgres.reports.asked import Period, WrongQuestion
@@ -31,6 +31,9 @@ PATH: Final = "/api/reports/{name}"
 AT_ONCE = 2
 """Reports that are made at the same time; others wait."""
 _USE = replace(READING, name="footfall api", lock="5s", statement="60s")
+_NOT_GRANTED = (
+    "footfall_reader may not read the views; start a collector again, or run `footfall migrate`"
+)
 _PERIOD = {"recent": dt.timedelta(hours=1)}
 _USUAL = dt.timedelta(days=7)
 _encode = msgspec.json.Encoder().encode
@@ -122,6 +125,10 @@ class Reports:
                     yield dsn
         except WrongQuestion:
             raise
+        except NotAllowed as error:
+            raise Wrong(503, "no_reader", str(error)) from None
+        except psycopg.errors.InsufficientPrivilege:
+            raise Wrong(503, "no_reader", _NOT_GRANTED) from None
         except (NotThere, OtherViews) as error:
             raise Wrong(503, "unavailable", str(error)) from None
         except (psycopg.Error, OperatorError, Unavailable):
@@ -129,7 +136,7 @@ class Reports:
             raise Wrong(503, "unavailable", text) from None
 
     def _read(self, dsn: str, name: str, asked: _Asked) -> Json:
-        with connect_sync(dsn, _USE) as connection:
+        with _reader(dsn) as connection:
             return {"report": name, **self._made[name](connection, asked)}
 
     async def _dashboard(self, dsn: str) -> Json:
@@ -137,11 +144,24 @@ class Reports:
         pulse = await feel(dsn)
 
         def read() -> Json:
-            with connect_sync(dsn, _USE) as connection:
+            with _reader(dsn) as connection:
                 return periods.last_hour(connection, pulse.at, self._attributes)
 
         found = await asyncio.to_thread(read)
         return {"report": "dashboard", **found, "systemHealth": verdict(pulse)}
+
+
+@contextmanager
+def _reader(dsn: str) -> Iterator[Connection]:
+    """A session that sees what any reader of `reporting` sees, and changes nothing.
+
+    Raises:
+        NotAllowed: the store's owner may not become the reader.
+        Unsuitable, psycopg.Error: see `connect_sync`.
+    """
+    with closing(connect_sync(dsn, _USE)) as connection:
+        become_reader(connection)
+        yield connection
 
 
 def _overview(connection: Connection, span: Span) -> Json:
@@ -150,7 +170,7 @@ def _overview(connection: Connection, span: Span) -> Json:
 
 
 def _table(dsn: str, asked: tables.Question) -> Response:
-    with connect_sync(dsn, _USE) as connection:
+    with _reader(dsn) as connection:
         return tables.answer(connection, asked)
 
 

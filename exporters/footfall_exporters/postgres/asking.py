@@ -1,5 +1,7 @@
 """Sessions of people: as the reader, who sees `reporting` and changes nothing, or as the owner."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -71,6 +73,39 @@ def session(dsn: str, *, owner: bool) -> Connection:
     return connection
 
 
+def become_reader(connection: Connection) -> None:
+    """Makes an owner's session one of the reader, which changes nothing.
+
+    Args:
+        connection: In autocommit mode.
+
+    Raises:
+        NotAllowed: the reader is not there, or the owner may not become it.
+        psycopg.Error: Postgres refused.
+    """
+    try:
+        for name, value in (("role", READER), ("default_transaction_read_only", "on")):
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
+    except (errors.InvalidParameterValue, errors.InsufficientPrivilege):
+        raise _no_reader(connection.info.user) from None
+
+
+@contextmanager
+def as_owner(connection: Connection) -> Iterator[None]:
+    """Gives a session of the reader its owner's rights back for a moment: it changes nothing all the same.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    role = connection.execute("SELECT current_setting('role')").fetchone()
+    connection.execute("SET ROLE NONE")
+    try:
+        yield
+    finally:
+        if not connection.broken:
+            connection.execute("SELECT set_config('role', %s, false)", role)
+
+
 def options(dsn: str, *, owner: bool) -> str | None:
     """What libpq is told (`options`) for such a session by itself; None where a pooler drops that.
 
@@ -117,6 +152,15 @@ def _answer(cursor: psycopg.Cursor[Any]) -> Answer:
     columns = tuple(column.name for column in cursor.description or ())
     rows = cursor.fetchall() if cursor.description else []
     return Answer(columns, rows, cursor.statusmessage or "")
+
+
+def _no_reader(owner: str) -> NotAllowed:
+    make = f"CREATE ROLE {READER} NOLOGIN (where it is missing), GRANT {READER} TO"
+    name = sql.Identifier(owner).as_string(None)
+    return NotAllowed(
+        f"reports are asked as {READER}, which the role {owner} may not become",
+        f"run as a superuser: {make} {name}; then start a collector again, which grants it the views",
+    )
 
 
 def _not_a_reader(owner: str) -> NotAllowed:

@@ -1,6 +1,7 @@
 """What happened in a period, as dashboards ask for it (R-numbers C4, C5, C8): of the `reporting` views.
 
-How often is counted by the hour, so that a period is as long as the hours that it touches.
+How often is counted by the hour, so that a period is as long as the hours that it touches. Distinct
+pseudonyms are counted with the owner's rights, for nobody else reads one; all else with those of who asks.
 """
 
 import datetime as dt
@@ -10,6 +11,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 from psycopg import Connection
 
+from footfall_exporters.postgres.asking import as_owner
 from footfall_exporters.postgres.reports.distinct import Span, distinct
 
 Interval = Literal["hour", "day", "week", "month"]
@@ -72,7 +74,8 @@ def metrics(connection: Connection, span: Span, interval: Interval, attributes: 
     """Of each interval how many events, how many users, and the five most frequent events."""
     span = whole_hours(span)
     counts, parts = _counts(connection, span), intervals(span, interval)
-    users = distinct(connection, attributes.users, parts)
+    with as_owner(connection):
+        users = distinct(connection, attributes.users, parts)
     each = [
         {
             "timestamp": written(part.since),
@@ -170,8 +173,9 @@ def _sum(counts: Counts, span: Span | None = None) -> Counter[str]:
 
 
 def _distinct(connection: Connection, span: Span, attributes: Attributes) -> Json:
-    [users] = distinct(connection, attributes.users, [span])
-    [sessions] = distinct(connection, attributes.sessions, [span])
+    with as_owner(connection):
+        [users] = distinct(connection, attributes.users, [span])
+        [sessions] = distinct(connection, attributes.sessions, [span])
     return {"uniqueUsers": users, "uniqueSessions": sessions}
 
 
