@@ -36,7 +36,7 @@ import psycopg
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
-from footfall_exporters.postgres import connect, latency, partitions, prepare, rollups
+from footfall_exporters.postgres import connect, groups, latency, partitions, prepare
 from footfall_exporters.postgres.connecting import HOUSEKEEPING
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Catalog, Dimension, Rows, Shape, load_catalog
@@ -50,6 +50,8 @@ TIMES, TIMES_RAW, TOGETHER = 40, 3, 4
 MILLION = 10**6
 FRESH = range(1, 7)
 """Days back that are rolled up as what is new is, by hours as well."""
+LOOKED_AT: Mapping[str, range] = {"latency": FRESH, "groups": range(1, DAYS)}
+"""Of which days the CPU time is taken: of those for groups, which have weeks to be counted among them."""
 FULL = """\
 BENCH_FULL: 100,000,000 events take some 9 GB in {folder}, and half an hour or more.
 The questions to the rows alone take minutes each."""
@@ -58,6 +60,8 @@ RAW = """
     FROM footfall.feature_events e JOIN footfall.feature_dims d ON d.id = e.dim_id
     WHERE e.time >= %(since)s AND e.time < %(until)s
 """
+TODAY = "date_trunc('day', %(until)s - interval '1 s', 'UTC')"
+WEEK = "date_trunc('week', e.time AT TIME ZONE 'UTC')"
 PERCENTILES = ", ".join(
     f"percentile_disc({share}) WITHIN GROUP (ORDER BY e.duration_ms)" for share in (0.5, 0.95, 0.99)
 )
@@ -126,7 +130,20 @@ QUESTIONS: Mapping[str, Question] = {
         "SELECT day, groups FROM reporting.active_groups"
         " WHERE day >= %(since)s AND day < %(until)s ORDER BY 1",
         "SELECT (e.time AT TIME ZONE 'UTC')::date, count(DISTINCT e.group_hash)"
-        f" {RAW} AND e.time < date_trunc('day', %(until)s - interval '1 s', 'UTC') GROUP BY 1 ORDER BY 1",
+        f" {RAW} AND e.time < {TODAY} GROUP BY 1 ORDER BY 1",
+    ),
+    "groups by event": Question(
+        "SELECT day, event, groups FROM reporting.groups WHERE period = 'day' AND scope = 'event'"
+        " AND day >= %(since)s AND day < %(until)s ORDER BY 1, 2",
+        "SELECT (e.time AT TIME ZONE 'UTC')::date, d.event, count(DISTINCT e.group_hash)"
+        f" {RAW} AND e.time < {TODAY} GROUP BY 1, 2 ORDER BY 1, 2",
+    ),
+    "groups by event and week": Question(
+        "SELECT day, event, groups FROM reporting.groups WHERE period = 'week' AND scope = 'event'"
+        " AND day >= %(since)s AND day < %(until)s ORDER BY 1, 2",
+        f"SELECT {WEEK}::date, d.event, count(DISTINCT e.group_hash) {RAW}"
+        f" AND {WEEK} >= %(since)s AT TIME ZONE 'UTC'"
+        f" AND {WEEK} + interval '7 days' <= {TODAY} AT TIME ZONE 'UTC' GROUP BY 1, 2 ORDER BY 1, 2",
     ),
     "completeness": Question("SELECT * FROM reporting.completeness ORDER BY event", None),
     "catalog": Question("SELECT event, count FROM reporting.catalog ORDER BY 1", None),
@@ -156,7 +173,7 @@ def catalog_text() -> str:
         }
         for n in range(FEATURES)
     }
-    group = {"type": "string", "hash": "daily", "description": "Of whom there are 2,000 a day"}
+    group = {"type": "string", "hash": "weekly", "description": "Of whom there are 2,000 a day"}
     return json.dumps({"product": "bench", "attributes": {"group": group}, "events": events})
 
 
@@ -212,10 +229,10 @@ class Filling:
                 for back in range(DAYS - 1, -1, -1):
                     await self._write(writer, self.today - back * DAY_US)
                     for task, seconds in (await self._keep(keeping, back)).items():
-                        spent[task] += seconds if back in FRESH else 0
+                        spent[task] += seconds if back in LOOKED_AT[task] else 0
             await keeping.execute("VACUUM (ANALYZE)")
         for task, seconds in spent.items():
-            counted = self._found.events // DAYS * len(FRESH)
+            counted = self._found.events // DAYS * len(LOOKED_AT[task])
             self._found.cpu_us[task] = round(seconds / counted * 1e6, 3)
 
     async def _write(self, writer: Writer, midnight: int) -> None:
@@ -231,9 +248,9 @@ class Filling:
         while (await latency.keep_up(keeping)).more:
             pass
         between = cpu_of(pid)
-        settled = moment(self.today - back * DAY_US + DAY_US) + rollups.SETTLED
-        if back:
-            await rollups.roll_up_groups(keeping, settled)
+        settled = moment(self.today - back * DAY_US + DAY_US) + groups.SETTLED
+        while back and (await groups.count_settled(keeping, settled)).left:
+            pass
         return {"latency": between - began, "groups": cpu_of(pid) - between}
 
 
@@ -292,7 +309,8 @@ def sizes(connection: psycopg.Connection, events: int) -> dict[str, float]:
     rows = connection.execute(
         "SELECT relname, pg_total_relation_size(oid) FROM pg_class"
         " WHERE relnamespace = 'footfall'::regnamespace"
-        " AND relname IN ('feature_counts', 'latency_hours', 'latency_days', 'latency_percentiles')"
+        " AND relname IN ('feature_counts', 'latency_hours', 'latency_days', 'latency_percentiles',"
+        " 'groups_counts')"
         " ORDER BY 1"
     )
     return {name: round(size / events, 2) for name, size in rows}

@@ -49,7 +49,8 @@ async def fill(dsn, catalog):
     await store.keep_house()
     with psycopg.connect(dsn) as connection:
         connection.execute(
-            "INSERT INTO footfall.groups_daily VALUES (current_date - 2, 'guild_id', 'daily', 12)"
+            "INSERT INTO footfall.groups_counts (span, scope, start, attribute, kind, groups)"
+            " VALUES ('day', 'all', current_date - 2, 'guild_id', 'daily', 12)"
         )
         connection.execute("INSERT INTO footfall.publishing VALUES ('testbed', 5)")
         connection.execute(

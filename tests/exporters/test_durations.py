@@ -9,7 +9,6 @@ import random
 import re
 from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
-from importlib.resources import files
 
 import psycopg
 import pytest
@@ -17,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import new_database
+from exporters.former import make_former
 from exporters.housekeeping import BOUND, day, latencies, moment, nearest_rank, row, same
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import latency, locks, partitions, prepare, roles
+from footfall_exporters.postgres import latency, partitions, prepare
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.erasing import erase
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
-from footfall_exporters.postgres.schema import columns
 from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
 from support.stores import MIDNIGHT, rows_of, writing
 from support.waiting import until
@@ -320,26 +319,7 @@ async def test_commits_that_are_gone_before_they_were_followed_leave_it_right(
 @pytest.fixture
 def former(empty_database, catalog):
     """The connection string of a database with schema 0015 that takes what this catalog declares."""
-    versions = files("footfall_exporters.postgres") / "migrations" / "versions"
-    with psycopg.connect(empty_database, autocommit=True) as connection:
-        connection.execute("CREATE SCHEMA footfall")
-        connection.execute("CREATE SCHEMA reporting")
-        for file in sorted(versions.iterdir(), key=lambda file: file.name):
-            if "v0001" <= file.name < "v0016" and file.name.endswith(".sql"):
-                connection.execute(file.read_text())
-        for lock in (locks.SCHEMA, locks.TURN, locks.HOUSE):
-            connection.execute(locks.making(lock))
-        connection.execute("CREATE TABLE footfall.alembic_version (version_num text PRIMARY KEY)")
-        connection.execute("INSERT INTO footfall.alembic_version VALUES ('0015')")
-        for column in columns(catalog):
-            connection.execute(
-                f"ALTER TABLE footfall.{column.table} ADD {column.name} {column.sql_type}"
-            )
-            connection.execute(
-                "INSERT INTO footfall.catalog_columns VALUES (%s, %s, %s, %s, '')",
-                [column.attribute, column.table, column.name, column.hash],
-            )
-        roles.grant_writer(connection)
+    make_former(empty_database, catalog, "0015")
     return empty_database
 
 
@@ -399,7 +379,6 @@ async def test_a_store_of_before_is_right_at_once_and_is_filled_day_by_day(
             def query(statement, *args):
                 return rows_of(connection, statement, *args)
 
-            assert query("SELECT count(*) FROM footfall.rolled_up") == [(0,)]
             shown_right(query, known)
             monkeypatch.setattr(latency, "BUDGET", 0)
             outcomes = []

@@ -174,6 +174,13 @@ def organisations():
     return [(day, n if (n := len(orgs)) >= 5 else None) for day, orgs in sorted(found.items())]
 
 
+def organisations_of_features():
+    return [
+        (day, "search", number, "few" if number is None else None)
+        for day, number in organisations()
+    ]
+
+
 def lost():
     yesterday = TODAY - dt.timedelta(days=1)
     return [
@@ -215,6 +222,7 @@ ANSWERS = {
     "How far has a new version come?": versions,
     "Does it grow?": growth,
     "How many organisations a day?": organisations,
+    "How many organisations used each feature?": organisations_of_features,
     "What was lost, and why?": lost,
     "Is everything there?": complete,
     "How is it paid?": payments,

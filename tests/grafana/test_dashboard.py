@@ -271,13 +271,14 @@ def test_a_day_whose_salt_was_lost_has_no_number_of_groups(
     reader: psycopg.Connection, database: str
 ) -> None:
     with psycopg.connect(database) as owner:
-        asked = "SELECT groups FROM footfall.groups_daily WHERE day = %s"
+        of_day = "WHERE span = 'day' AND scope = 'all' AND start = %s"
+        asked = f"SELECT groups FROM footfall.groups_counts {of_day}"
         [(before,)] = owner.execute(asked, [END.date()]).fetchall()
-        owner.execute("UPDATE footfall.groups_daily SET groups = NULL WHERE day = %s", [END.date()])
+        owner.execute(f"UPDATE footfall.groups_counts SET groups = NULL {of_day}", [END.date()])
         owner.commit()
         *others, lost = query(reader, MODEL, "Active groups per day", ALL)
         owner.execute(
-            "UPDATE footfall.groups_daily SET groups = %s WHERE day = %s", [before, END.date()]
+            f"UPDATE footfall.groups_counts SET groups = %s {of_day}", [before, END.date()]
         )
     assert lost["value"] is None
     assert any(row["value"] for row in others)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from footfall._recording.recorder import LONGEST_MS
 from footfall_collector.decoding import plans
 from footfall_collector.doctor import store as doctor
-from footfall_exporters.postgres import counters, rollups, salts, tasks
+from footfall_exporters.postgres import counters, salts, tasks
 from footfall_exporters.postgres.store import PostgresConfig
 from footfall_processors import Hash, load_catalog, period, window
 from footfall_processors.batch import DAY_US
@@ -77,10 +77,6 @@ def test_a_salt_is_kept_no_longer_than_events_are_taken_and_users_are_told(catal
     oldest = min(number for _, number in salts.needed(catalog, NOW))
     grace = period(Hash.DAILY, NOW)[1] - oldest
     assert f"destroyed {grace} days after its day" in statement(catalog)
-
-
-def test_every_day_that_may_still_grow_is_looked_at():
-    assert window.PAST + DAY + EVERY["groups"] - rollups.SETTLED <= window.REACH
 
 
 @given(days=st.integers(1, 3650), second=st.integers(0, 86_399), behind=st.integers(0, 3600))

@@ -101,6 +101,15 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "product": "The product in whose catalog the events are",
         "k": "How many distinct groups or actors are at least behind each figure of the day",
     },
+    "groups": {
+        "period": "How long it is: day, week (from Monday on) or month",
+        "day": "Its first day, UTC",
+        "attribute": "Which attribute of the catalog was counted, such as guild_id",
+        "scope": "What they used: all, or one product, feature or event",
+        "product": "Which product; NULL: of all, or no catalog was known that declares it",
+        "groups": "How many distinct values there were; NULL where that is not known, or not shown",
+        "reason": "Why not: salt_period, salt_lost, hash_changed, dropped, few. sampled: at least so many",
+    },
     "losses": {
         "day": "The day on which it was noticed, UTC",
         "signal": "traces, metrics, logs, spool, unknown; sdk: in the application; subscriber: at a backend",

@@ -14,7 +14,7 @@ from typing import Annotated
 import msgspec
 from psycopg import AsyncConnection, IsolationLevel, sql
 
-from footfall_exporters.postgres.rollups import BUDGET, PARENT, SETTLED, RolledUp
+from footfall_exporters.postgres.groups import BUDGET, PARENT, SETTLED
 from footfall_processors import Catalog
 
 OTHER = ""
@@ -77,6 +77,19 @@ class PublishedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedDays:
+    """What a call has done.
+
+    Attributes:
+        number: Days of products that were published.
+        more: Whether some are left, because it took long.
+    """
+
+    number: int
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
     """What was used of one event, or of several together.
 
@@ -103,7 +116,7 @@ async def publish(
     config: PublishedConfig,
     since: dt.datetime,
     now: dt.datetime,
-) -> RolledUp:
+) -> PublishedDays:
     """Publishes the days that have settled and were not published yet, each for good.
 
     Args:
@@ -130,7 +143,7 @@ async def publish(
             break
         await _publish_day(connection, catalog, product, day, config.k)
         done += 1
-    return RolledUp(done, done < len(days))
+    return PublishedDays(done, done < len(days))
 
 
 async def _publish_day(

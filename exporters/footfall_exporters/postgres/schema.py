@@ -26,6 +26,17 @@ _SQL_TYPES = {
     Type.UUID: "uuid",
 }
 
+_RECORD = """
+    INSERT INTO footfall.catalog_columns AS c VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (attribute) DO UPDATE SET table_name = excluded.table_name,
+        column_name = excluded.column_name, hash = excluded.hash, description = excluded.description,
+        hash_changed_at = CASE WHEN c.hash IS DISTINCT FROM excluded.hash THEN clock_timestamp()
+                               ELSE c.hash_changed_at END
+    WHERE (c.table_name, c.column_name, c.hash, c.description)
+        IS DISTINCT FROM (excluded.table_name, excluded.column_name, excluded.hash, excluded.description)
+    RETURNING 1
+"""
+
 
 class SchemaConflict(OperatorError):
     """An attribute's column exists otherwise, from an earlier catalog or another product."""
@@ -161,11 +172,7 @@ def _exposed(connection: psycopg.Connection, wanted: list[Column]) -> list[str]:
 def _describe(connection: psycopg.Connection, wanted: list[Column]) -> None:
     for column in wanted:
         recorded = connection.execute(
-            "INSERT INTO footfall.catalog_columns AS c VALUES (%s, %s, %s, %s, %s)"
-            " ON CONFLICT (attribute) DO UPDATE SET table_name = excluded.table_name,"
-            " column_name = excluded.column_name, hash = excluded.hash,"
-            " description = excluded.description WHERE c IS DISTINCT FROM excluded RETURNING 1",
-            [column.attribute, column.table, column.name, column.hash, column.description],
+            _RECORD, [column.attribute, column.table, column.name, column.hash, column.description]
         ).fetchone()
         if recorded:
             connection.execute(

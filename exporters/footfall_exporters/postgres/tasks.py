@@ -9,6 +9,7 @@ from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import (
     finding,
+    groups,
     inventory,
     latency,
     partitions,
@@ -16,7 +17,6 @@ from footfall_exporters.postgres import (
     rates,
     ratings,
     retention,
-    rollups,
     salts,
     stuck,
 )
@@ -134,8 +134,12 @@ async def _latency(connection: AsyncConnection, _: House, __: Now) -> Done:
 
 
 async def _groups(connection: AsyncConnection, _: House, now: Now) -> Done:
-    done = await rollups.roll_up_groups(connection, now.earlier)
-    return Done(done.number, f"{_some(done.number, 'day')} rolled up", done.more)
+    done = await groups.count_settled(connection, now.earlier)
+    longer = f" and {_some(done.longer, 'longer period')}" if done.longer else ""
+    outcome = f"{_some(done.days, 'day')}{longer} counted"
+    if done.left:
+        outcome += f", {done.left} to be counted"
+    return Done(done.days, outcome, done.left > 0)
 
 
 async def _inventory(connection: AsyncConnection, _: House, now: Now) -> Done:

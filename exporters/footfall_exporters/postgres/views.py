@@ -146,8 +146,20 @@ _VIEWS: dict[str, tuple[str, str]] = {
         " sent later shows in it; NULL where a salt was lost within the day, and small numbers are for the"
         " operator alone",
         """
-        SELECT day, attribute, CASE WHEN groups >= {fewest} OR {operator} THEN groups END AS groups
-        FROM footfall.groups_daily
+        SELECT start AS day, attribute, CASE WHEN groups >= {fewest} OR {operator} THEN groups END AS groups
+        FROM footfall.groups_counts WHERE span = 'day' AND scope = 'all'
+        """,
+    ),
+    "groups": (
+        "Distinct hashed values per day, week (from Monday on) and month (UTC): in all, and of each product,"
+        " feature and event. Counted once the period has settled; they cannot be added",
+        """
+        SELECT g.span AS period, g.start AS day, g.attribute, g.scope, nullif(g.product, '') AS product,
+               coalesce(nullif(g.feature, ''), c.feature) AS feature, nullif(g.event, '') AS event,
+               CASE WHEN g.groups >= {fewest} OR {operator} THEN g.groups END AS groups,
+               CASE WHEN g.groups >= {fewest} OR {operator} OR g.groups IS NULL THEN g.reason ELSE 'few' END
+                   AS reason
+        FROM footfall.groups_counts g LEFT JOIN footfall.catalog_events c USING (product, event)
         """,
     ),
     "published": (

@@ -3,7 +3,7 @@
 from footfall_exporters.postgres.migrations.run import run_sql
 
 revision = "0020"
-down_revision = "0018"
+down_revision = "0019"
 
 
 def upgrade() -> None:
