@@ -227,7 +227,7 @@ def test_declared_events_without_a_use_are_reported(invoke, filled, tmp_path):
 def test_a_report_of_groups_says_when_they_are_counted(invoke, filled):
     shown = " ".join(invoke("report", "groups", FOOTFALL_DSN=filled).output.split())
     assert shown.endswith(
-        "nothing yet. Groups are values of hashed attributes; a day's are counted six hours after its end."
+        "nothing yet. Groups are values of hashed attributes, counted six hours after a period's end."
     )
 
 

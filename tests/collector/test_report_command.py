@@ -78,7 +78,7 @@ WRONG = [
     (["usage", "--since", "2999-01-01"], "the period has not begun"),
     (["usage", "--since", "1d", "--days", "2"], "--days is a period of its own"),
     (["completeness", "--days", "2"], "of all that is kept; ask for it without a period"),
-    (["groups", "--by", "attribute"], "active cannot be added; count by attribute and day"),
+    (["groups", "--by", "week", "--by", "month"], "by day, by week or by month; count by one"),
     (["latency", "--by", "note"], "no column `note` to count by"),
     (["usage", "--csv", "--json"], "two forms"),
     (["--by", "day"], "of one report: name it"),

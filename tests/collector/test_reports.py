@@ -316,7 +316,7 @@ async def test_tables_are_csv_for_who_asks_for_it(get):
         ("usage?since=2026-01-02&until=2026-01-01", "invalid_period", "must be before `until`"),
         ("usage?since=2999-01-01", "invalid_period", "the period has not begun"),
         ("catalog?since=7d", "invalid_period", "of all that is kept"),
-        ("groups?by=attribute", "invalid_by", "count by attribute and day"),
+        ("groups?by=week,month", "invalid_by", "count by one of these"),
         ("usage?event=%00", "invalid_where", "a condition is COLUMN=VALUE"),
     ],
 )
@@ -441,7 +441,8 @@ async def test_small_numbers_are_for_the_owner_alone(get, store_database):
         yesterday = TODAY - dt.timedelta(days=1)
         for attribute, groups in (("few", 4), ("many", 5)):
             owner.execute(
-                "INSERT INTO footfall.groups_daily (day, attribute, kind, groups) VALUES (%s, %s, 'daily', %s)",
+                "INSERT INTO footfall.groups_counts (span, scope, start, attribute, kind, groups)"
+                " VALUES ('day', 'all', %s, %s, 'daily', %s)",
                 [yesterday, attribute, groups],
             )
         shown = ask_as(owner, "groups")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from footfall_exporters.postgres.reports import changes, releases
+from footfall_exporters.postgres.reports import active, changes, releases
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, last_days
 from footfall_exporters.postgres.reports.building import (
     DAY,
@@ -133,7 +133,11 @@ def _answered(connection: Connection, name: str, asked: Asked) -> Report:
             connection, name, build(name, kind, replace(asked, limit=None), views), asked
         )
         return _decoded(found, kind, asked.most)
-    found = _found(connection, name, build(name, kind, asked, views), asked)
+    return _limited(_found(connection, name, build(name, kind, asked, views), asked), asked)
+
+
+def _limited(found: Report, asked: Asked) -> Report:
+    """As many rows as were asked for, of a statement that gives one more."""
     more = asked.most is not None and len(found.rows) > asked.most
     return replace(found, rows=found.rows[: asked.most], more=more)
 
@@ -166,8 +170,15 @@ def _releases(
     return Report("releases", None, releases.COLUMNS, rows[: asked.limit], more=more)
 
 
-_COMPARED: Final = {"changes": _changes, "releases": _releases}
-"""What is no one statement."""
+def _groups(
+    connection: Connection, kind: Kind, asked: Asked, views: Mapping[str, Columns]
+) -> Report:
+    kind, asked = active.chosen(kind, asked)
+    return _limited(_found(connection, "groups", build("groups", kind, asked, views), asked), asked)
+
+
+_COMPARED: Final = {"changes": _changes, "groups": _groups, "releases": _releases}
+"""What is no one statement, or another one."""
 
 
 def _kind(connection: Connection, name: str, asked: Asked) -> Kind:

@@ -155,13 +155,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         summed=ADDED_UP,
     ),
     "groups": Kind(
-        "Active groups per day",
-        "active_groups",
+        "Active groups",
+        "groups",
         "day",
         ("day", "attribute"),
-        (_kept("active", "groups", "day", "attribute"),),
+        (
+            Measure("active", "max(groups)", adds=False),
+            Measure("reason", "max(reason)", adds=False),
+        ),
         listed=True,
-        empty="Groups are values of hashed attributes; a day's are counted six hours after its end.",
+        hidden=frozenset({"period", "scope"}),
+        empty="Groups are values of hashed attributes, counted six hours after a period's end.",
     ),
     "ratings": Kind(
         "How good the prompts are",
