@@ -4,7 +4,6 @@ None can be added to another. So what tells one from another is always shown, wh
 """
 
 import datetime as dt
-from collections.abc import Collection
 from dataclasses import replace
 from typing import Final, LiteralString
 
