@@ -103,3 +103,62 @@ def test_what_is_not_known_has_its_reason_beside_it(store_database, uses):
         ).records()
     assert all((row["active"], row["reason"]) == (None, "salt_period") for row in months)
     assert day == [{"day": TODAY - ONE_DAY, "attribute": "guild_id", "active": 1, "reason": None}]
+
+
+SHARES = "SELECT event, active_groups, active_per, adoption FROM reporting.features ORDER BY 1"
+
+
+def last_week(uses):
+    """The days of the last week that is over."""
+    first = TODAY - (TODAY.weekday() + 7) * ONE_DAY
+    return [use for use in uses if first <= use[0] < first + 7 * ONE_DAY]
+
+
+def who(uses, chosen):
+    return {whose for _, event, _, whose in uses if chosen(event)}
+
+
+def test_adoption_is_the_share_of_the_groups_of_a_week_that_used_it(store_database, uses, query):
+    within = last_week(uses)
+    found = {event: rest for event, *rest in query(SHARES)}
+    for event, product in PRODUCTS.items():
+        users = who(within, event.__eq__)
+        everyone = who(within, lambda other, product=product: PRODUCTS.get(other) == product)
+        expected = [len(users), "week", len(users) / len(everyone)] if users else [None] * 3
+        assert found[event] == expected
+    assert found["shop.ping"] == [None, None, None]
+    query("SET ROLE footfall_reader")
+    assert {tuple(rest) for _, *rest in query(SHARES)} == {(None, None, None)}  # three are few
+
+
+async def test_of_a_hash_that_changes_daily_it_is_that_of_an_average_day(
+    store_database, store, query
+):
+    monday = MIDNIGHT - (TODAY.weekday() + 7) * DAY
+    used = [(n, of, who) for n in range(5) for of in (0, 2) for who in range(6 if of else 9 + n)]
+    guilds = [
+        one_row(monday + n * DAY, DIMENSIONS[of], guild_id=bytes([who]) * 16) for n, of, who in used
+    ]
+    await store(batch(*guilds, one_row(monday, DIMENSIONS[2], visitor=WHOSE[0])))
+    await count(store_database, TODAY)
+    order, survey = sum(9 + n for n in range(5)) / 7, 5 * 6 / 7
+    near = pytest.approx
+    for role in ("footfall_reader", "NONE"):
+        query(f"SET ROLE {role}")
+        assert [row for row in query(SHARES) if row[1] is not None] == [
+            ("shop.order", near(order), "day", 1),
+            ("shop.survey", near(survey), "day", near(survey / order)),
+        ]
+    sampled = "UPDATE footfall.groups_counts SET reason = 'sampled' WHERE event = %s AND start > %s"
+    query(sampled, "shop.survey", moment(monday).date())
+    assert ("shop.survey", None, "day", None) in query(SHARES)
+
+
+def test_adoption_is_told_by_the_report(store_database, uses, query):
+    with psycopg.connect(store_database) as connection:
+        rows = {
+            row["event"]: row["adoption"] for row in ask(connection, "features", Asked()).records()
+        }
+    expected = {event: share and round(share, 3) for event, _, _, share in query(SHARES)}
+    assert rows == expected
+    assert any(rows.values())

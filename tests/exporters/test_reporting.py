@@ -326,8 +326,8 @@ async def test_the_groups_report_counts_distinct_hashes_of_days_that_have_settle
     assert reports("groups", 2) == []
     await settled()
     assert reports("groups", 2) == [
-        (TODAY - dt.timedelta(days=1), "guild_id", 1),
-        (TODAY, "guild_id", 2),
+        (TODAY - dt.timedelta(days=1), "guild_id", 1, None),
+        (TODAY, "guild_id", 2, None),
     ]
 
 

@@ -29,7 +29,7 @@ _BY_ERROR = frozenset({"status", "title"})
 """What the type of an error says, and what is of less interest."""
 _ALWAYS = frozenset({"ratio"})
 """What says something where it is empty, too."""
-_SHARES = frozenset({"share", "ratio", "failures", "failed", "failed_before"})
+_SHARES = frozenset({"share", "ratio", "failures", "failed", "failed_before", "adoption"})
 _BARS = "▁▂▃▄▅▆▇█"
 _NONE = "·"
 

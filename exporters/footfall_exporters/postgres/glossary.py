@@ -58,6 +58,9 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "p95_ms": "95 % of its durations in the last 28 days were no longer, in milliseconds",
         "first_used": "The hour in which it first came, by its beginning, UTC, of all that is kept",
         "last_used": "The hour in which it last came, up to the last day",
+        "active_groups": "How many groups used it in the last week that is counted; NULL: it is not known",
+        "active_per": "What that is of: the week, or (day) its average day, where the hash allows no week",
+        "adoption": "Their share of all groups that used the product then",
         "verdict": "new, growing, steady, fading, unused, expiring, expired or too few to tell",
     },
     "usage": {

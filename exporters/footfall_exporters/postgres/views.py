@@ -17,6 +17,7 @@ from footfall_exporters.postgres.daily import OF_HOURS, STALE
 from footfall_exporters.postgres.erasing import ERASED
 from footfall_exporters.postgres.latency import HOURS, UNFILLED
 from footfall_exporters.postgres.publishing import OTHER
+from footfall_exporters.postgres.queries import query
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 
 READER = "footfall_reader"
@@ -65,12 +66,16 @@ _VIEWS: dict[str, tuple[str, str]] = {
                i.uses / nullif(i.uses_before, 0)::float8 - 1 AS change,
                i.low - 1 AS change_low, i.high - 1 AS change_high,
                i.failures / nullif(i.ends, 0)::float8 AS failures, i.p95_ms, i.first_used, i.last_used,
+               a.groups AS active_groups, a.span AS active_per, a.adoption,
                CASE WHEN i.event IS NULL THEN NULL
                     WHEN expires <= i.last_day THEN 'expired' WHEN expires <= i.last_day + 30 THEN 'expiring'
                     WHEN i.uses > 0 THEN i.trend
                     WHEN (first_declared AT TIME ZONE 'UTC')::date > i.last_day - i.days THEN 'new'
                     ELSE 'unused' END AS verdict
-        FROM footfall.catalog_events LEFT JOIN footfall.inventory i USING (event)
+        FROM footfall.catalog_events LEFT JOIN footfall.inventory i USING (event) LEFT JOIN (
+            SELECT product, event, span, groups, adoption FROM ({adoption}) AS used
+            WHERE fewest >= {fewest} OR {operator}
+        ) AS a USING (product, event)
         WHERE declared
         """,
     ),
@@ -362,6 +367,7 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         "hours": sql.Literal(f"{HOURS.days} days"),
         "stale": sql.SQL(STALE),
         "of_hours": sql.SQL(OF_HOURS),
+        "adoption": sql.SQL(query("adoption")),
         "fewest": sql.Literal(FEWEST),
         "operator": sql.SQL(_OPERATOR),
         "ratings": _ratings(),
