@@ -214,12 +214,12 @@ def write(tmp_path):
         (
             {"targets": {"x": "json://x"}, "time_zone": "Mars/Olympus"},
             "digest.time_zone",
-            "is no time zone",
+            "there is no such time zone",
         ),
         (
             {"targets": {"x": "json://x"}, "time_zone": "../etc/passwd"},
             "digest.time_zone",
-            "is no time zone",
+            "there is no such time zone",
         ),
         ({"targets": {"x": "json://x"}, "hour": 24}, "digest.hour", "<= 23"),
         ({"targets": {"x": "json://x"}, "every": "hourly"}, "digest.every", "hourly"),

@@ -318,6 +318,10 @@ async def test_tables_are_csv_for_who_asks_for_it(get):
         ("catalog?since=7d", "invalid_period", "of all that is kept"),
         ("groups?by=week,month", "invalid_by", "count by one of these"),
         ("usage?event=%00", "invalid_where", "a condition is COLUMN=VALUE"),
+        ("usage?tz=Mars/Olympus", "invalid_tz", "give a name such as Europe/Berlin"),
+        ("usage?tz=Asia/Kathmandu", "invalid_tz", "are +5:45 from UTC"),
+        ("ratings?tz=Europe/Berlin", "invalid_tz", "in a time zone there are usage, errors"),
+        ("summary?tz=Europe/Berlin", "invalid_tz", "in a time zone there are usage, errors"),
     ],
 )
 async def test_what_a_table_cannot_be_asked_is_said_with_what_it_can(get, path, error, said):

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from contextlib import closing
-from zoneinfo import ZoneInfo
 
 import click
 
@@ -15,6 +14,7 @@ from footfall_collector.process.digests import targets
 from footfall_exporters import postgres
 from footfall_exporters.postgres.reports import digest as digests
 from footfall_exporters.postgres.reports.state import of_this_version
+from footfall_exporters.postgres.reports.zones import zone_of
 from footfall_processors.notice import FORMATS, Notice
 
 _NOBODY = (
@@ -72,7 +72,7 @@ def _say(to: DigestConfig, notice: Notice) -> None:
         size = f"{len(target.body(notice)):,} characters of {target.form}"
         click.echo(f"to {name}: {target.service} ({target.schema}://{MASK}), {size}")
     due = to.next_due(dt.datetime.now(dt.UTC))
-    there = f"{due.astimezone(ZoneInfo(to.time_zone)):%Y-%m-%d %H:%M} {to.time_zone}"
+    there = f"{due.astimezone(zone_of(to.time_zone)):%Y-%m-%d %H:%M} {to.time_zone}"
     click.echo(f"nothing was sent; a collector sends it next at {there} ({due:%H:%M} UTC)\n")
     click.echo(FORMATS["text"](notice))
 

@@ -27,7 +27,7 @@ from footfall_collector.cli.tables import Beside, print_report, side_by_side, sp
 from footfall_collector.config.config import load_config
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
-from footfall_exporters.postgres.reports import ask, asked, kinds
+from footfall_exporters.postgres.reports import ask, asked, kinds, zones
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import STEPS, steps_of
 from footfall_exporters.postgres.reports.completeness import completeness
@@ -38,7 +38,7 @@ from footfall_processors import Catalog, DocumentError
 
 DAYS = 7
 """Of a period that nobody names."""
-_OF_ONE = "--where, --by, --limit and --csv are of one report: name it"
+_OF_ONE = "--where, --by, --tz, --limit and --csv are of one report: name it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,9 @@ class _Name(click.Choice[str]):
     "--days",
     type=click.IntRange(1, 3650),
     metavar="N",
-    help=f"The last N days (UTC), today included; {DAYS} unless a period is given.",
+    help=f"The last N days, today included; {DAYS} unless a period is given.",
 )
-@click.option("--since", metavar="WHEN", help="From when on: 30m, 12h, 7d, or a date (UTC).")
+@click.option("--since", metavar="WHEN", help="From when on: 30m, 12h, 7d, or a date.")
 @click.option("--until", metavar="WHEN", help="Up to when.")
 @click.option(
     "--where",
@@ -102,6 +102,11 @@ class _Name(click.Choice[str]):
     help="Count by this; also day, week, month.",
 )
 @click.option(
+    "--tz",
+    metavar="ZONE",
+    help="Days, weeks and months of a time zone, such as Europe/Berlin; UTC without.",
+)
+@click.option(
     "--limit", type=click.IntRange(1, asked.MOST_ROWS), metavar="N", help="The first N rows."
 )
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, for spreadsheets.")
@@ -115,6 +120,7 @@ def report(
     until: str | None,
     where: Sequence[str],
     by: Sequence[str],
+    tz: str | None,
     limit: int | None,
     as_csv: bool,
     as_json: bool,
@@ -127,10 +133,12 @@ def report(
     """
     if as_csv and as_json:
         raise Wrong("--csv and --json are two forms: give one of them")
-    if name is None and (where or by or limit or as_csv):
+    if name is None and (where or by or tz or limit or as_csv):
         raise Wrong(_OF_ONE)
     with asked_rightly():
-        question = Asked(_period(name, days, since, until), asked.conditions(where), by, limit)
+        zone = zones.zone_of(zones.UTC if tz is None else tz)
+        period = _period(name, days, since, until, zone)
+        question = Asked(period, asked.conditions(where), by, limit, zone=tz or zones.UTC)
     declared = _catalog(config, catalog) if name == "usage" else None
     store = read_store(config)
     if not postgres.is_made(store):
@@ -147,7 +155,7 @@ def report(
 
 
 def _period(
-    name: str | None, days: int | None, since: str | None, until: str | None
+    name: str | None, days: int | None, since: str | None, until: str | None, zone: dt.tzinfo
 ) -> Period | None:
     """The period that is asked for; None for a report of all that is kept.
 
@@ -158,12 +166,12 @@ def _period(
     if since is None and until is None:
         if days is None and name is not None and not kinds.KINDS[name].time:
             return None
-        return asked.last_days(days or DAYS, now)
+        return asked.last_days(days or DAYS, now, zone)
     if days is not None:
         raise WrongQuestion(
             "period", "--days is a period of its own", "give it without --since and --until"
         )
-    return asked.period(since, until, dt.timedelta(days=DAYS), now)
+    return asked.period(since, until, dt.timedelta(days=DAYS), now, zone)
 
 
 def _answer(

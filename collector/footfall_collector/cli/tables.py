@@ -20,6 +20,7 @@ from footfall_exporters.postgres import REPORTS, Report
 from footfall_exporters.postgres.reports.completeness import Completeness
 from footfall_exporters.postgres.reports.kinds import KINDS
 from footfall_exporters.postgres.reports.trends import Trend
+from footfall_exporters.postgres.reports.zones import zone_of
 
 _ENDLESS = 10_000
 """Columns, more than any terminal has."""
@@ -61,7 +62,7 @@ class _Layout(NamedTuple):
 def print_report(report: Report, beside: Beside, console: Console | None = None) -> None:
     """Prints a report; numbers are aligned to the right, a missing value is a dash."""
     console = console or Console()
-    title = f"{REPORTS[report.name]}, {beside.period} (UTC)"
+    title = f"{REPORTS[report.name]}, {beside.period} ({report.zone})"
     if not report.rows:
         console.print(Text(f"{title}: {_nothing(report, beside)}"), soft_wrap=True)
         return
@@ -108,20 +109,23 @@ def side_by_side(report: Report) -> Report:
 
 def spoken(report: Report) -> str:
     """The period of a report, in words."""
-    return period_of(report.since, report.until)
+    return period_of(report.since, report.until, zone_of(report.zone))
 
 
-def period_of(since: dt.datetime | None, until: dt.datetime | None) -> str:
+def period_of(
+    since: dt.datetime | None, until: dt.datetime | None, zone: dt.tzinfo = dt.UTC
+) -> str:
     """A period in words, the last day of whole days included."""
     if since is None:
         return "all that is kept"
+    since, until = since.astimezone(zone), until and until.astimezone(zone)
     if until is None:
-        days = (dt.datetime.now(dt.UTC).date() - since.date()).days + 1
+        days = (dt.datetime.now(zone).date() - since.date()).days + 1
         if _is_midnight(since) and days >= 1:
             return "today" if days == 1 else f"the last {days} days"
-        return f"since {_moment(since)}"
+        return f"since {_local(since)}"
     if not (_is_midnight(since) and _is_midnight(until)):
-        return f"{_moment(since)} to {_moment(until)}"
+        return f"{_local(since)} to {_local(until)}"
     last = (until - dt.timedelta(days=1)).date()
     return f"{since.date()}" if last == since.date() else f"{since.date()} to {last}"
 
@@ -289,4 +293,8 @@ def _is_midnight(moment: dt.datetime) -> bool:
 
 
 def _moment(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M}"
+    return _local(moment.astimezone(dt.UTC))
+
+
+def _local(moment: dt.datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"

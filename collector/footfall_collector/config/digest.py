@@ -1,13 +1,14 @@
 """The section `digest`: to whom the digest is sent, and when (R-number A10)."""
 
 import datetime as dt
-import zoneinfo
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal
 
 import msgspec
 
 from footfall_exporters import notify
+from footfall_exporters.postgres.reports.asked import WrongQuestion
+from footfall_exporters.postgres.reports.zones import zone_of
 from footfall_processors.document import Document
 
 DAYS: Final[Mapping[str, int]] = {"daily": 1, "weekly": 7}
@@ -44,7 +45,7 @@ class DigestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 
     def _around(self, now: dt.datetime) -> list[dt.datetime]:
         """Some times at which it is due, before and after; an hour that a day skips or has twice is one."""
-        zone = zoneinfo.ZoneInfo(self.time_zone)
+        zone = zone_of(self.time_zone)
         today = now.astimezone(zone).date()
         first = today - dt.timedelta(days=today.weekday() if self.every == "weekly" else 0)
         days = (first + n * self.period for n in range(-2, 3))
@@ -55,10 +56,9 @@ class DigestConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 def check(document: Document, config: DigestConfig) -> None:
     """Adds what is wrong with it to the document's mistakes; a target's URL is never quoted."""
     try:
-        zoneinfo.ZoneInfo(config.time_zone)
-    except (OSError, ValueError, zoneinfo.ZoneInfoNotFoundError):
-        right = "is no time zone; give a name such as Europe/Berlin, or UTC"
-        document.wrong(("digest", "time_zone"), right)
+        zone_of(config.time_zone)
+    except WrongQuestion as error:
+        document.wrong(("digest", "time_zone"), str(error))
     for name, url in config.targets.items():
         _check_target(document, name, url)
 

@@ -19,7 +19,7 @@ from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres import READING, REPORTS, connect_sync
 from footfall_exporters.postgres.asking import NotAllowed, NotThere, become_reader
 from footfall_exporters.postgres.pulse import feel
-from footfall_exporters.postgres.reports import periods
+from footfall_exporters.postgres.reports import ZONED, periods
 from footfall_exporters.postgres.reports.asked import Period, WrongQuestion
 from footfall_exporters.postgres.reports.distinct import Span
 from footfall_exporters.postgres.reports.overview import overview
@@ -180,6 +180,9 @@ def _asked(query: Mapping[str, str], usual: dt.timedelta) -> _Asked:
     Raises:
         Wrong: it cannot be.
     """
+    if "tz" in query:
+        right = f"this report is in UTC; in a time zone there are {', '.join(ZONED)}"
+        raise Wrong(400, "invalid_tz", right)
     until = _moment(query, "until") or dt.datetime.now(dt.UTC)
     since = _moment(query, "since") or until - usual
     if since >= until:

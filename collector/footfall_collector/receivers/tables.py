@@ -13,7 +13,7 @@ from psycopg import Connection
 from starlette.requests import Request
 from starlette.responses import Response
 
-from footfall_exporters.postgres.reports import Report, ask, asked
+from footfall_exporters.postgres.reports import Report, ask, asked, zones
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import step_of
 from footfall_exporters.postgres.reports.kinds import KINDS
@@ -23,7 +23,7 @@ JSON: Final = "application/json"
 CSV: Final = "text/csv"
 _FORMS: Final = {"json": JSON, "csv": CSV}
 _USUAL: Final = dt.timedelta(days=7)
-_OWN: Final = frozenset({"since", "until", "where", "by", "limit", "format", "interval"})
+_OWN: Final = frozenset({"since", "until", "where", "by", "limit", "format", "interval", "tz"})
 """Parameters that are no column."""
 _OF_COMMITS: Final = frozenset({"usage"})
 """Views that change with a commit, and when something is erased or dropped: never else."""
@@ -55,7 +55,8 @@ def question(name: str, request: Request, now: dt.datetime) -> Question:
 
     Args:
         name: Of the report.
-        request: With its parameters: since, until, where, by, limit, format; any other one names a column.
+        request: With its parameters: since, until, tz, where, by, limit, format; any other names
+            a column.
         now: UTC.
 
     Raises:
@@ -65,7 +66,9 @@ def question(name: str, request: Request, now: dt.datetime) -> Question:
     pairs = [*query.getlist("where")]
     pairs += [f"{key}={value}" for key, value in query.multi_items() if key not in _OWN]
     by = [column for each in query.getlist("by") for column in each.split(",")]
-    period = _period(name, query.get("since"), query.get("until"), now)
+    zone = query.get("tz", zones.UTC)
+    there = zones.zone_of(zone)
+    period = _period(name, query.get("since"), query.get("until"), now, there)
     return Question(
         name,
         Asked(
@@ -74,6 +77,7 @@ def question(name: str, request: Request, now: dt.datetime) -> Question:
             by,
             _limit(query.get("limit")),
             bound=asked.MOST_ROWS,
+            zone=zone,
         ),
         _form(query.get("format"), request.headers.get("accept", "")),
         [*_tags(request.headers.get("if-none-match", ""))],
@@ -100,10 +104,12 @@ def answer(connection: Connection, question: Question) -> Response:
     return _response(question, tag, None if _is_known(tag, question.known) else body)
 
 
-def _period(name: str, since: str | None, until: str | None, now: dt.datetime) -> Period | None:
+def _period(
+    name: str, since: str | None, until: str | None, now: dt.datetime, zone: dt.tzinfo
+) -> Period | None:
     if since is None and until is None and not KINDS[name].time:
         return None
-    period = asked.period(since, until, _USUAL, now)
+    period = asked.period(since, until, _USUAL, now, zone)
     return period if period.until else period._replace(until=now)
 
 

@@ -9,10 +9,12 @@ from typing import Any, Final
 
 from psycopg import Connection
 
-from footfall_exporters.postgres.reports import active, changes, releases
+from footfall_exporters.postgres.latency import HOURS
+from footfall_exporters.postgres.reports import active, changes, releases, zones
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, last_days
 from footfall_exporters.postgres.reports.building import (
     DAY,
+    HOUR,
     Columns,
     Statement,
     build,
@@ -20,7 +22,7 @@ from footfall_exporters.postgres.reports.building import (
     steps_of,
 )
 from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered
-from footfall_exporters.postgres.reports.kinds import ADDED_UP, KINDS, Kind
+from footfall_exporters.postgres.reports.kinds import ADDED_UP, ADDED_UP_BY_HOUR, KINDS, Kind
 from footfall_exporters.postgres.reports.state import (
     OtherViews,
     freshness,
@@ -29,6 +31,7 @@ from footfall_exporters.postgres.reports.state import (
     why_empty,
 )
 
+UTC: Final = zones.UTC
 REPORTS: Final[Mapping[str, str]] = {name: kind.title for name, kind in KINDS.items()}
 """Name → title."""
 MOST_OBSERVATIONS: Final = 100_000
@@ -51,6 +54,7 @@ class Report:
         until: Where it ends; None: it goes on.
         more: Whether there are more rows than were asked for.
         notes: What is left out, and why.
+        zone: Of whose days, weeks and months its times are.
     """
 
     name: str
@@ -60,6 +64,7 @@ class Report:
     until: dt.datetime | None = None
     more: bool = False
     notes: tuple[str, ...] = ()
+    zone: str = UTC
 
     def records(self) -> list[dict[str, Any]]:
         """The rows as dictionaries, for JSON."""
@@ -70,7 +75,8 @@ class Report:
         period = {"period": {"start": self.since, "end": self.until}} if self.since else {}
         more = {"more": True} if self.more else {}
         notes = {"notes": list(self.notes)} if self.notes else {}
-        return period | {"rows": self.records()} | more | notes
+        zone = {} if self.zone == UTC else {"time_zone": self.zone}
+        return period | zone | {"rows": self.records()} | more | notes
 
     def csv(self) -> str:
         """The rows with a heading, times in ISO 8601; what is missing is empty."""
@@ -110,7 +116,7 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
     """
     found = _answered(connection, name, asked)
     why = why_empty(connection, found.until) if asked.period and not found.rows else None
-    return replace(found, notes=(*found.notes, why)) if why else found
+    return replace(found, notes=(*found.notes, *([why] if why else [])), zone=asked.zone)
 
 
 def _answered(connection: Connection, name: str, asked: Asked) -> Report:
@@ -122,13 +128,14 @@ def _answered(connection: Connection, name: str, asked: Asked) -> Report:
             "period", f"the report `{name}` is of all that is kept", "ask for it without a period"
         )
     build(name, KINDS[name], asked, views)
+    _check_zone(name, asked)
     kind = _kind(connection, name, asked)
     if kind.view not in views:
         raise OtherViews
     asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
     if name in _COMPARED:
         return _COMPARED[name](connection, kind, asked, views)
-    if kind is KINDS[name].summed:
+    if kind in (ADDED_UP, ADDED_UP_BY_HOUR):
         found = _found(
             connection, name, build(name, kind, replace(asked, limit=None), views), asked
         )
@@ -177,8 +184,29 @@ def _groups(
     return _limited(_found(connection, "groups", build("groups", kind, asked, views), asked), asked)
 
 
+def _check_zone(name: str, asked: Asked) -> None:
+    """Refuses a time zone where time is kept by days of UTC, or days are not made of its hours.
+
+    Raises:
+        WrongQuestion: it cannot be asked so.
+    """
+    if asked.zone == UTC:
+        return
+    if name not in ZONED:
+        found = f"the report `{name}` is in UTC, in no other zone"
+        raise WrongQuestion("tz", found, f"in a time zone there are {', '.join(ZONED)}")
+    period = asked.period and asked.period.whole(HOUR)
+    zones.clocks(asked.zone, period, dt.datetime.now(dt.UTC))
+
+
 _COMPARED: Final = {"changes": _changes, "groups": _groups, "releases": _releases}
 """What is no one statement, or another one."""
+ZONED: Final = tuple(
+    name
+    for name, kind in KINDS.items()
+    if kind.time in ("hour", "created_at") and name not in _COMPARED
+)
+"""What is kept by hours, or one by one: its days may be those of any time zone."""
 
 
 def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
@@ -198,14 +226,30 @@ def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
         raise WrongQuestion(
             "by", f"single observations before {first} are no longer stored", "count by day"
         )
-    return kind.summed
+    return kind.summed if asked.zone == UTC else _by_hour(period)
+
+
+def _by_hour(period: Period) -> Kind:
+    """Sums of hours, of which a zone's days are made; they are kept for some days.
+
+    Raises:
+        WrongQuestion: they are no longer kept.
+    """
+    first = dt.datetime.now(dt.UTC) - HOURS
+    if period.since < first:
+        raise WrongQuestion(
+            "tz",
+            f"so many durations from before {first.date()} are kept by days of UTC alone",
+            "ask in UTC, or for a later or a shorter period",
+        )
+    return ADDED_UP_BY_HOUR
 
 
 def _is_of_days(asked: Asked) -> bool:
     """Whether no part of a day is told apart."""
     period = asked.period
     is_whole = period is not None and period == period.whole(DAY)
-    return is_whole and not asked.counts_by("hour")
+    return is_whole and asked.zone == UTC and not asked.counts_by("hour")
 
 
 def _observations(connection: Connection, period: Period) -> int:

@@ -18,7 +18,7 @@ class WrongQuestion(OperatorError):
     """A report cannot be asked so.
 
     Args:
-        word: What is wrong with it: `period`, `where`, `by`, `limit`.
+        word: What is wrong with it: `period`, `where`, `by`, `limit`, `tz`.
         found: What is wrong.
         advice: What would be right.
     """
@@ -58,6 +58,7 @@ class Asked:
         limit: How many rows at most.
         step: Of time, to count by as well: `hour`, `day`, `week` or `month`.
         bound: How many rows at most where there is no limit, in the order that they have without one.
+        zone: Of whose days, weeks and months time is told.
     """
 
     period: Period | None = None
@@ -66,6 +67,7 @@ class Asked:
     limit: int | None = None
     step: str = ""
     bound: int | None = None
+    zone: str = "UTC"
 
     @property
     def most(self) -> int | None:
@@ -77,13 +79,14 @@ class Asked:
         return name == self.step or name in self.by
 
 
-def moment(name: str, value: str, now: dt.datetime) -> dt.datetime:
-    """How long ago (`30m`, `12h`, `7d`, `2w`), or a date with or without a time, in UTC unless it says else.
+def moment(name: str, value: str, now: dt.datetime, zone: dt.tzinfo = dt.UTC) -> dt.datetime:
+    """How long ago (`30m`, `12h`, `7d`, `2w`), or a date with or without a time, in `zone` unless it has one.
 
     Args:
         name: What it is called.
         value: As it is written.
         now: UTC.
+        zone: Of whoever wrote it.
 
     Raises:
         WrongQuestion: it is neither.
@@ -92,18 +95,25 @@ def moment(name: str, value: str, now: dt.datetime) -> dt.datetime:
         if match := re.fullmatch(r"([0-9]{1,5})([mhdw])", value):
             return now - dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
         found = dt.datetime.fromisoformat(value)
-        return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(dt.UTC)
     except (ValueError, OverflowError):
         right = "give 30m, 12h, 7d or 2w (ago), or a date of ISO 8601 such as 2026-11-22 or 2026-11-22T14:30Z"
         raise WrongQuestion("period", f"`{name}` is no time", right) from None
 
 
-def last_days(days: int, now: dt.datetime) -> Period:
-    """The last UTC days, today included; senders' clocks may be ahead, so it has no end."""
-    return Period(_floor(now, _DAY) - (days - 1) * _DAY, None)
+def last_days(days: int, now: dt.datetime, zone: dt.tzinfo = dt.UTC) -> Period:
+    """The last days of a zone, today included; senders' clocks may be ahead, so it has no end."""
+    first = now.astimezone(zone).date() - (days - 1) * _DAY
+    return Period(dt.datetime.combine(first, dt.time(), zone).astimezone(dt.UTC), None)
 
 
-def period(since: str | None, until: str | None, usual: dt.timedelta, now: dt.datetime) -> Period:
+def period(
+    since: str | None,
+    until: str | None,
+    usual: dt.timedelta,
+    now: dt.datetime,
+    zone: dt.tzinfo = dt.UTC,
+) -> Period:
     """A period as it is written.
 
     Args:
@@ -111,12 +121,13 @@ def period(since: str | None, until: str | None, usual: dt.timedelta, now: dt.da
         until: When it ends; it goes on without.
         usual: How long it is.
         now: UTC.
+        zone: Of whoever wrote it.
 
     Raises:
         WrongQuestion: it is none, or ends before it begins.
     """
-    end = moment("until", until, now) if until is not None else None
-    begin = moment("since", since, now) if since is not None else (end or now) - usual
+    end = moment("until", until, now, zone) if until is not None else None
+    begin = moment("since", since, now, zone) if since is not None else (end or now) - usual
     if end is not None and begin >= end:
         raise WrongQuestion("period", "`since` must be before `until`", "a period has a length")
     if begin > now:

@@ -11,6 +11,7 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 from psycopg import sql
 
+from footfall_exporters.postgres.reports import zones
 from footfall_exporters.postgres.reports.asked import MOST_ROWS, Asked, WrongQuestion
 from footfall_exporters.postgres.reports.kinds import Kind, Measure
 
@@ -23,9 +24,9 @@ _DIMENSIONS: Final = frozenset({"text", "boolean", "date"})
 STEPS: Final[Sequence[str]] = ("hour", "day", "week", "month")
 _HOURS: Final[Mapping[str, LiteralString]] = {
     "hour": "date_trunc('hour', {time}, 'UTC')",
-    "day": "({time} AT TIME ZONE 'UTC')::date",
-    "week": "date_trunc('week', {time} AT TIME ZONE 'UTC')::date",
-    "month": "date_trunc('month', {time} AT TIME ZONE 'UTC')::date",
+    "day": "({local})::date",
+    "week": "date_trunc('week', {local})::date",
+    "month": "date_trunc('month', {local})::date",
 }
 _DAYS: Final[Mapping[str, LiteralString]] = {
     "day": "{time}",
@@ -231,8 +232,25 @@ class _Building:
     def _expression(self, name: str) -> sql.Composable:
         if name in steps_of(self._kind):
             written = (_DAYS if self._kind.time == "day" else _HOURS)[name]
-            return sql.SQL(written).format(time=sql.Identifier(self._kind.time))
+            time = sql.Identifier(self._kind.time)
+            return sql.SQL(written).format(time=time, local=self._local(time))
         return sql.Identifier(name) if name in self._dimensions else sql.SQL("NULL::text")
+
+    def _local(self, time: sql.Identifier) -> sql.Composable:
+        """What the clocks of the zone show."""
+        if self._asked.zone == zones.UTC:
+            return sql.SQL("{} AT TIME ZONE 'UTC'").format(time)
+        *changing, last = zones.clocks(
+            self._asked.zone, self._asked.period, dt.datetime.now(dt.UTC)
+        )
+        cases = [
+            sql.SQL(" WHEN {} < {} THEN {}").format(time, sql.Literal(until), sql.Literal(offset))
+            for offset, until in changing
+        ]
+        ahead: sql.Composable = sql.Literal(last.offset)
+        if cases:
+            ahead = sql.SQL("CASE{} ELSE {} END").format(sql.Composed(cases), ahead)
+        return sql.SQL("({} + {}) AT TIME ZONE 'UTC'").format(time, ahead)
 
     def _order(self, figures: Sequence[str]) -> Iterator[sql.Composable]:
         """Time first; then what is greatest, or names; an action by when it comes."""

@@ -1,7 +1,7 @@
 """The reports: of each, which view of `reporting` it asks, by what it counts, and what it says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, LiteralString
 
 HISTOGRAM: Final = "histogram"
@@ -94,6 +94,8 @@ ADDED_UP: Final = Kind(
     (Measure(HISTOGRAM, "sum(histogram)::text"),),
     hidden=frozenset({"observations"}),
 )
+ADDED_UP_BY_HOUR: Final = replace(ADDED_UP, view="durations_by_hour", time="hour")
+"""Of the last days, of which a zone's days are made."""
 KINDS: Final[Mapping[str, Kind]] = {
     "usage": Kind(
         "What was used",

@@ -11,6 +11,7 @@ from footfall_exporters.postgres.reports import Report, ask
 from footfall_exporters.postgres.reports.asked import Asked, Period
 from footfall_exporters.postgres.reports.building import DAY, HOUR, steps_of
 from footfall_exporters.postgres.reports.kinds import KINDS
+from footfall_exporters.postgres.reports.zones import zone_of
 
 MOST: Final = 14
 """Steps of a trend; of a longer period each is the average of some days."""
@@ -34,7 +35,7 @@ def trends(connection: Connection, asked: Asked, found: Report) -> list[Trend]:
     if measure is None or found.since is None or not found.rows:
         return []
     hourly = "hour" in steps_of(kind) and measure.adds
-    steps = steps_between(Period(found.since, found.until), hourly=hourly)
+    steps = steps_between(Period(found.since, found.until), hourly=hourly, zone=zone_of(found.zone))
     if (
         set(keys) & set(steps_of(kind))
         or len(steps) < 2
@@ -49,15 +50,14 @@ def trends(connection: Connection, asked: Asked, found: Report) -> list[Trend]:
     return [merged([known.get(at, missing) for at in steps]) for known in each]
 
 
-def steps_between(period: Period, *, hourly: bool) -> list[Any]:
-    """The days of a period, up to now; its hours where it is no longer than two days."""
-    until = period.until or dt.datetime.now(dt.UTC)
-    if hourly and until - period.since <= 2 * DAY:
-        step, first = HOUR, period.since
-    else:
-        step, first = DAY, period.since.replace(hour=0)
-    steps = [first + n * step for n in range(-((first - until) // step))]
-    return [at.date() for at in steps] if step == DAY else steps
+def steps_between(period: Period, *, hourly: bool, zone: dt.tzinfo = dt.UTC) -> list[Any]:
+    """The days of a period in a zone, up to now; its hours where it is no longer than two days."""
+    since, until = period.since, period.until or dt.datetime.now(dt.UTC)
+    if hourly and until - since <= 2 * DAY:
+        return [since + n * HOUR for n in range(-((since - until) // HOUR))]
+    first = since.astimezone(zone).date()
+    last = (until - dt.timedelta(microseconds=1)).astimezone(zone).date()
+    return [first + n * DAY for n in range((last - first).days + 1)]
 
 
 def merged(values: Sequence[float | None], most: int = MOST) -> Trend:
