@@ -37,6 +37,7 @@ _SECTIONS = {
         "recent": _Row("seen:recent", "The newest observations."),
         "report": _Row("report:report", "What was used, what failed, how long it took."),
         "digest": _Row("digest:digest", "What a team reads every day or week."),
+        "publish": _Row("publish:publish", "Write a web site of what may leave the team."),
         "sql": _Row("sql:command", "Ask the store in SQL."),
         "inspect": _Row("inspect:inspect", "What a program keeps on this machine, for its user."),
         "statement": _Row("statement:statement", "The privacy statement of a catalog."),

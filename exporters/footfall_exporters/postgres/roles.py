@@ -53,6 +53,10 @@ _ORDINARY = "SELECT FROM pg_roles WHERE rolname = current_user AND NOT rolsuper"
 _MEMBER = (
     "CASE WHEN current_setting('server_version_num')::int < 160000 THEN 'MEMBER' ELSE 'SET' END"
 )
+_BECOME = (
+    "SELECT set_config('role', rolname, false) FROM pg_roles"  # noqa: S608  # a constant
+    f" WHERE rolname = %s AND pg_has_role(session_user, oid, {_MEMBER})"
+)
 
 
 def make(connection: psycopg.Connection) -> None:
@@ -109,9 +113,13 @@ async def become_writer(connection: AsyncConnection) -> bool:
     Raises:
         psycopg.Error: Postgres refused.
     """
-    found = await connection.execute(
-        f"SELECT set_config('role', rolname, false) FROM pg_roles"  # noqa: S608  # a constant
-        f" WHERE rolname = %s AND pg_has_role(session_user, oid, {_MEMBER})",
-        [WRITER],
-    )
-    return await found.fetchone() is not None
+    return await (await connection.execute(_BECOME, [WRITER])).fetchone() is not None
+
+
+def become_public(connection: psycopg.Connection) -> bool:
+    """Takes on PUBLIC where the login role may; whether it did.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    return connection.execute(_BECOME, [PUBLIC]).fetchone() is not None

@@ -1,0 +1,47 @@
+"""What is published, as JSON and CSV: row for row as `reporting.published` has it."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from footfall_exporters.postgres.published import Day, Published
+
+COLUMNS: Final = ("day", "product", "event", "title", "surface", "feature", "count")
+GENERATOR: Final = "footfall publish"
+"""By which a folder is known."""
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet would take for a formula."""
+
+
+def document(published: Published) -> dict[str, Any]:
+    """Days and figures, with the names of their columns."""
+    return {
+        "days": [dict(zip(Day._fields, day, strict=True)) for day in published.days],
+        "figures": [dict(zip(COLUMNS, row, strict=True)) for row in published.figures],
+    }
+
+
+def json_of(published: Published, files: Sequence[str]) -> str:
+    """Both, with who wrote them and the files of the site: by these it is known again."""
+    said = {"generator": GENERATOR, **document(published), "files": files}
+    return json.dumps(said, default=str, ensure_ascii=False, indent=1) + "\n"
+
+
+def csv_of(published: Published) -> str:
+    """The figures with a heading; texts are texts, whatever a spreadsheet would make of them."""
+    text = io.StringIO()
+    rows = [[_harmless(cell) for cell in row] for row in published.figures]
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
+    return text.getvalue()
+
+
+def embedded(published: Published) -> str:
+    """Both, to stand in a page: no text of them ends the element, or begins another."""
+    said = json.dumps(document(published), default=str, separators=(",", ":"))
+    return said.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell
