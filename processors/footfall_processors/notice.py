@@ -35,6 +35,7 @@ class Keeping:
         sessions: Whether clients begin and end sessions here.
         installations: Whether it is kept of which installation a session is.
         receipts: Whether whoever holds a receipt is told what is kept, and has it erased.
+        published: Of how many groups or people figures are that anybody may see; None: there are none.
     """
 
     days: int | None
@@ -44,6 +45,7 @@ class Keeping:
     sessions: bool = False
     installations: bool = False
     receipts: bool = False
+    published: int | None = None
 
 
 _RATINGS: Final = (
@@ -63,6 +65,11 @@ _INSTALLATIONS: Final = (
     "Of which installation it is, is kept as a code alone, which is made with a secret key. On request an"
     " installation is forgotten: its sessions are deleted, and what was used in them belongs to nobody. The"
     " totals of each day stay."
+)
+_PUBLISHED: Final = (
+    "Anybody may see how often something was used on a day that is over, if at least {k} different groups or"
+    " people used it, or if that holds of several things together. What tells nobody apart is shown if it was"
+    " used so often. Such figures do not change afterwards, also when what they were made of is erased."
 )
 _YOURS: Final = "What is kept of you, and how to have it erased"
 _RECEIPTS: Final = (
@@ -115,6 +122,7 @@ def notice(
     sections = [Section("What is counted", paragraphs(catalog, alone=not others)), *others]
     if keeping:
         sections.append(Section("How long it is kept", list(_kept(keeping))))
+        sections += _shown(keeping)
         if keeping.receipts:
             sections.append(Section(_YOURS, list(_erased(keeping))))
     if who:
@@ -129,6 +137,11 @@ def _others(keeping: Keeping) -> Iterator[Section]:
     if keeping.sessions:
         told = (_SESSIONS, _INSTALLATIONS) if keeping.installations else (_SESSIONS,)
         yield Section("Sessions", list(map(Paragraph, told)))
+
+
+def _shown(keeping: Keeping) -> Iterator[Section]:
+    if keeping.published is not None:
+        yield Section("What anybody may see", [Paragraph(_PUBLISHED.format(k=keeping.published))])
 
 
 def _kept(keeping: Keeping) -> Iterator[Paragraph]:

@@ -95,6 +95,19 @@ def test_what_is_kept_of_ratings_is_said_where_they_are_taken(run, tmp_path, api
     assert "Sessions" not in said
 
 
+def test_what_anybody_may_see_is_said_where_the_product_is_published(run, tmp_path):
+    (tmp_path / "events.yaml").write_text(CATALOG)
+    product = CATALOG.partition("product: ")[2].split()[0]
+    for published, there in ((f"{{products: [{product}], k: 9}}", True), ("{k: 9}", False)):
+        text = CONFIG.replace(
+            "retention_days: 12", f"published: {published}, retention_days: 12", 1
+        )
+        (tmp_path / "collector.yaml").write_text(text)
+        said = run("--config", "collector.yaml").output
+        assert ("What anybody may see" in said) == there
+        assert ("at least 9 different groups" in " ".join(said.split())) == there
+
+
 RECEIPTS = """
 product: shop
 attributes:

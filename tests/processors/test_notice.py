@@ -2,6 +2,7 @@
 
 import html
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -94,6 +95,16 @@ def test_every_format_has_the_whole_statement_and_nothing_that_looks_like_markup
 def test_one_day_is_one(catalog):
     said = words("markdown", FORMATS["markdown"](notice(catalog, keeping=Keeping(1, 345))))
     assert "more than 1 day ago" in plain(said)
+
+
+def test_what_anybody_may_see_is_said_where_there_is_some(catalog, form):
+    def said(keeping):
+        return words(form, FORMATS[form](notice(catalog, keeping=keeping)))
+
+    assert "What anybody may see" not in said(KEEPING)
+    shown = said(replace(KEEPING, published=7))
+    assert "What anybody may see" in shown
+    assert "at least 7 different groups or people" in plain(shown)
 
 
 def test_who_counts_and_for_how_long_is_said_where_it_is_known(catalog, form):

@@ -69,6 +69,7 @@ def _keeping(config: "Config") -> Keeping:
         sessions=sessions is not None,
         installations=sessions is not None
         and any(INSTALLATION in config.catalog.events[e].attributes for e in sessions.events),
+        published=store.published.k if store.published.products else None,
         receipts=api is not None
         and any(api.attributes.receipt in e.attributes for e in config.catalog.events.values()),
     )

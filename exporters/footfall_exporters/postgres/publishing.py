@@ -134,6 +134,8 @@ async def publish(
     """
     products = sorted(set(config.products) & set(catalog.products))
     await connection.execute(_MIRROR, {"products": products, "k": config.k})
+    if not products:
+        return PublishedDays(0, more=False)
     until = (now - SETTLED).replace(hour=0, minute=0, second=0, microsecond=0)
     known = {"products": products, "since": since, "until": until}
     begun, done = time.monotonic(), 0
