@@ -391,6 +391,11 @@ def test_a_terminal_without_bars_gets_none(ask, used, monkeypatch):
         (["losses", "--by"], "", {"signal", "reason", "day", "week", "month"}),
         (["usage", "--by"], "ho", {"hour"}),
         (
+            ["groups", "--by"],
+            "",
+            {"day", "week", "month", "attribute", "event", "feature", "product"},
+        ),
+        (
             ["usage", "--where"],
             "",
             {"surface=", "feature=", "event=", "action=", "service=", "version=", "environment="},

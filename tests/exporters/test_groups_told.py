@@ -1,5 +1,6 @@
 """Distinct groups of a day, a week and a month: what is told of them, to whom, and what is not known."""
 
+import datetime as dt
 import json
 
 import psycopg
@@ -13,6 +14,7 @@ from exporters.test_groups import DIMENSIONS, ONE_DAY, WHOSE, count, keeping, ki
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import groups, partitions, prepare
 from footfall_exporters.postgres.housekeeping import Housekeeper
+from footfall_exporters.postgres.reports.distinct import Span, distinct
 from footfall_exporters.postgres.tasks import House
 from footfall_processors import load_catalog
 from support.batches import DAY, HOUR, batch, dimension, one_row
@@ -88,10 +90,30 @@ async def test_over_a_change_of_hash_there_is_no_number(
     prepare(store_database, Settings(with_hash(catalog, tmp_path, guild_id="static")))
     await count(store_database, TODAY + ONE_DAY)
     assert query(IN_ALL) == [(day(1), 1, None), (day(0), None, "hash_changed")]
+    now = dt.datetime.now(dt.UTC)
+    spans = [Span(now - ONE_DAY, now), Span(now, now + ONE_DAY)]
+    with psycopg.connect(store_database) as connection:
+        assert distinct(connection, "guild_id", spans) == [None, 0]
     prepare(store_database, Settings(with_hash(catalog, tmp_path, guild_id="static")))
     await store(batch(one_row(MIDNIGHT + 2 * DAY, guild_id=WHOSE[0])))
     await count(store_database, TODAY + 3 * ONE_DAY)
     assert query(IN_ALL)[2:] == [(day(-2), 1, None)]
+
+
+async def test_a_week_in_which_its_salt_was_lost_has_no_number(store_database, store, query):
+    """Of its days those after that have one: late events of those before had the new salt."""
+    first = TODAY - (TODAY.weekday() + 7) * ONE_DAY
+    monday = MIDNIGHT - (TODAY.weekday() + 7) * DAY
+    made = "INSERT INTO footfall.salt_log VALUES ('weekly', footfall.salt_period('weekly', %s), %s)"
+    for at in (monday - DAY, monday + 2 * DAY + 5 * HOUR):
+        query(made, first, moment(at))
+    await store(batch(*[one_row(monday + n * DAY, team_id=WHOSE[0]) for n in (1, 2, 3)]))
+    await count(store_database, TODAY)
+    assert query(IN_ALL) == [
+        (first + ONE_DAY, None, "salt_lost"), (first + 2 * ONE_DAY, None, "salt_lost"),
+        (first + 3 * ONE_DAY, 1, None),
+    ]  # fmt: skip
+    assert query(OF_SPAN, "week", first) == [("team_id", None, "salt_lost")]
 
 
 async def test_what_was_sampled_says_so(store_database, store, query):

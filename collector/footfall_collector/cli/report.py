@@ -38,6 +38,9 @@ from footfall_processors import Catalog, DocumentError
 
 DAYS = 7
 """Of a period that nobody names."""
+_SENDERS = ("service", "version", "environment")
+_OF_VIEWS = {"usage": _SENDERS, "events": _SENDERS, "groups": ("event", "feature", "product")}
+"""Columns that a view has in every store, beside those that it is counted by unasked."""
 _OF_ONE = "--where, --by, --tz, --limit and --csv are of one report: name it"
 
 
@@ -56,8 +59,7 @@ def _columns(context: click.Context, _: click.Parameter, typed: str) -> list[str
     words: list[str] = [str(context.params.get("name")), *context.args]
     named = next((word for word in words if word in kinds.KINDS), "usage")
     kind = kinds.KINDS[named]
-    senders = ("service", "version", "environment") if kind.view in ("usage", "events") else ()
-    every = dict.fromkeys([*kind.by, *senders, *steps_of(kind)])
+    every = dict.fromkeys([*kind.by, *_OF_VIEWS.get(kind.view, ()), *steps_of(kind)])
     return [name for name in every if name.startswith(typed)]
 
 

@@ -38,17 +38,21 @@ class _Kept:
         salt: Its kind; None where it is kept as it is.
         unsure: The periods that had more than one salt.
         dropped: Days whose observations are gone.
+        changed: When the catalog last changed its hash; None: not since it was first declared.
     """
 
     column: str
     salt: Hash | None
     unsure: frozenset[int]
     dropped: frozenset[dt.date]
+    changed: dt.datetime | None
 
     def tells(self, span: Span) -> bool:
         last = span.until - _MOMENT
         days = (last.date() - span.since.date()) // _DAY + 1
         if any(span.since.date() + n * _DAY in self.dropped for n in range(days)):
+            return False
+        if self.changed is not None and span.since < self.changed:
             return False
         if self.salt in (None, Hash.STATIC):
             return True
@@ -66,7 +70,7 @@ def distinct(connection: Connection, attribute: str, spans: Sequence[Span]) -> l
 
     Returns:
         None where it cannot be known: the catalog has no such attribute, the span reaches beyond one salt or
-        into days that are dropped, or a salt was lost within it.
+        into days that are dropped, a salt was lost within it, or the attribute is hashed otherwise since.
 
     Raises:
         psycopg.Error: Postgres refused.
@@ -84,14 +88,14 @@ def distinct(connection: Connection, attribute: str, spans: Sequence[Span]) -> l
 
 def _kept(connection: Connection, attribute: str) -> _Kept | None:
     row = connection.execute(
-        "SELECT column_name, hash FROM footfall.catalog_columns c JOIN pg_attribute a"
+        "SELECT column_name, hash, hash_changed_at FROM footfall.catalog_columns c JOIN pg_attribute a"
         " ON a.attname = c.column_name AND a.attrelid = 'footfall.feature_events'::regclass"
         " WHERE attribute = %s AND a.atttypid = 'uuid'::regtype",
         [attribute],
     ).fetchone()
     if row is None:
         return None
-    column, kind = row
+    column, kind, changed = row
     twice = "SELECT period FROM footfall.salt_log WHERE kind = %s GROUP BY 1 HAVING count(*) > 1"
     unsure = connection.execute(twice, [kind]).fetchall()
     dropped = connection.execute("SELECT day FROM footfall.dropped_days").fetchall()
@@ -100,6 +104,7 @@ def _kept(connection: Connection, attribute: str) -> _Kept | None:
         Hash(kind) if kind else None,
         frozenset(number for (number,) in unsure),
         frozenset(day for (day,) in dropped),
+        changed,
     )
 
 
