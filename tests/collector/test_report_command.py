@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import json
 import re
+import uuid
 from dataclasses import replace
 
 import psycopg
@@ -28,6 +29,7 @@ from support.batches import DAY, HOUR, batch, dimension, one_row
 from support.stores import MIDNIGHT, TODAY, writing
 
 UTC = dt.UTC
+DAY_ = dt.timedelta(days=1)
 EVENTS = ("shop.order", "shop.survey", "shop.visit")
 
 
@@ -77,7 +79,7 @@ WRONG = [
     (["usage", "--since", "1d", "--until", "2d"], "`since` must be before `until`"),
     (["usage", "--since", "2999-01-01"], "the period has not begun"),
     (["usage", "--since", "1d", "--days", "2"], "--days is a period of its own"),
-    (["completeness", "--days", "2"], "of all that is kept; ask for it without a period"),
+    (["catalog", "--days", "2"], "of all that is kept; ask for it without a period"),
     (["groups", "--by", "week", "--by", "month"], "by day, by week or by month; count by one"),
     (["latency", "--by", "note"], "no column `note` to count by"),
     (["usage", "--csv", "--json"], "two forms"),
@@ -417,3 +419,51 @@ def test_nothing_is_made_to_be_asked(ask, monkeypatch, tmp_path):
             ["Error: there is no database yet; run `footfall up`"],
         )
     assert not (tmp_path / "home").exists()
+
+
+# Days of completeness, and how long sessions took
+
+
+def test_completeness_is_of_a_period_or_by_day_where_that_is_asked(ask, used):
+    said = json.loads(ask("completeness", "--days", "2", "--by", "day", "--json").output)
+    assert [row["day"] for row in said["rows"]] == [str(TODAY - DAY_), str(TODAY)]
+    assert all((row["ratio"], row["emitted"]) == (None, 0) for row in said["rows"])
+    kinds = [10 * (number + 1) + 1 for number in range(3)]
+    failed, counted_by_itself = 1, 4
+    assert said["rows"][0]["untallied"] == sum(kinds) + failed + counted_by_itself - 1
+    assert said["notes"] == ["a use shortly before midnight (UTC) may be in the next day's tally"]
+    assert said["period"]["start"] == f"{TODAY - DAY_}T00:00:00Z"
+    whole = json.loads(ask("completeness", "--json").output)
+    by_week = json.loads(ask("completeness", "--by", "week", "--by", "event", "--json").output)
+    sums = {}
+    for row in by_week["rows"]:
+        sums[row["event"]] = sums.get(row["event"], 0) + row["untallied"]
+    assert sums == {row["event"]: row["untallied"] for row in whole["rows"]}
+    assert "unknown" in in_80(ask("completeness", "--days", "2", "--by", "day").output)
+
+
+def test_sessions_by_how_long_they_took(ask, store_database):
+    seconds = [0, 29, 30, 59, 60, 299, 900, 3599, 3600, 14399, 14400, 90000]
+    with psycopg.connect(store_database) as owner:
+        for number, took in enumerate(seconds):
+            owner.execute(
+                "INSERT INTO footfall.sessions (session, service, opened, opened_at, last_seen, ended_at,"
+                " ended_by)"
+                " VALUES (%s, 'till', true, %s, %s, %s, 'call')",
+                [
+                    uuid.UUID(int=number),
+                    dt.datetime.combine(TODAY, dt.time(), UTC),
+                    *[dt.datetime.combine(TODAY, dt.time(), UTC) + dt.timedelta(seconds=took)] * 2,
+                ],
+            )
+        owner.execute("UPDATE footfall.sessions SET ended_at = NULL, ended_by = NULL WHERE session = %s",
+                      [uuid.UUID(int=0)])  # fmt: skip
+    rows = json.loads(ask("session_length", "--json").output)["rows"]
+    assert [(row["length"], row["sessions"], row["seconds"]) for row in rows] == [
+        ("0:00:00 to 0:00:30", 1, 29),
+        ("0:00:30 to 0:01:00", 2, 89),
+        ("0:01:00 to 0:05:00", 2, 359),
+        ("0:15:00 to 1:00:00", 2, 4499),
+        ("1:00:00 to 4:00:00", 2, 17999),
+        ("4:00:00 or more", 2, 104400),
+    ]

@@ -84,3 +84,51 @@ def test_completeness_is_that_of_the_senders_that_keep_a_tally(found, store_data
         asyncio.run(store())
         rows = rows_of(connection, "SELECT * FROM reporting.completeness")
     assert {event: tuple(rest) for event, *rest in rows} == expected(found)
+
+
+@settings(
+    max_examples=20,
+    suppress_health_check=list(HealthCheck),
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+)
+@given(found=st.lists(st.tuples(senders, st.sampled_from(EVENTS), st.integers(0, 3), numbers, numbers),
+                      min_size=1, max_size=12))  # fmt: skip
+def test_completeness_of_a_day_is_that_of_its_uses_and_tallies(found, store_database, catalog):
+    midnight = time.time_ns() // 1000 // (24 * HOUR) * 24 * HOUR
+
+    async def store():
+        async with writing(store_database, catalog) as writer:
+            for who, event, back, there, counted in found:
+                at = midnight - back * 24 * HOUR
+                counts = {(at, use(who, event, None)): there} if there else {}
+                if counted:
+                    counts[at, tally(who, event)] = counted
+                await writer.consume(Batch(next(digests), "metrics", counts=counts))
+
+    keep = {(event, who) for who, event, _, _, counted in found if counted}
+    stored, emitted = Counter(), Counter()
+    for who, event, back, there, counted in found:
+        stored[back, event, who] += there
+        emitted[back, event, who] += counted
+    days = {}
+    for back, event, who in stored:
+        one = days.setdefault((back, event), [0, 0, 0, 0])
+        there, counted = stored[back, event, who], emitted[back, event, who]
+        one[0 if (event, who) in keep else 2] += there
+        one[1] += counted
+        one[3] += max(there - counted, 0) if (event, who) in keep else 0
+    with psycopg.connect(store_database, autocommit=True) as connection:
+        connection.execute("TRUNCATE footfall.feature_counts, footfall.feature_dims CASCADE")
+        connection.execute("TRUNCATE footfall.feature_counts_days")
+        asyncio.run(store())
+        rows = rows_of(
+            connection,
+            "SELECT (now() AT TIME ZONE 'UTC')::date - day, event, stored, emitted, untallied, surplus, ratio"
+            " FROM reporting.completeness_by_day",
+        )
+    for *_, there, counted, _, _, ratio in rows:
+        assert ratio == (there / counted if counted else None)
+    assert {(back, event): [*rest[:-1]] for back, event, *rest in rows} == {
+        key: one for key, one in days.items() if any(one)
+    }

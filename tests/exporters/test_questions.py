@@ -244,7 +244,7 @@ REFUSED = [
     ("groups", Asked(LAST, by=["day", "week"]), "by", "count by one of these"),
     ("groups", Asked(LAST, by=["scope"]), "by", "there are day, week, month, attribute, product, feature"),
     ("latency", Asked(LAST, by=["note"]), "by", "no column `note`"),
-    ("completeness", Asked(LAST), "period", "of all that is kept; ask for it without a period"),
+    ("features", Asked(LAST), "period", "of all that is kept; ask for it without a period"),
     ("catalog", Asked(by=["day"]), "by", "no column `day`"),
     ("usage", Asked(LAST, limit=0), "limit", "give 1 to 100000"),
 ]  # fmt: skip

@@ -181,6 +181,20 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "untallied": "What is stored of senders that keep no tally, which says nothing of completeness",
         "surplus": "By how much more is stored of a sender than it counted, summed over the senders",
     },
+    "completeness_by_day": {
+        "day": "The day on which they were, or were tallied, UTC",
+        "stored": "What is stored of the senders that keep a tally of this event",
+        "emitted": "What these senders counted",
+        "ratio": "stored / emitted, as it is: 1 is all; NULL without a tally",
+        "untallied": "What is stored of senders that keep no tally, which says nothing of completeness",
+        "surplus": "By how much more is stored of a sender than it counted, summed over the senders",
+    },
+    "session_lengths": {
+        "day": "The day on which they began, UTC",
+        "length": "How long they took, in hours, minutes and seconds; the upper bound is not in it",
+        "sessions": "How many",
+        "seconds": "How long they took together",
+    },
     "freshness": {
         "position": "How many commits of what senders sent there were: it grows with all that is stored",
         "committed_at": "When the last of them was, by Postgres' clock; NULL: none within what is kept",

@@ -242,6 +242,23 @@ _VIEWS: dict[str, tuple[str, str]] = {
         ) AS every GROUP BY day, service
         """,
     ),
+    "session_lengths": (
+        "How long sessions took that have ended, by the day (UTC) on which they began: how many were of each"
+        " length, up to their last sign of life; of those whose single rows are kept (retention_days)",
+        """
+        SELECT day, service,
+               CASE WHEN seconds < 30 THEN '0:00:00 to 0:00:30' WHEN seconds < 60 THEN '0:00:30 to 0:01:00'
+                    WHEN seconds < 300 THEN '0:01:00 to 0:05:00' WHEN seconds < 900 THEN '0:05:00 to 0:15:00'
+                    WHEN seconds < 3600 THEN '0:15:00 to 1:00:00'
+                    WHEN seconds < 14400 THEN '1:00:00 to 4:00:00' ELSE '4:00:00 or more' END AS length,
+               count(*) AS sessions, sum(seconds) AS seconds
+        FROM (
+            SELECT (opened_at AT TIME ZONE 'UTC')::date AS day, nullif(service, '') AS service,
+                   extract(epoch FROM last_seen - opened_at)::float8 AS seconds
+            FROM footfall.sessions WHERE opened AND ended_at IS NOT NULL
+        ) AS ended GROUP BY 1, 2, 3
+        """,
+    ),
     "sessions_alive": (
         "Sessions that go on now: they began, and neither ended nor were silent for too long",
         """
@@ -311,6 +328,39 @@ _VIEWS: dict[str, tuple[str, str]] = {
             ) AS both_tallies
             GROUP BY event, service, service_version, environment, relayed_from, telemetry_distro
         ) AS senders GROUP BY event
+        """,
+    ),
+    "completeness_by_day": (
+        "The same per event and day (UTC); a use shortly before midnight may be in the next day's tally, and"
+        " a late one is in the day on which it was. Senders that keep a tally are those that ever sent one",
+        """
+        WITH stale AS MATERIALIZED ({stale}), counted AS (
+            SELECT day, dim_id, count FROM footfall.feature_counts_days
+            WHERE day <> ALL (ARRAY(SELECT day FROM stale))
+            UNION ALL
+            SELECT d.day, h.dim_id, h.count FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
+        ), tallied AS (
+            SELECT DISTINCT emitted_event AS event, ROW({sender})::text AS sender
+            FROM footfall.feature_dims d WHERE d.event = 'footfall.emitted' AND emitted_event IS NOT NULL
+        )
+        SELECT day, event, coalesce(sum(stored) FILTER (WHERE keeps), 0)::bigint AS stored,
+               sum(emitted)::bigint AS emitted,
+               (sum(stored) FILTER (WHERE keeps))::float8 / nullif(sum(emitted), 0) AS ratio,
+               coalesce(sum(stored) FILTER (WHERE NOT keeps), 0)::bigint AS untallied,
+               coalesce(sum(stored - emitted) FILTER (WHERE keeps AND stored > emitted), 0)::bigint AS surplus
+        FROM (
+            SELECT s.day, s.event, t.event IS NOT NULL AS keeps, s.stored, s.emitted
+            FROM (
+                SELECT c.day, CASE WHEN d.surface = 'footfall' THEN d.emitted_event ELSE d.event END AS event,
+                       ROW({sender})::text AS sender,
+                       coalesce(sum(c.count) FILTER (WHERE d.surface <> 'footfall'), 0) AS stored,
+                       coalesce(sum(c.count) FILTER (WHERE d.surface = 'footfall'), 0) AS emitted
+                FROM counted c JOIN footfall.feature_dims d ON d.id = c.dim_id
+                WHERE d.surface <> 'footfall'
+                    OR (d.event = 'footfall.emitted' AND d.emitted_event IS NOT NULL)
+                GROUP BY 1, 2, 3
+            ) AS s LEFT JOIN tallied t USING (event, sender)
+        ) AS senders GROUP BY day, event
         """,
     ),
     "freshness": (

@@ -15,6 +15,7 @@ from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuesti
 from footfall_exporters.postgres.reports.building import (
     DAY,
     HOUR,
+    STEPS,
     Columns,
     Statement,
     build,
@@ -120,16 +121,16 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
 
 
 def _answered(connection: Connection, name: str, asked: Asked) -> Report:
-    views = views_of(connection)
-    if KINDS[name].view not in views:
+    views, kind = views_of(connection), _dated(KINDS[name], asked)
+    if kind.view not in views:
         raise OtherViews
-    if asked.period is not None and not KINDS[name].time:
+    if asked.period is not None and not kind.time:
         raise WrongQuestion(
             "period", f"the report `{name}` is of all that is kept", "ask for it without a period"
         )
-    build(name, KINDS[name], asked, views)
+    build(name, kind, asked, views)
     _check_zone(name, asked)
-    kind = _kind(connection, name, asked)
+    kind = _kind(connection, kind, asked)
     if kind.view not in views:
         raise OtherViews
     asked = replace(asked, period=asked.period and asked.period.whole(step_of(kind)))
@@ -140,7 +141,8 @@ def _answered(connection: Connection, name: str, asked: Asked) -> Report:
             connection, name, build(name, kind, replace(asked, limit=None), views), asked
         )
         return _decoded(found, kind, asked.most)
-    return _limited(_found(connection, name, build(name, kind, asked, views), asked), asked)
+    found = _limited(_found(connection, name, build(name, kind, asked, views), asked), asked)
+    return replace(found, notes=(*found.notes, kind.note)) if kind.note and found.rows else found
 
 
 def _limited(found: Report, asked: Asked) -> Report:
@@ -209,9 +211,17 @@ ZONED: Final = tuple(
 """What is kept by hours, or one by one: its days may be those of any time zone."""
 
 
-def _kind(connection: Connection, name: str, asked: Asked) -> Kind:
+def _dated(kind: Kind, asked: Asked) -> Kind:
+    """Of what is of all that is kept, the same by day, where a period or days are asked for."""
+    if kind.dated and (asked.period or any(map(asked.counts_by, STEPS))):
+        note = "a use shortly before midnight (UTC) may be in the next day's tally"
+        return replace(kind, view=kind.dated, time="day", note=note)
+    return kind
+
+
+def _kind(connection: Connection, kind: Kind, asked: Asked) -> Kind:
     """What is asked: what there is by hour or one by one; or their sums, of days or where they are many."""
-    kind, period = KINDS[name], asked.period
+    period = asked.period
     if kind.daily and _is_of_days(asked):
         return replace(kind, view=kind.daily, time="day")
     if kind.summed is None or period is None:

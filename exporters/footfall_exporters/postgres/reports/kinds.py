@@ -49,6 +49,9 @@ class Kind:
         empty: What is to be said where there is nothing.
         summed: What is asked in place of single observations, where they are many or no longer stored.
         daily: The view that has the same by day, and answers faster.
+        dated: The view that has the same by day, where a report of all that is kept is asked for a period, or
+            by time.
+        note: What is always said of its figures.
     """
 
     title: str
@@ -69,6 +72,8 @@ class Kind:
     empty: str = ""
     summed: "Kind | None" = None
     daily: str = ""
+    dated: str = ""
+    note: str = ""
 
 
 def _sum(name: LiteralString, *whole: str) -> Measure:
@@ -206,6 +211,17 @@ KINDS: Final[Mapping[str, Kind]] = {
         listed=True,
         trend="sessions",
     ),
+    "session_length": Kind(
+        "How long sessions took",
+        "session_lengths",
+        "day",
+        ("length",),
+        (_sum("sessions"), _SECONDS),
+        listed=True,
+        trend="sessions",
+        tallied=False,
+        empty="What has ended is in it, for as long as single observations are kept.",
+    ),
     "concurrent": Kind(
         "The most sessions at once",
         "concurrent",
@@ -248,6 +264,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         lead="ratio",
         rising=True,
         tallied=False,
+        dated="completeness_by_day",
     ),
     "features": Kind(
         "The inventory of features",
