@@ -23,6 +23,20 @@ _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#|~&!])")
 """What Markdown could take for more than text."""
 
 
+class Sooner(NamedTuple):
+    """Single uses that go sooner than others.
+
+    Attributes:
+        days: That they stay for.
+        product: In which they were made; None of every one.
+        environment: In which they were made; None of every one.
+    """
+
+    days: int
+    product: str | None = None
+    environment: str | None = None
+
+
 @dataclass(frozen=True)
 class Keeping:
     """For how long and by whom what was counted is kept.
@@ -36,6 +50,7 @@ class Keeping:
         installations: Whether it is kept of which installation a session is.
         receipts: Whether whoever holds a receipt is told what is kept, and has it erased.
         published: Of how many groups or people figures are that anybody may see; None: there are none.
+        sooner: What of it goes before the others.
     """
 
     days: int | None
@@ -46,6 +61,7 @@ class Keeping:
     installations: bool = False
     receipts: bool = False
     published: int | None = None
+    sooner: tuple[Sooner, ...] = ()
 
 
 _RATINGS: Final = (
@@ -153,12 +169,21 @@ def _kept(keeping: Keeping) -> Iterator[Paragraph]:
             f" something was used, and sums of that, when it is more than {_days(keeping.count_days)} ago."
             " Copies of the server's disk that were made before may hold them for longer."
         )
+        if keeping.sooner:
+            yield Paragraph(
+                "Some single uses are deleted sooner:", tuple(map(_sooner, keeping.sooner))
+            )
         if others := [n for n in ("ratings", "sessions") if getattr(keeping, n)]:
             yield Paragraph(f"What holds for single uses holds for {listed(others)} as well.")
     if keeping.passed_on:
         yield Paragraph(
             f"It is passed on to {listed(keeping.passed_on)}, which may keep it for longer."
         )
+
+
+def _sooner(of: Sooner) -> Item:
+    name = " in ".join(filter(None, (of.product, of.environment)))
+    return Item(name, f"when their day is more than {_days(of.days)} ago.")
 
 
 def _erased(keeping: Keeping) -> Iterator[Paragraph]:

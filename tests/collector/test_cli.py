@@ -271,6 +271,51 @@ def test_purge_keeps_the_retention_unless_told_otherwise(invoke, filled):
     assert json.loads(result.stdout)["first_kept"] == str(TODAY - dt.timedelta(days=9))
 
 
+def test_purge_of_an_environment_leaves_the_others(invoke, filled):
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute(
+            "WITH dev AS (INSERT INTO footfall.feature_dims"
+            " (fingerprint, event, surface, feature, action, status, environment)"
+            " SELECT gen_random_uuid(), event, surface, feature, action, status, 'dev'"
+            " FROM footfall.feature_dims WHERE event = 'shop.order' RETURNING id)"
+            " UPDATE footfall.feature_events SET dim_id = dev.id FROM dev"
+            " WHERE time < now() - interval '1 day'"
+        )
+
+    def purge(environment, *options):
+        named = ["--environment", environment, "--days", 1, *options]
+        return invoke("purge", *named, FOOTFALL_DSN=filled).output.splitlines()
+
+    kept = f"kept from {TODAY - dt.timedelta(days=1)} on"
+    goes = f"{TODAY - dt.timedelta(days=3)}             2 observations of more"
+    assert purge("production") == [f"0 observations of 0 days deleted; {kept}"]
+    assert purge("dev", "--dry-run") == [goes, f"2 observations of 1 day would be deleted; {kept}"]
+    assert purge("dev") == [goes, f"2 observations of 1 day deleted; {kept}"]
+    assert purge("dev") == [f"0 observations of 0 days deleted; {kept}"]
+    with psycopg.connect(filled) as connection:
+        found = connection.execute("SELECT count(*) FROM footfall.feature_events").fetchone()
+    assert found == (3,)
+
+
+def test_purge_of_what_a_rule_names_goes_by_it(invoke, filled, tmp_path):
+    config = tmp_path / "collector.yaml"
+    config.write_text(
+        f"processors: {{footfall: {{catalog: '{CATALOG}'}}}}\n"
+        "exporters: {postgres: {retention: [{environment: dev, days: 3}, {product: testbed, days: 5}]}}\n"
+    )
+
+    def first_kept(*options):
+        result = invoke("purge", "--config", config, "--json", *options, FOOTFALL_DSN=filled)
+        assert result.exit_code == 0, result.output
+        printed = json.loads(result.stdout)
+        return (TODAY - dt.date.fromisoformat(printed["first_kept"])).days
+
+    assert first_kept("--environment", "dev") == 3
+    assert first_kept("--product", "testbed") == 5
+    assert first_kept("--product", "testbed", "--environment", "dev") == 30
+    assert first_kept() == 30
+
+
 def test_migrate_says_what_it_did(invoke, empty_database):
     result = invoke("migrate", "--catalog", CATALOG, FOOTFALL_DSN=empty_database)
     assert result.exit_code == 0

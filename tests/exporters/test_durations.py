@@ -19,17 +19,18 @@ from conftest import new_database
 from exporters.former import make_former
 from exporters.housekeeping import BOUND, day, latencies, moment, nearest_rank, row, same
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import latency, partitions, prepare
+from footfall_exporters.postgres import latency, partitions, prepare, thinning
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.erasing import erase
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
+from footfall_exporters.postgres.thinning import Rule
 from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
 from support.stores import MIDNIGHT, rows_of, writing
 from support.waiting import until
 
 DIMENSIONS = (
     dimension(),
-    dimension(service_version="2"),
+    dimension(service_version="2", environment="dev"),
     dimension(action="failure", status="error"),
     dimension("shop.visit", "open"),
 )
@@ -57,6 +58,7 @@ class Known:
 
     def __init__(self):
         self.live, self.gone, self.dropped = defaultdict(list), defaultdict(list), set()
+        self.thinned = defaultdict(list)
         self.counts = Counter()
 
     def count(self, time, of, number=1):
@@ -76,19 +78,33 @@ class Known:
 
     def drop(self, first_kept):
         for each in range(first_kept - 20, first_kept):
-            self.gone[each] += self.live.pop(each, [])
+            self.gone[each] += self.live.pop(each, []) + self.thinned.pop(each, [])
             self.dropped.add(each)
+
+    def thin(self, first_kept):
+        for each in {*self.live} - self.dropped:
+            if each < first_kept:
+                rows = self.live[each]
+                self.thinned[each] += [row for row in rows if row[2].environment == "dev"]
+                self.live[each] = [row for row in rows if row[2].environment != "dev"]
+
+    def stored(self):
+        return Counter(each for each, rows in self.live.items() for _ in rows)
 
     def shown(self):
         """(time, duration, dimension) of all that the rollups have."""
         kept = [r for each, rows in self.live.items() if each not in self.dropped for r in rows]
-        rows = kept + [row for rows in self.gone.values() for row in rows]
+        rows = kept + [r for of in (self.gone, self.thinned) for rows in of.values() for r in rows]
         return [row[:3] for row in rows if row[1] is not None]
 
 
 def compare(query, known):
     """Counts and histograms by hour and by day are exact; what is shown is as near as is promised."""
     assert query("SELECT count(*) FROM footfall.feature_counts_stale") == [(0,)]
+    rows = query(
+        "SELECT (time AT TIME ZONE 'UTC')::date, count(*) FROM footfall.feature_events GROUP BY 1"
+    )
+    assert dict(rows) == {moment(each * DAY).date(): n for each, n in known.stored().items()}
     counted_right(query, known)
     shown_right(query, known)
     hours, days = defaultdict(Counter), defaultdict(Counter)
@@ -198,6 +214,10 @@ async def perform(step, dsn, query, store, known):
             async with keeping(dsn) as connection:
                 assert not (await partitions.drop(connection, day(back))).held
             known.drop(MIDNIGHT // DAY - back)
+        case "thin", back:
+            async with keeping(dsn) as connection:
+                await thinning.thin(connection, [Rule(environment="dev", days=back)], day(0))
+            known.thin(MIDNIGHT // DAY - back)
         case "count", (back, at, of, number):
             time = MIDNIGHT - back * DAY + at // HOUR * HOUR
             await store(batch(counts={(time, DIMENSIONS[of]): number}, signal="metrics"))
@@ -225,6 +245,7 @@ STEPS = st.lists(
     | st.tuples(st.just("killed"), st.sampled_from(TABLES))
     | st.tuples(st.just("erase"), st.integers(0, len(VISITORS) - 1))
     | st.tuples(st.just("drop"), st.integers(1, BACK))
+    | st.tuples(st.just("thin"), st.integers(0, BACK))
     | st.tuples(
         st.just("count"),
         st.tuples(

@@ -9,7 +9,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from footfall_processors import load_catalog
-from footfall_processors.notice import FORMATS, Keeping, notice
+from footfall_processors.notice import FORMATS, Keeping, Sooner, notice
 from footfall_processors.statement import statement
 
 HOSTILE = (
@@ -105,6 +105,17 @@ def test_what_anybody_may_see_is_said_where_there_is_some(catalog, form):
     shown = said(replace(KEEPING, published=7))
     assert "What anybody may see" in shown
     assert "at least 7 different groups or people" in plain(shown)
+
+
+def test_what_goes_sooner_is_named(catalog, form):
+    sooner = (Sooner(2, environment="dev"), Sooner(1, "shop"), Sooner(7, "shop", "staging"))
+    said = plain(
+        words(form, FORMATS[form](notice(catalog, keeping=Keeping(12, 345, sooner=sooner))))
+    )
+    assert "Some single uses are deleted sooner:" in said
+    for name, days in (("dev", "2 days"), ("shop", "1 day"), ("shop in staging", "7 days")):
+        assert f"{name}: when their day is more than {days} ago." in said
+    assert "sooner" not in words(form, FORMATS[form](notice(catalog, keeping=KEEPING)))
 
 
 def test_who_counts_and_for_how_long_is_said_where_it_is_known(catalog, form):

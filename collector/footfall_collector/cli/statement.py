@@ -8,7 +8,7 @@ import click
 from footfall_collector.cli.options import catalog_option, config_option
 from footfall_collector.errors import refuse
 from footfall_processors import Catalog, DocumentError, load_catalog
-from footfall_processors.notice import FORMATS, Keeping, notice
+from footfall_processors.notice import FORMATS, Keeping, Sooner, notice
 
 if TYPE_CHECKING:
     from footfall_collector.config.config import Config
@@ -72,4 +72,5 @@ def _keeping(config: "Config") -> Keeping:
         published=store.published.k if store.published.products else None,
         receipts=api is not None
         and any(api.attributes.receipt in e.attributes for e in config.catalog.events.values()),
+        sooner=tuple(Sooner(r.days, r.product, r.environment) for r in store.retention),
     )

@@ -19,6 +19,7 @@ from footfall_collector.cli.options import (
 from footfall_collector.doctor.checks import count
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
+from footfall_exporters.postgres.thinning import Rule
 
 T = TypeVar("T")
 
@@ -40,32 +41,77 @@ def migrate(config: str | None, catalog: str | None) -> None:
 
 @click.command()
 @click.option("--days", type=click.IntRange(0, 3650), help="Keep so many days before today.")
+@click.option("--product", metavar="NAME", help="Only observations of this product's events.")
+@click.option("--environment", metavar="NAME", help="Only observations made in this environment.")
 @click.option("--dry-run", is_flag=True, help="Only say what would be dropped.")
 @json_option
 @config_option
-def purge(days: int | None, dry_run: bool, as_json: bool, config: str | None) -> None:
-    """Drop stored observations and ratings older than the retention, now."""
+def purge(
+    days: int | None,
+    product: str | None,
+    environment: str | None,
+    dry_run: bool,
+    as_json: bool,
+    config: str | None,
+) -> None:
+    """Drop stored observations and ratings older than the retention, now.
+
+    With --product or --environment, delete those observations alone: without --days, what is older than the
+    rule for them says.
+    """
     store = read_store(config)
-    kept = store.retention_days if days is None else days
+    only = product is not None or environment is not None
+    kept = days
+    if kept is None:
+        kept = _days_of(store, product, environment) if only else store.retention_days
+    rule = Rule(product=product, environment=environment, days=kept) if only else None
     with failing_plainly(), postgres.database(store) as dsn:
-        result = _until_told_to_stop(postgres.purge(dsn, kept, dry_run=dry_run))
+        result = _until_told_to_stop(
+            postgres.purge(dsn, kept, dry_run=dry_run, rules=store.retention, only=rule)
+        )
     if as_json:
-        rows = {str(day): count for day, count in result.rows.items()}
-        record = {"dry_run": dry_run, "first_kept": str(result.first_kept), "rows": rows}
-        record["ratings"] = result.ratings
-        record["held"] = {str(day): [str(h) for h in by] for day, by in result.held.items()}
-        click.echo(json.dumps(record))
+        click.echo(json.dumps({"dry_run": dry_run, **_record(result)}))
     else:
-        for day, number in result.rows.items():
-            click.echo(f"{day}  {number:>12,} observation{'s' * (number != 1)}")
-        verb = "would be dropped" if dry_run else "dropped"
-        total = count(sum(result.rows.values()), "observation")
-        days_of = count(len(result.rows), "day")
-        click.echo(f"{total} of {days_of} {verb}; kept from {result.first_kept} on")
-        if result.ratings:
-            click.echo(f"{count(result.ratings, 'rating')} {verb}")
+        _say(result, "would be {}" if dry_run else "{}", in_part=only)
     if result.held:
         raise click.ClickException(f"not dropped, because readers hold them: {_held(result.held)}")
+
+
+def _days_of(store: postgres.PostgresConfig, product: str | None, environment: str | None) -> int:
+    """For how long the configuration keeps it."""
+    for rule in store.retention:
+        if (rule.product, rule.environment) == (product, environment):
+            return rule.days
+    return store.retention_days
+
+
+def _record(result: postgres.Purged) -> dict[str, Any]:
+    return {
+        "first_kept": str(result.first_kept),
+        "rows": {str(day): number for day, number in result.rows.items()},
+        "thinned": {str(day): number for day, number in result.thinned.items()},
+        "ratings": result.ratings,
+        "held": {str(day): [str(h) for h in by] for day, by in result.held.items()},
+    }
+
+
+def _say(result: postgres.Purged, verb: str, *, in_part: bool) -> None:
+    for day, number in sorted([*result.rows.items(), *result.thinned.items()]):
+        part = " of more" if day in result.thinned else ""
+        click.echo(f"{day}  {number:>12,} observation{'s' * (number != 1)}{part}")
+    if not in_part:
+        dropped = f"{_all(result.rows)} {verb.format('dropped')}"
+        click.echo(f"{dropped}; kept from {result.first_kept} on")
+    if in_part or result.thinned:
+        deleted = f"{_all(result.thinned)} {verb.format('deleted')}"
+        kept = f"; kept from {result.first_kept} on" if in_part else " by the rules of `retention`"
+        click.echo(deleted + kept)
+    if result.ratings:
+        click.echo(f"{count(result.ratings, 'rating')} {verb.format('dropped')}")
+
+
+def _all(rows: Mapping[dt.date, int]) -> str:
+    return f"{count(sum(rows.values()), 'observation')} of {count(len(rows), 'day')}"
 
 
 def _held(days: Mapping[dt.date, Sequence[postgres.Holder]]) -> str:

@@ -199,7 +199,13 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "position": "How many commits of what senders sent there were: it grows with all that is stored",
         "committed_at": "When the last of them was, by Postgres' clock; NULL: none within what is kept",
         "erased": "How much was erased because whoever has its receipt asked for it",
-        "observed_from": "The first day, UTC, of which all observations are stored; NULL: none was dropped",
+        "observed_from": "The first day, UTC, of which all observations are stored; NULL: none were deleted",
+    },
+    "retention": {
+        "what": "What is kept: observations, ratings, sessions, counts, ...",
+        "product": "The product of whose events it is true; NULL: of every other as well",
+        "environment": "The environment in which they were made; NULL: of every other as well",
+        "kept": "For how long, from the end of the day on, or from when it came",
     },
 }
 _COLUMNS = """

@@ -84,6 +84,23 @@ async def count_settled(connection: AsyncConnection, now: dt.datetime) -> Counte
     return Counted(done, longer, len(spans) - longer)
 
 
+async def settle(connection: AsyncConnection, day: dt.date) -> None:
+    """Counts what a day is in and has ended, before some of its observations go.
+
+    A week or a month that has not settled loses them, and is unknown for good.
+
+    Args:
+        connection: In autocommit mode.
+        day: UTC; it is over.
+
+    Raises:
+        psycopg.Error: Postgres refused; what was done stays done.
+    """
+    for span in (_Span("day", day), *await _longer(connection, day)):
+        async with connection.transaction():
+            await _count(connection, span, [PARENT])
+
+
 async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
     """Counts what a day is in, in the transaction that drops its detached partition.
 
@@ -98,17 +115,21 @@ async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
     Raises:
         psycopg.Error: Postgres refused.
     """
-    known = "SELECT clock_timestamp(), EXISTS (SELECT FROM footfall.dropped_days WHERE day = %s)"
-    now, dropped = await (await connection.execute(known, [day])).fetchone() or (None, True)
-    if dropped or now is None:
+    known = "SELECT EXISTS (SELECT FROM footfall.dropped_days WHERE day = %s)"
+    [dropped] = await (await connection.execute(known, [day])).fetchone() or [True]
+    if dropped:
         return
     await _count(connection, _Span("day", day), [table])
-    for span in (
-        _Span("week", day - dt.timedelta(days=day.weekday())),
-        _Span("month", day.replace(day=1)),
-    ):
-        if span.end <= (now.astimezone(dt.UTC) - SETTLED).date():
-            await _count(connection, span, [PARENT, table])
+    for span in await _longer(connection, day):
+        await _count(connection, span, [PARENT, table])
+
+
+async def _longer(connection: AsyncConnection, day: dt.date) -> list[_Span]:
+    """The week and the month of a day, if they have settled."""
+    [now] = await (await connection.execute("SELECT clock_timestamp()")).fetchone() or [None]
+    until = (now.astimezone(dt.UTC) - SETTLED).date() if now else day
+    week = _Span("week", day - dt.timedelta(days=day.weekday()))
+    return [span for span in (week, _Span("month", day.replace(day=1))) if span.end <= until]
 
 
 async def _uncounted(connection: AsyncConnection, name: str, until: dt.date) -> list[_Span]:

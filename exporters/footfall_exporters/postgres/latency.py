@@ -4,7 +4,8 @@ Whoever changes them holds `latency_state` until the end of the transaction. Wha
 have of every day what the commits up to the position stored for it, but for two kinds of days. A day that is
 *unfilled* (of a store of before, or after a gap in the commits) has nothing rolled up: `UNFILLED` reads it
 from where it is, until it is filled as a whole. A day that was *dropped* has what it had then; what comes for
-it later is added when that is dropped.
+it later is added when that is dropped. Of observations that are deleted before their day (thinning.py)
+`latency_thinned` has what they came to: it stands for them wherever a day is made anew.
 """
 
 import datetime as dt
@@ -53,9 +54,15 @@ _OF_A_DAY = _OBSERVED.format(
     which="AND NOT EXISTS (SELECT FROM footfall.dropped_days d WHERE d.day = u.day) AND"
     + _WITHIN_DAY.format(time="e.time"),
 )
+_THINNED = f"""
+    SELECT t.hour, t.dim_id, t.histogram FROM footfall.latency_thinned t
+    WHERE {_WITHIN_DAY.format(time="t.hour")}
+"""  # noqa: S608  # constants
 UNFILLED: Final = f"""
     SELECT u.day, h.* FROM footfall.latency_unfilled u CROSS JOIN LATERAL (
         {_OF_A_DAY}
+        UNION ALL
+        {_THINNED}
         UNION ALL
         SELECT l.hour, l.dim_id, (
             SELECT sum(footfall.latency_histogram(bucket, number))
@@ -87,6 +94,7 @@ _EMPTY = """
     AND hour < (%(day)s::date + 1)::timestamp AT TIME ZONE 'UTC'
 """
 _FORMER = _EMPTY.format("latency_hourly")
+_GONE = _EMPTY.format("latency_thinned")
 _CLEAR = (
     _EMPTY.format("latency_hours"),
     "DELETE FROM footfall.latency_days WHERE day = %(day)s",
@@ -97,6 +105,16 @@ _KNOWN = """
            EXISTS (SELECT FROM footfall.dropped_days WHERE day = %(day)s),
            (SELECT coalesce(sum(observations), 0) FROM footfall.latency_percentiles WHERE day = %(day)s)
 """
+_STORED = f"""
+    SELECT (SELECT count(duration_ms) FROM footfall.{{table}})
+           + (SELECT coalesce(footfall.latency_number(sum(h.histogram)), 0)
+              FROM (VALUES (%(day)s::date)) AS u (day), LATERAL ({_THINNED}) AS h)
+"""  # noqa: S608  # constants
+_SUMMED = "SELECT hour, dim_id, sum(histogram) AS histogram FROM ({}) AS found GROUP BY 1, 2"
+_OF_TABLE = _SUMMED.format(f"""
+    {_OBSERVED.format(source="{table}", which="")}
+    UNION ALL SELECT h.* FROM (VALUES (%(day)s::date)) AS u (day), LATERAL ({_THINNED}) AS h
+""")  # noqa: S608  # constants
 Durations = tuple[dt.datetime, int, str]
 """Hour, dimension's id, histogram."""
 
@@ -216,12 +234,13 @@ async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
             await _fill(connection, day)
         await _add(connection, _OBSERVED.format(source=table, which=""), {})
         return
-    number = sql.SQL("SELECT count(duration_ms) FROM footfall.{}").format(sql.Identifier(table))
-    stored = await (await connection.execute(number)).fetchone() or (0,)
+    number = sql.SQL(_STORED).format(table=sql.Identifier(table))
+    stored = await (await connection.execute(number, {"day": day})).fetchone() or (0,)
     if unfilled or stored[0] != observations:
         await _clear(connection, day)
-        await _add(connection, _OBSERVED.format(source=table, which=""), {})
+        await _add(connection, _OF_TABLE.format(table=table), {"day": day})
         await connection.execute(_FILLED, [day])
+    await connection.execute(_GONE, {"day": day})
 
 
 async def _roll_up(connection: AsyncConnection, commits: Sequence[tuple[Any, ...]]) -> None:
@@ -281,8 +300,8 @@ async def _fill_next(connection: AsyncConnection) -> bool:
 
 
 async def _fill(connection: AsyncConnection, day: dt.date) -> None:
-    histograms = f"SELECT hour, dim_id, histogram FROM ({UNFILLED}) AS u WHERE day = %(day)s"  # noqa: S608
-    await _add(connection, histograms, {"day": day})
+    found = f"SELECT hour, dim_id, histogram FROM ({UNFILLED}) AS u WHERE day = %(day)s"  # noqa: S608
+    await _add(connection, _SUMMED.format(found), {"day": day})
     await connection.execute(_FORMER, {"day": day})
     await connection.execute(_FILLED, [day])
 

@@ -16,7 +16,7 @@ from footfall_exporters.postgres.connecting import SCHEMA, Unsuitable, connect_s
 from footfall_exporters.postgres.holding import busy
 from footfall_processors import OperatorError
 
-HEAD = "0020"
+HEAD = "0022"
 PATIENT_S = 60.0
 """For how long somebody who changes or reads the schema is waited for."""
 TURN_S = 2.0

@@ -70,6 +70,11 @@ async def _impatient(connection: AsyncConnection, patience: str) -> AsyncIterato
             await connection.execute("SELECT set_config('lock_timeout', %s, false)", [before])
 
 
+def table(day: dt.date) -> sql.Identifier:
+    """The partition of a day (UTC), whether it is there or not."""
+    return sql.Identifier("footfall", _name(day))
+
+
 async def existing(connection: AsyncConnection) -> dict[dt.date, str]:
     """The attached partitions by their day."""
     found = await connection.execute(
@@ -169,7 +174,7 @@ async def _detached(connection: AsyncConnection, day: dt.date, known: set[Transa
         return False
     pending = await _pending(connection)
     statement = sql.SQL("ALTER TABLE footfall.feature_events DETACH PARTITION {}{}").format(
-        _table(day), sql.SQL("" if pending else " CONCURRENTLY")
+        table(day), sql.SQL("" if pending else " CONCURRENTLY")
     )
     try:
         async with _impatient(connection, INSTANT if pending else IMPATIENCE):
@@ -188,7 +193,7 @@ async def _cleared(connection: AsyncConnection, day: dt.date, patience: str = IM
                 await connection.execute(
                     sql.SQL(
                         "ALTER TABLE footfall.feature_events DETACH PARTITION {} FINALIZE"
-                    ).format(_table(day))
+                    ).format(table(day))
                 )
         if name in await _loose(connection):
             with suppress(errors.UndefinedTable):  # another has dropped it
@@ -212,7 +217,7 @@ async def summarise(connection: AsyncConnection) -> int:
 
 async def _make(connection: AsyncConnection, day: dt.date) -> None:
     bounds = {
-        "name": _table(day),
+        "name": table(day),
         "low": sql.Literal(f"{day} 00:00:00+00"),
         "high": sql.Literal(f"{day + dt.timedelta(days=1)} 00:00:00+00"),
         "shown": _shown(day),
@@ -270,18 +275,14 @@ async def _finish(connection: AsyncConnection, day: dt.date, patience: str) -> N
     async with connection.transaction():
         await connection.execute(f"SET LOCAL lock_timeout = '{patience}'")
         await connection.execute(
-            sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(_table(day))
+            sql.SQL("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE").format(table(day))
         )
         await rollups.finish(connection, _name(day), day)
-        await connection.execute(sql.SQL("DROP TABLE {}").format(_table(day)))
+        await connection.execute(sql.SQL("DROP TABLE {}").format(table(day)))
 
 
 def _name(day: dt.date) -> str:
     return f"{PREFIX}{day:%Y%m%d}"
-
-
-def _table(day: dt.date) -> sql.Identifier:
-    return sql.Identifier("footfall", _name(day))
 
 
 def _day(name: str) -> dt.date:

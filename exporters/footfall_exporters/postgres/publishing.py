@@ -33,7 +33,8 @@ _OPEN = """
     ) AS c CROSS JOIN unnest(%(products)s::text[]) AS p (product)
     WHERE NOT EXISTS (
         SELECT FROM footfall.published_days d WHERE (d.day, d.product) = (c.day, p.product)
-    ) AND NOT EXISTS (SELECT FROM footfall.dropped_days d WHERE d.day = c.day) ORDER BY 1, 2
+    ) AND NOT EXISTS (SELECT FROM footfall.dropped_days d WHERE d.day = c.day)
+    AND NOT EXISTS (SELECT FROM footfall.thinned t WHERE t.day = c.day) ORDER BY 1, 2
 """
 _BEGINNINGS = ("invoke", "start")
 _ENDED = sql.SQL("(d.action <> ALL (%(beginnings)s) OR d.event = ANY(%(begun)s))")

@@ -1,15 +1,17 @@
 """What is deleted besides day partitions, and the purge command's work."""
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres import latency, locks, partitions, ratings, spans
+from footfall_exporters.postgres import latency, locks, partitions, ratings, spans, thinning
 from footfall_exporters.postgres.connecting import PURGING, connect
 from footfall_exporters.postgres.holding import Holder
+from footfall_exporters.postgres.thinning import Rule
 from footfall_processors import window
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -51,38 +53,75 @@ class Purged:
     Attributes:
         first_kept: The first UTC day whose observations and ratings stay.
         rows: Rows by dropped day.
+        thinned: Rows by day of which others stay.
         ratings: How many of them.
         held: Days that readers kept from being dropped, with those that are known; housekeeping tries again.
     """
 
     first_kept: dt.date
     rows: dict[dt.date, int]
+    thinned: Mapping[dt.date, int] = field(default_factory=dict)
     ratings: int = 0
     held: Mapping[dt.date, Sequence[Holder]] = field(default_factory=dict)
 
 
-async def purge(dsn: str, days: int, *, dry_run: bool) -> Purged:
+async def purge(
+    dsn: str, days: int, *, dry_run: bool, rules: Sequence[Rule] = (), only: Rule | None = None
+) -> Purged:
     """Drops observations and ratings of all days but today and the `days` UTC days before it.
+
+    Args:
+        dsn: Of a database whose schema is current, as its owner.
+        days: That stay.
+        dry_run: Only looks.
+        rules: What of the others goes as well.
+        only: What alone goes; its days are these.
 
     Raises:
         psycopg.errors.LockNotAvailable: a collector keeps house for longer than it is waited for.
         psycopg.Error: Postgres refused.
     """
-    first_kept = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
+    today = dt.datetime.now(dt.UTC).date()
+    first_kept = today - dt.timedelta(days=days)
     async with await connect(dsn, PURGING) as connection:
-        rows = await partitions.expired(connection, first_kept)
         if dry_run:
-            return Purged(first_kept, rows, await ratings.expired(connection, first_kept))
-        async with await connect(dsn, PURGING) as lock:
-            if not await locks.taken(lock, locks.HOUSE, waits=True):
-                raise psycopg.errors.LockNotAvailable(
-                    "a collector keeps house; try again in a minute"
-                )
-            async with locks.kept(lock):
-                rated = await ratings.expire(connection, first_kept)
-                held = (await partitions.drop(connection, first_kept)).held
-        dropped = {day: number for day, number in rows.items() if day not in held}
-        return Purged(first_kept, dropped, rated, held)
+            return await _expired(connection, today, first_kept, rules, only)
+        async with _keeping_house(dsn):
+            if only is not None:
+                return Purged(first_kept, {}, await thinning.thin(connection, [only], today))
+            rows = await partitions.expired(connection, first_kept)
+            rated = await ratings.expire(connection, first_kept)
+            held = (await partitions.drop(connection, first_kept)).held
+            dropped = {day: number for day, number in rows.items() if day not in held}
+            return Purged(
+                first_kept, dropped, await thinning.thin(connection, rules, today), rated, held
+            )
+
+
+async def _expired(
+    connection: AsyncConnection,
+    today: dt.date,
+    first_kept: dt.date,
+    rules: Sequence[Rule],
+    only: Rule | None,
+) -> Purged:
+    """What a purge would drop."""
+    if only is not None:
+        return Purged(first_kept, {}, await thinning.expired(connection, [only], today))
+    rows = await partitions.expired(connection, first_kept)
+    thinned = await thinning.expired(connection, rules, today)
+    stays = {day: number for day, number in thinned.items() if day >= first_kept}
+    return Purged(first_kept, rows, stays, await ratings.expired(connection, first_kept))
+
+
+@asynccontextmanager
+async def _keeping_house(dsn: str) -> AsyncIterator[None]:
+    """Waits for whoever keeps house, and does so in its place."""
+    async with await connect(dsn, PURGING) as lock:
+        if not await locks.taken(lock, locks.HOUSE, waits=True):
+            raise psycopg.errors.LockNotAvailable("a collector keeps house; try again in a minute")
+        async with locks.kept(lock):
+            yield
 
 
 async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int) -> None:

@@ -26,3 +26,4 @@ async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
     await connection.execute(
         "INSERT INTO footfall.dropped_days (day) VALUES (%s) ON CONFLICT DO NOTHING", [day]
     )
+    await connection.execute("DELETE FROM footfall.thinned WHERE day = %s", [day])

@@ -28,6 +28,7 @@ from footfall_exporters.postgres.publishing import PublishedConfig
 from footfall_exporters.postgres.readers import ReadersConfig, admit
 from footfall_exporters.postgres.schema import apply_catalog
 from footfall_exporters.postgres.spooling import Spooling
+from footfall_exporters.postgres.thinning import Rule
 from footfall_exporters.postgres.writer import Writer
 from footfall_exporters.spool import Spool, SpoolConfig
 from footfall_processors import Batch, Catalog, OperatorError, window
@@ -56,6 +57,7 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
         session_timeout_s: After so many seconds without a sign of life a session has ended.
         event_time: To which unit `reporting.events` cuts the time of single observations.
         published: What may leave the team.
+        retention: Observations that are kept for less, by product and environment.
         spool: Where batches wait while the database is away; without it, senders are told to retry.
         readers: Where a Grafana elsewhere reaches the Postgres of its own; without it, nobody does over TCP.
     """
@@ -66,11 +68,20 @@ class PostgresConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     rollup_retention_days: Annotated[
         int, msgspec.Meta(ge=window.REACH.days, le=36500, description=_WHY)
     ] = 400
+    retention: tuple[Rule, ...] = ()
     session_timeout_s: Annotated[int, msgspec.Meta(ge=60, le=86_400)] = 3600
     event_time: Literal["second", "minute", "hour"] = "second"
     published: PublishedConfig = PublishedConfig()
     spool: SpoolConfig | None = None
     readers: ReadersConfig | None = None
+
+    def __post_init__(self) -> None:
+        longer = [rule.days for rule in self.retention if rule.days > self.retention_days]
+        if longer:
+            raise ValueError(
+                f"`retention` keeps something for {longer[0]} days, and days are dropped after"
+                f" `retention_days: {self.retention_days}`; raise that, or lower the rule"
+            )
 
     @asynccontextmanager
     async def open(
@@ -310,6 +321,7 @@ class Store:
             dt.timedelta(seconds=self._config.session_timeout_s),
             settings.found_by_columns,
             self._config.published,
+            self._config.retention,
         )
 
     @property

@@ -11,6 +11,7 @@ from footfall_exporters.postgres import (
     finding,
     groups,
     inventory,
+    kept,
     latency,
     partitions,
     publishing,
@@ -19,6 +20,7 @@ from footfall_exporters.postgres import (
     retention,
     salts,
     stuck,
+    thinning,
 )
 from footfall_exporters.postgres.publishing import PublishedConfig
 from footfall_exporters.postgres.sessions import following, forgetting
@@ -74,6 +76,7 @@ class House:
         silence: Without a sign of life for so long a session has ended.
         found_by: Columns by which observations are found quickly.
         published: What may leave the team.
+        rules: Observations that are kept for less.
     """
 
     catalog: Catalog
@@ -82,6 +85,7 @@ class House:
     silence: dt.timedelta = dt.timedelta(hours=1)
     found_by: Sequence[str] = ()
     published: PublishedConfig = field(default_factory=PublishedConfig)
+    rules: Sequence[thinning.Rule] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +162,18 @@ async def _retention(connection: AsyncConnection, house: House, now: Now) -> Don
     first_kept = now.earlier.date() - dt.timedelta(days=house.retention_days)
     done = await partitions.drop(connection, first_kept)
     await ratings.expire(connection, first_kept)
+    thinned = await thinning.thin(connection, house.rules, now.earlier.date())
+    for product in await thinning.unknown(connection, house.rules):
+        log.warning("no catalog declares the product %s of a retention rule", product)
     await retention.forget(connection, now.earlier, house.rollup_retention_days)
-    dropped = f"{_some(len(done.days), 'day')} dropped"
+    await kept.note(connection, house.retention_days, house.rollup_retention_days, house.rules)
+    outcome = [f"{_some(len(done.days), 'day')} dropped"]
     if done.held:
-        dropped += f", {_some(len(done.held), 'day')} held by readers"
-    return Done(len(done.days), dropped, bool(done.held))
+        outcome.append(f"{_some(len(done.held), 'day')} held by readers")
+    if thinned:
+        number = _some(sum(thinned.values()), "observation")
+        outcome.append(f"{number} of {_some(len(thinned), 'day')} deleted")
+    return Done(len(done.days), ", ".join(outcome), bool(done.held))
 
 
 async def _subscribers(connection: AsyncConnection, _: House, __: Now) -> Done:

@@ -141,7 +141,7 @@ _VIEWS: dict[str, tuple[str, str]] = {
                footfall.latency_number(u.histogram) AS observations, u.histogram
         FROM (
             SELECT hour, dim_id, histogram FROM footfall.latency_hours
-            UNION ALL SELECT hour, dim_id, histogram FROM ({unfilled}) AS f
+            UNION ALL SELECT hour, dim_id, sum(histogram) FROM ({unfilled}) AS f GROUP BY hour, dim_id
         ) AS u JOIN footfall.feature_dims d ON d.id = u.dim_id
         WHERE u.hour >= now() - interval {hours}
         """,
@@ -370,8 +370,16 @@ _VIEWS: dict[str, tuple[str, str]] = {
                (SELECT committed_at FROM footfall.commits ORDER BY position DESC LIMIT 1) AS committed_at,
                (SELECT coalesce(sum(count), 0)::bigint FROM footfall.losses_daily WHERE reason = {erased})
                    AS erased,
-               (SELECT max(day) + 1 FROM footfall.dropped_days) AS observed_from
+               (SELECT max(day) + 1 FROM (
+                   SELECT day FROM footfall.dropped_days UNION ALL SELECT day FROM footfall.thinned
+               ) AS gone) AS observed_from
         FROM footfall.commit_clock
+        """,
+    ),
+    "retention": (
+        "What is kept for how long",
+        """
+        SELECT what, product, environment, kept FROM footfall.kept
         """,
     ),
 }

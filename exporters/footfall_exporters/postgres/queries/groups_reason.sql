@@ -12,5 +12,8 @@ SELECT CASE
         SELECT hash_changed_at > %(start)s::date::timestamp AT TIME ZONE 'UTC'
         FROM footfall.catalog_columns WHERE attribute = %(attribute)s
     ) THEN 'hash_changed'
-    WHEN EXISTS (SELECT FROM footfall.dropped_days WHERE day >= %(start)s AND day < %(end)s) THEN 'dropped'
+    WHEN EXISTS (
+        SELECT FROM (SELECT day FROM footfall.dropped_days UNION ALL SELECT day FROM footfall.thinned) AS gone
+        WHERE day >= %(start)s AND day < %(end)s
+    ) THEN 'dropped'
 END

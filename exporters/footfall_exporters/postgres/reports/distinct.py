@@ -16,6 +16,8 @@ _COUNT = """
     SELECT count(DISTINCT {column}) FROM footfall.feature_events WHERE time >= %s AND time < %s
 """
 
+_GONE = "SELECT day FROM footfall.dropped_days UNION SELECT day FROM footfall.thinned"
+
 
 class Span(NamedTuple):
     """A period of time, UTC.
@@ -37,7 +39,7 @@ class _Kept:
         column: Where.
         salt: Its kind; None where it is kept as it is.
         unsure: The periods that had more than one salt.
-        dropped: Days whose observations are gone.
+        dropped: Days whose observations are gone, all or some.
         changed: When the catalog last changed its hash; None: not since it was first declared.
     """
 
@@ -98,7 +100,7 @@ def _kept(connection: Connection, attribute: str) -> _Kept | None:
     column, kind, changed = row
     twice = "SELECT period FROM footfall.salt_log WHERE kind = %s GROUP BY 1 HAVING count(*) > 1"
     unsure = connection.execute(twice, [kind]).fetchall()
-    dropped = connection.execute("SELECT day FROM footfall.dropped_days").fetchall()
+    dropped = connection.execute(_GONE).fetchall()
     return _Kept(
         column,
         Hash(kind) if kind else None,
