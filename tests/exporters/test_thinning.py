@@ -254,3 +254,28 @@ async def test_purge_deletes_what_the_rules_say_or_what_it_is_told_alone(
 def test_rules_that_say_nothing_are_refused(given, said):
     with pytest.raises(msgspec.ValidationError, match=said):
         msgspec.convert(given, PostgresConfig)
+
+
+def weekly(query, of):
+    return query(
+        "SELECT groups, reason FROM footfall.groups_counts"
+        " WHERE (span, scope, attribute) = ('week', 'all', 'visitor') AND start = %s",
+        of - dt.timedelta(days=of.weekday()),
+    )
+
+
+async def test_a_week_is_counted_before_any_of_it_goes_and_unknown_where_it_had_not_ended(
+    store, query, store_database, keeper
+):
+    for back in (14, 0):
+        rows = [
+            (at(back, 0), 5, of, {"visitor": of.environment[:1].encode() * 16})
+            for of in (PROD, DEV)
+        ]
+        await store(batch(*rows))
+    await run(store_database, Rule(environment="dev", days=0), today=day(-1))
+    assert weekly(query, day(14)) == [(2, None)]
+    assert weekly(query, day(0)) == []
+    later = NOW + 40 * DAY
+    await keeper(collector=later, database=later).run_due({"groups"})
+    assert weekly(query, day(0)) == [(None, "dropped")]
