@@ -261,6 +261,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.timeout(360)  # forty histories, on a machine that may be busy
 @settings(
     max_examples=40,
     deadline=None,
