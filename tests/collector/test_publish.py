@@ -190,6 +190,7 @@ def test_a_badge_says_the_week_of_its_event_and_that_few_used_it(site):
         assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
         tags = {each.tag.partition("}")[2] for each in drawn.iter()}
         assert tags == {"svg", "title", "rect", "path", "g", "text"}
+        assert f"(to {YESTERDAY.day} {YESTERDAY:%B %Y})" in drawn.get("aria-label")
         return [text.text for text in drawn.iter("{http://www.w3.org/2000/svg}text")]
 
     assert says("shop.svg") == ["shop", f"{sum(week.values()):,} this week"]
@@ -299,13 +300,13 @@ def test_an_empty_database_is_told_in_one_line(publish, empty_database, monkeypa
 # With which rights
 
 
-@pytest.fixture
-def login(postgres_server, store_database):
-    """The connection string of a login that is a member of `footfall_public` and nothing else."""
+@pytest.fixture(params=["footfall_public", "footfall_reader"])
+def login(postgres_server, store_database, request):
+    """The connection string of a login that is a member of one role and nothing else."""
     name = sql.Identifier(f"site_{secrets.token_hex(4)}")
     with psycopg.connect(postgres_server, autocommit=True) as admin:
-        made = sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x' IN ROLE footfall_public")
-        admin.execute(made.format(name))
+        made = sql.SQL("CREATE ROLE {} LOGIN PASSWORD 'x' IN ROLE {}")
+        admin.execute(made.format(name, sql.Identifier(request.param)))
         yield make_conninfo(store_database, user=name._obj[0], password="x")
         admin.execute(sql.SQL("DROP ROLE {}").format(name))
 
@@ -370,7 +371,11 @@ def test_an_empty_folder_is_taken_and_a_link_is_followed(published, publish, tmp
 
 def test_what_cannot_be_written_is_told_in_one_line(published, publish, tmp_path):
     (tmp_path / "file").write_text("")
-    for place, words in (("none/site", "there is no folder"), ("file", "is a file")):
+    for place, words in (
+        ("none/site", "no folder"),
+        ("file", "is a file"),
+        ("/", "no folder of a site"),
+    ):
         done = publish(place)
         assert done.exit_code == 1
         [line] = done.stderr.splitlines()

@@ -10,7 +10,7 @@ from footfall_collector.site.badges import badge
 from footfall_collector.site.data import csv_of, json_of
 from footfall_collector.site.folder import MANIFEST, NotOurs, put
 from footfall_collector.site.page import page
-from footfall_collector.site.shown import Product, products
+from footfall_collector.site.shown import Product, date, products
 from footfall_exporters.postgres.published import Published
 
 __all__ = ["NotOurs", "put", "site"]
@@ -31,10 +31,10 @@ def site(published: Published) -> Mapping[str, bytes]:
 
 def _badges(product: Product) -> Mapping[str, str]:
     """One of all that the product shows, and one of each event."""
-    name = quote(product.name, safe="")
-    found = {f"badges/{name}.svg": badge(product.name, product.said(product.total))}
+    name, until = quote(product.name, safe=""), date(product.days[-1])
+    found = {f"badges/{name}.svg": badge(product.name, product.said(product.total), until)}
     for line in product.lines:
         if line.event is not None:
             path = f"badges/{name}/{quote(line.event, safe='')}.svg"
-            found[path] = badge(line.title, product.said(line))
+            found[path] = badge(line.title, product.said(line), until)
     return found

@@ -8,12 +8,18 @@ LONGEST = 40
 """Characters of a title; what is longer is cut."""
 
 
-def badge(title: str, figure: str) -> str:
-    """A badge; whatever a title looks like, it is text."""
+def badge(title: str, figure: str, until: str) -> str:
+    """A badge; whatever a title looks like, it is text.
+
+    Args:
+        title: What was used.
+        figure: How often in a week.
+        until: The last day of that, for who points at it.
+    """
     title = title if len(title) <= LONGEST else f"{title[: LONGEST - 1]}…"
     left, right = width(title), width(figure)
     whole = left + right
-    words = escape(f"{title}: {figure}")
+    words = escape(f"{title}: {figure} (to {until})")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{whole}" height="{_HEIGHT}"'
         f' viewBox="0 0 {whole} {_HEIGHT}" role="img" aria-label="{words}"><title>{words}</title>'

@@ -9,6 +9,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from footfall_collector.site.data import GENERATOR
@@ -37,6 +38,8 @@ def put(place: Path, files: Mapping[str, bytes]) -> None:
         OSError: it cannot be written; the former content is whole.
     """
     place = place.resolve()
+    if not place.name:
+        raise NotOurs(f"{place} is no folder of a site", "name an empty or a new folder")
     if not place.parent.is_dir():
         raise NotOurs(f"there is no folder {place.parent}", "make it first")
     if not place.exists() and _aside(place).is_dir():
@@ -61,13 +64,13 @@ def _look(place: Path) -> None:
     """Refuses a folder with something in it that no site has."""
     if place.exists() and not place.is_dir():
         raise NotOurs(f"{place} is a file", "name a folder")
-    if not place.exists() or not (found := sorted(_inside(place))):
-        return
-    strange = [path for path in found if path not in _written(place)]
+    written = _written(place)
+    # No more of them than are told: a home directory has very many.
+    strange = list(islice((path for path in _inside(place) if path not in written), _SHOWN + 1))
     if strange:
-        more = f" and {len(strange) - _SHOWN} more" if len(strange) > _SHOWN else ""
+        told = ", ".join([*sorted(strange[:_SHOWN]), *["..."][: len(strange) - _SHOWN]])
         raise NotOurs(
-            f"{place} holds what `footfall publish` did not write: {', '.join(strange[:_SHOWN])}{more}",
+            f"{place} holds what `footfall publish` did not write: {told}",
             "name an empty or a new folder",
         )
 

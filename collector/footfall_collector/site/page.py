@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from footfall_collector.site.charts import bars, ceiling
 from footfall_collector.site.data import GENERATOR, embedded
-from footfall_collector.site.shown import WEEK, WEEKS, Line, Product
+from footfall_collector.site.shown import WEEK, WEEKS, Line, Product, date
 from footfall_collector.site.style import HASH, STYLE
 from footfall_exporters.postgres.published import Published
 
@@ -37,7 +37,7 @@ _RULES = """
 <li>A day (UTC) is shown once it is over. What is used of one thing on one day is shown if at least {k}
 different groups or people used it; what tells nobody apart, if it was used {k} times. Smaller figures are
 added up as <em>Other</em>, or left out.</li>
-<li>Every sum is the sum of what is shown here. So sums are lower than all that was used.</li>
+<li>Every sum is the sum of what is shown here. So sums may be lower than all that was used.</li>
 <li>No figure changes later, so nobody can tell from a difference that somebody came late, or had something
 erased.</li>
 <li>A bar or figure that is missing means: not used, or by too few to say.</li>
@@ -82,7 +82,7 @@ def _section(product: Product) -> str:
 
 def _week(product: Product, total: Line) -> str:
     count, change = total.within(product.recent(WEEK)), product.change(total)
-    said = f"{_uses(count)} in the week to {_date(product.days[-1])}"
+    said = f"{_uses(count)} in the week to {date(product.days[-1])}"
     compared = "" if change is None else f"<span>{_moved(change)}</span>"
     number, _, words = said.partition(" ")
     return f'<p class="week"><strong>{number}</strong> <span>{words}</span> {compared}</p>'
@@ -101,19 +101,19 @@ def _chart(product: Product, days: Sequence[dt.date], counts: Sequence[int]) -> 
     most = ceiling(max(*counts, 1))
     said = [_on(product, day, count) for day, count in zip(days, counts, strict=True)]
     label = (
-        f"Uses by day, from {_date(days[0])} to {_date(days[-1])}: the table below has the figures"
+        f"Uses by day, from {date(days[0])} to {date(days[-1])}: the table below has the figures"
     )
     return (
         f"<figure><figcaption><span>Uses by day</span><span>{most:,}</span></figcaption>"
         f"{bars(counts, said, most, label)}"
-        f'<div class="axis"><span>{_date(days[0])}</span><span>{_date(days[-1])}</span></div></figure>'
+        f'<div class="axis"><span>{date(days[0])}</span><span>{date(days[-1])}</span></div></figure>'
     )
 
 
 def _on(product: Product, day: dt.date, count: int) -> str:
     if day not in product.days:
-        return f"{_date(day)}: not published"
-    return f"{_date(day)}: {_uses(count) if count else 'none, or too few to say'}"
+        return f"{date(day)}: not published"
+    return f"{date(day)}: {_uses(count) if count else 'none, or too few to say'}"
 
 
 def _events(product: Product, days: Sequence[dt.date]) -> str:
@@ -123,7 +123,7 @@ def _events(product: Product, days: Sequence[dt.date]) -> str:
     )
     return _wide(
         "Uses by event",
-        f"<caption>Uses by event, since {_date(product.days[0])}</caption><thead><tr>"
+        f"<caption>Uses by event, since {date(product.days[0])}</caption><thead><tr>"
         f'<th scope="col">Event</th><th scope="col" class="drawn">{WEEKS} weeks</th>{heads}</tr></thead>'
         f"<tbody>{rows}</tbody><tfoot>{_event(product, product.total, days)}</tfoot>",
     )
@@ -157,7 +157,7 @@ def _columns(product: Product) -> Sequence[Line]:
 
 def _day(product: Product, day: dt.date) -> str:
     cells = "".join(_cell(line.within([day])) for line in _columns(product))
-    return f'<tr><th scope="row" class="day">{_date(day)}</th>{cells}</tr>'
+    return f'<tr><th scope="row" class="day">{date(day)}</th>{cells}</tr>'
 
 
 def _cell(count: int) -> str:
@@ -191,7 +191,3 @@ def _badge(path: str, drawn: str) -> str:
 
 def _uses(count: int) -> str:
     return f"{count:,} use{'' if count == 1 else 's'}"
-
-
-def _date(day: dt.date) -> str:
-    return f"{day.day} {day:%B %Y}"

@@ -81,6 +81,11 @@ class Product:
         return f"{count:,} this week" if count else "few this week"
 
 
+def date(day: dt.date) -> str:
+    """A day as it is said."""
+    return f"{day.day} {day:%B %Y}"
+
+
 def products(published: Published) -> Sequence[Product]:
     """What is shown of each product that has a day that is published."""
     days, figures = defaultdict(list), defaultdict(list)
