@@ -165,7 +165,13 @@ async def test_a_store_of_before_is_counted_in_the_background_as_far_as_its_rows
                 )
                 if back > 10:
                     connection.execute("INSERT INTO footfall.dropped_days VALUES (%s)", [day(back)])
+            connection.execute(
+                "INSERT INTO footfall.housekeeping VALUES ('groups', '6 hours', now(), now(), 5,"
+                " now() + interval '6 hours', '1 day rolled up')"
+            )
             prepare(empty_database, Settings(catalog))
+            due = "SELECT next_run <= clock_timestamp() FROM reporting.housekeeping"
+            assert connection.execute(due).fetchall() == [(True,)]
             former = {day(2): [1, None], day(12): [7, None], day(13): [None, "salt_lost"]}
             assert {on: rest for on, *rest in connection.execute(IN_ALL)} == former
             monkeypatch.setattr(groups, "BUDGET", 0)

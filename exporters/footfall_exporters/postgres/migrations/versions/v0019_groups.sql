@@ -38,6 +38,7 @@ SELECT 'day', (start AT TIME ZONE 'UTC')::date FROM footfall.rolled_up WHERE rol
 EXCEPT
 SELECT 'day', to_date(right(c.relname, 8), 'YYYYMMDD') FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
 WHERE i.inhparent = 'footfall.feature_events'::regclass AND NOT i.inhdetachpending;
+UPDATE footfall.housekeeping SET next_run = last_run WHERE task = 'groups';
 
 DROP TABLE footfall.groups_daily, footfall.rolled_up;
 
