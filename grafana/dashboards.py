@@ -29,7 +29,15 @@ HERE: Final = Path(__file__).parent
 NAME: Final = "footfall.json"
 SOURCE: Final = common.DataSourceRef(type_val="grafana-postgresql-datasource", uid="footfall")
 """The data source of provisioning/datasources/footfall.yaml."""
+_HOURS_KEPT: Final = "date_trunc('day', now(), 'UTC') - interval '7 days'"
 FRAGMENTS: Final = {
+    # First: it has others in it. Hours of durations are kept for 8 days, and days for as long as counts.
+    "{durations}": (
+        "(SELECT hour, surface, feature, observations, histogram FROM reporting.durations_by_hour"
+        " WHERE {hours} AND hour >= {kept} UNION ALL"
+        " SELECT day::timestamp AT TIME ZONE 'UTC', surface, feature, observations, histogram"
+        " FROM reporting.durations WHERE {days} AND day < ({kept})::date) AS durations"
+    ).replace("{kept}", _HOURS_KEPT),
     # An hour's count belongs to a range that touches the hour.
     "{hours}": "hour > $__timeFrom()::timestamptz - interval '1 hour' AND hour <= $__timeTo()::timestamptz",
     "{days}": "day BETWEEN ($__timeFrom()::timestamptz AT TIME ZONE 'UTC')::date"

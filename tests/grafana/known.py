@@ -127,7 +127,7 @@ async def store(dsn: str, data: Known) -> None:
         await opened.consume(maker.tally(b"3", data.emitted, lost["metrics"]))
     tomorrow = _micros(_TODAY + DAY + 6 * HOUR) * 1000
     house = House(settings.catalog, 30, 400)
-    await Housekeeper(dsn, house, lambda: tomorrow, lambda: tomorrow).run_due({"groups"})
+    await Housekeeper(dsn, house, lambda: tomorrow, lambda: tomorrow).run_due({"groups", "latency"})
 
 
 @dataclass
