@@ -14,7 +14,7 @@ import pytest
 from conftest import new_database
 from exporters.remains import catalogs, hits, program, read_all
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import partitions, prepare
+from footfall_exporters.postgres import SchemaConflict, partitions, prepare
 from footfall_exporters.postgres import salts as salts_module
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.migrate import HEAD, migrate, version
@@ -79,6 +79,40 @@ async def test_a_database_that_counted_nothing_yet_counts_what_began_before_it(f
     async with writing(former, catalog) as writer:
         await writer.consume(batch(points=[point(45, start=NOW - HOUR)]))
     assert ask(former, "SELECT sum(count)::int FROM footfall.feature_counts") == [(45,)]
+
+
+@pytest.fixture
+def with_views(empty_database, catalog):
+    """A database of schema 0018, with a view of `reporting` as it had, of a table that is no longer there."""
+    versions = files("footfall_exporters.postgres") / "migrations" / "versions"
+    names = sorted(
+        f.name for f in versions.iterdir() if f.name.endswith(".sql") and f.name < "v0019"
+    )
+    with psycopg.connect(empty_database, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA footfall")
+        connection.execute("CREATE SCHEMA reporting")
+        for name in names:
+            connection.execute((versions / name).read_text())
+        connection.execute("CREATE TABLE footfall.alembic_version (version_num text PRIMARY KEY)")
+        connection.execute("INSERT INTO footfall.alembic_version VALUES ('0018')")
+        connection.execute(
+            "CREATE VIEW reporting.active_groups AS SELECT day, attribute, groups FROM footfall.groups_daily"
+        )
+    return empty_database
+
+
+def test_views_of_before_are_in_the_way_of_no_migration(with_views, catalog):
+    assert migrate(with_views) == ("0018", HEAD)
+    prepare(with_views, Settings(catalog))
+    assert ask(with_views, "SELECT count(*) FROM reporting.active_groups") == [(0,)]
+
+
+def test_a_view_of_somebody_else_in_the_way_is_named(with_views):
+    ask_nothing = "CREATE VIEW public.ours AS SELECT * FROM reporting.active_groups"
+    with psycopg.connect(with_views, autocommit=True) as connection:
+        connection.execute(ask_nothing)
+    with pytest.raises(SchemaConflict, match=r"and (public\.)?ours depends on one of them; keep"):
+        migrate(with_views)
 
 
 # From the schema that has no keys for requests yet

@@ -11,12 +11,12 @@ from footfall_exporters.postgres.connecting import (
     connect_sync,
 )  # fmt: skip
 from footfall_exporters.postgres.group_commit import Observers
-from footfall_exporters.postgres.holding import Holder, SchemaBusy
+from footfall_exporters.postgres.holding import Holder, SchemaBusy, SchemaConflict
 from footfall_exporters.postgres.migrate import NewerSchema, migrate
 from footfall_exporters.postgres.reports import REPORTS, Report, report
 from footfall_exporters.postgres.retention import Purged, purge
 from footfall_exporters.postgres.roles import grant_writer
-from footfall_exporters.postgres.schema import SchemaConflict, apply_catalog
+from footfall_exporters.postgres.schema import apply_catalog
 from footfall_exporters.postgres.store import (
     Maintenance,
     PostgresConfig,

@@ -9,6 +9,11 @@ import psycopg
 
 from footfall_processors import OperatorError
 
+
+class SchemaConflict(OperatorError):
+    """An attribute's column exists otherwise, from an earlier catalog or another product; or a view does."""
+
+
 _HOLDERS = """
     SELECT DISTINCT l.pid, a.application_name, a.state, a.xact_start
     FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)

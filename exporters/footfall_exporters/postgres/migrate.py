@@ -14,6 +14,7 @@ from psycopg import Connection, errors, sql
 from footfall_exporters.postgres import locks
 from footfall_exporters.postgres.connecting import SCHEMA, Unsuitable, connect_sync
 from footfall_exporters.postgres.holding import busy
+from footfall_exporters.postgres.views import in_the_way
 from footfall_processors import OperatorError
 
 HEAD = "0022"
@@ -145,6 +146,8 @@ def _upgrade_in_turns(
         while True:
             try:
                 upgrade(dsn, turn_s)
+            except errors.DependentObjectsStillExist:
+                raise in_the_way(connection) from None
             except psycopg.errors.LockNotAvailable:
                 if (waited := time.monotonic() - begun) > patience_s:
                     raise busy(connection, waited) from None

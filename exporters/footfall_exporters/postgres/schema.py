@@ -9,11 +9,11 @@ from psycopg import sql
 
 from footfall_exporters.postgres import finding, locks
 from footfall_exporters.postgres.declared import declare
-from footfall_exporters.postgres.holding import busy
+from footfall_exporters.postgres.holding import SchemaConflict, busy
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S
 from footfall_exporters.postgres.statistics import rewrite_catalog, silence
-from footfall_exporters.postgres.views import DROP_VIEWS, create_views, views_of_others
-from footfall_processors import Attribute, Catalog, OperatorError, Type, column_name
+from footfall_exporters.postgres.views import DROP_VIEWS, create_views, in_the_way
+from footfall_processors import Attribute, Catalog, Type, column_name
 from footfall_processors.names import DURATION
 
 DIMS, EVENTS = "feature_dims", "feature_events"
@@ -36,10 +36,6 @@ _RECORD = """
         IS DISTINCT FROM (excluded.table_name, excluded.column_name, excluded.hash, excluded.description)
     RETURNING 1
 """
-
-
-class SchemaConflict(OperatorError):
-    """An attribute's column exists otherwise, from an earlier catalog or another product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +111,7 @@ def apply_catalog(
                 rewrite_catalog(connection)
             return added
         except psycopg.errors.DependentObjectsStillExist:
-            theirs = ", ".join(views_of_others(connection))
-            raise SchemaConflict(
-                f"the views in `reporting` have to be made anew, and {theirs} depends on one of them",
-                "keep its definition (pg_get_viewdef), drop it, start, and make it again",
-            ) from None
+            raise in_the_way(connection) from None
         except psycopg.errors.LockNotAvailable:
             if (waited := time.monotonic() - begun) + turn_s > patience_s:
                 raise busy(connection, waited) from None

@@ -15,6 +15,7 @@ from psycopg import sql
 from footfall_exporters.postgres import glossary
 from footfall_exporters.postgres.daily import OF_HOURS, STALE
 from footfall_exporters.postgres.erasing import ERASED
+from footfall_exporters.postgres.holding import SchemaConflict
 from footfall_exporters.postgres.latency import HOURS, UNFILLED
 from footfall_exporters.postgres.publishing import OTHER
 from footfall_exporters.postgres.queries import query
@@ -471,6 +472,15 @@ def _let_read(connection: psycopg.Connection, role: str, views: str) -> None:
         name = sql.Identifier(role)
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA reporting TO {}").format(name))
         connection.execute(sql.SQL(f"GRANT SELECT ON {views} TO {{}}").format(name))  # a constant
+
+
+def in_the_way(connection: psycopg.Connection) -> SchemaConflict:
+    """What is said where somebody's own views keep ours from being made anew."""
+    theirs = ", ".join(views_of_others(connection))
+    return SchemaConflict(
+        f"the views in `reporting` have to be made anew, and {theirs} depends on one of them",
+        "keep its definition (pg_get_viewdef), drop it, start, and make it again",
+    )
 
 
 def created_at(time: sql.Identifier, step: str) -> sql.Composed:

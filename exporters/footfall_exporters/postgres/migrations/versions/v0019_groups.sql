@@ -40,6 +40,7 @@ SELECT 'day', to_date(right(c.relname, 8), 'YYYYMMDD') FROM pg_inherits i JOIN p
 WHERE i.inhparent = 'footfall.feature_events'::regclass AND NOT i.inhdetachpending;
 UPDATE footfall.housekeeping SET next_run = last_run WHERE task = 'groups';
 
+DROP VIEW IF EXISTS reporting.active_groups; -- views are made anew afterwards
 DROP TABLE footfall.groups_daily, footfall.rolled_up;
 
 ALTER TABLE footfall.catalog_columns ADD COLUMN hash_changed_at timestamptz;
