@@ -69,6 +69,10 @@ async def fill(dsn, catalog):
             " VALUES (gen_random_uuid(), now(), now(), now(), 'call', true))"
             " INSERT INTO footfall.session_marks SELECT session, now(), 'shop.visit', 1 FROM s"
         )
+        connection.execute(
+            "INSERT INTO footfall.sessions (session, opened_at, last_seen, opened, ended_at, ended_by)"
+            " VALUES (gen_random_uuid(), now() - interval '1 hour', now(), true, now(), 'call')"
+        )
     return store.salts
 
 
