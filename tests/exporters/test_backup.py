@@ -65,7 +65,8 @@ async def fill(dsn, catalog):
         connection.execute(
             "WITH s AS (INSERT INTO footfall.sessions (session, installation, opened_at, last_seen, opened)"
             " VALUES (gen_random_uuid(), gen_random_uuid(), now(), now(), true) RETURNING session),"
-            " ended AS (INSERT INTO footfall.sessions (session, opened_at, last_seen, ended_at, ended_by, opened)"
+            " ended AS (INSERT INTO footfall.sessions"
+            " (session, opened_at, last_seen, ended_at, ended_by, opened)"
             " VALUES (gen_random_uuid(), now(), now(), now(), 'call', true))"
             " INSERT INTO footfall.session_marks SELECT session, now(), 'shop.visit', 1 FROM s"
         )

@@ -30,6 +30,8 @@ _BY_ERROR = frozenset({"status", "title"})
 """What the type of an error says, and what is of less interest."""
 _ALWAYS = frozenset({"ratio"})
 """What says something where it is empty, too."""
+_IF_ANY = frozenset({"untallied", "surplus"})
+"""What says something only where there is some."""
 _SHARES = frozenset({"share", "ratio", "failures", "failed", "failed_before", "adoption"})
 _BARS = "▁▂▃▄▅▆▇█"
 _NONE = "·"
@@ -193,6 +195,8 @@ def _layouts(report: Report, *, has_trend: bool) -> Iterator[_Layout]:
 
 def _says_something(report: Report, n: int, name: str) -> bool:
     values = [row[n] for row in report.rows]
+    if name in _IF_ANY and not any(values):
+        return False
     return name in _ALWAYS or not any(all(v is same for v in values) for same in (None, True))
 
 
