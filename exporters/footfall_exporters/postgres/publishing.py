@@ -36,6 +36,8 @@ _OPEN = """
     ) AND NOT EXISTS (SELECT FROM footfall.dropped_days d WHERE d.day = c.day)
     AND NOT EXISTS (SELECT FROM footfall.thinned t WHERE t.day = c.day) ORDER BY 1, 2
 """
+_PLANNED = "SET LOCAL work_mem = '64MB'; SET LOCAL enable_nestloop = off"
+"""Of a hashed column Postgres knows no statistics: it would expect few values, and spill to disk."""
 _BEGINNINGS = ("invoke", "start")
 _ENDED = sql.SQL("(d.action <> ALL (%(beginnings)s) OR d.event = ANY(%(begun)s))")
 """A use counts when it ends, but of events that have nothing else than beginnings."""
@@ -156,6 +158,7 @@ async def _publish_day(
     await connection.set_isolation_level(IsolationLevel.REPEATABLE_READ)
     try:
         async with connection.transaction():
+            await connection.execute(_PLANNED)
             shown = await _folded(_Day(connection, catalog, day), product, k)
             await connection.execute(
                 "INSERT INTO footfall.published_days (day, product, k) VALUES (%s, %s, %s)",
