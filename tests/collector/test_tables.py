@@ -128,13 +128,36 @@ def test_versions_side_by_side_are_a_table_on_80_columns():
             "failed",
         ),
         *("difference", "low", "high", "verdict", "p95_before_ms", "p95_ms"),
+        *("uses_per_group_before", "uses_per_group"),
     )
     ends = (2060, 1107, 0.0971, 0.2439, 0.1468, 0.0945, 0.1991)
-    row = ("shop", "2.0.11", "2.1.0", "shop.order", *ends, "no difference seen", None, 1200)
+    row = (
+        "shop",
+        "2.0.11",
+        "2.1.0",
+        "shop.order",
+        *ends,
+        "no difference seen",
+        None,
+        1200,
+        None,
+        None,
+    )
     report = side_by_side(Report("releases", None, columns, [row, row]))
     lines = printed(report, 80).splitlines()
     for said in ("2.0.11 → 2.1.0", "9.7% → 24.4%", "no difference seen", "- → 1,200"):
         assert any(said in line and "shop.order" in line for line in lines), said
+
+
+def test_uses_per_group_are_beside_versions_where_some_are_known():
+    columns = (
+        "service", "former", "version", "event", "failed_before", "failed", "verdict", "p95_before_ms",
+        "p95_ms", "uses_per_group_before", "uses_per_group",
+    )  # fmt: skip
+    known = ("shop", "2.0", "2.1", "shop.order", 0.1, 0.2, "fails more", 5, 6, 1.5, None)
+    other = ("shop", "2.0", "2.1", "shop.cart", 0.1, 0.2, "fails more", 5, 6, None, None)
+    found = side_by_side(Report("releases", None, columns, [known, other]))
+    assert [row["uses_per_group"] for row in found.records()] == ["1.5 → -", "- → -"]
 
 
 def test_a_change_is_a_percentage_with_its_sign_and_failures_are_a_share():

@@ -9,6 +9,7 @@ from collections import defaultdict
 from contextlib import asynccontextmanager
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -266,6 +267,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.timeout(360)  # 25 histories, on a machine that may be busy
 @settings(
     max_examples=25,
     deadline=None,

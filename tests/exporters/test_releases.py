@@ -1,6 +1,7 @@
 """Two versions side by side: an interval that holds at every look, and figures of each event."""
 
 import random
+from collections import defaultdict
 from functools import partial
 
 import psycopg
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporters.test_groups import count
 from footfall_exporters.postgres.housekeeping import Housekeeper
 from footfall_exporters.postgres.reports import ask
 from footfall_exporters.postgres.reports.asked import Asked, WrongQuestion
@@ -15,7 +17,7 @@ from footfall_exporters.postgres.reports.releases import ALL
 from footfall_exporters.postgres.reports.sequential import FEW, LEVEL, Day, difference
 from footfall_exporters.postgres.tasks import House
 from support.batches import DAY, HOUR, batch, dimension, one_row
-from support.stores import MIDNIGHT, writing
+from support.stores import MIDNIGHT, TODAY, writing
 
 LOOKS = 60
 VERSIONS = (("1.9", 24, 10, 50), ("2.0", 20, 10, 100), ("2.1", 9, 30, 200))
@@ -122,3 +124,45 @@ async def test_one_version_is_nothing_to_be_compared(store_database, shop):
 async def test_it_is_counted_by_nothing_else(store_database, shop):
     with pytest.raises(WrongQuestion, match="event by event"):
         asked(store_database, by=["provider"])
+
+
+async def test_use_by_group_is_told_of_days_on_which_one_version_was_alone(
+    store_database, catalog, query
+):
+    """2.0 alone for three days, then with 2.1 for one, then 2.1 alone; today has no groups."""
+    ends, active = defaultdict(lambda: defaultdict(int)), defaultdict(lambda: defaultdict(set))
+    rows = []
+    for back, versions in ((7, "0"), (6, "0"), (5, "0"), (4, "01"), (3, "1"), (2, "1"), (0, "1")):
+        for n, version in enumerate(versions * 20):
+            for event, guilds in (("shop.order", 5 + back), ("shop.survey", 7)):
+                of = dimension(event, service="shop", service_version=f"2.{version}")
+                guild = bytes([n % guilds]) * 16
+                rows.append(one_row(MIDNIGHT - back * DAY + 2 * n, of, guild_id=guild))
+                if len(versions) == 1 and back:
+                    for name in (event, ALL):
+                        ends[f"2.{version}", name][back] += 1
+                        active[f"2.{version}", name][back].add(guild)
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(*rows))
+    await count(store_database, TODAY)
+    expected = {
+        key: round(sum(each.values()) / sum(map(len, active[key].values())), 2)
+        for key, each in ends.items()
+    }
+    for role in ("NONE", "footfall_reader"):
+        with psycopg.connect(store_database) as connection:
+            connection.execute(f"SET ROLE {role}")
+            found = ask(connection, "releases", Asked()).records()
+        for row in found:
+            told = row["uses_per_group_before"], row["uses_per_group"]
+            assert told == tuple(expected[version, row["event"]] for version in ("2.0", "2.1"))
+    [every, order] = asked(store_database, where={"event": ["shop.order"]})
+    assert (every["uses_per_group"], order["uses_per_group"]) == (
+        None,
+        expected["2.1", "shop.order"],
+    )
+    assert {
+        row["uses_per_group"] for row in asked(store_database, where={"action": ["success"]})
+    } == {None}
+    query("UPDATE footfall.groups_counts SET reason = 'sampled' WHERE event = 'shop.order'")
+    assert [row["uses_per_group"] is None for row in asked(store_database)] == [False, True, False]

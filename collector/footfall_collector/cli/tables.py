@@ -94,6 +94,9 @@ def side_by_side(report: Report) -> Report:
         values = (_cell(name, row[name]) for name in (before, now))
         return " → ".join(values)
 
+    records = report.records()
+    groups = ("uses_per_group_before", "uses_per_group")
+    has_groups = any(row[name] is not None for row in records for name in groups)
     rows = [
         (
             row["service"],
@@ -102,11 +105,13 @@ def side_by_side(report: Report) -> Report:
             both(row, "failed_before", "failed"),
             row["verdict"],
             both(row, "p95_before_ms", "p95_ms"),
+            *([both(row, *groups)] if has_groups else []),
         )
-        for row in report.records()
+        for row in records
     ]
     columns = ("service", "versions", "event", "failed", "verdict", "p95_ms")
-    return replace(report, columns=columns, rows=rows)
+    more = ("uses_per_group",) if has_groups else ()
+    return replace(report, columns=columns + more, rows=rows)
 
 
 def spoken(report: Report) -> str:

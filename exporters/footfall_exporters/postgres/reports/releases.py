@@ -1,4 +1,4 @@
-"""Two versions of a service side by side: failures and durations, event by event."""
+"""Two versions of a service side by side: failures, durations and use by group, event by event."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
 
+from footfall_exporters.postgres.queries import query
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import Columns, build
 from footfall_exporters.postgres.reports.histograms import decoded
@@ -22,6 +23,7 @@ from footfall_exporters.postgres.reports.sequential import (
 COLUMNS: Final = (
     "service", "former", "version", "event", "ends_before", "ends", "failed_before", "failed",
     "difference", "low", "high", "verdict", "p95_before_ms", "p95_ms",
+    "uses_per_group_before", "uses_per_group",
 )  # fmt: skip
 BACK: Final = dt.timedelta(days=28)
 """So long before the first day of the newer version the former one is looked at."""
@@ -81,7 +83,8 @@ def compared(
     rows: list[tuple[Any, ...]] = []
     for pair in _pairs(by_version):
         slow = _slow(connection, name, histograms, pair, asked, views)
-        rows += _rows(pair, by_version, slow)
+        often = _often(connection, pair, asked) if "groups" in views else {}
+        rows += _rows(pair, by_version, slow, often)
     return rows
 
 
@@ -131,10 +134,28 @@ def _slow(
     return {(version, event): decoded(histogram)[2] for version, event, histogram in found}
 
 
+def _often(connection: Connection, pair: _Pair, asked: Asked) -> dict[tuple[str, str], float]:
+    """How often an active group ends something on a day, in each version, where it can be told.
+
+    Groups are counted of all that was used: with a condition on something else they are not those of a part.
+    """
+    if asked.where.keys() - _PAIR - {"event"}:
+        return {}
+    versions = [pair.former, pair.version]
+    parameters = {"since": pair.since, "service": pair.service, "versions": versions}
+    found = connection.execute(query("uses_per_group"), parameters).fetchall()
+    return {
+        (version, event): round(often, 2)
+        for version, event, often in found
+        if event != ALL or "event" not in asked.where
+    }
+
+
 def _rows(
     pair: _Pair,
     versions: Mapping[tuple[str, str], Mapping[str, Days]],
     slow: Mapping[tuple[str, str], int],
+    often: Mapping[tuple[str, str], float],
 ) -> Iterator[tuple[Any, ...]]:
     """All first, then each event that ended in either one."""
     both = [_recent(versions[pair.service, v], pair.since) for v in (pair.former, pair.version)]
@@ -149,8 +170,10 @@ def _rows(
         ends = _ends(of.former), _ends(of.present)
         rates = _rate(of.former), _rate(of.present)
         figures = [round(f, 4) for f in change] if change else [None] * 3
-        p95 = slow.get((pair.former, of.event)), slow.get((pair.version, of.event))
-        yield *pair[:3], of.event, *ends, *rates, *figures, _verdict(change), *p95
+        told = [
+            each.get((v, of.event)) for each in (slow, often) for v in (pair.former, pair.version)
+        ]
+        yield *pair[:3], of.event, *ends, *rates, *figures, _verdict(change), *told
 
 
 def _verdict(change: Difference | None) -> str:
