@@ -166,9 +166,16 @@ def test_json_csv_and_the_page_hold_the_rows_of_the_view(site, query):
     rows = sorted([[str(row[0]), *row[1:]] for row in view], key=str)
     told = json.loads((site / "published.json").read_bytes())
     page = Tables((site / "index.html").read_text("utf-8"))
-    for document in (told, json.loads(page.data)):
-        assert [list(figure) for figure in document["figures"]] == [columns] * len(rows)
-        assert sorted([list(figure.values()) for figure in document["figures"]], key=str) == rows
+    inside = json.loads(page.data)
+    assert [list(figure) for figure in told["figures"]] == [columns] * len(rows)
+    assert sorted([list(figure.values()) for figure in told["figures"]], key=str) == rows
+    apart = [
+        [day, *(event[column] for column in columns[1:-1]), count]
+        for event in inside["events"]
+        for day, count in event["by_day"].items()
+    ]
+    assert sorted(apart, key=str) == rows
+    for document in (told, inside):
         assert {day["day"] for day in document["days"]} == {str(day) for day in last(30)}
         assert {(day["product"], day["k"]) for day in document["days"]} == {("shop", 5)}
     heading, *lines = csv.reader(io.StringIO((site / "published.csv").read_text("utf-8")))

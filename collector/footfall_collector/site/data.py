@@ -15,17 +15,14 @@ _FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 """What a spreadsheet would take for a formula."""
 
 
-def document(published: Published) -> dict[str, Any]:
-    """Days and figures, with the names of their columns."""
-    return {
-        "days": [dict(zip(Day._fields, day, strict=True)) for day in published.days],
-        "figures": [dict(zip(COLUMNS, row, strict=True)) for row in published.figures],
-    }
-
-
 def json_of(published: Published, files: Sequence[str]) -> str:
-    """Both, with who wrote them and the files of the site: by these it is known again."""
-    said = {"generator": GENERATOR, **document(published), "files": files}
+    """Days and figures, with who wrote them and the files of the site: by these it is known again."""
+    said = {
+        "generator": GENERATOR,
+        "days": _days(published),
+        "figures": [dict(zip(COLUMNS, row, strict=True)) for row in published.figures],
+        "files": files,
+    }
     return json.dumps(said, default=str, ensure_ascii=False, indent=1) + "\n"
 
 
@@ -38,9 +35,24 @@ def csv_of(published: Published) -> str:
 
 
 def embedded(published: Published) -> str:
-    """Both, to stand in a page: no text of them ends the element, or begins another."""
-    said = json.dumps(document(published), default=str, separators=(",", ":"))
+    """Days and figures, to stand in a page: no text of them ends the element, or begins another.
+
+    Each event is named once, with its figures by day: a year of many events would make a large page else.
+    """
+    events: dict[tuple[str | None, ...], dict[str, int]] = {}
+    for day, *named, uses in published.figures:
+        events.setdefault(tuple(named), {})[str(day)] = uses
+    listed = [
+        dict(zip(COLUMNS[1:-1], named, strict=True)) | {"by_day": counted}
+        for named, counted in events.items()
+    ]
+    document = {"days": _days(published), "events": listed}
+    said = json.dumps(document, default=str, separators=(",", ":"))
     return said.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _days(published: Published) -> list[dict[str, Any]]:
+    return [dict(zip(Day._fields, day, strict=True)) for day in published.days]
 
 
 def _harmless(cell: object) -> object:
