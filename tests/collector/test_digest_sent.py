@@ -28,7 +28,8 @@ from footfall_processors.statement import Item, Paragraph
 from support.batches import DAY, batch, dimension
 from support.mailboxes import Mail, Webhook, serving
 from support.stores import MIDNIGHT, TODAY, writing
-from support.waiting import until
+from support.up import Up
+from support.waiting import until, wait_until
 
 UTC = dt.UTC
 SECRET = "planted-token-7f3a9c"
@@ -341,3 +342,34 @@ def test_nothing_of_a_url_is_logged(webhook):
         root.handlers[:] = handlers
         root.setLevel(level)
     assert SECRET not in stream.getvalue()
+
+
+@pytest.mark.thorough
+@pytest.mark.requirement("A10")
+def test_of_two_processes_one_sends_it(store_database, query, tmp_path, webhook):
+    (tmp_path / "events.yaml").write_text("product: s\nevents: {s.a: {surface: web, feature: a}}\n")
+    said = json.dumps({
+        "receivers": {"otlp": {"protocols": {"grpc": None, "http": {"endpoint": "127.0.0.1:0"}}}},
+        "exporters": {"postgres": {"dsn": store_database}},
+        "service": {"operator": None},
+        "digest": {"every": "daily", "targets": {"chat": webhook.url}},
+    })  # fmt: skip
+    collectors = []
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.yaml").write_text(said)
+        collectors.append(Up(tmp_path / f"{name}.yaml"))
+    try:
+        for collector in collectors:
+            asyncio.run(collector.said("Ctrl-C"))
+        wait_until(lambda: noted(query) == {"chat": appointments.WAITS})
+        for sent in (1, 2):
+            query(LONG_AGO)
+            wait_until(lambda sent=sent: len(webhook.taken) >= sent)
+            wait_until(lambda: noted(query) == {"chat": "sent"})
+    finally:
+        ends = [collector.stop() for collector in collectors]
+    assert ends == [0, 0]
+    assert webhook.asked == 2
+    logs = "".join(collector.log.read_text() for collector in collectors)
+    assert logs.count("the digest was sent to chat") == 2
+    assert SECRET not in logs
