@@ -43,7 +43,14 @@ def terms(days: int, rollup_days: int, rules: Sequence[Rule]) -> Iterator[Kept]:
         yield Kept("observations", dt.timedelta(days=rule.days), rule.product, rule.environment)
     yield Kept("ratings", whole)
     yield Kept("sessions", whole)
-    for what in ("counts", "durations by day", "groups by day", "losses", "totals of sessions"):
+    for what in (
+        "counts",
+        "durations by day",
+        "groups",
+        "losses",
+        "published figures",
+        "totals of sessions",
+    ):
         yield Kept(what, rollups)
     yield Kept("durations by hour", min(rollups, latency.HOURS))
     yield Kept("commits", window.COMMITS)
