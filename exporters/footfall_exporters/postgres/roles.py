@@ -4,7 +4,7 @@
 |---|---|
 | the owner (the DSN's user) | everything in this database: migrations, housekeeping, subscribers |
 | `footfall_writer` | what storing a request needs: it deletes nothing, reads no observation, no salt |
-| `footfall_reader` | reads the views of `reporting` (views.py) |
+| `footfall_reader` | reads the views of `reporting` (views/) |
 | `footfall_public` | reads those of what is published, and no other |
 
 The roles are made by migrations 0001, 0003 and 0020, and by a restore, or by an administrator, if the owner
