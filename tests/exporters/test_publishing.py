@@ -346,6 +346,19 @@ async def test_a_day_in_which_a_salt_was_lost_tells_nobody_apart(shop, query):
     assert {event for *_, event in shown(query)} == {"site.view", "bot.tick"}
 
 
+@pytest.mark.parametrize(("hour", "told"), [(25, set()), (-1, {"bot.ask"})])
+async def test_a_day_in_which_a_hash_changed_tells_nobody_apart(shop, query, hour, told):
+    await shop().store([*many("bot.ask", 9), *many("site.view", 9)])
+    query(
+        "UPDATE footfall.catalog_columns SET hash_changed_at = %s::timestamp AT TIME ZONE 'UTC'"
+        " + make_interval(hours => %s) WHERE attribute = 'guild'",
+        TODAY - dt.timedelta(days=1),
+        hour,
+    )
+    await shop().publish()
+    assert {event for *_, event in shown(query)} == {"site.view", *told}
+
+
 async def test_a_day_that_was_dropped_before_is_never_published(shop, query):
     await shop().store([*many("bot.ask", 9, ago=3), *many("bot.tick", 9, ago=3)])
     await shop().publish(days=1, forced="retention")

@@ -399,6 +399,7 @@ MANY = [
     (("day", "service"), {}),
     (("week",), {"provider": ["smz3"]}),
     (("service",), {"provider": ["", "alttpr"]}),
+    (("hour", "provider"), {}),
 ]
 
 
@@ -411,7 +412,8 @@ def test_percentiles_of_many_are_those_of_the_rows_to_their_bucket(
     for ago, provider, service, ms in slow:
         day = TODAY - dt.timedelta(days=ago + 1)
         week = day - dt.timedelta(days=day.weekday())
-        one = {"provider": provider, "service": service, "day": day, "week": week}
+        hour = dt.datetime.combine(day, dt.time(23), UTC)
+        one = {"provider": provider, "service": service, "day": day, "week": week, "hour": hour}
         if all((one[name] or "") in values for name, values in where.items()):
             groups.setdefault(tuple(one[name] for name in by), []).append(ms)
     with connect_sync(store_database, READING) as connection:
@@ -427,7 +429,7 @@ def test_percentiles_of_many_are_those_of_the_rows_to_their_bucket(
             exact = ranked(values, share)
             assert abs(shown - exact) <= 0.022 * exact + 0.5
     p95 = [row[keys + 2] for row in found.rows]
-    if "day" not in by:
+    if not {"hour", "day"} & set(by):
         assert p95 == sorted(p95, reverse=True)
         with connect_sync(store_database, READING) as connection:
             first = ask(connection, "latency", Asked(LAST, where, by, 1))
@@ -445,10 +447,14 @@ def test_percentiles_of_days_that_are_dropped_are_of_their_histograms(store_data
         by_day = ask(connection, "latency", Asked(LAST, by=["day"]))
         counted = Counter(TODAY - dt.timedelta(days=ago + 1) for ago, *_ in slow)
         assert {row[0]: row[1] for row in by_day.rows} == counted
+        by_hour = ask(connection, "latency", Asked(LAST, by=["hour"]))  # hours are kept for longer
+        assert {row[0].date(): row[1] for row in by_hour.rows} == counted
+        before, first = NOON - dt.timedelta(days=9), TODAY - dt.timedelta(days=8)
         with pytest.raises(
-            WrongQuestion, match=f"before {day + dt.timedelta(days=1)} are no longer"
+            WrongQuestion,
+            match=f"of {before.date()} are no longer stored; count by day, or from {first} on",
         ):
-            ask(connection, "latency", Asked(LAST, by=["hour"]))
+            ask(connection, "latency", Asked(Period(before, None), by=["hour"]))
         later = dt.datetime.combine(day, dt.time(), UTC) + dt.timedelta(days=1)
         exact = ask(connection, "latency", Asked(Period(later, None), by=["day"]))
         assert (len(exact.rows), exact.notes) == (1, ())

@@ -61,10 +61,10 @@ _HASHED = """
         WHERE l.kind = c.hash AND l.period = footfall.salt_period(c.hash, %(day)s)
         HAVING count(*) FILTER (WHERE made_at > %(start)s)
                + max(CASE WHEN made_at <= %(start)s THEN 1 ELSE 0 END) > 1
-    ) AS is_void
+    ) OR coalesce(hash_changed_at > %(start)s, false) AS is_void
     FROM footfall.catalog_columns c WHERE table_name = %(table)s AND hash IS NOT NULL ORDER BY 1
 """
-"""Void where more than one salt was in force since the day began: one group would count twice."""
+"""Void where more than one salt, or kind of it, was in force since the day began: one might count twice."""
 
 
 class PublishedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

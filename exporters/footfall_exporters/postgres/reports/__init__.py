@@ -228,31 +228,28 @@ def _kind(connection: Connection, kind: Kind, asked: Asked) -> Kind:
         return kind
     first = freshness(connection).observed_from
     stored = first is None or period.since.date() >= first
-    if stored and (
-        asked.counts_by("hour") or _observations(connection, period) <= MOST_OBSERVATIONS
-    ):
+    if stored and _observations(connection, period) <= MOST_OBSERVATIONS:
         return kind
+    if asked.zone == UTC and not asked.counts_by("hour"):
+        return kind.summed
+    if period.since >= dt.datetime.now(dt.UTC) - HOURS:
+        return ADDED_UP_BY_HOUR
+    if stored and asked.counts_by("hour"):
+        return kind
+    raise _not_by_hour(asked, period)
+
+
+def _not_by_hour(asked: Asked, period: Period) -> WrongQuestion:
+    """What is said where single observations and hours are gone, or these are too many."""
+    kept = (dt.datetime.now(dt.UTC) - HOURS).date()
     if asked.counts_by("hour"):
-        raise WrongQuestion(
-            "by", f"single observations before {first} are no longer stored", "count by day"
-        )
-    return kind.summed if asked.zone == UTC else _by_hour(period)
-
-
-def _by_hour(period: Period) -> Kind:
-    """Sums of hours, of which a zone's days are made; they are kept for some days.
-
-    Raises:
-        WrongQuestion: they are no longer kept.
-    """
-    first = dt.datetime.now(dt.UTC) - HOURS
-    if period.since < first:
-        raise WrongQuestion(
-            "tz",
-            f"so many durations from before {first.date()} are kept by days of UTC alone",
-            "ask in UTC, or for a later or a shorter period",
-        )
-    return ADDED_UP_BY_HOUR
+        text = f"single observations of {period.since.date()} are no longer stored"
+        return WrongQuestion("by", text, f"count by day, or from {kept} on")
+    return WrongQuestion(
+        "tz",
+        f"so many durations from before {kept} are kept by days of UTC alone",
+        "ask in UTC, or for a later or a shorter period",
+    )
 
 
 def _is_of_days(asked: Asked) -> bool:
