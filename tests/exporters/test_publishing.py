@@ -30,12 +30,14 @@ from exporters.subtracting import (
     with_sums,
 )  # fmt: skip
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import partitions, prepare
+from footfall_exporters.postgres import connect_sync, partitions, prepare
 from footfall_exporters.postgres.confinement import confine
-from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
+from footfall_exporters.postgres.connecting import HOUSEKEEPING, READING, connect
 from footfall_exporters.postgres.erasing import erase
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_exporters.postgres.publishing import PublishedConfig
+from footfall_exporters.postgres.reports import ask
+from footfall_exporters.postgres.reports.asked import Asked, Period
 from footfall_processors import load_catalog
 from support.batches import HOUR, batch
 from support.stores import MIDNIGHT, TODAY, rows_of, writing
@@ -330,6 +332,18 @@ async def test_nothing_is_published_unless_it_is_configured_nor_shown_any_more(s
     await shop().store(many("bot.ask", 9, first=20))
     await shop(products=("bot",)).publish()
     assert shown(query) == once  # as it was, and not as it would be now
+
+
+async def test_a_report_has_what_is_published_and_nothing_else(shop, query, database):
+    uses = [*many("bot.ask", 9), *many("site.view", 3), *many("site.find", 4, first=20)]
+    await shop().store(uses)
+    await shop().publish()
+    since = dt.datetime.combine(TODAY - dt.timedelta(days=3), dt.time(), dt.UTC)
+    with connect_sync(database, READING) as connection:
+        found = ask(connection, "published", Asked(Period(since, None)))
+    figures = {(product, event): number for (_, product, event), number in shown(query).items()}
+    assert {row[:2]: row[2] for row in found.rows} == figures
+    assert set(figures) == {("bot", "bot.ask"), ("site", None)}
 
 
 async def test_a_day_in_which_a_salt_was_lost_tells_nobody_apart(shop, query):

@@ -17,6 +17,9 @@ from footfall_exporters.postgres import (
     purge,
     thinning,
 )
+from footfall_exporters.postgres.connecting import READING
+from footfall_exporters.postgres.reports import ask
+from footfall_exporters.postgres.reports.asked import Asked
 from footfall_exporters.postgres.reports.distinct import Span, distinct
 from footfall_exporters.postgres.thinning import Rule
 from footfall_processors import load_catalog
@@ -222,6 +225,16 @@ async def test_housekeeping_deletes_by_its_rules_and_says_for_how_long_what_is_k
         ("observations", "no-such", "dev", dt.timedelta(days=1)),
     ]
     assert "no catalog declares the product no-such of a retention rule" in caplog.text
+    with connect_sync(store_database, READING) as connection:
+        found = ask(
+            connection, "retention", Asked(where={"what": ["observations", "ids of spans"]})
+        )
+    assert sorted(found.rows, key=str) == [
+        ("ids of spans", None, None, "14 days"),
+        ("observations", "no-such", "dev", "1 day"),
+        ("observations", None, "dev", "2 days"),
+        ("observations", None, None, "30 days"),
+    ]
 
 
 async def test_purge_deletes_what_the_rules_say_or_what_it_is_told_alone(

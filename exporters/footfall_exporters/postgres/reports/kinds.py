@@ -249,6 +249,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         trend="count",
         tallied=False,
     ),
+    "refused": Kind(
+        "What was not taken",
+        "refused",
+        "day",
+        ("signal", "reason"),
+        (_sum("requests"),),
+        trend="requests",
+        tallied=False,
+    ),
     "completeness": Kind(
         "How complete it is",
         "completeness",
@@ -290,6 +299,27 @@ KINDS: Final[Mapping[str, Kind]] = {
         "",
         ("product", "event", "title", "owner", "expires", "declared"),
         (_sum("count"), _kept("last_used", "last_used")),
+    ),
+    "published": Kind(
+        "What may leave the team",
+        "published",
+        "day",
+        ("product", "event"),
+        (_sum("count"),),
+        trend="count",
+        tallied=False,
+        note="a row without an event is of those that were too small to be told apart",
+        empty="The days of a product are published once it is listed in the configuration.",
+    ),
+    "retention": Kind(
+        "What is kept for how long",
+        "retention",
+        "",
+        ("what", "product", "environment"),
+        (Measure("kept", "max(kept)::text", adds=False),),
+        listed=True,
+        tallied=False,
+        empty="It is known as soon as a collector has started.",
     ),
 }
 """Name → what it asks."""
