@@ -292,3 +292,18 @@ async def test_a_week_is_counted_before_any_of_it_goes_and_unknown_where_it_had_
     later = NOW + 40 * DAY
     await keeper(collector=later, database=later).run_due({"groups"})
     assert weekly(query, day(0)) == [(None, "dropped")]
+
+
+async def test_a_day_that_has_nothing_of_a_rule_is_whole(store, query, store_database):
+    await of_each(store, PROD)
+    await of_each(store, DEV, backs=[4])
+    await run(store_database, Rule(environment="dev", days=1))
+    assert query("SELECT DISTINCT day FROM footfall.thinned") == [(day(4),)]
+    assert query("SELECT observed_from FROM reporting.freshness") == [(day(3),)]
+
+
+async def test_what_has_lost_its_counts_goes_by_its_rule_as_well(store, query, store_database):
+    await of_each(store, PROD, DEV, backs=[3])
+    query("DELETE FROM footfall.feature_counts")  # as after a short `rollup_retention_days`
+    assert await run(store_database, Rule(environment="dev", days=1)) == {day(3): 4}
+    assert query("SELECT DISTINCT day FROM footfall.thinned") == [(day(3),)]

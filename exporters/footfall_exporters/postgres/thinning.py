@@ -24,16 +24,23 @@ _RULED = """
     GROUP BY d.id
 """
 """The shortest of the rules that a dimension is under."""
+_USED = """
+    SELECT DISTINCT (hour AT TIME ZONE 'UTC')::date AS day, dim_id FROM footfall.feature_counts
+    WHERE hour >= (SELECT min(day) FROM unnest(%(stored)s::date[]) AS s (day))::timestamp AT TIME ZONE 'UTC'
+"""
 _DUE = f"""
+    WITH used AS MATERIALIZED ({_USED})
     SELECT s.day, array_agg(k.id ORDER BY k.id) FROM unnest(%(stored)s::date[]) AS s (day)
     JOIN ({_RULED}) AS k ON s.day < %(today)s::date - k.days
     WHERE s.day NOT IN (SELECT day FROM footfall.dropped_days)
+    AND ((s.day, k.id) IN (SELECT day, dim_id FROM used) OR s.day NOT IN (SELECT day FROM used))
     AND (s.day >= %(open)s::date
          OR NOT EXISTS (SELECT FROM footfall.thinned t WHERE t.day = s.day AND t.dim_id = k.id))
     GROUP BY s.day ORDER BY s.day
 """  # noqa: S608  # constants
 """Days and their dimensions. For an open day something may have come since it was thinned; a dropped one that
-came back is dropped again as a whole."""
+came back is dropped again as a whole. What was not used on a day is not due: the day is whole without it.
+Of a day whose counts have gone nobody knows."""
 _ROWS = "SELECT count(*) FROM {} WHERE dim_id = ANY(%s::integer[])"
 _DELETE = """
     WITH gone AS (
@@ -48,7 +55,11 @@ _DELETE = """
 """
 _NOTE = """
     INSERT INTO footfall.thinned (day, dim_id)
-    SELECT %s, dim_id FROM unnest(%s::integer[]) AS n (dim_id) ON CONFLICT DO NOTHING
+    SELECT %(day)s, dim_id FROM unnest(%(dims)s::integer[]) AS n (dim_id)
+    WHERE %(number)s > 0 OR EXISTS (
+        SELECT FROM footfall.feature_counts WHERE hour >= %(day)s::date::timestamp AT TIME ZONE 'UTC'
+        AND hour < (%(day)s::date + 1)::timestamp AT TIME ZONE 'UTC')
+    ON CONFLICT DO NOTHING
 """
 _UNKNOWN = """
     SELECT p.product FROM unnest(%s::text[]) AS p (product) WHERE p.product IS NOT NULL
@@ -143,7 +154,7 @@ async def _delete(connection: AsyncConnection, day: dt.date, dims: Sequence[int]
         await connection.execute(latency.LOCK)  # which is no look yet
         while (await latency.advance(connection))[1]:
             pass
-        await connection.execute(_NOTE, [day, dims])
         statement = sql.SQL(_DELETE).format(partitions.table(day))
         [(number,)] = await (await connection.execute(statement, [dims])).fetchall()
+        await connection.execute(_NOTE, {"day": day, "dims": dims, "number": number})
     return int(number)
