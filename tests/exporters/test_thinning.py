@@ -258,6 +258,8 @@ async def test_purge_deletes_what_the_rules_say_or_what_it_is_told_alone(
     ("given", "said"),
     [
         ({"retention": [{"days": 3}]}, "a rule names a product, an environment, or both"),
+        ({"retention": [{"environment": "", "days": 3}]}, "length >= 1"),
+        ({"retention": [{"product": "", "environment": "dev", "days": 3}]}, "length >= 1"),
         ({"retention": [{"environment": "dev", "days": 31}]}, "`retention_days: 30`"),
         ({"retention": [{"environment": "dev", "days": 0}]}, "`int` >= 1"),
         ({"retention": [{"environment": "dev"}]}, "missing required field `days`"),

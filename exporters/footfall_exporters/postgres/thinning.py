@@ -65,6 +65,8 @@ _UNKNOWN = """
     SELECT p.product FROM unnest(%s::text[]) AS p (product) WHERE p.product IS NOT NULL
     AND NOT EXISTS (SELECT FROM footfall.catalog_events c WHERE c.product = p.product) ORDER BY 1
 """
+_Name = Annotated[str, msgspec.Meta(min_length=1)]
+"""Nothing stored has an empty one: such a rule would do nothing, and be shown as one that does."""
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -76,8 +78,8 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         days: Before today (UTC) that they stay for.
     """
 
-    product: str | None = None
-    environment: str | None = None
+    product: _Name | None = None
+    environment: _Name | None = None
     days: Annotated[int, msgspec.Meta(ge=1, le=3650)]
 
     def __post_init__(self) -> None:
