@@ -274,6 +274,28 @@ async def test_what_comes_late_and_what_is_erased_moves_no_figure_that_was_publi
     assert moved[of] - shown(query)[of] == 4
 
 
+@pytest.mark.parametrize("small", [False, True])
+async def test_what_was_published_of_one_product_is_not_published_anew_of_another(
+    shop, query, tmp_path, small
+):
+    uses = [Use(2, "bot.help", n, n) for n in range(9)]
+    if small:  # together they stand as *other*
+        rolls = [Use(2, "bot.roll", group, actor) for actor, group in enumerate([4, 5, 6, 7, 7, 7])]
+        uses = [*many("bot.ask", 4, ago=2), *rolls]
+    await shop().store(uses)
+    await shop().publish(MIDNIGHT - 18 * HOUR)
+    assert [event for *_, event in shown(query)] == [None if small else "bot.help"]
+    async with await connect(shop().dsn, HOUSEKEEPING) as connection:
+        await erase(connection, "member_hash", [pseudonym("member", 3)])
+    (tmp_path / "robot.yaml").write_text(CATALOGS["bot"].replace("product: bot", "product: robot"))
+    renamed = load_catalog(tmp_path / "robot.yaml")
+    prepare(shop().dsn, Settings(renamed))
+    store = Shop(shop().dsn, renamed, products=["robot"])
+    await store.store(many("bot.help", 7))
+    await store.publish()
+    assert shown(query) == {(TODAY - dt.timedelta(days=1), "robot", "bot.help"): 7}
+
+
 async def test_whoever_is_erased_before_is_in_no_figure(shop, query):
     await shop().store([*many("bot.help", 6), Use(1, "bot.help", 0, 2)])
     async with await connect(shop().dsn, HOUSEKEEPING) as connection:

@@ -34,8 +34,16 @@ _OPEN = """
     WHERE NOT EXISTS (
         SELECT FROM footfall.published_days d WHERE (d.day, d.product) = (c.day, p.product)
     ) AND NOT EXISTS (SELECT FROM footfall.dropped_days d WHERE d.day = c.day)
-    AND NOT EXISTS (SELECT FROM footfall.thinned t WHERE t.day = c.day) ORDER BY 1, 2
+    AND NOT EXISTS (SELECT FROM footfall.thinned t WHERE t.day = c.day)
+    AND NOT EXISTS (
+        SELECT FROM footfall.published f JOIN footfall.catalog_events o USING (product)
+        JOIN footfall.catalog_events e ON e.event = o.event AND e.declared AND e.product = p.product
+        WHERE f.day = c.day AND f.product <> p.product
+        AND (f.event = e.event OR f.event = %(other)s AND f.product <> ALL (%(products)s::text[]))
+    ) ORDER BY 1, 2
 """
+"""What was published of a product that is called otherwise now, or has lost an event to this one, is not
+folded anew: the two would say who was erased between them."""
 _PLANNED = "SET LOCAL work_mem = '64MB'; SET LOCAL enable_nestloop = off"
 """Of a hashed column Postgres knows no statistics: it would expect few values, and spill to disk."""
 _BEGINNINGS = ("invoke", "start")
@@ -140,7 +148,7 @@ async def publish(
     if not products:
         return PublishedDays(0, more=False)
     until = (now - SETTLED).replace(hour=0, minute=0, second=0, microsecond=0)
-    known = {"products": products, "since": since, "until": until}
+    known = {"products": products, "since": since, "until": until, "other": OTHER}
     begun, done = time.monotonic(), 0
     days = await (await connection.execute(_OPEN, known)).fetchall()
     for day, product in days:
