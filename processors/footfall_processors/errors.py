@@ -18,6 +18,7 @@
     ├── WrongQuestion            a report cannot be asked so
     ├── NotAllowed               a session cannot have the role that it is for
     ├── BackupError              a backup cannot be made, or cannot be restored
+    ├── NotOurs                  a folder to be published in is not written
     ├── NotFound                 an application cannot be looked at
     ├── NotAdded                 events cannot be added to a catalog as it is written
     ├── ReceiptError             nobody can be told what is stored under a receipt, or nothing is erased
