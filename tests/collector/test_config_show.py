@@ -6,7 +6,8 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall_collector.cli.config import commands, effective
+from footfall_collector.cli import main
+from footfall_collector.cli.config import effective
 from footfall_collector.config.masking import MASK, Masking, is_secret_name
 from footfall_processors import DocumentError
 
@@ -104,9 +105,9 @@ PLANTED = "planted-secret-4711"
 )  # fmt: skip
 def test_a_secret_is_hidden_wherever_it_stands(write, text, environment):
     path = write(text)
-    result = CliRunner(env=environment).invoke(commands, ["show", "--config", str(path)])
+    result = CliRunner(env=environment).invoke(main, ["config", "show", "--config", str(path)])
     assert result.exit_code == 0, result.output
-    printed = CliRunner(env=environment).invoke(commands, ["show", "-c", str(path), "--json"])
+    printed = CliRunner(env=environment).invoke(main, ["config", "show", "-c", str(path), "--json"])
     for output in (result.output, printed.output):
         assert MASK in output
         for secret in (PLANTED, "x1", "777"):
@@ -176,7 +177,7 @@ def test_what_a_secret_variable_holds_is_hidden_inside_any_text(secret, before, 
 def test_the_command_prints_a_configuration_that_says_the_same(write):
     path = write("exporters: {postgres: {retention_days: 10}}\nservice: {workers: 2}\n")
     result = CliRunner(env={"TELEMETRY_HASH_SALT": SALT}).invoke(
-        commands, ["show", "-c", str(path)]
+        main, ["config", "show", "-c", str(path)]
     )
     read = yaml.safe_load(result.stdout)
     assert read["exporters"]["postgres"]["retention_days"] == 10
@@ -185,13 +186,15 @@ def test_the_command_prints_a_configuration_that_says_the_same(write):
     assert read["processors"]["footfall"]["hash_salt"] == MASK
     [line] = [line for line in result.stdout.splitlines() if "retention_days: 10" in line]
     assert line.endswith(f"# {path}:1")
-    printed = json.loads(CliRunner().invoke(commands, ["show", "-c", str(path), "--json"]).stdout)
+    printed = json.loads(
+        CliRunner().invoke(main, ["config", "show", "-c", str(path), "--json"]).stdout
+    )
     assert {"key": "service.workers", "value": 2, "from": f"{path}:2"} in printed["values"]
 
 
 def test_the_command_lists_mistakes(write):
     path = write("exporters: {postgres: {retention_days: 0}}")
-    result = CliRunner().invoke(commands, ["show", "-c", str(path)])
+    result = CliRunner().invoke(main, ["config", "show", "-c", str(path)])
     assert result.exit_code == 2
     assert f"{path}:1: exporters.postgres.retention_days: expected int >= 1" in result.stderr
     assert result.stdout == ""

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from conftest import copied, make_directory
 from footfall_collector.cli import doctor as cli
-from footfall_collector.cli.doctor import doctor
+from footfall_collector.cli import main
 from footfall_collector.config.config import Config
 from footfall_collector.config.schema import OperatorConfig
 from footfall_collector.doctor.checks import Check, Level, problem, warning
@@ -101,7 +101,7 @@ def examine(tmp_path, monkeypatch, serving):
         } | sections
         file = tmp_path / "collector.yaml"
         file.write_text(json.dumps(configured))
-        found = CliRunner().invoke(doctor, ["--config", str(file), "--json"])
+        found = CliRunner().invoke(main, ["doctor", "--config", str(file), "--json"])
         assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
         answer = json.loads(found.output)
         warned = any(check["level"] == "warning" for check in answer["checks"])

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall_collector.cli.keys import commands
+from footfall_collector.cli import main
 from footfall_collector.security import keys
 from footfall_collector.security.keys import Key, Keys
 from footfall_collector.security.keys_file import changing
@@ -40,7 +40,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments, status=0):
-        result = CliRunner().invoke(commands, list(map(str, arguments)))
+        result = CliRunner().invoke(main, ["keys", *map(str, arguments)])
         assert result.exit_code == status, result.output
         return result
 
