@@ -53,7 +53,7 @@ FRESH = range(1, 7)
 LOOKED_AT: Mapping[str, range] = {"latency": FRESH, "groups": range(1, DAYS)}
 """Of which days the CPU time is taken: of those for groups, which have weeks to be counted among them."""
 FULL = """\
-BENCH_FULL: 100,000,000 events take some 9 GB in {folder}, and half an hour or more.
+BENCH_FULL: 100,000,000 events take some 9 GB in {folder}, and an hour or more.
 The questions to the rows alone take minutes each."""
 HOUR_US, DAY_US = 3600 * 10**6, 86_400 * 10**6
 RAW = """
