@@ -277,9 +277,11 @@ def test_purge_of_an_environment_leaves_the_others(invoke, filled):
             "WITH dev AS (INSERT INTO footfall.feature_dims"
             " (fingerprint, event, surface, feature, action, status, environment)"
             " SELECT gen_random_uuid(), event, surface, feature, action, status, 'dev'"
-            " FROM footfall.feature_dims WHERE event = 'shop.order' RETURNING id)"
+            " FROM footfall.feature_dims WHERE event = 'shop.order' RETURNING id), counted AS ("
+            " UPDATE footfall.feature_counts SET dim_id = dev.id FROM dev"
+            " WHERE hour < now() - interval '2 days')"
             " UPDATE footfall.feature_events SET dim_id = dev.id FROM dev"
-            " WHERE time < now() - interval '1 day'"
+            " WHERE time < now() - interval '2 days'"
         )
 
     def purge(environment, *options):
