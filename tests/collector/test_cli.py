@@ -350,9 +350,12 @@ def test_a_server_that_does_not_answer_is_said_plainly(invoke):
         assert "secret" not in result.output
 
 
-def test_a_server_that_refuses_the_password_is_said_plainly(invoke, postgres_server):
+def test_a_server_that_refuses_the_password_is_said_plainly(invoke, postgres_server, tmp_path):
     wrong = make_conninfo(postgres_server, password="secret")
-    result = invoke("up", "--catalog", CATALOG, FOOTFALL_DSN=wrong)
+    config = write_config(tmp_path)
+    with config.open("a") as file:
+        file.write("exporters: {postgres: {dsn: '${env:FOOTFALL_DSN}'}}\n")
+    result = invoke("up", "--config", config, FOOTFALL_DSN=wrong)
     assert_one_line(result, "Postgres cannot be reached", "authentication failed")
     assert "secret" not in result.output
 
@@ -384,7 +387,8 @@ def test_a_catalog_that_does_not_fit_the_tables_is_said_plainly(invoke, store_da
         "product: other\nattributes: {note: {type: int}}\n"
         "events: {other.used: {surface: web, feature: x, attributes: [note]}}\n"
     )
-    result = invoke("up", "--catalog", other, FOOTFALL_DSN=store_database)
+    config = write_config(tmp_path)
+    result = invoke("up", "--config", config, "--catalog", other, FOOTFALL_DSN=store_database)
     assert_one_line(result, "attribute note: the catalog needs bigint", "another name")
 
 
