@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
-from footfall_collector.cli.options import config_option, read_store
+from footfall_collector.cli.options import config_option, read_made_store, read_store
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
 from footfall_exporters.postgres.backup import Progress as Told
@@ -34,9 +34,7 @@ def backup(file: Path, programs: Path | None, config: str | None) -> None:
     The collector may go on meanwhile. FILE can be read by you alone; it holds pseudonyms and the keys of the
     database, so keep it as you keep the database.
     """
-    store = read_store(config)
-    if not postgres.is_made(store):
-        raise click.ClickException("there is no database yet; run `footfall up`")
+    store = read_made_store(config)
     if file.exists():
         raise click.UsageError(f"{file} is there already; name a new file")
     with (

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import click
 
-from footfall_collector.cli.options import OneLine, Wrong, config_option, read_store
+from footfall_collector.cli.options import OneLine, Wrong, config_option, read_made_store
 from footfall_collector.config.config import load_digest
 from footfall_collector.config.digest import DigestConfig
 from footfall_collector.config.masking import MASK
@@ -54,9 +54,7 @@ def digest(
 
 
 def _made(config: str | None, every: digests.Every) -> Notice:
-    store = read_store(config)
-    if not postgres.is_made(store):
-        raise click.ClickException("there is no database yet; run `footfall up`")
+    store = read_made_store(config)
     with (
         failing_plainly(),
         postgres.database(store) as dsn,

@@ -72,3 +72,13 @@ def read_store(path: str | None) -> "PostgresConfig":
         return load_store(path)
     except DocumentError as error:
         refuse(error)
+
+
+def read_made_store(path: str | None) -> "PostgresConfig":
+    """The same, for commands that have nothing to say before there is a database."""
+    from footfall_exporters.postgres import is_made
+
+    store = read_store(path)
+    if not is_made(store):
+        raise click.ClickException("there is no database yet; run `footfall up`")
+    return store

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from footfall_collector.cli.options import OneLine, config_option, json_option, read_store
+from footfall_collector.cli.options import OneLine, config_option, json_option, read_made_store
 from footfall_collector.doctor.checks import count
 from footfall_collector.errors import failing_plainly
 from footfall_collector.site import put, site
@@ -28,9 +28,7 @@ def publish(folder: Path, as_json: bool, config: str | None) -> None:
     DIR is replaced as a whole, and holds nothing else. It may be served by any static host, and shows nobody:
     see docs/publishing.md for what is in it.
     """
-    store = read_store(config)
-    if not postgres.is_made(store):
-        raise click.ClickException("there is no database yet; run `footfall up`")
+    store = read_made_store(config)
     with failing_plainly():
         with postgres.database(store) as dsn:
             found = published(dsn)

@@ -20,7 +20,7 @@ from footfall_collector.cli.options import (
     config_option,
     json_option,
     read_config,
-    read_store,
+    read_made_store,
 )
 from footfall_collector.cli.screen import print_overview
 from footfall_collector.cli.tables import Beside, print_report, side_by_side, spoken
@@ -142,9 +142,7 @@ def report(
         period = _period(name, days, since, until, zone)
         question = Asked(period, asked.conditions(where), by, limit, zone=tz or zones.UTC)
     declared = _catalog(config, catalog) if name == "usage" else None
-    store = read_store(config)
-    if not postgres.is_made(store):
-        raise click.ClickException("there is no database yet; run `footfall up`")
+    store = read_made_store(config)
     shown = _Shown(as_json, as_csv, days if since or until or days else DAYS)
     with (
         failing_plainly(),

@@ -16,7 +16,7 @@ from footfall_collector.cli.options import (
     asked_rightly,
     config_option,
     json_option,
-    read_store,
+    read_made_store,
 )
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
@@ -72,10 +72,7 @@ def recent(limit: int, where: Sequence[str], as_json: bool, config: str | None) 
 
 @contextmanager
 def _asking(config: str | None) -> Iterator[Connection]:
-    store = read_store(config)
-    if not postgres.is_made(store):
-        raise click.ClickException("there is no database yet; run `footfall up`")
-
+    store = read_made_store(config)
     with (
         failing_plainly(),
         postgres.database(store) as dsn,

@@ -11,7 +11,7 @@ import click
 import psycopg
 from psycopg import Connection
 
-from footfall_collector.cli.options import config_option, json_option, read_store
+from footfall_collector.cli.options import config_option, json_option, read_made_store
 from footfall_collector.cli.tables import print_rows
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
@@ -43,9 +43,7 @@ def command(
     """
     if statement is None and (as_csv or as_json):
         raise click.UsageError("--csv and --json print what --command gives: add it")
-    store, owner = read_store(config), role == "owner"
-    if not postgres.is_made(store):
-        raise click.ClickException("there is no database yet; run `footfall up`")
+    store, owner = read_made_store(config), role == "owner"
     with failing_plainly(), postgres.database(store) as dsn:
         with asking.session(dsn, owner=owner) as connection:
             if statement is not None:
