@@ -463,7 +463,7 @@ def up(home, tmp_path, *options):
     )
     with process:
         try:
-            said = [process.stdout.readline() for _ in range(5)]
+            said = [process.stdout.readline() for _ in range(6)]
             yield process, said
         finally:
             process.kill()
@@ -484,7 +484,8 @@ def test_up_collects_until_it_is_told_to_stop_and_leaves_no_process_behind(home,
         assert re.fullmatch(r"  OTLP/gRPC  http://127\.0\.0\.1:\d+\n", said[1])
         assert re.fullmatch(r"  OTLP/HTTP  http://127\.0\.0\.1:\d+\n", said[2])
         assert re.fullmatch(r"  operator   http://127\.0\.0\.1:\d+\n", said[3])
-        assert "footfall report usage" in said[4]
+        assert re.fullmatch(r"  the page   http://127\.0\.0\.1:\d+/\n", said[4])
+        assert "footfall report usage" in said[5]
         send(said, request("shop.order"))
         process.send_signal(number)
         output, errors = process.communicate()
@@ -509,7 +510,7 @@ def test_up_says_which_listeners_have_tls_and_how_to_ask_this_store(home, tmp_pa
             ["http://"],
             ["https://"],
         ]
-        assert f"`footfall report usage --config '{config}'`" in said[4]
+        assert f"`footfall report usage --config '{config}'`" in said[5]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -163,6 +163,8 @@ def _greet(
     ):
         if address and of:
             say(f"  {name}  {_scheme(of.tls)}://{address}")
+    if operator and config.service.operator:
+        say(f"  the page   {_scheme(config.service.operator.tls)}://{operator}/")
     if config.postgres is not None:
         say(f"Next: `footfall report usage{asked.again}` in another terminal. Ctrl-C stops.")
 

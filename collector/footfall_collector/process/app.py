@@ -20,7 +20,7 @@ from footfall_collector.process.backend import Backend, opened
 from footfall_collector.process.reload import Reloading
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import http as otlp_http
-from footfall_collector.receivers import operator, reports
+from footfall_collector.receivers import operator, page, reports
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
@@ -177,7 +177,10 @@ class _Parts:
                 guard,
                 context,
                 alive=self._is_alive,
-                more=[Route(reports.PATH, self._reports().answer, methods=["GET"])],
+                more=[
+                    Route(reports.PATH, self._reports().answer, methods=["GET"]),
+                    *page.routes(),
+                ],
             )
         )
 

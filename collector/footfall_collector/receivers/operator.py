@@ -1,4 +1,4 @@
-"""The operator's listener: /metrics, /healthz, /readyz, /api/reports; for those who run the collector alone.
+"""The operator's listener: the page, /metrics, /healthz, /readyz, /api/reports; for who runs the collector.
 
 On loopback it needs no key, and then refuses requests that name another host: a web page could make its
 visitor's browser send them (DNS rebinding). Anywhere else, and wherever keys are configured, every request
@@ -127,7 +127,7 @@ def application(
 
 async def _no_page(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
-    text = "there are /metrics, /healthz, /readyz and /api/reports/NAME, for GET"
+    text = "there are / (a page), /metrics, /healthz, /readyz and /api/reports/NAME, for GET"
     return PlainTextResponse(text, error.status_code, error.headers)
 
 
@@ -139,7 +139,7 @@ STRANGER = "footfall.stranger"
 
 
 class _Guard:
-    """Lets in who may, and adds the security headers to every answer."""
+    """Lets in who may, and adds the security headers to every answer that has none of its own."""
 
     def __init__(self, app: ASGIApp, authorised: Callable[[str | None], bool] | None) -> None:
         self._app, self._authorised = app, authorised
@@ -147,7 +147,9 @@ class _Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *HEADERS.items()]
+                own = {name for name, _ in message["headers"]}
+                added = [each for each in HEADERS.items() if each[0] not in own]
+                message["headers"] = [*message["headers"], *added]
             await send(message)
 
         refusal = self._refusal(Headers(scope=scope))
