@@ -113,7 +113,7 @@ def test_the_wheel_and_its_dependencies_are_enough_for_the_command(install, tmp_
     assert done.stderr.endswith("pip install 'footfall[collector]'\n")
     done = run(command, "compose", tmp_path / "stack")
     assert (done.returncode, done.stderr) == (0, "")
-    written = tmp_path / "stack" / "grafana/provisioning/dashboards/footfall.json"
+    written = tmp_path / "stack" / "grafana/provisioning/dashboards/footfall-overview.json"
     assert written.read_bytes() == (ROOT / written.relative_to(tmp_path / "stack")).read_bytes()
 
 

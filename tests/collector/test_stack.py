@@ -137,7 +137,7 @@ def test_a_grafana_finds_its_dashboards_where_they_were_written(tmp_path, monkey
     assert f"GF_PATHS_PROVISIONING={folder}\n" in result.output
     provider = yaml.safe_load((folder / "dashboards/footfall.yaml").read_text())
     assert provider["providers"][0]["options"]["path"] == str(folder / "dashboards")
-    for name in ("dashboards/footfall.json", "datasources/footfall.yaml"):
+    for name in ("dashboards/footfall-overview.json", "datasources/footfall.yaml"):
         assert (folder / name).read_bytes() == (ROOT / "grafana/provisioning" / name).read_bytes()
 
 

@@ -10,7 +10,8 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from grafana.known import Known, known, store
+from grafana.known import Known, known
+from grafana.stored import store, store_the_rest
 
 
 @pytest.fixture(scope="module")
@@ -26,6 +27,7 @@ def database(postgres_server: str, data: Known) -> Iterator[str]:
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         owner = make_conninfo(postgres_server, dbname=name)
         asyncio.run(store(owner, data))
+        store_the_rest(owner, data)
         yield owner
 
 

@@ -1,20 +1,15 @@
-"""Data that the tests know: plain records, stored by the exporter and counted again by plain Python."""
+"""Data that the tests know: plain records of two products, by several senders; stored.py stores them."""
 
 import datetime as dt
-import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import PostgresConfig
-from footfall_exporters.postgres.housekeeping import House, Housekeeper
-from footfall_processors import Batch, Dimension, Loss, Rows, Shape, load_catalog
 
 CATALOG = (
     Path(__file__).parents[2] / "examples" / "footfall_examples" / "sahasrahbot" / "events.yaml"
 )
+SHOP = Path(__file__).with_name("shop.yaml")
 PLACES = {
     "discord.generator": ("discord", "generator"),
     "discord.daily.announce": ("discord", "daily"),
@@ -22,20 +17,28 @@ PLACES = {
     "racetime.seed.generate": ("racetime", "seed"),
     "api.auth.login": ("api", "auth"),
     "api.settingsgen.request": ("api", "settingsgen"),
+    "shop.search": ("web", "search"),
+    "shop.order": ("web", "order"),
 }
 PROVIDERS = ("alttpr", "smz3", "z2r")
 ERRORS = {"provider_timeout": "timeout", "permission_denied": "denied", "invalid_preset": "error"}
 HOUR = dt.timedelta(hours=1)
 DAY = dt.timedelta(days=1)
-_TODAY = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-START = _TODAY - 3 * DAY + 6.5 * HOUR
+TODAY = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+START = TODAY - 3 * DAY + 6.5 * HOUR
 END = START + 2 * DAY + 11.8 * HOUR
-"""The time range that the tests choose: neither end on an hour."""
+"""The time range that the tests choose: neither end on an hour, with one whole day in it."""
+RELEASE = START + 1.3 * DAY
+"""When the bot's version changed."""
+NONE = "(none)"
+"""What the dashboards call it where a sender does not say who it is."""
+Sender = tuple[str | None, str | None, str | None]
+"""Service, version and environment."""
 
 
 @dataclass(frozen=True)
 class Use:
-    """One occurrence: observed as a span, or only counted (then it has no guild and no duration)."""
+    """One occurrence: observed as a span, or only counted (then it has no group and no duration)."""
 
     at: dt.datetime
     event: str
@@ -43,8 +46,13 @@ class Use:
     error: str | None = None
     provider: str | None = None
     ms: int | None = None
-    guild: int | None = None
+    group: int | None = None
     observed: bool = True
+    staging: bool = False
+
+    @property
+    def product(self) -> str:
+        return "shop" if self.event.startswith("shop.") else "sahasrahbot"
 
     @property
     def surface(self) -> str:
@@ -55,145 +63,97 @@ class Use:
         return PLACES[self.event][1]
 
     @property
+    def sender(self) -> Sender:
+        if self.surface == "api":
+            return None, None, None
+        environment = "staging" if self.staging else "production"
+        if self.product == "shop":
+            return "site", "7", environment
+        return "bot", "1.0" if self.at < RELEASE else "1.1", environment
+
+    @property
+    def service(self) -> str:
+        return self.sender[0] or NONE
+
+    @property
+    def version(self) -> str:
+        return self.sender[1] or NONE
+
+    @property
+    def environment(self) -> str:
+        return self.sender[2] or NONE
+
+    @property
     def status(self) -> str:
         return ERRORS[self.error] if self.error else "ok"
+
+    @property
+    def ended(self) -> bool:
+        return self.action not in ("invoke", "start")
 
     @property
     def hour(self) -> dt.datetime:
         return self.at.replace(minute=0, second=0, microsecond=0)
 
+    @property
+    def day(self) -> dt.date:
+        return self.at.date()
+
 
 @dataclass(frozen=True)
 class Known:
-    """Everything that is stored."""
+    """Everything that is stored.
+
+    Attributes:
+        uses: What happened.
+        losses: What was lost while these were stored, today, by signal and reason.
+        lost_before: What was lost within the range, by day, signal and reason.
+        emitted: What the senders say they counted, by day, event and sender.
+    """
 
     uses: list[Use]
     losses: Counter[tuple[str, str]]
-    emitted: Counter[str]
+    lost_before: Counter[tuple[dt.date, str, str]]
+    emitted: Counter[tuple[dt.date, str, Sender]]
 
 
 def known() -> Known:
     """Occurrences from before the range until after it, with losses and the senders' own tallies."""
     uses = [use for number in range(250) for use in _around(number)]
-    uses += [Use(START - 10 * dt.timedelta(minutes=1), "discord.daily.announce", "success", ms=7)]
-    uses += [Use(END + 10 * dt.timedelta(minutes=1), "discord.daily.announce", "success", ms=9)]
-    uses += [
-        Use(START + HOUR, "discord.generator", "success", provider="smz3", observed=False)
-    ] * 40
+    uses += [Use(START - HOUR / 6, "discord.daily.announce", "success", ms=7)]
+    uses += [Use(END + HOUR / 6, "discord.daily.announce", "success", ms=9)]
+    counted = Use(START + HOUR, "discord.generator", "success", provider="smz3", observed=False)
+    uses += [counted] * 40
     losses = Counter({("traces", "undeclared_event"): 5, ("traces", "malformed"): 2})
     losses += Counter({("metrics", "malformed"): 4})
-    emitted = Counter(use.event for use in uses if use.surface != "api")
-    emitted["discord.generator"] += 10  # of which nothing arrived
-    return Known(uses, losses, emitted)
+    before = Counter({(START.date(), "traces", "loop"): 3, (END.date(), "logs", "loop"): 4})
+    before[END.date(), "sdk", "queue_full"] = 2
+    emitted = Counter((use.day, use.event, use.sender) for use in uses if use.sender[0])
+    emitted[START.date(), "discord.generator", ("bot", "1.0", "production")] += 10  # none arrived
+    return Known(uses, losses, before, emitted)
 
 
 def _around(number: int) -> Iterable[Use]:
-    """The uses of one moment: every event, outcome, error type, provider and guild has its turn."""
+    """The uses of one moment: every event, outcome, error type, provider and group has its turn."""
     at = START - 3 * HOUR + number * dt.timedelta(minutes=17)
     event = list(PLACES)[number % len(PLACES)]
-    milliseconds, guild = number * 37 % 900 + 5, number % (4 + number // 60)
+    turn = number // len(PLACES)
+    milliseconds, group = number * 37 % 900 + 5, turn % (4 + number // 60)
     if event == "discord.asynctournament":
-        action = ("run_start", "run_submit", "review_complete")[number // 6 % 3]
-        return [Use(at, event, action, guild=guild)]
-    error = list(ERRORS)[number % 3] if number % 4 == 0 else None
-    provider = (
-        PROVIDERS[number // 6 % 3] if event.endswith(("generator", "generate", "request")) else None
-    )
-    ended = Use(at, event, "failure" if error else "success", error, provider, milliseconds)
+        action = ("run_start", "run_submit", "review_complete")[turn % 3]
+        return [Use(at, event, action, group=group)]
+    error = list(ERRORS)[turn % 3] if turn % 4 == 0 else None
+    named = event.endswith(("generator", "generate", "request"))
+    ended = Use(
+        at, event, "failure" if error else "success", error, PROVIDERS[turn % 3] if named else None,
+        milliseconds, staging=turn % 5 == 1,
+    )  # fmt: skip
+    if ended.product == "shop":
+        return [replace(ended, group=group)]
     if event == "discord.generator":
-        begun = Use(at, event, "invoke", provider=provider, observed=False)
-        crashed = [begun] * (number % 4 == 2)
-        return [begun, *crashed, Use(**{**vars(ended), "guild": guild})]
+        begun = replace(ended, action="invoke", error=None, ms=None, observed=False)
+        crashed = [begun] * (turn % 4 == 2)
+        return [begun, *crashed, replace(ended, group=group)]
     if event == "api.auth.login":
         return [Use(at, event, "start"), ended]
     return [ended]
-
-
-async def store(dsn: str, data: Known) -> None:
-    """Stores it all through the exporter, in three requests, and counts groups as is done tomorrow."""
-    settings = Settings(load_catalog(CATALOG))
-    columns = {
-        name: settings.catalog.columns(event) for name, event in settings.catalog.events.items()
-    }
-    maker = _Maker(columns)
-    half = len(data.uses) // 2
-    lost = {
-        signal: {Loss(reason): n for (s, reason), n in data.losses.items() if s == signal}
-        for signal in ("traces", "metrics")
-    }
-    async with PostgresConfig(dsn=dsn).open(settings) as opened:
-        await opened.consume(maker.batch(b"1", data.uses[:half], lost["traces"]))
-        await opened.consume(maker.batch(b"2", data.uses[half:], {}))
-        await opened.consume(maker.tally(b"3", data.emitted, lost["metrics"]))
-    tomorrow = _micros(_TODAY + DAY + 6 * HOUR) * 1000
-    house = House(settings.catalog, 30, 400)
-    await Housekeeper(dsn, house, lambda: tomorrow, lambda: tomorrow).run_due({"groups", "latency"})
-
-
-@dataclass
-class _Maker:
-    """Makes batches; dimensions and shapes are compared by identity, so each is made once."""
-
-    columns: dict[str, tuple[str, ...]]
-    dimensions: dict[tuple[object, ...], Dimension] = field(default_factory=dict)
-    shapes: dict[Dimension, Shape] = field(default_factory=dict)
-
-    def batch(self, digest: bytes, uses: list[Use], losses: dict[Loss, int]) -> Batch:
-        observed = [use for use in uses if use.observed]
-        return Batch(
-            digest=digest.rjust(16),
-            signal="traces",
-            rows=[
-                self._rows([use for use in observed if self.columns[use.event] == columns])
-                for columns in {self.columns[use.event] for use in observed}
-            ],
-            counts=Counter((_micros(use.hour), self._dimension(use)) for use in uses),
-            losses=losses,
-        )
-
-    def _rows(self, uses: list[Use]) -> Rows:
-        """Observations of events with the same attributes."""
-        return Rows(
-            times=[_micros(use.at) for use in uses],
-            durations=[use.ms for use in uses],
-            shapes=[self._shape(use) for use in uses],
-            values=list(zip(*map(self._values, uses), strict=True)),
-        )
-
-    def tally(self, digest: bytes, emitted: Counter[str], losses: dict[Loss, int]) -> Batch:
-        now = _micros(_TODAY)
-        counts = {
-            (now, Dimension("footfall.emitted", "footfall", "emitted", "count", "ok", None, *_NOBODY,
-                            (("emitted_event", event),))): number
-            for event, number in emitted.items()
-        }  # fmt: skip
-        return Batch(digest=digest.rjust(16), signal="metrics", counts=counts, losses=losses)
-
-    def _dimension(self, use: Use) -> Dimension:
-        enums = (("provider", use.provider),) if use.provider else ()
-        key = (
-            use.event,
-            use.surface,
-            use.feature,
-            use.action,
-            use.status,
-            use.error,
-            *_NOBODY,
-            enums,
-        )
-        return self.dimensions.setdefault(key, Dimension(*key))
-
-    def _shape(self, use: Use) -> Shape:
-        dimension = self._dimension(use)
-        return self.shapes.setdefault(dimension, Shape(dimension, 1.0, self.columns[use.event]))
-
-    def _values(self, use: Use) -> tuple[bytes | None, ...]:
-        daily = hashlib.md5(f"{use.at.date()} {use.guild}".encode()).digest()
-        return tuple(None if use.guild is None else daily for _ in self.columns[use.event])
-
-
-_NOBODY = ("bot", "1.0", "test")
-
-
-def _micros(moment: dt.datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000

@@ -15,14 +15,17 @@ from psycopg import Connection
 from psycopg.rows import dict_row
 
 REPOSITORY = Path(__file__).parents[2]
-DASHBOARD = REPOSITORY / "grafana" / "provisioning" / "dashboards" / "footfall.json"
-HEALTH = DASHBOARD.with_name("footfall-collector.json")
+DASHBOARDS = REPOSITORY / "grafana" / "provisioning" / "dashboards"
+OVERVIEW = DASHBOARDS / "footfall-overview.json"
+HEALTH = DASHBOARDS / "footfall-collector.json"
+NAMES = ("overview", "feature", "releases", "reliability", "latency", "audience", "pipeline")
+"""Of the dashboards over what is stored."""
 _VARIABLE = re.compile(r"\$\{(\w+)(?::(\w+))?\}|\$(?!__)(\w+)")
 _MACRO = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def dashboard(file: Path = DASHBOARD) -> dict[str, Any]:
+def dashboard(file: Path = OVERVIEW) -> dict[str, Any]:
     """A committed dashboard."""
     loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     return loaded

@@ -18,7 +18,7 @@ from footfall_collector.config.config import Config, load_config
 from footfall_collector.config.environment import ENVIRONMENT as SETTINGS
 from footfall_collector.security.keys import Keys
 from footfall_exporters.embedded.settings import server_arguments
-from grafana.panels import DASHBOARD, REPOSITORY, dashboard
+from grafana.panels import OVERVIEW, REPOSITORY, dashboard
 
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -347,7 +347,7 @@ def test_the_collector_runs_as_an_ordinary_user() -> None:
 def test_the_data_source_is_the_one_that_the_dashboard_asks() -> None:
     provisioned = yaml.safe_load((PROVISIONING / "datasources" / "footfall.yaml").read_text())
     (source,) = provisioned["datasources"]
-    asked = re.findall(r'"datasource": \{[^}]*\}', DASHBOARD.read_text())
+    asked = re.findall(r'"datasource": \{[^}]*\}', OVERVIEW.read_text())
     assert len(asked) > 10
     assert {
         (re.findall(r'"type": "(.*)"', a)[0], re.findall(r'"uid": "(.*)"', a)[0]) for a in asked
@@ -364,7 +364,7 @@ def test_the_data_source_is_the_one_that_the_dashboard_asks() -> None:
 def test_grafana_finds_the_dashboard_and_opens_with_it() -> None:
     provider = yaml.safe_load((PROVISIONING / "dashboards" / "footfall.yaml").read_text())
     (folder,) = [entry["options"]["path"] for entry in provider["providers"]]
-    assert mounted("grafana", folder).resolve() == DASHBOARD.parent
+    assert mounted("grafana", folder).resolve() == OVERVIEW.parent
     home = environment_of("grafana")["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
-    assert mounted("grafana", home).resolve() == DASHBOARD
-    assert dashboard()["uid"] == "footfall-usage"
+    assert mounted("grafana", home).resolve() == OVERVIEW
+    assert dashboard()["uid"] == "footfall-overview"

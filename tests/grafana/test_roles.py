@@ -17,8 +17,9 @@ from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import prepare
 from footfall_processors import load_catalog
-from grafana.known import CATALOG, END, START, Known, known, store
+from grafana.known import CATALOG, END, START, Known, known
 from grafana.panels import REPOSITORY, View, dashboard, query
+from grafana.stored import store
 
 PASSWORDS = {"FOOTFALL_DB_PASSWORD": 'the owner\'s "own"', "GRAFANA_DB_PASSWORD": "it's $read"}
 OWNER = {"user": "footfall", "password": PASSWORDS["FOOTFALL_DB_PASSWORD"]}

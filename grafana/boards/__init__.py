@@ -1,0 +1,1 @@
+"""The dashboards, a module each: which panels there are, in which order."""

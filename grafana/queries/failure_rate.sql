@@ -1,4 +1,0 @@
--- The share of uses whose status was not ok: error, timeout or denied.
-SELECT (coalesce(sum(count) FILTER (WHERE status <> 'ok'), 0) / sum(count))::float8 AS "Failure rate"
-FROM reporting.usage
-WHERE {hours} AND {selected} AND {ended}

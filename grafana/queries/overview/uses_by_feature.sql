@@ -1,0 +1,4 @@
+-- What is used. Exact counts of uses that ended.
+SELECT $__timeGroupAlias(at, ${bucket}), surface || ' · ' || feature AS metric, sum(count)::bigint AS value
+FROM {series} WHERE {selected} AND {ended}
+GROUP BY 1, 2 ORDER BY 1, 2

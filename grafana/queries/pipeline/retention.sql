@@ -1,0 +1,4 @@
+-- What is kept for how long, as the collector that last kept house has it.
+SELECT what AS "What", coalesce(product, 'every') AS "Product", coalesce(environment, 'every') AS "Environment",
+       extract(epoch FROM kept)::float8 AS "Kept"
+FROM reporting.retention ORDER BY 1, 2, 3

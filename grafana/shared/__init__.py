@@ -1,0 +1,1 @@
+"""What the dashboards have in common: queries, panels, variables, and the frame around them."""
