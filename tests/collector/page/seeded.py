@@ -1,5 +1,6 @@
 """Two months of a product with a score of features: what grows, fades, expires, breaks with a release."""
 
+import datetime as dt
 import hashlib
 import random
 from collections import Counter
@@ -55,11 +56,7 @@ def catalog_text(features=FEATURES):
     ]
     for event, title, surface, owner, *_, kind in features:
         expires = {"expiring": 9, "expired": -13}.get(kind)
-        more = (
-            f", expires: {TODAY + expires * (TODAY - TODAY.replace(day=1)).resolution}"
-            if expires
-            else ""
-        )
+        more = f", expires: {TODAY + dt.timedelta(days=expires)}" if expires else ""
         more += f", owner: {owner}" if owner else ""
         carried = "[guild_id, provider]" if surface == "discord" else "[provider]"
         lines.append(

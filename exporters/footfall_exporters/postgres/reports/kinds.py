@@ -299,6 +299,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "",
         ("product", "event", "title", "owner", "expires", "declared"),
         (_sum("count"), _kept("last_used", "last_used")),
+        hidden=frozenset(),
     ),
     "published": Kind(
         "What may leave the team",
@@ -310,6 +311,20 @@ KINDS: Final[Mapping[str, Kind]] = {
         tallied=False,
         note="a row without an event is of those that were too small to be told apart",
         empty="The days of a product are published once it is listed in the configuration.",
+    ),
+    "housekeeping": Kind(
+        "What keeps the store in shape",
+        "housekeeping",
+        "",
+        ("task", "outcome", "failing", "overdue"),
+        (
+            _kept("every_s", "every_s"),
+            _kept("last_run", "last_run"),
+            _kept("next_run", "next_run"),
+        ),
+        listed=True,
+        tallied=False,
+        empty="It is known as soon as a collector has started.",
     ),
     "retention": Kind(
         "What is kept for how long",

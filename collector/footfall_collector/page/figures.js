@@ -1,0 +1,132 @@
+// Figures: rows of reports put where they belong, in time and by feature. They are added up, and never judged.
+
+import { ranges } from "./state.js";
+import { DAY, HOUR, iso, spoken } from "./words.js";
+
+/** @typedef {import("./reports.js").Row} Row */
+/** @typedef {import("./state.js").Range} Range */
+/** @typedef {import("./charts.js").Mark} Mark */
+
+const BEGINNINGS = ["invoke", "start"];
+const ENDS = ["success", "failure"];
+
+/** @param {number[]} list */
+export const sum = (list) => list.reduce((a, b) => a + b, 0);
+
+/** Uses, what ended well or badly, and what ended badly. @typedef {{uses: number, ends: number, failed: number}} Tally */
+
+/** @param {Row[]} rows Of `usage`, by action and status at least. @returns {Tally} */
+export function tally(rows) {
+  const found = { uses: 0, ends: 0, failed: 0 };
+  for (const { action, status, count } of rows) {
+    if (!BEGINNINGS.includes(action)) found.uses += count;
+    if (!ENDS.includes(action)) continue;
+    found.ends += count;
+    if (status !== "ok") found.failed += count;
+  }
+  return found;
+}
+
+/** @param {Tally} of @returns {number | null} The share of what ended that failed. */
+export const failedShare = ({ ends, failed }) => (ends ? failed / ends : null);
+
+/**
+ * Rows by the value of a column.
+ *
+ * @param {Row[]} rows
+ * @param {string} column
+ * @returns {Map<string, Row[]>}
+ */
+export function grouped(rows, column) {
+  /** @type {Map<string, Row[]>} */
+  const found = new Map();
+  for (const row of rows) {
+    const key = row[column] ?? "";
+    const list = found.get(key);
+    if (list) list.push(row);
+    else found.set(key, [row]);
+  }
+  return found;
+}
+
+/** A step's time, as reports write it. @param {number} at @param {"hour" | "day"} unit */
+const written = (at, unit) => (unit === "day" ? iso(at) : `${new Date(at).toISOString().slice(0, 19)}Z`);
+
+/**
+ * Rows of each step of a range.
+ *
+ * @param {Row[]} rows
+ * @param {Range} range
+ * @returns {Row[][]}
+ */
+export function steps(rows, { times, unit }) {
+  const by = grouped(rows, unit);
+  return times.map((at) => by.get(written(at, unit)) ?? []);
+}
+
+/** @param {Row[]} rows @param {Range} range @returns {Tally[]} Of each step. */
+export const tallies = (rows, range) => steps(rows, range).map(tally);
+
+/** A column of the one row of each step; null where there is none. @param {Row[]} rows @param {Range} range @param {string} column @returns {(number | null)[]} */
+export const values = (rows, range, column) => steps(rows, range).map(([row]) => row?.[column] ?? null);
+
+/** @param {Row[]} rows @param {string} column */
+export const total = (rows, column) => sum(rows.map((row) => row[column] ?? 0));
+
+/** Before, as it is drawn: the average of days, whose weekdays differ, or the course of hours. @param {number[]} before @param {Range} range */
+export const beforeLine = (before, range) =>
+  range.unit === "hour" ? before : range.times.map(() => sum(before) / ((range.until - range.since) / DAY));
+
+/** Without the step that is not over: its end would look like a fall. @template T @param {T[]} list */
+export function finished(list) {
+  const { now } = ranges();
+  return now.until > Date.now() && now.unit === "day" && list.length > 2 ? list.slice(0, -1) : list;
+}
+
+/** @param {Row[]} features @returns {(event: string) => string} What people call an event. */
+export function titles(features) {
+  const by = new Map(features.map((each) => [each.event, each.title]));
+  return (event) => by.get(event) ?? spoken(event);
+}
+
+/** Each event as it is listed: with what people call it. @param {Row[]} features @param {string} product @returns {Row[]} */
+export const ofProduct = (features, product) => features.filter((each) => product === "all" || each.product === product);
+
+/**
+ * When versions first came, of each service one line of them; of what was there from the beginning it is not known.
+ *
+ * @param {Row[]} lines See `reports.lines`.
+ * @returns {(Mark & {service: string, version: string})[]}
+ */
+export function releases(lines) {
+  const begun = lines.map((row) => row.day).sort()[0];
+  const firsts = [...grouped(lines, "service")].flatMap(([service, of]) =>
+    [...grouped(of, "service_version")].filter(([version]) => version).map(([version, rows]) =>
+      ({ service, version, day: rows.map((row) => row.day).sort()[0] })));
+  return firsts.filter(({ day }) => day > begun).map(({ service, version, day }) =>
+    ({ at: Date.parse(day), name: version, service, version })).sort((a, b) => a.at - b.at);
+}
+
+/**
+ * What charts mark: a version once, where all services have it on the same day; else with its service.
+ *
+ * @param {Row[]} lines
+ * @returns {Mark[]}
+ */
+export function marks(lines) {
+  const found = releases(lines);
+  const services = new Set(found.map((each) => each.service)).size;
+  const together = new Map(found.map((each) => [`${each.at} ${each.version}`, each]));
+  const isShared = services <= 1 || together.size < found.length || new Set(found.map((each) => each.version)).size === together.size;
+  return isShared ? [...together.values()] : found.map((each) => ({ at: each.at, name: `${each.service} ${each.version}` }));
+}
+
+/** Versions, the newest first. @param {Row[]} lines @returns {string[]} */
+export function versions(lines) {
+  const by = [...grouped(lines, "service_version")].filter(([version]) => version);
+  const known = by.map(([version, rows]) => ({ version, first: rows.map((row) => row.day).sort()[0] }));
+  return known.sort((a, b) => b.first.localeCompare(a.first) || b.version.localeCompare(a.version, "en", { numeric: true })).map(({ version }) => version);
+}
+
+/** Whether something was so recent that the store is at work. @param {string | null} at */
+export const isRecent = (at) => at !== null && Date.now() - Date.parse(at) < HOUR;

@@ -1,0 +1,48 @@
+// Keys: search, rows, pages; never while somebody types, or where the browser's own keys are meant.
+
+import { $, $$, reveal } from "./elements.js";
+import { NAV, openHelp } from "./shell.js";
+import { link } from "./state.js";
+
+const PATIENCE = 900;
+let chord = 0;
+
+/** Goes to a row, of those that lead somewhere. @param {number} by */
+function step(by) {
+  const rows = $$("tr.go");
+  const at = rows.findIndex((row) => row.contains(document.activeElement));
+  const next = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? 0 : at + by))];
+  if (!next) return;
+  $("a", next)?.focus();
+  reveal(next);
+}
+
+/** @type {Record<string, () => void>} */
+const ACTS = {
+  "/": () => $("input[type=search]")?.focus(),
+  j: () => step(1),
+  k: () => step(-1),
+  "?": openHelp,
+  g: () => {
+    chord = Date.now();
+  },
+  u: () => {
+    location.href = link("overview");
+  },
+};
+
+/** @param {KeyboardEvent} event */
+export function pressed(event) {
+  const at = /** @type {Element} */ (event.target);
+  if (event.ctrlKey || event.metaKey || event.altKey || at.closest("input,select,textarea,dialog")) {
+    if (event.key === "Escape" && at.matches("input[type=search]")) /** @type {HTMLElement} */ (at).blur();
+    return;
+  }
+  const isChord = Date.now() - chord < PATIENCE;
+  chord = 0;
+  const page = isChord ? NAV.find(([, , key]) => key === event.key) : undefined;
+  const act = page ? () => { location.href = link(page[0]); } : isChord ? undefined : ACTS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+}

@@ -1,0 +1,107 @@
+// Live: what is stored and refused, as it happens; a stream, which is let go while nobody looks.
+
+import { h } from "../elements.js";
+import { sum, titles } from "../figures.js";
+import { blank, choose, icon, mono, none, spark, title } from "../parts.js";
+import { toFeature } from "../state.js";
+import { DASH, REASONS, clock, errorWord, int, ms, spoken } from "../words.js";
+
+/** @typedef {import("../reports.js").Row} Row */
+/** @typedef {import("../shell.js").Context} Context */
+/** @typedef {{kind: "stored" | "refused", at: number, row: Row}} Arrival */
+
+const STREAM = "/api/live";
+const KEPT = 200;
+const SHOWN = 24;
+const MINUTE = 60;
+
+/** @param {Context} context */
+export async function live({ features }) {
+  const there = await fetch(STREAM, { method: "HEAD", cache: "no-store" }).catch(() => null);
+  const head = title("Live", "What arrives now, as it is stored: this is all that is known of each.");
+  if (there === null || there.status === 404) return [head, blank("This collector has no stream", h("p", null, "It does not say what arrives as it arrives. In a terminal, ", mono("footfall tail"), " shows the same."))];
+  return [head, stream(titles(features))];
+}
+
+/** @param {(event: string) => string} named */
+function stream(named) {
+  /** @type {Arrival[]} */
+  const buffer = [];
+  const perSecond = Array.from({ length: MINUTE }, () => 0);
+  const [body, rate, strip] = [h("tbody"), h("b", { class: "num" }), h("div", { class: "strip" })];
+  const said = h("p", { class: "muted", role: "status" }, "Connecting …");
+  let [only, isPaused, fresh] = ["", matchMedia("(prefers-reduced-motion: reduce)").matches, 0];
+  /** @type {EventSource | null} */
+  let source = null;
+
+  const draw = () => {
+    const fits = buffer.filter((each) => !only || each.kind === only || (only === "failed" && each.row.status && each.row.status !== "ok"));
+    body.replaceChildren(...(fits.length ? fits.slice(0, SHOWN).map((each) => line(each, named)) : [h("tr", null, h("td", { colspan: 6, class: "empty" }, "Nothing has arrived since this page was opened."))]));
+    rate.textContent = int(sum(perSecond));
+    strip.replaceChildren(spark(perSecond, { width: 240, height: 30 }));
+  };
+  const heard = (/** @type {"stored" | "refused"} */ kind) => (/** @type {MessageEvent} */ event) => {
+    const row = JSON.parse(event.data);
+    buffer.unshift({ kind, at: Date.parse(row.at ?? row.created_at) || Date.now(), row });
+    buffer.length = Math.min(buffer.length, KEPT);
+    fresh += Number(row.count ?? 1);
+  };
+  const close = () => {
+    source?.close();
+    source = null;
+  };
+  const follow = () => {
+    close();
+    said.textContent = isPaused ? "Paused" : "Connecting …";
+    if (isPaused || document.visibilityState !== "visible") return;
+    source = new EventSource(STREAM);
+    source.addEventListener("open", () => { said.textContent = "Listening"; });
+    source.addEventListener("error", () => { said.textContent = "The stream broke off; it is tried again"; });
+    source.addEventListener("stored", heard("stored"));
+    source.addEventListener("refused", heard("refused"));
+  };
+  const pause = h("button", { type: "button", class: "button", "aria-pressed": String(isPaused), onclick: () => {
+    isPaused = !isPaused;
+    pause.setAttribute("aria-pressed", String(isPaused));
+    pause.textContent = isPaused ? "Go on" : "Pause";
+    follow();
+  } }, isPaused ? "Go on" : "Pause");
+  const section = h("section", { class: "panel", "aria-label": "Arriving" },
+    h("div", { class: "head live-head" }, h("p", null, rate, " in the last minute"), strip, said,
+      h("div", { class: "tools" }, choose("Show", [["", "everything"], ["failed", "failures"], ["refused", "what is refused"]], "", (next) => { only = next; draw(); }), pause)),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Arrived just now, newest first" }, table(body)));
+  document.addEventListener("visibilitychange", follow);
+  const tick = setInterval(() => {
+    if (!section.isConnected && perSecond.length) {
+      clearInterval(tick);
+      document.removeEventListener("visibilitychange", follow);
+      close();
+    } else if (!isPaused) {
+      perSecond.push(fresh);
+      perSecond.shift();
+      fresh = 0;
+      draw();
+    }
+  }, 1000);
+  draw();
+  follow();
+  return section;
+}
+
+/** @param {HTMLElement} body */
+const table = (body) => h("table", { class: "grid live" }, h("caption", { class: "sr" }, "Arrived just now, newest first"),
+  h("thead", null, h("tr", null, [["Time", "num"], ["Feature", ""], ["Event", "wide-only"], ["How it ended", ""], ["Took", "num"], ["Sent by", "wide-only"]].map(([text, cls]) => h("th", { scope: "col", class: cls }, text)))), body);
+
+/** @param {Arrival} arrival @param {(event: string) => string} named */
+function line({ kind, at, row }, named) {
+  const time = h("td", { class: "num" }, clock(at, true));
+  if (kind === "refused") {
+    const reason = REASONS[row.reason]?.[0] ?? spoken(String(row.reason ?? "refused"));
+    return h("tr", { class: "failed-row" }, time, h("th", { scope: "row" }, none("not let in")), h("td", { class: "wide-only" }, mono(row.reason ?? "")), h("td", null, h("span", { class: "chip worse" }, icon("expired"), reason)), h("td", { class: "num" }, row.count > 1 ? `${int(row.count)} times` : ""), h("td", { class: "wide-only" }, row.signal ?? ""));
+  }
+  const isBad = row.status && row.status !== "ok";
+  const end = isBad ? h("span", { class: "chip worse", title: errorWord(row.error_type ?? null)[1] }, icon("worse"), errorWord(row.error_type ?? null)[0]) : h("span", { class: "ok" }, spoken(String(row.action ?? "")).toLowerCase());
+  const sender = [row.service, row.service_version ?? row.version].filter(Boolean).join(" ");
+  return h("tr", { class: isBad ? "failed-row" : "" }, time, h("th", { scope: "row" }, h("a", { class: "name", href: toFeature(row.event) }, named(row.event))), h("td", { class: "wide-only" }, mono(row.event)), h("td", null, end),
+    h("td", { class: "num" }, typeof row.duration_ms === "number" ? ms(row.duration_ms) : none(DASH, "no duration")), h("td", { class: "wide-only" }, sender || none(DASH)));
+}

@@ -1,0 +1,111 @@
+// Trust: what of all that happened is stored, what was lost and why, what keeps the store in shape.
+
+import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { h } from "../elements.js";
+import { grouped, steps, sum, titles, total } from "../figures.js";
+import { grid } from "../grid.js";
+import { mono, none, panel, spark, tag, title } from "../parts.js";
+import { rows, rowsIfAny } from "../reports.js";
+import { link, periodName, toFeature } from "../state.js";
+import { DASH, REASONS, SIGNALS, ago, complete, day, int, plural, span, spoken } from "../words.js";
+
+/** @typedef {import("../reports.js").Row} Row */
+/** @typedef {import("../shell.js").Context} Context */
+/** @typedef {import("../state.js").Range} Range */
+
+const LEAST = 7;
+const DAY = 864e5;
+
+/** @param {Context} context */
+export async function trust(context) {
+  const { now } = context;
+  const days = daily(now);
+  const [byDay, byEvent, losses, refused, kept, tasks] = await Promise.all([
+    rows("completeness", { range: days, by: ["day"] }), rows("completeness", { range: days, by: ["event"] }), rows("losses", { range: days, by: ["day", "signal", "reason"] }),
+    rows("refused", { range: days, by: ["signal", "reason"] }), rows("retention"), rowsIfAny("housekeeping"),
+  ]);
+  const missing = steps(byDay, days).map(([row]) => (row && row.emitted !== null ? Math.max(0, row.emitted - row.stored) : null));
+  return [heading(byDay, missing, days), way(byDay, losses, refused), h("div", { class: "row two-one" }, notStored(missing, days), least(byEvent, context)),
+    lossesPanel(losses, days), h("div", { class: "row half" }, door(refused), privacy(context, kept)), ...housekeeping(tasks)];
+}
+
+/** What is kept by days is asked by whole ones. @param {Range} now @returns {Range} */
+const daily = (now) => (now.unit === "day" ? now : { since: Math.floor(now.since / DAY) * DAY, until: now.until, unit: "day", times: [Math.floor(now.since / DAY) * DAY, Math.floor(now.until / DAY) * DAY] });
+
+/** @param {Row[]} byDay @param {(number | null)[]} missing @param {Range} days */
+function heading(byDay, missing, days) {
+  const emitted = total(byDay, "emitted");
+  if (!emitted) return title("How complete it is is unknown.", "No sender keeps a tally in this period: Footfall’s own SDK does, others may be as complete.");
+  const worst = missing.indexOf(Math.max(...missing.map((n) => n ?? 0)));
+  const lost = sum(missing.map((n) => n ?? 0));
+  const isMost = lost > 0 && (missing[worst] ?? 0) > lost / 2;
+  return title([`${complete(total(byDay, "stored") / emitted)} of what was counted is stored`, isMost ? `; most of the rest is from ${day(days.times[worst] ?? 0)}` : "", "."], "You can trust the figures as far as this page says.");
+}
+
+/** @param {Row[]} byDay @param {Row[]} losses @param {Row[]} refused */
+function way(byDay, losses, refused) {
+  const [emitted, stored, untallied] = ["emitted", "stored", "untallied"].map((column) => total(byDay, column));
+  const at = (/** @type {string[]} */ signals) => sum(losses.filter((row) => signals.includes(row.signal)).map((row) => row.count));
+  const [sdk, backend] = [at(["sdk"]), at(["subscriber"])];
+  const door = sum(losses.map((row) => row.count)) - sdk - backend;
+  const toLosses = (/** @type {string} */ text) => h("a", { href: "#losses" }, text);
+  const stage = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ note, /** @type {import("../elements.js").Kid} */ out, cls = "") =>
+    h("li", { class: cls }, h("span", { class: "stage" }, name), h("b", { class: "num" }, int(value)), h("span", { class: "muted" }, note), out ? h("span", { class: "out" }, out) : null);
+  return panel({ title: "The way of an event", note: `last ${periodName()}`, body: h("ol", { class: "flow" },
+    stage("Counted in the applications", emitted ?? 0, "by the SDKs’ own tally", sdk ? toLosses(`${int(sdk)} could not be sent in full`) : "nothing was lost there"),
+    stage("Stored, once", stored ?? 0, emitted ? `${complete((stored ?? 0) / emitted)} of what was counted` : "of senders that keep a tally", untallied ? `${int(untallied)} more from senders without a tally` : `${int(Math.max(0, (emitted ?? 0) - (stored ?? 0)))} missing`, "strong"),
+    stage("Not let in", door, "undeclared, expired, out of time", door ? toLosses("each by its reason") : null, "aside"),
+    stage("Not taken at the door", total(refused, "requests"), "requests; senders may come again", null, "aside")) });
+}
+
+/** @param {(number | null)[]} missing @param {Range} days */
+const notStored = (missing, days) => panel({ title: "Not stored, by day", note: "counted in the applications and not stored; shortly before midnight it may be the next day’s",
+  body: chart(`Counted and not stored: ${int(sum(missing.map((n) => n ?? 0)))}`, "m", () => timeOption({ range: days, series: [{ name: "not stored", type: "bar", data: missing, color: colour("warn") }] })), table: timeTable(days, ["Not stored"], [missing]) });
+
+/** @param {Row[]} byEvent @param {Context} context */
+function least(byEvent, { features }) {
+  const named = titles(features);
+  const known = byEvent.filter((row) => row.ratio !== null).sort((a, b) => a.ratio - b.ratio);
+  const rest = known[LEAST];
+  return panel({ title: "Least complete", note: rest ? `the others: ${complete(rest.ratio)} or better` : "", body: known.length ? h("ul", { class: "ranks" }, known.slice(0, LEAST).map((row) =>
+    h("li", null, h("span", { class: "who" }, h("a", { href: toFeature(row.event) }, named(row.event))), h("span", { class: "muted" }, `${int(Math.max(0, row.emitted - row.stored))} of ${int(row.emitted)} missing`), h("span", { class: "num" }, complete(row.ratio))))) : none("No sender keeps a tally."),
+    table: () => ({ columns: ["Feature", "Counted", "Stored", "Complete"], rows: known.map((row) => [named(row.event), int(row.emitted), int(row.stored), complete(row.ratio)]) }) });
+}
+
+/** @param {Row[]} losses @param {Range} days */
+function lossesPanel(losses, days) {
+  const list = [...grouped(losses.map((row) => ({ ...row, of: `${row.signal} ${row.reason}` })), "of").values()].map((mine) => ({
+    reason: mine[0]?.reason, signal: mine[0]?.signal, count: total(mine, "count"), last: mine.map((row) => row.day).sort().pop(), data: steps(mine, days).map((step) => total(step, "count")) }));
+  return panel({ title: "Losses, each with its reason", note: "a loss is counted; nothing else of it is kept", cls: "inventory", id: "losses", body: grid({ caption: "Losses", key: "ls", sort: "-count", rows: list, empty: "Nothing was lost.", columns: [
+    { key: "what", label: "What happened", cls: "feature", sort: (row) => said(row.reason), cell: (row) => [h("span", { class: "name" }, said(row.reason)), h("span", { class: "under" }, row.reason)] },
+    { key: "reason", label: "Reason", cls: "event", cell: (row) => mono(row.reason) }, { key: "signal", label: "Where", cls: "owner", cell: (row) => SIGNALS[row.signal] ?? row.signal },
+    { key: "trend", label: "By day", sort: false, cls: "trend", cell: (row) => spark(row.data) }, { key: "count", label: "Count", num: true, cls: "uses", cell: (row) => int(row.count) },
+    { key: "last", label: "Last", cls: "last", num: true, cell: (row) => day(row.last) }, { key: "todo", label: "What to do", sort: false, cls: "todo", cell: (row) => REASONS[row.reason]?.[1] ?? "It is explained in docs/losses.md." }] }).el });
+}
+
+/** @param {string} reason */
+const said = (reason) => REASONS[reason]?.[0] ?? spoken(reason);
+
+/** @param {Row[]} refused */
+const door = (refused) => panel({ title: "At the door", note: "requests that were not taken", body: refused.length ? h("ul", { class: "ranks" }, refused.map((row) => h("li", null, h("span", { class: "who" }, said(row.reason)), h("span", { class: "muted" }, SIGNALS[row.signal] ? row.signal : ""), h("span", { class: "num" }, int(row.requests))))) : none("Every request was taken."),
+  table: refused.length ? () => ({ columns: ["Refused requests", "Count"], rows: refused.map((row) => [said(row.reason), int(row.requests)]) }) : undefined });
+
+/** @param {Context} context @param {Row[]} kept */
+function privacy({ features }, kept) {
+  const what = (/** @type {Row} */ row) => `${row.what}${row.product ? ` of ${row.product}` : ""}${row.environment ? ` in ${row.environment}` : ""}`;
+  return panel({ title: "Privacy in force", body: h("dl", { class: "facts" },
+    h("div", null, h("dt", null, "Let through"), h("dd", null, h("a", { href: link("catalog") }, plural(features.length, "declared event")), "; nothing else")),
+    h("div", null, h("dt", null, "Never stored"), h("dd", null, "names, ids, addresses, messages, arguments, user agents, stack traces")),
+    h("div", null, h("dt", null, "Kept"), h("dd", null, h("ul", { class: "plain-list" }, kept.map((row) => h("li", null, `${what(row)}: ${row.kept}`)))))) });
+}
+
+/** @param {Row[]} tasks */
+function housekeeping(tasks) {
+  if (!tasks.length) return [];
+  const bad = tasks.filter((row) => row.failing || row.overdue);
+  const state = (/** @type {Row} */ row) => (row.failing ? tag("worse", "Failed") : row.overdue ? tag("expiring", "Overdue") : tag("good", "On time"));
+  return [panel({ title: "Housekeeping", note: bad.length ? `${plural(bad.length, "task")} behind` : `${plural(tasks.length, "task")}, all on time`, cls: "inventory", body: grid({ caption: "Housekeeping", key: "hs", sort: "task", rows: tasks, columns: [
+    { key: "task", label: "Task", cls: "feature", cell: (row) => spoken(row.task) }, { key: "state", label: "State", cls: "verdict", sort: (row) => Number(!row.failing) + Number(!row.overdue), cell: state },
+    { key: "every_s", label: "Every", num: true, cls: "adoption", cell: (row) => span(row.every_s * 1000) }, { key: "last_run", label: "Last run", num: true, cls: "uses", cell: (row) => (row.last_run ? ago(row.last_run) : none("never")) },
+    { key: "outcome", label: "Did", sort: false, cls: "todo", cell: (row) => row.outcome ?? none(DASH) }] }).el })];
+}

@@ -1,0 +1,135 @@
+// Reports: every figure comes from /api/reports, and is asked for again only where it may have changed.
+
+import { get } from "./state.js";
+import { DAY, HOUR } from "./words.js";
+
+/** @typedef {Record<string, any>} Row */
+/** @typedef {import("./state.js").Range} Range */
+/**
+ * @typedef {object} Asked
+ * @property {string[]} [by]
+ * @property {Range | null} [range]
+ * @property {Record<string, string[]>} [where]
+ * @property {number} [limit]
+ */
+
+/** Why there is no report: HTTP's status, and what to do. */
+export class NoReport extends Error {
+  /** @param {number} status @param {string} text */
+  constructor(status, text) {
+    super(text);
+    this.status = status;
+  }
+}
+
+/** Answers by their address, with the tag by which the collector knows them. @type {Map<string, {tag: string, body: Row}>} */
+const known = new Map();
+const MOST_KNOWN = 200;
+
+/** @param {string} address @returns {Promise<Row>} */
+export async function fetched(address) {
+  const before = known.get(address);
+  /** @type {Record<string, string>} */
+  const headers = { accept: "application/json" };
+  if (before) headers["if-none-match"] = before.tag;
+  const answer = await fetch(address, { headers, cache: "no-store" }).catch(() => null);
+  if (answer === null) throw new NoReport(0, "The collector does not answer. Is it running?");
+  if (answer.status === 304 && before) return before.body;
+  if (!answer.ok) throw await refusal(answer);
+  const body = await answer.json();
+  const tag = answer.headers.get("etag");
+  if (known.size > MOST_KNOWN) known.clear();
+  if (tag) known.set(address, { tag, body });
+  return body;
+}
+
+/** @param {Response} answer */
+async function refusal(answer) {
+  const said = (await answer.text()).slice(0, 1000);
+  try {
+    return new NoReport(answer.status, String(JSON.parse(said).message));
+  } catch {
+    return new NoReport(answer.status, said || `The collector answered ${answer.status}.`);
+  }
+}
+
+/**
+ * The rows of a report.
+ *
+ * @param {string} name
+ * @param {Asked} [asked]
+ * @returns {Promise<Row[]>}
+ */
+export async function rows(name, { by = [], range, where = {}, limit } = {}) {
+  const query = new URLSearchParams();
+  if (range) {
+    query.set("since", new Date(range.since).toISOString());
+    query.set("until", new Date(range.until).toISOString());
+  }
+  if (by.length) query.set("by", by.join(","));
+  for (const [column, values] of Object.entries(where)) {
+    for (const value of values) query.append("where", `${column}=${value}`);
+  }
+  if (limit) query.set("limit", String(limit));
+  const text = query.toString();
+  return (await fetched(`/api/reports/${name}${text ? `?${text}` : ""}`)).rows;
+}
+
+/** One that may not be there: nothing where the collector refuses it. @param {string} name @param {Asked} [asked] */
+export const rowsIfAny = (name, asked) =>
+  rows(name, asked).catch((error) => {
+    if (error instanceof NoReport && error.status >= 400 && error.status < 500) return /** @type {Row[]} */ ([]);
+    throw error;
+  });
+
+/** @param {string} value As the address has it; `(none)` is what has none. */
+const plain = (value) => (value === "(none)" ? "" : value);
+
+/**
+ * The filters as conditions; a product is its events.
+ *
+ * @param {Row[]} features
+ * @returns {Record<string, string[]>}
+ */
+export function conditions(features) {
+  /** @type {Record<string, string[]>} */
+  const found = {};
+  if (get("env") !== "all") found.environment = [plain(get("env"))];
+  if (get("version") !== "all") found.version = [plain(get("version"))];
+  if (get("product") !== "all") {
+    const events = features.filter((each) => each.product === get("product")).map((each) => each.event);
+    found.event = events.length ? events : ["(none of them)"];
+  }
+  return found;
+}
+
+const INVENTORY = ["product", "event", "title", "owner", "surface", "feature", "expires", "last_day", "verdict"];
+
+/** Each declared event, with its verdict. */
+export const inventory = () => rows("features", { by: INVENTORY });
+
+/**
+ * How far the store is, how complete, and what was lost: for the foot of every page.
+ *
+ * @param {Range} range
+ */
+export async function state(range) {
+  const since = new Date(Math.floor(Date.now() / HOUR) * HOUR - HOUR).toISOString();
+  const [overview, lost] = await Promise.all([
+    fetched(`/api/reports/overview?since=${encodeURIComponent(since)}`),
+    rows("losses", { range, by: ["signal", "reason"] }),
+  ]);
+  return { fresh: overview.freshness, complete: overview.completeness, lost };
+}
+
+/**
+ * Where the versions, environments and services come from, and what charts mark: the days of each version.
+ *
+ * @param {Range} range
+ * @param {Range | null} before
+ */
+export const lines = (range, before) => {
+  const since = Math.min(range.since - DAY, before?.since ?? range.since);
+  const whole = { ...range, since: Math.floor(since / DAY) * DAY, until: Math.ceil(range.until / DAY) * DAY };
+  return rows("usage", { range: whole, by: ["day", "environment", "service", "version"] });
+};

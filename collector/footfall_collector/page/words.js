@@ -1,0 +1,160 @@
+// Words and numbers: how figures, times and the code's names are written.
+
+export const HOUR = 3600e3;
+export const DAY = 24 * HOUR;
+export const DASH = "–";
+const THIN = " ";
+const MINUS = "−";
+const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
+const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
+
+/** @typedef {number | null | undefined} Figure */
+
+/** @param {number} n */
+export const int = (n) => whole.format(Math.round(n)).replace("-", MINUS);
+
+/** @param {number} n @param {string} one @param {string} [many] */
+export const plural = (n, one, many = `${one}s`) => `${int(n)} ${n === 1 ? one : many}`;
+
+/**
+ * A share in per cent, in as many digits as it needs.
+ *
+ * @param {Figure} share
+ * @param {number} [digits]
+ */
+export function pct(share, digits) {
+  if (share === null || share === undefined || !Number.isFinite(share)) return DASH;
+  const value = share * 100;
+  const size = Math.abs(value);
+  const places = digits ?? (value !== 0 && size < 0.1 ? 2 : size < 10 ? 1 : 0);
+  return `${value.toFixed(places).replace("-", MINUS)}${THIN}%`;
+}
+
+/**
+ * A share that is not said to be whole when it is not: rounded down.
+ *
+ * @param {Figure} share
+ */
+export const complete = (share) => (typeof share === "number" ? pct(Math.floor(share * 10000) / 10000, 2) : "unknown");
+
+/** @param {Figure} value A duration. */
+export function ms(value) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return DASH;
+  if (value < 999.5) return `${Math.round(value)} ms`;
+  if (value < 59950) return `${(value / 1000).toFixed(value < 9950 ? 2 : 1)} s`;
+  return span(value);
+}
+
+/** @param {number} n @param {(n: number) => string} [format] */
+export const signed = (n, format = int) => (n > 0 ? `+${format(n)}` : n < 0 ? `${MINUS}${format(-n)}` : format(0));
+
+/** @param {number} share A difference of two shares. */
+export const points = (share) => `${signed(share * 100, (v) => v.toFixed(1))} points`;
+
+/** @param {number} msec How long, in one unit. */
+export function span(msec) {
+  const minutes = msec / 60e3;
+  if (minutes < 1) return plural(Math.max(1, Math.round(msec / 1000)), "second");
+  if (minutes < 60) return plural(Math.round(minutes), "minute");
+  if (minutes < 48 * 60) return plural(Math.round(minutes / 60), "hour");
+  const days = Math.round(minutes / 1440);
+  return days < 60 ? plural(days, "day") : plural(Math.round(days / 30), "month");
+}
+
+/** @param {string | number} at */
+const moment = (at) => (typeof at === "number" ? at : Date.parse(at));
+
+/** @param {string | number} at */
+export const ago = (at) => (Date.now() - moment(at) < 1000 ? "just now" : `${span(Date.now() - moment(at))} ago`);
+
+/** When an hour is all that is known. @param {string} hour */
+export const lastUse = (hour) => (Date.now() - moment(hour) < 2 * HOUR ? "within 2 hours" : ago(hour));
+
+/** @param {string | number} at */
+export function day(at) {
+  const date = new Date(moment(at));
+  const year = date.getUTCFullYear() === new Date().getUTCFullYear() ? "" : ` ${date.getUTCFullYear()}`;
+  return `${date.getUTCDate()} ${MONTHS[date.getUTCMonth()]}${year}`;
+}
+
+/** @param {number} at @param {boolean} [seconds] */
+export const clock = (at, seconds = false) => new Date(at).toISOString().slice(11, seconds ? 19 : 16);
+
+/** @param {number} at */
+export const iso = (at) => new Date(at).toISOString().slice(0, 10);
+
+/** @param {number} at @param {string} unit */
+export const when = (at, unit) => (unit === "day" ? day(at) : `${day(at)}, ${clock(at)}`);
+
+/** Days until the end of a date. @param {string} date */
+export const daysLeft = (date) => Math.ceil((Date.parse(`${date}T23:59:59Z`) - Date.now()) / DAY);
+
+/** @param {string} name As the code has it. */
+export function spoken(name) {
+  const words = name.replace(/[._-]+/g, " ").trim();
+  return words ? words[0]?.toUpperCase() + words.slice(1) : name;
+}
+
+/** @param {string} attribute Of the catalog, such as `guild_id`. @param {boolean} [many] */
+export function groupWord(attribute, many = true) {
+  const word = attribute.replace(/_(id|hash|key)$/, "").replace(/_/g, " ");
+  if (!many) return word;
+  return word.endsWith("y") ? `${word.slice(0, -1)}ies` : `${word}s`;
+}
+
+/** Verdicts of `reporting.features`: their class, their word, what they say. @type {Record<string, [string, string, string]>} */
+export const VERDICTS = {
+  new: ["new", "New", "First used in these days, or declared in them"],
+  growing: ["growing", "Growing", "More uses than before, beyond chance"],
+  steady: ["steady", "Steady", "About as many uses as before"],
+  fading: ["fading", "Fading", "Fewer uses than before, beyond chance"],
+  unused: ["unused", "Unused", "Declared, and not used in these days"],
+  expiring: ["expiring", "Expiring", "Will be refused within 30 days"],
+  expired: ["expired", "Expired", "Is refused: its last day is over"],
+  "too few to tell": ["few", "Too few to tell", "Too few uses, or too uneven ones, to say that they changed"],
+};
+
+/** Verdicts of `releases`. @type {Record<string, [string, string]>} */
+export const COMPARED = {
+  "fails more": ["worse", "Fails more"],
+  "fails less": ["good", "Fails less"],
+  "no difference seen": ["steady", "No difference seen"],
+  "too few to tell": ["few", "Too few to tell"],
+};
+
+/** Kinds of failures that come with the instrumentation; catalogs may add to them. @type {Record<string, [string, string]>} */
+const ERRORS = {
+  provider_unavailable: ["Provider away", "Something the feature depends on could not be reached"],
+  provider_timeout: ["Provider too slow", "It did not answer in time"],
+  invalid_preset: ["Impossible request", "What was asked for does not exist or cannot be done"],
+  permission_denied: ["Not allowed", "The user may not do this"],
+  unexpected_error: ["Unexpected", "Anything else: look into the log"],
+};
+
+/** @param {string | null} kind @returns {[string, string]} Its word, and what it means. */
+export function errorWord(kind) {
+  if (kind === null) return ["No kind given", "The sender did not say why"];
+  return ERRORS[kind] ?? [spoken(kind), kind];
+}
+
+export const SIGNALS = /** @type {Record<string, string>} */ ({
+  traces: "at the collector",
+  logs: "at the collector",
+  metrics: "at the collector",
+  spool: "in the spool",
+  sdk: "in the application",
+  subscriber: "at a backend",
+  unknown: "at the collector",
+});
+
+/** What happened, and what to do. @type {Record<string, [string, string]>} */
+export const REASONS = {
+  undeclared_event: ["No such event in the catalog", "Nothing, if it is foreign traffic; else declare the event."],
+  undeclared_attribute: ["Attribute the event may not carry", "Nothing, if it is not wanted; else declare it."],
+  enum_value: ["Value that is not in the list", "Add the value to the catalog, or correct the sender."],
+  out_of_window: ["Too old, or ahead of time", "Set the sender’s clock; look for a queue that was held up."],
+  expired_event: ["Came after its event expired", "Ask the owner: renew the date, or remove the event from the code."],
+  queue_full: ["More happened than could be sent", "Counted all the same. Sample the event, or see why sending is slow."],
+  export_failed: ["The collector could not be reached", "Look at the collector’s log and at the endpoint."],
+  salt_missing: ["Hash could not be made any more", "Nothing, if rare; else look for a queue that was held up."],
+};
