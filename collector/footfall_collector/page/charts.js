@@ -44,6 +44,8 @@ export function colour(name) {
 
 /** @type {any[]} */
 let drawn = [];
+/** @type {[HTMLElement, () => any][]} */
+const waiting = [];
 const watch = new ResizeObserver((entries) => {
   for (const { target } of entries) /** @type {any} */ (target).chart?.resize();
 });
@@ -66,15 +68,20 @@ export function dispose() {
  */
 export function chart(label, size, make) {
   const node = h("div", { class: `chart ${size}`, role: "img", "aria-label": label });
-  requestAnimationFrame(() => {
-    if (!node.isConnected) return;
+  waiting.push([node, make]);
+  return node;
+}
+
+/** Draws the charts that wait, once they are in the document, where they have a size. */
+export function drawWaiting() {
+  for (const [node, make] of waiting.splice(0)) {
+    if (!node.isConnected) continue;
     const made = echarts.init(node, null, { renderer: "svg" });
     made.setOption(make());
     /** @type {any} */ (node).chart = made;
     drawn.push(made);
     watch.observe(node);
-  });
-  return node;
+  }
 }
 
 /** @param {string} head @param {[string, string, string?][]} lines */

@@ -1,6 +1,6 @@
 // Starts the page: its shell at once, its figures when they have come, all again when something is chosen.
 
-import { dispose } from "./charts.js";
+import { dispose, drawWaiting } from "./charts.js";
 import { $, $$, flat, h, reveal } from "./elements.js";
 import { pressed } from "./keys.js";
 import { blank, title } from "./parts.js";
@@ -68,6 +68,7 @@ function put(head, main, foot) {
   $("#shell")?.replaceChildren(...flat([header(), head]));
   $("#main")?.replaceChildren(...flat(main));
   $("#foot")?.replaceChildren(...flat(foot));
+  drawWaiting();
   again();
 }
 

@@ -182,5 +182,16 @@ export const featureCell = (row, under = true) => [
 export const names = (list) =>
   list.map((each, i) => [i ? (i === list.length - 1 ? " and " : ", ") : "", h("a", { href: toFeature(each.event) }, each.title)]);
 
+/** Panels beside each other, by two; three where one would be left. @param {Kid[]} panels */
+export function beside(panels) {
+  const rows = [];
+  for (let left = panels; left.length; ) {
+    const many = left.length === 3 ? 3 : 2;
+    rows.push(h("div", { class: left.length === 1 ? "row" : "row half" }, left.slice(0, many)));
+    left = left.slice(many);
+  }
+  return rows;
+}
+
 /** What stands in the place of figures: why there are none, and the way out. @param {string} head @param {...Kid} why */
 export const blank = (head, ...why) => h("section", { class: "panel blank" }, h("h2", null, head), why);

@@ -92,8 +92,8 @@ function setPeriod(period) {
 }
 
 /** What the figures are of. @param {Context} context */
-export function filters({ features, lines }) {
-  if (UNFILTERED.includes(PAGE)) return null;
+export function filters({ features, lines, state }) {
+  if (UNFILTERED.includes(PAGE) || state.fresh.position === 0) return null;
   const products = options("All products", features.map((each) => each.product).sort());
   const body = h("div", { class: "filter-row" },
     products.length > 2 ? filter("Product", "product", products) : null,
@@ -103,8 +103,8 @@ export function filters({ features, lines }) {
     seg("Period", { ...PERIODS, custom: "Dates" }, get("period"), setPeriod),
     get("period") === "custom" ? [date("From", "from", iso(Date.now() - 20 * DAY)), date("to", "to", iso(Date.now()))] : null,
     choose("against", Object.entries(COMPARE), get("compare"), (compare) => set({ compare })));
-  const said = [["product", "All products"], ["env", "all environments"], ["version", "all versions"]].map(([key, all]) =>
-    (get(String(key)) === "all" ? all : get(String(key)))).concat(PERIODS[get("period")] ?? "dates");
+  const chosen = ["product", "env", "version"].map(get).filter((value) => value !== "all");
+  const said = [...(chosen.length ? chosen : ["Everything"]), PERIODS[get("period")] ?? "dates"];
   return h("section", { "aria-label": "What the figures are of" }, h("details", { class: "filters", open: matchMedia("(min-width: 760px)").matches },
     h("summary", null, h("span", null, said.join(" · ")), h("span", { class: "muted" }, "Change")), body));
 }

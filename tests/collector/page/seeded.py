@@ -94,7 +94,12 @@ def uses():
             if kind == "breaking" and ago <= VERSIONS[0][1]:
                 fails, ms = 0.16, ms * 2
             rhythm = 1.15 if (TODAY.weekday() - ago) % 7 < 5 else 0.75
-            wanted = daily * level(kind, ago) * rhythm * chance.gammavariate(60, 1 / 60)
+            wanted = (
+                daily
+                * level(kind, ago)
+                * (rhythm if ago else 0.1)
+                * chance.gammavariate(60, 1 / 60)
+            )
             for _ in range(int(wanted + chance.random())):
                 hour = int(chance.triangular(0, 24, 19)) % 24 if ago else 0
                 moment = MIDNIGHT - ago * DAY + hour * HOUR

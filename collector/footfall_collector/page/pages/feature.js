@@ -4,7 +4,7 @@ import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
 import { beforeLine, failedShare, finished, grouped, marks, ofProduct, tallies, tally, total, values } from "../figures.js";
 import { grid } from "../grid.js";
-import { bar, blank, change, chip, comparedChip, mono, none, panel, share, tag, tiles } from "../parts.js";
+import { bar, beside, blank, change, chip, comparedChip, mono, none, panel, share, tag, tiles } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
 import { get, link, toFeature } from "../state.js";
 import { DASH, complete, day, daysLeft, errorWord, groupWord, int, lastUse, ms, pct, plural, points } from "../words.js";
@@ -31,7 +31,7 @@ export async function feature(context) {
   return [head, figures(found, of),
     h("div", { class: "row two-one" }, uses(found, of, now, before, marked, note), endings(of, Boolean(before))),
     h("div", { class: "row half" }, failing(found, of, now, marked, note), ...speed(found, of, now, marked)),
-    ...pairs(panels)];
+    ...beside(panels)];
 }
 
 /** @typedef {Awaited<ReturnType<typeof asked>>} Asked */
@@ -62,7 +62,7 @@ async function asked({ now, before, where }, event) {
 /** @param {Row} found @param {Row[]} listed @param {Row | undefined} declared @param {Row[]} versions */
 function heading(found, listed, declared, versions) {
   const at = listed.findIndex((each) => each.event === found.event);
-  const beside = (/** @type {number} */ by) => listed[(at + by + listed.length) % listed.length] ?? found;
+  const next = (/** @type {number} */ by) => listed[(at + by + listed.length) % listed.length] ?? found;
   const worse = versions.filter((row) => row.verdict === "fails more").map((row) => tag("worse", `Fails more since ${row.version}`));
   const expiry = found.expires ? `${daysLeft(found.expires) > 0 ? "expires" : "expired"} ${day(found.expires)}` : "never expires";
   const owner = found.owner ? h("a", { href: `${link("overview", { owner: found.owner })}#features` }, found.owner) : "nobody answers for it";
@@ -70,7 +70,7 @@ function heading(found, listed, declared, versions) {
     h("div", null, h("p", { class: "crumbs" }, h("a", { href: link("overview") }, "Overview"), " / ", found.surface),
       h("h1", null, found.title, " ", chip(found.verdict), worse),
       h("p", { class: "muted" }, mono(found.event), declared?.description ? ` · ${declared.description}` : "", " · ", owner, ` · ${expiry}`)),
-    listed.length > 1 ? h("nav", { class: "siblings", "aria-label": "Other features" }, h("a", { href: toFeature(beside(-1).event) }, "← ", beside(-1).title), h("a", { href: toFeature(beside(1).event) }, beside(1).title, " →")) : null);
+    listed.length > 1 ? h("nav", { class: "siblings", "aria-label": "Other features" }, h("a", { href: toFeature(next(-1).event) }, "← ", next(-1).title), h("a", { href: toFeature(next(1).event) }, next(1).title, " →")) : null);
 }
 
 /** @param {Row} found */
@@ -185,6 +185,3 @@ function carries(found, of) {
   const facts = [["Actions", actions.length ? actions : none("none in this period")], ["Owner", found.owner ?? none("nobody")], ["Surface", found.surface], ["Product", found.product], ["Feature", mono(found.feature)], ["Expires", found.expires ?? "never"]];
   return panel({ title: "What it is", note: "what the catalog does not declare is not stored", body: h("dl", { class: "facts" }, facts.map(([name, fact]) => h("div", null, h("dt", null, name), h("dd", null, fact)))) });
 }
-
-/** Two beside each other, as long as there are. @param {import("../elements.js").Kid[]} panels */
-const pairs = (panels) => panels.flatMap((each, i) => (i % 2 ? [] : [h("div", { class: "row half" }, each, panels[i + 1] ?? null)]));

@@ -4,7 +4,7 @@ import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
 import { grouped, marks, ofProduct, steps, total, values } from "../figures.js";
 import { grid } from "../grid.js";
-import { bar, blank, mono, none, panel, title } from "../parts.js";
+import { bar, beside, blank, mono, none, panel, title } from "../parts.js";
 import { rowsIfAny } from "../reports.js";
 import { get, toFeature } from "../state.js";
 import { DASH, day, groupWord, int, pct, plural, span } from "../words.js";
@@ -31,7 +31,7 @@ export async function groups(context) {
   const panels = [...attributes.map((attribute) => course(attribute, active.filter((row) => row.attribute === attribute), days, marked)),
     ...adopted(listed), ...weekly(weeks), ...sessions(began, days, marked), ...lengthsPanel(lengths), ...concurrent(most), ...rated(ratings), unknowable(attributes)];
   return [head, attributes.length || began.length || ratings.length ? null : blank("No group is counted", h("p", null, "Groups are values of hashed attributes, such as a guild, counted six hours after the end of a day. None is declared, none was sent, or no day has ended yet.")),
-    ...pairs(panels)];
+    ...beside(panels)];
 }
 
 /** Groups are counted by whole days, whatever is chosen. @param {Range} now @returns {Range} */
@@ -123,6 +123,3 @@ function unknowable(attributes) {
   return panel({ title: "What nobody can know from this", body: h("ul", { class: "prose" }, h("li", null, h("b", null, "Who they are."), " A group is a hash; the key it was made with is destroyed."),
     h("li", null, h("b", null, `Whether a ${word} came back after its hash ended.`), " It has another one then, so there is no figure for a longer time, and none is guessed."), h("li", null, h("b", null, "Anything about fewer than five."), " Small groups are not shown.")) });
 }
-
-/** @param {import("../elements.js").Kid[]} panels */
-const pairs = (panels) => panels.flatMap((each, i) => (i % 2 ? [] : [h("div", { class: "row half" }, each, panels[i + 1] ?? null)]));

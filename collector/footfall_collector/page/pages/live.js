@@ -17,11 +17,11 @@ const MINUTE = 60;
 
 /** @param {Context} context */
 export async function live({ features }) {
-  const there = await fetch(STREAM, { method: "HEAD", cache: "no-store" }).catch(() => null);
-  const head = title("Live", "What arrives now, as it is stored: this is all that is known of each.");
-  if (there === null || there.status === 404) return [head, blank("This collector has no stream", h("p", null, "It does not say what arrives as it arrives. In a terminal, ", mono("footfall tail"), " shows the same."))];
-  return [head, stream(titles(features))];
+  return [title("Live", "What arrives now, as it is stored: this is all that is known of each."), stream(titles(features))];
 }
+
+/** What stands there where the collector has none. */
+const noStream = () => blank("This collector has no stream", h("p", null, "It does not say what arrives as it arrives. In a terminal, ", mono("footfall tail"), " shows the same."));
 
 /** @param {(event: string) => string} named */
 function stream(named) {
@@ -56,7 +56,10 @@ function stream(named) {
     if (isPaused || document.visibilityState !== "visible") return;
     source = new EventSource(STREAM);
     source.addEventListener("open", () => { said.textContent = "Listening"; });
-    source.addEventListener("error", () => { said.textContent = "The stream broke off; it is tried again"; });
+    source.addEventListener("error", () => {
+      if (source?.readyState === EventSource.CLOSED) section.replaceWith(noStream());
+      else said.textContent = "The stream broke off; it is tried again";
+    });
     source.addEventListener("stored", heard("stored"));
     source.addEventListener("refused", heard("refused"));
   };

@@ -4,7 +4,7 @@ import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
 import { grouped, steps, sum, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
-import { mono, none, panel, spark, tag, title } from "../parts.js";
+import { beside, mono, none, panel, spark, tag, title } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
 import { link, periodName, toFeature } from "../state.js";
 import { DASH, REASONS, SIGNALS, ago, complete, day, int, plural, span, spoken } from "../words.js";
@@ -26,7 +26,7 @@ export async function trust(context) {
   ]);
   const missing = steps(byDay, days).map(([row]) => (row && row.emitted !== null ? Math.max(0, row.emitted - row.stored) : null));
   return [heading(byDay, missing, days), way(byDay, losses, refused), h("div", { class: "row two-one" }, notStored(missing, days), least(byEvent, context)),
-    lossesPanel(losses, days), h("div", { class: "row half" }, door(refused), privacy(context, kept)), ...housekeeping(tasks)];
+    lossesPanel(losses, days), ...beside([...door(refused), ...housekeeping(tasks), privacy(context, kept)])];
 }
 
 /** What is kept by days is asked by whole ones. @param {Range} now @returns {Range} */
@@ -87,16 +87,20 @@ function lossesPanel(losses, days) {
 const said = (reason) => REASONS[reason]?.[0] ?? spoken(reason);
 
 /** @param {Row[]} refused */
-const door = (refused) => panel({ title: "At the door", note: "requests that were not taken", body: refused.length ? h("ul", { class: "ranks" }, refused.map((row) => h("li", null, h("span", { class: "who" }, said(row.reason)), h("span", { class: "muted" }, SIGNALS[row.signal] ? row.signal : ""), h("span", { class: "num" }, int(row.requests))))) : none("Every request was taken."),
-  table: refused.length ? () => ({ columns: ["Refused requests", "Count"], rows: refused.map((row) => [said(row.reason), int(row.requests)]) }) : undefined });
+function door(refused) {
+  if (!refused.length) return [];
+  const list = refused.map((row) => h("li", null, h("span", { class: "who" }, said(row.reason)), h("span", { class: "muted" }, row.signal), h("span", { class: "num" }, int(row.requests))));
+  return [panel({ title: "At the door", note: "requests that were not taken", body: h("ul", { class: "ranks" }, list), table: () => ({ columns: ["Refused requests", "Count"], rows: refused.map((row) => [said(row.reason), int(row.requests)]) }) })];
+}
 
 /** @param {Context} context @param {Row[]} kept */
 function privacy({ features }, kept) {
+  const long = (/** @type {string} */ text) => text.replace(/ 0?(\d+):00:00$/, (_, hours) => ` and ${plural(Number(hours), "hour")}`);
   const what = (/** @type {Row} */ row) => `${row.what}${row.product ? ` of ${row.product}` : ""}${row.environment ? ` in ${row.environment}` : ""}`;
   return panel({ title: "Privacy in force", body: h("dl", { class: "facts" },
     h("div", null, h("dt", null, "Let through"), h("dd", null, h("a", { href: link("catalog") }, plural(features.length, "declared event")), "; nothing else")),
     h("div", null, h("dt", null, "Never stored"), h("dd", null, "names, ids, addresses, messages, arguments, user agents, stack traces")),
-    h("div", null, h("dt", null, "Kept"), h("dd", null, h("ul", { class: "plain-list" }, kept.map((row) => h("li", null, `${what(row)}: ${row.kept}`)))))) });
+    h("div", null, h("dt", null, "Kept"), h("dd", null, h("ul", { class: "plain-list" }, kept.map((row) => h("li", null, `${what(row)}: ${long(row.kept)}`)))))) });
 }
 
 /** @param {Row[]} tasks */
@@ -104,8 +108,8 @@ function housekeeping(tasks) {
   if (!tasks.length) return [];
   const bad = tasks.filter((row) => row.failing || row.overdue);
   const state = (/** @type {Row} */ row) => (row.failing ? tag("worse", "Failed") : row.overdue ? tag("expiring", "Overdue") : tag("good", "On time"));
-  return [panel({ title: "Housekeeping", note: bad.length ? `${plural(bad.length, "task")} behind` : `${plural(tasks.length, "task")}, all on time`, cls: "inventory", body: grid({ caption: "Housekeeping", key: "hs", sort: "task", rows: tasks, columns: [
+  return [panel({ title: "Housekeeping", note: bad.length ? `${plural(bad.length, "task")} behind` : `${plural(tasks.length, "task")}, all on time`, body: grid({ caption: "Housekeeping", key: "hs", sort: "task", rows: tasks, columns: [
     { key: "task", label: "Task", cls: "feature", cell: (row) => spoken(row.task) }, { key: "state", label: "State", cls: "verdict", sort: (row) => Number(!row.failing) + Number(!row.overdue), cell: state },
-    { key: "every_s", label: "Every", num: true, cls: "adoption", cell: (row) => span(row.every_s * 1000) }, { key: "last_run", label: "Last run", num: true, cls: "uses", cell: (row) => (row.last_run ? ago(row.last_run) : none("never")) },
-    { key: "outcome", label: "Did", sort: false, cls: "todo", cell: (row) => row.outcome ?? none(DASH) }] }).el })];
+    { key: "every_s", label: "Every", num: true, cls: "wide-only", cell: (row) => span(row.every_s * 1000) }, { key: "last_run", label: "Last run", num: true, cls: "uses", cell: (row) => (row.last_run ? ago(row.last_run) : none("never")) },
+    { key: "outcome", label: "Did", sort: false, cls: "wide-only wrap", cell: (row) => row.outcome ?? none(DASH) }] }).el })];
 }
