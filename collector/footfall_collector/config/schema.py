@@ -167,7 +167,7 @@ class ProcessorsConfig(_Struct, frozen=True):
 
 
 class OperatorConfig(_Struct, frozen=True):
-    """The listener for the operator: /metrics, /healthz, /readyz.
+    """The listener for the operator: /metrics, /healthz, /readyz, /api/reports, /api/live.
 
     Attributes:
         endpoint: host:port; port 0 takes a free one.

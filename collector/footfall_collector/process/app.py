@@ -20,7 +20,7 @@ from footfall_collector.process.backend import Backend, opened
 from footfall_collector.process.reload import Reloading
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import http as otlp_http
-from footfall_collector.receivers import operator, page, reports
+from footfall_collector.receivers import live, operator, page, reports
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
@@ -100,6 +100,7 @@ class _Parts:
         self._reloads: list[Callable[[], None]] = []
         self._backend: Backend | None = None
         self._operators = Operators(None)
+        self._live = live.Live(self._dsn)
         self._gate = Gate(
             config.admission, Keys.load(config.keys_file) if config.keys_file else None
         )
@@ -113,6 +114,7 @@ class _Parts:
     def drain(self) -> None:
         """From now on only what is in flight is finished, whichever listener stops first."""
         self.not_ready.add(NotReady.DRAINING)
+        self._live.close()
         self._gate.closed = True
 
     async def start(self) -> Running:
@@ -169,6 +171,7 @@ class _Parts:
         tls = self._listener("the operator's listener", config.tls)
         context = tls.context if tls else None
         guard = self._operators.authorised if self._operators.keys else None
+        await self._enter(self._live.running())
         return await self._enter(
             operator.serve(
                 config,
@@ -180,6 +183,7 @@ class _Parts:
                 more=[
                     Route(reports.PATH, self._reports().answer, methods=["GET"]),
                     *page.routes(),
+                    Route(live.PATH, self._live.answer, methods=["GET"]),
                 ],
             )
         )
@@ -188,7 +192,10 @@ class _Parts:
         """Made of the store as soon as it is open."""
         api = self._config.http_api or HttpApiConfig()
         attributes = Attributes(api.attributes.viewer, api.attributes.session)
-        return reports.Reports(lambda: self._backend.dsn if self._backend else "", attributes)
+        return reports.Reports(self._dsn, attributes)
+
+    def _dsn(self) -> str:
+        return self._backend.dsn if self._backend else ""
 
     def _is_alive(self) -> bool:
         """Whether another start would bring nothing that this one does not."""

@@ -21,6 +21,8 @@ from footfall_collector.telemetry.instruments import Refused
 
 HEAD_S = 10.0
 """Seconds in which a request's head must have come, counted from its first byte or the connection."""
+TAKES_S = 30.0
+"""Seconds in which somebody must take what waits for them; who takes nothing is given up."""
 AT_ONCE, QUEUED = 64, 4096
 """Connections that are accepted in one go, before any is looked at, and that wait in the kernel."""
 READ = 2**16
@@ -127,6 +129,7 @@ class Patient(InTurn, Inner):
         super().__init__(**options)
         self._all, self._garbage = connections, garbage
         self._late: asyncio.TimerHandle | None = None
+        self._stuck: asyncio.TimerHandle | None = None
         self._below: asyncio.BaseTransport | None = None
         self._begun = self._is_tls = False
         self._stranger: Http2 | None = None
@@ -168,6 +171,17 @@ class Patient(InTurn, Inner):
         super().data_received(data)
         self._watch(former)
 
+    def pause_writing(self) -> None:
+        """Gives up who takes nothing of an answer."""
+        super().pause_writing()
+        if isinstance(self._below, asyncio.WriteTransport):
+            self._stuck = self.loop.call_later(TAKES_S, self._below.abort)
+
+    def resume_writing(self) -> None:
+        """They have taken it."""
+        self._take()
+        super().resume_writing()
+
     def on_response_complete(self) -> None:
         """Waits for the next request, unless it has come."""
         former = self.cycle
@@ -185,6 +199,7 @@ class Patient(InTurn, Inner):
     def closed(self) -> None:
         """Makes room for another."""
         self._stop()
+        self._take()
         self._all.leave(self)
 
     def _watch(self, former: RequestResponseCycle | None) -> None:
@@ -224,6 +239,11 @@ class Patient(InTurn, Inner):
         transport.write(BUSY)
         transport.write_eof()
         self._late = self.loop.call_later(TURN_AWAY_S, transport.abort)
+
+    def _take(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     def _stop(self) -> None:
         if self._late is not None:

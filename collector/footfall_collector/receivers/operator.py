@@ -1,4 +1,4 @@
-"""The operator's listener: the page, /metrics, /healthz, /readyz, /api/reports; for who runs the collector.
+"""The operator's listener: the page, /metrics, /healthz, /readyz, /api; for who runs the collector.
 
 On loopback it needs no key, and then refuses requests that name another host: a web page could make its
 visitor's browser send them (DNS rebinding). Anywhere else, and wherever keys are configured, every request
@@ -127,7 +127,7 @@ def application(
 
 async def _no_page(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for no other
-    text = "there are / (a page), /metrics, /healthz, /readyz and /api/reports/NAME, for GET"
+    text = "there are / (a page), /metrics, /healthz, /readyz, /api/reports/NAME and /api/live, for GET"
     return PlainTextResponse(text, error.status_code, error.headers)
 
 

@@ -146,6 +146,7 @@ FOLLOWING = Use("footfall subscriber", statement="600s")
 SCHEMA = Use("footfall migrate", lock="60s", statement=_FOREVER, in_transaction="600s")
 READING = Use("footfall report", statement="600s", writes=False)
 WATCHING = Use("footfall tail", lock="5s", statement="30s", writes=False)
+LIVE = Use("footfall live", lock="1s", statement="5s", in_transaction="10s", writes=False)
 LOOKING = Use("footfall doctor", lock="5s", statement="15s", writes=False)
 
 

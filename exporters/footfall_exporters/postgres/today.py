@@ -65,18 +65,26 @@ class Single(NamedTuple):
     """One observation, as it was stored: without pseudonyms, or when it was.
 
     Attributes:
+        position: Of the commit that stored it.
         at: When it was stored.
         event: Its name.
         action: Of the event.
         duration_ms: How long it took; None where that was not measured.
         said: Whatever else is known of it that many others have as well, by column.
+        surface: Where it happened.
+        feature: What was used.
+        product: In whose catalog the event is; empty where no catalog was read.
     """
 
+    position: int
     at: dt.datetime
     event: str
     action: str
     duration_ms: int | None
     said: Mapping[str, str]
+    surface: str = ""
+    feature: str = ""
+    product: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +133,13 @@ class Today:
             position, now = found.fetchone() or (0, dt.datetime.now(dt.UTC))
             midnight = now.astimezone(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=0)
             if midnight != self._midnight or position < self._position:  # or it was restored
-                self._lost = _read_lost(connection, "today_lost", midnight=midnight)
+                self._lost = read_lost(connection, "today_lost", midnight=midnight)
                 self._stored = _read_stored(connection, midnight)
             elif position > self._position:
-                self._lost += _read_lost(connection, "then_lost", position=self._position)
+                since = {"position": self._position, "until": position}
+                self._lost += read_lost(connection, "then_lost", **since)
                 self._stored = _read_stored(connection, midnight)
-            refused = _read_refused(connection, midnight)
+            refused = read_refused(connection, midnight)
             singles = self._singles(connection, position)
         self._midnight, self._position = midnight, position
         lost = {thing: Total(number) for thing, number in self._lost.items()}
@@ -139,11 +148,23 @@ class Today:
     def _singles(self, connection: Connection, position: int) -> Sequence[Single]:
         if not self._with_singles or self._midnight is None or position <= self._position:
             return ()
-        after = {"position": self._position, "most": MOST}
-        return [Single(*row) for row in connection.execute(query("then_stored"), after).fetchall()]
+        return read_singles(connection, self._position, position)
 
 
-def _read_lost(connection: Connection, name: str, **since: object) -> Counter[Thing]:
+def read_singles(connection: Connection, position: int, until: int) -> Sequence[Single]:
+    """The first observations that the commits after a position stored, `MOST` at most.
+
+    Args:
+        connection: Of the owner.
+        position: After which.
+        until: The last commit that counts.
+    """
+    between = {"position": position, "until": until, "most": MOST}
+    return [Single(*row) for row in connection.execute(query("then_stored"), between).fetchall()]
+
+
+def read_lost(connection: Connection, name: str, **since: object) -> Counter[Thing]:
+    """What was not stored of requests, by one of the statements `today_lost` and `then_lost`."""
     rows = connection.execute(query(name), since).fetchall()
     return Counter({Thing(Kind.LOST, r, signal=s): number for r, s, number in rows})
 
@@ -158,7 +179,8 @@ def _read_stored(connection: Connection, midnight: dt.datetime) -> dict[Thing, T
     }
 
 
-def _read_refused(connection: Connection, midnight: dt.datetime) -> dict[Thing, Total]:
+def read_refused(connection: Connection, midnight: dt.datetime) -> dict[Thing, Total]:
+    """Which requests were refused since a midnight (UTC)."""
     rows = connection.execute(query("today_refused"), {"midnight": midnight}).fetchall()
     return {
         Thing(Kind.REFUSED, reason, "", signal, key, service): Total(number)
