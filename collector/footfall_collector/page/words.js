@@ -2,9 +2,9 @@
 
 export const HOUR = 3600e3;
 export const DAY = 24 * HOUR;
-export const DASH = "–";
-const THIN = " ";
-const MINUS = "−";
+export const DASH = "\u2013";
+const THIN = "\u202f";
+const MINUS = "\u2212";
 const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
 const whole = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 0 });
 

@@ -1,0 +1,45 @@
+"""Before the first event the page says how to begin; with it the overview comes by itself."""
+
+import time
+
+import httpx
+import pytest
+
+from collector.page.conftest import PATIENCE, collecting
+from conftest import new_database
+
+
+@pytest.fixture
+def empty(postgres_server, store):
+    with new_database(postgres_server) as dsn, collecting(dsn, store[1]) as addresses:
+        yield addresses
+
+
+def one_event(name):
+    action = {"key": "feature.action", "value": {"stringValue": "success"}}
+    record = {"eventName": name, "timeUnixNano": str(time.time_ns()), "attributes": [action]}
+    return {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
+
+
+def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened, empty, axe):
+    at = opened(at=empty.page)
+    for path, said in (
+        ("/catalog", "17 declared events"),
+        ("/trust", "unknown"),
+        ("/live", "Live"),
+    ):
+        assert said in at.go(path).inner_text("h1")
+    at.wrong.clear()
+    page = at.go("/")
+    assert page.inner_text("h1") == "Nothing has arrived yet."
+    assert page.locator(".teach li").count() == 3
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    assert [each["id"] for each in found] == []
+    sent = httpx.post(f"{empty.otlp}/v1/logs", json=one_event("discord.generator"))
+    assert (sent.status_code, sent.json()) == (200, {})
+    page.wait_for_selector("h1:has-text('1 of 17 features is in use')", timeout=PATIENCE)
+    row = page.locator(".inventory tbody tr").first
+    assert "Seed generator" in row.inner_text()
+    assert row.locator("td.uses").inner_text() == "1"
+    assert at.wrong == []

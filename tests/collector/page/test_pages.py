@@ -1,0 +1,189 @@
+"""Every page in Chromium, with two months of a product: no error, the reports' figures, keys, readers."""
+
+import datetime as dt
+from collections import Counter
+
+import pytest
+
+from support.stores import TODAY
+
+PAGES = {
+    "/": "features are in use",
+    "/feature?event=api.sglive.seed": "Event seeds",
+    "/releases": "fails more",
+    "/failures": "of what ended failed",
+    "/speed": "is the slowest",
+    "/groups": "guilds on",
+    "/live": "Live",
+    "/catalog": "17 declared events",
+    "/trust": "of what was counted is stored",
+}
+NO_STREAM = "the server responded with a status of 404"
+DASH = "\N{EN DASH}"
+WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_every_page_is_drawn_without_an_error_or_a_violation_and_asks_nobody_else(
+    opened, site, axe, look
+):
+    at = opened(look)
+    for path, said in PAGES.items():
+        page = at.go(path)
+        assert said in page.inner_text("h1"), path
+        assert page.evaluate(WIDE) == 0, path
+        for chart in page.query_selector_all(".chart:visible"):
+            assert chart.query_selector("svg path"), f"{path}: {chart.get_attribute('aria-label')}"
+        wrong = [text for text in at.wrong if not (path == "/live" and NO_STREAM in text)]
+        assert wrong == [], path
+        at.wrong.clear()
+        page.evaluate(axe)
+        found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+        assert [(each["id"], [n["target"] for n in each["nodes"]]) for each in found] == [], path
+    assert {url for url in at.asked if not url.startswith((site, "data:"))} == set()
+
+
+def whole(number):
+    return f"{number:,}"
+
+
+def percent(share, signed=False):
+    value = share * 100
+    places = 2 if value and abs(value) < 0.1 else 1 if abs(value) < 10 else 0
+    text = f"{abs(value):.{places}f}\N{NARROW NO-BREAK SPACE}%"
+    return ("+" if value > 0 else "\N{MINUS SIGN}" if value < 0 else "") + text if signed else text
+
+
+def duration(ms):
+    return f"{ms} ms" if ms < 1000 else f"{ms / 1000:.2f} s"
+
+
+WORDS = {"too few to tell": "Too few to tell"}
+
+
+def told(row):
+    """A row of `features` as the table is to show it."""
+    verdict = WORDS.get(row["verdict"], row["verdict"].capitalize())
+    moved = row["change"] if row["verdict"] not in ("unused", "too few to tell") else None
+    change = "" if moved is None else "no change" if not moved else percent(moved, signed=True)
+    share = row["failures"]
+    return [
+        row["event"],
+        whole(row["uses"]),
+        verdict + change,
+        DASH if share is None else percent(share),
+        DASH if row["p95_ms"] is None else duration(row["p95_ms"]),
+        DASH if row["adoption"] is None else percent(row["adoption"]),
+        row["owner"] or "nobody",
+    ]
+
+
+CELLS = """() => [...document.querySelectorAll(".inventory tbody tr")].map((row) =>
+    ["event", "uses", "verdict", "failed", "p95", "adoption", "owner"].map((name) => {
+        const cell = row.querySelector("td." + name).cloneNode(true);
+        cell.querySelectorAll(".since").forEach((each) => each.remove());
+        return cell.textContent;
+    }))"""
+
+
+def test_the_table_of_features_says_what_the_report_says(opened, report):
+    page = opened().go("/")
+    listed = report("features", by="product,event,title,owner,verdict")
+    assert page.evaluate(CELLS) == [told(row) for row in listed]
+    assert Counter(row["verdict"] for row in listed).keys() >= {"growing", "fading", "expired"}
+
+
+def test_figures_are_sums_of_the_reports(opened, report):
+    page = opened().go("/?period=7d")
+    rows = report("usage", since=f"{TODAY - dt.timedelta(days=6)}", by="action,status")
+    uses = sum(row["count"] for row in rows)
+    failed = sum(row["count"] for row in rows if row["status"] != "ok")
+    values = page.locator(".tile .value").all_inner_texts()
+    assert values[:2] == [whole(uses), percent(failed / uses)]
+    tallied = report("completeness")
+    share = sum(row["stored"] for row in tallied) / sum(row["emitted"] for row in tallied)
+    assert values[-1] == f"{int(share * 1000) / 10:.2f}\N{NARROW NO-BREAK SPACE}%"
+
+
+def test_a_release_that_fails_more_is_said_where_it_matters(opened, report):
+    [worse] = [
+        r for r in report("releases") if r["verdict"] == "fails more" and r["event"] != "(all)"
+    ]
+    assert worse["event"] == "api.sglive.seed"
+    at = opened()
+    page = at.go("/")
+    assert "Event seeds fails more since 2.14.0" in page.inner_text("h1")
+    assert page.inner_text(".findings li:first-child").startswith(
+        "Event seeds fails more since 2.14.0"
+    )
+    page = at.go("/releases?release=2.14.0")
+    row = page.inner_text("tr:has-text('api.sglive.seed')")
+    assert percent(worse["failed_before"]) in row
+    assert percent(worse["failed"]) in row
+
+
+def test_keys_lead_from_the_overview_to_a_features_failures(opened):
+    at = opened()
+    page = at.go("/")
+    page.keyboard.press("/")
+    page.keyboard.type("event seeds")
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    assert page.evaluate("document.activeElement.textContent") == "Event seeds"
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/feature?event=api.sglive.seed")
+    page.wait_for_selector("h2:text('How it ends')")
+    page.keyboard.press("g")
+    page.keyboard.press("f")
+    page.wait_for_url("**/failures")
+    page.wait_for_selector("tr:has-text('api.sglive.seed')")
+    page.keyboard.press("?")
+    assert page.is_visible("#help")
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    page.wait_for_url("**/")
+
+
+def test_what_is_chosen_stands_in_the_address_and_goes_along(opened):
+    at = opened()
+    page = at.go("/?owner=bot-team&sort=look&period=14d")
+    shown = page.locator(".inventory td.owner").all_inner_texts()
+    assert set(shown) == {"bot-team"}
+    assert page.locator(".inventory td.verdict").first.inner_text().startswith("Fading")
+    page.get_by_role("button", name="7 days").click()
+    page.wait_for_url("**period=7d**")
+    assert "owner=bot-team" in page.url
+    page.wait_for_selector("nav a[href='/failures?period=7d']")
+    page.locator(".verdicts .fading").click()
+    assert "verdict=fading" in page.url
+    page.reload()
+    page.wait_for_selector("html[data-ready=yes]")
+    assert page.locator(".inventory tbody tr").count() == 1
+
+
+def test_every_chart_has_its_table(opened):
+    page = opened().go("/feature?event=api.sglive.seed")
+    buttons = page.get_by_role("button", name="as a table")
+    names = [button.get_attribute("aria-label") for button in buttons.all()]
+    assert len(names) >= 5
+    for name in names:
+        page.get_by_role("button", name=name).click()
+    assert page.locator("table.plain").count() == len(names)
+    assert page.locator(".chart").count() == 0
+    for name in names:
+        page.get_by_role("button", name=name.replace("a table", "a chart")).click()
+    assert page.locator(".chart svg path").count() > 0
+
+
+def test_a_theme_that_was_chosen_stays(opened):
+    at = opened("light")
+    page = at.go("/catalog")
+    page.get_by_role("button", name="Switch between light and dark").click()
+    ground = "getComputedStyle(document.documentElement).backgroundColor"
+    assert page.evaluate(ground) == "rgb(15, 18, 21)"
+    assert at.go("/trust").evaluate(ground) == "rgb(15, 18, 21)"
+
+
+def test_a_feature_that_nobody_declares_is_said_to_be_none(opened):
+    page = opened().go("/feature?event=no.such")
+    assert "No such feature" in page.inner_text("main")

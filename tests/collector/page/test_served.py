@@ -1,0 +1,152 @@
+"""What the page is made of: its files, how they are served, and what they may do."""
+
+import gzip
+import hashlib
+import re
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from footfall_collector.receivers.page import PAGES, assets
+
+PAGE = Path(__file__).parents[3] / "collector" / "footfall_collector" / "page"
+MOST = 350_000
+"""Bytes of everything, as browsers get them."""
+LONGEST = 300
+POLICY = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "img-src": "'self' data:",
+    "connect-src": "'self'",
+    "base-uri": "'none'",
+    "form-action": "'self'",
+    "frame-ancestors": "'none'",
+}
+MODULES = [path for path in PAGE.rglob("*.js") if path.parent.name != "vendor"]
+
+
+def test_every_page_has_a_policy_and_a_tag(site):
+    for path, title in PAGES.items():
+        answer = httpx.get(site + path)
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        given = answer.headers["content-security-policy"]
+        assert dict(part.split(" ", 1) for part in given.split("; ")) == POLICY
+        assert answer.headers["cache-control"] == "private, no-cache"
+        assert f"<title>{title} · Footfall</title>" in answer.text
+        again = httpx.get(site + path, headers={"if-none-match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        assert httpx.head(site + path).headers["content-length"] == answer.headers["content-length"]
+        assert httpx.post(site + path).status_code == 405
+
+
+def test_what_reports_say_is_still_under_the_narrow_policy(site):
+    answer = httpx.get(f"{site}/api/reports/features")
+    assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def linked(site):
+    html = httpx.get(site).text
+    return re.findall(r'(?:src|href)="(/page/[0-9a-f]{16}/)([^"]+)"', html)
+
+
+def test_assets_are_kept_for_ever_under_their_digest(site):
+    found = linked(site)
+    assert {name for _, name in found} == {
+        "style.css", "parts.css", "boot.js", "vendor/echarts.common.min.js", "main.js",
+    }  # fmt: skip
+    prefix = found[0][0]
+    for name, content in assets().items():
+        answer = httpx.get(f"{site}{prefix}{name}")
+        assert answer.content == content == (PAGE / name).read_bytes()
+        kind = "text/css" if name.endswith(".css") else "text/javascript"
+        assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
+        assert answer.headers["content-encoding"] == "gzip"
+        assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
+    plain = httpx.get(f"{site}{prefix}boot.js", headers={"accept-encoding": "identity"})
+    assert "content-encoding" not in plain.headers
+    assert plain.content == (PAGE / "boot.js").read_bytes()
+
+
+def test_nothing_else_is_served(site):
+    prefix = linked(site)[0][0]
+    for path in ("/page/0000000000000000/main.js", f"{prefix}shell.html", f"{prefix}no.js"):
+        assert httpx.get(site + path).status_code == 404
+    assert httpx.get(f"{site}{prefix}..%2f..%2fpyproject.toml").status_code == 404
+
+
+def test_everything_is_small(capsys):
+    size = sum(len(gzip.compress(content, 9)) for content in assets().values())
+    with capsys.disabled():
+        print(f"\nthe page: {size} bytes gzipped, limit {MOST}")
+    assert size <= MOST
+
+
+def test_echarts_is_the_version_that_is_recorded():
+    vendor = PAGE / "vendor"
+    recorded = (vendor / "VERSIONS").read_text().split()
+    name, version, digest = recorded
+    content = (vendor / name).read_bytes()
+    assert hashlib.sha256(content).hexdigest() == digest
+    assert f't.version="{version}"'.encode() in content
+    assert content.lstrip().startswith(b"/*\n* Licensed to the Apache Software Foundation")
+
+
+def test_modules_are_short_and_parse_no_html():
+    assert len(MODULES) > 15
+    for path in MODULES:
+        text = path.read_text()
+        assert len(text.splitlines()) <= LONGEST, path.name
+        assert not re.search(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", text
+        )
+        assert not re.search(r"https?://(?!www\.w3\.org/2000/svg|127\.0\.0\.1)", text), path.name
+
+
+def test_the_types_hold(workshop):
+    tsc = workshop / "node_modules" / ".bin" / "tsc"
+    options = (
+        "--ignoreConfig --noEmit --allowJs --checkJs --strict --noUnusedLocals --noUnusedParameters"
+    )
+    more = "--noImplicitReturns --target es2024 --module es2022 --moduleResolution bundler"
+    done = subprocess.run(
+        [tsc, *options.split(), *more.split(), "--lib", "es2024,dom,dom.iterable", *MODULES],
+        cwd=workshop, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == ""
+    assert done.returncode == 0
+
+
+INJECTED = """() => {
+    const script = document.createElement("script");
+    script.textContent = "window.ran = true";
+    document.body.append(script);
+    document.body.insertAdjacentHTML("beforeend", "<p id=styled style='color: red'>text</p>");
+    let evaluated = false;
+    try { evaluated = eval("true"); } catch { evaluated = "refused"; }
+    return [window.ran ?? "refused", evaluated, getComputedStyle(document.querySelector("#styled")).color];
+}"""
+
+
+def test_what_is_injected_does_not_run(opened):
+    at = opened()
+    page = at.go("/catalog")
+    ink = page.evaluate("getComputedStyle(document.body).color")
+    # Playwright's own evaluation is not bound by the policy; what the page evaluates is.
+    page.add_init_script(f"window.inject = {INJECTED}")
+    page.reload()
+    page.wait_for_selector("html[data-ready=yes]")
+    with page.expect_console_message(lambda said: "refused by the policy" in said.text):
+        assert page.evaluate("window.inject()")[::2] == ["refused", ink]
+
+
+def test_it_is_framed_by_nobody(opened, site):
+    at = opened()
+    page = at.go("/catalog")
+    page.set_content(f"<iframe src='{site}/'></iframe>")
+    page.wait_for_function("frames.length === 1")
+    page.wait_for_timeout(0)
+    assert all("Footfall" not in (frame.title() or "") for frame in page.frames[1:])
