@@ -63,7 +63,7 @@ async def fill(dsn, folder):
             rows.append(one_row(at, of("success", "ok"), 80))
         for _ in range(9 if ago < 10 else 1):
             rows.append(one_row(at, of("failure", "error", SCRIPT), 90))
-        for n in range(MANY - 1):
+        for n in range(MANY - 1 if ago == 1 else 0):
             counts[at, dimension(f"shop.e{n}", service=TITLE)] = 1 + n % 3
     async with writing(dsn, catalog) as writer:
         await writer.consume(batch(*rows, counts=counts, losses={Loss.MALFORMED: 1}))
@@ -139,5 +139,5 @@ def test_five_hundred_features_are_paged_and_found(opened, hostile):
 def test_long_names_do_not_break_the_page(opened, hostile, look):
     at = opened(look, at=hostile)
     for path in ("/catalog?q=nnnn", "/feature?event=shop.e0", "/?q=nnnn"):
-        assert at.go(path).evaluate(WIDE) == 0, path
+        assert at.go(path).evaluate(WIDE) == [], path
     assert at.page.locator(".inventory tbody tr").count() == 1

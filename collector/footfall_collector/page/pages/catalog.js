@@ -28,9 +28,9 @@ function section(all) {
   const owners = [...new Set(all.map((row) => row.owner ?? "nobody"))].sort();
   const table = grid({ caption: "Events of the catalog", sort: "event", rows: kept(all), href: (row) => (row.declared ? toFeature(row.event) : undefined), empty: "No event matches.", columns: [
     { key: "event", label: "Event", cls: "feature", cell: (row) => [row.declared ? h("a", { class: "name mono", href: toFeature(row.event) }, row.event) : mono(row.event), h("span", { class: "under" }, row.title)] },
-    { key: "title", label: "Feature", cls: "event" },
+    { key: "title", label: "Feature", cls: "event", cell: (row) => cut(row.title) },
     { key: "description", label: "What it means", sort: false, cls: "todo", cell: (row) => row.description ?? none("nothing is said of it") },
-    ...(products.size > 1 ? [{ key: "product", label: "Product", cls: "adoption" }] : []), { key: "surface", label: "Surface", cls: "adoption" },
+    ...(products.size > 1 ? [{ key: "product", label: "Product", cls: "adoption", cell: (/** @type {Row} */ row) => cut(row.product) }] : []), { key: "surface", label: "Surface", cls: "adoption", cell: (row) => cut(row.surface) },
     { key: "owner", label: "Owner", cls: "owner", cell: (row) => row.owner ?? none("nobody") },
     { key: "expires", label: "Expires", cls: "expires", num: true, sort: (row) => row.expires ?? "9999", cell: expiry },
     { key: "verdict", label: "State", cls: "verdict", cell: (row) => (row.declared ? chip(row.verdict) : none("withdrawn")) },
@@ -42,6 +42,9 @@ function section(all) {
   const owner = choose("Owner", [["", "any"], ...owners.map((name) => /** @type {[string, string]} */ ([name, name]))], get("owner"), (next) => { set({ owner: next }, false); redraw(); });
   return h("section", { class: "panel inventory", "aria-labelledby": "declared" }, h("div", { class: "head" }, h("h2", { id: "declared" }, "Events"), h("p", { class: "note" }, "what is not declared is not stored"), h("div", { class: "tools" }, owner, search)), table.el);
 }
+
+/** What may be long: all of it is its title. @param {string} text */
+const cut = (text) => h("span", { class: "cut", title: text }, text);
 
 /** @param {Row[]} all */
 function kept(all) {
