@@ -137,6 +137,7 @@ async def test_small_numbers_of_groups_are_for_the_operator_alone(writer, query,
 def test_no_reporting_view_has_an_identity_column(query):
     columns = reporting_columns(query)
     assert {table for table, _, _ in columns} == {
+        "annotations",
         "events", "usage", "usage_by_day", "latency", "active_groups", "losses", "completeness",
         "housekeeping", "ratings", "refused", "retention", "catalog", "sessions", "sessions_alive",
         "concurrent", "time_open", "freshness", "features", "durations", "durations_by_hour",

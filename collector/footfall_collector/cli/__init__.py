@@ -36,6 +36,7 @@ _SECTIONS = {
         "stats": _Row("seen:stats", "How often each event came."),
         "recent": _Row("seen:recent", "The newest observations."),
         "report": _Row("report:report", "What was used, what failed, how long it took."),
+        "annotate": _Row("annotate:annotate", "Say what happened, beside the figures."),
         "digest": _Row("digest:digest", "What a team reads every day or week."),
         "publish": _Row("publish:publish", "Write a web site of what may leave the team."),
         "sql": _Row("sql:command", "Ask the store in SQL."),

@@ -1,4 +1,4 @@
-"""A backup: everything of Footfall in one file of pg_dump's own format, but the salts.
+"""A backup: everything of Footfall in one file of pg_dump's own format, but salts and keys of logins.
 
 With a salt and a list of candidates a pseudonym can be tried out (docs/security.md): none
 leaves the database. Whoever goes on from a backup hashes with new ones.
@@ -18,7 +18,7 @@ from footfall_exporters.postgres.migrate import SCHEMAS, version
 from footfall_exporters.postgres.programs import newest, reaching
 from footfall_processors import OperatorError
 
-SALTS = "footfall.salts"
+SALTS, PAGE_KEYS = "footfall.salts", "footfall.page_keys"
 Progress = Callable[[int, int], None]
 """Is told how much is done, and of how much."""
 _COMPLAINT = "error: "
@@ -78,7 +78,8 @@ def back_up(dsn: str, file: Path, progress: Progress = lambda _, __: None) -> Ba
     command = [
         *(str(program.path), f"--dbname={target}", "--format=custom", "--verbose"),
         *(f"--schema={name}" for name in SCHEMAS),
-        *(f"--exclude-table-data={SALTS}", "--no-unlogged-table-data", "--no-password"),
+        *(f"--exclude-table-data={name}" for name in (SALTS, PAGE_KEYS)),
+        *("--no-unlogged-table-data", "--no-password"),
         *(f"--lock-wait-timeout={_WAIT}", f"--file={(unfinished := _made_for(file))}"),
     ]
     try:

@@ -28,6 +28,16 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "sample_rate": "The share of such uses that is sent as observations, up to 1; no count needs it",
         "quantity": "How many uses the row stands for: 1, or what a client of the HTTP API counted, up to 50",
     },
+    "annotations": {
+        "kind": "note: an operator has said so; version: a version of a service was first seen",
+        "id": "By which footfall annotate removes it; NULL for a version",
+        "at": "When it happened; of a version the hour in which it was first used, by its beginning, UTC",
+        "product": "To which product it happened; NULL: to all, or it is a version",
+        "service": "Whose version it is; NULL for a note, and where none was given",
+        "environment": "Where it was first seen; NULL for a note, and where none was given",
+        "version": "Which version it is, or came with; NULL: none was given",
+        "text": "What happened, in the operator's words; of a version its service and itself",
+    },
     "catalog": {
         "product": "The product in whose catalog it is",
         "title": "What people call it: its title in the catalog, or its feature as words",

@@ -22,7 +22,7 @@ from footfall_exporters.postgres.programs import Program, newest, reaching
 from footfall_exporters.postgres.views import create_views
 
 _MAGIC = b"PGDMP"
-_SALTS = " TABLE DATA footfall salts "
+_SECRETS = (" TABLE DATA footfall salts ", " TABLE DATA footfall page_keys ")
 _UNKNOWN = b"\nSET transaction_timeout = 0;\n"
 """What a newer pg_restore tells every session, and a server before Postgres 17 does not know."""
 _OPTIONS = re.compile(rb"(?m)^ALTER TABLE ONLY \S+ ALTER COLUMN .* SET \(.*\);\n")
@@ -92,7 +92,7 @@ def examine(path: Path) -> Backup:
             "update Footfall",
         )
     size = sum(map(len, _read(program, path, "--file=-")))
-    kept = tuple(entry for entry in entries if _SALTS not in entry)
+    kept = tuple(e for e in entries if not any(each in e for each in _SECRETS))
     return Backup(path, kept, size, program)
 
 

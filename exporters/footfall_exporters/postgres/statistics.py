@@ -19,7 +19,8 @@ _TEXTS = (
     "('feature_dims', 'service'), ('feature_dims', 'service_version'), ('feature_dims', 'environment'),"
     " ('refused_daily', 'key'), ('refused_daily', 'service'),"
     " ('ratings', 'prompt'), ('ratings', 'version'), ('ratings', 'note'),"
-    " ('rating_totals', 'prompt')"
+    " ('rating_totals', 'prompt'), ('annotations', 'text'), ('annotations', 'product'),"
+    " ('annotations', 'version')"
 )
 _FIXED = "'time', 'batch_id', 'ordinal', 'dim_id', 'quantity', 'duration_ms', 'sample_rate'"
 _COLUMNS = f"""

@@ -301,6 +301,15 @@ KINDS: Final[Mapping[str, Kind]] = {
         (_sum("count"), _kept("last_used", "last_used")),
         hidden=frozenset(),
     ),
+    "annotations": Kind(
+        "What happened",
+        "annotations",
+        "at",
+        ("kind", "text", "product", "service", "environment", "version", "id"),
+        (_kept("at", "at"),),
+        tallied=False,
+        empty="Say what happened with `footfall annotate`; versions of services come by themselves.",
+    ),
     "published": Kind(
         "What may leave the team",
         "published",
