@@ -40,13 +40,23 @@ def _by_the_day(moment: str) -> str:
 
 
 _USED: Final = _text("fragments/used")[1]
+_DURATIONS: Final = _text("fragments/durations")[1]
+_KEPT: Final = "date_trunc('day', now(), 'UTC') - interval '7 days'"
+"""From when on there are durations by the hour."""
 FRAGMENTS: Final = {
     # First those that have others in them.
     "{used}": _USED,
     "{series}": _USED.replace("{first}", _by_the_day("{first}")).replace(
         "{last}", _by_the_day("{last}")
     ),
-    "{durations}": _text("fragments/durations")[1],
+    # Hours are a day's histograms many times over: they are read where they make a difference.
+    "{durations}": _DURATIONS.replace(
+        "{split}",
+        f"CASE WHEN {_TO} - {_FROM} <= interval '2 days' THEN {_KEPT} ELSE 'infinity' END",
+    ),
+    "{duration_series}": _DURATIONS.replace(
+        "{split}", f"CASE '${{bucket}}' WHEN '1d' THEN 'infinity' ELSE {_KEPT} END"
+    ),
     "{selected}": "{of_product} AND {place} AND {of_environment} AND {of_service} AND {of_version}",
     "{place}": "{on_surface} AND {of_feature}",
     "{of_product}": "('*' IN (${product:sqlstring}) OR event IN"
@@ -66,14 +76,12 @@ FRAGMENTS: Final = {
     # The first day that is whole in the range, and the first after it that is not.
     "{first}": f"date_trunc('day', {_FROM} + interval '1 day' - interval '1 microsecond', 'UTC')",
     "{last}": f"date_trunc('day', {_TO}, 'UTC')",
-    "{hours_kept}": "date_trunc('day', now(), 'UTC') - interval '7 days'",
     "{day}": "day::timestamp AT TIME ZONE 'UTC' AS \"time\"",
     "{version}": "coalesce(service, '(none)') || ' ' || coalesce(service_version, '(none)')",
+    # Each bucket has 12 decimal digits (ADR 34), and 10^12 is 1 modulo this: what is left is their sum.
+    "{observations}": "(histogram % 999999999999)::bigint",
     "{begun}": "action IN ('invoke', 'start')",
     "{ended}": "action NOT IN ('invoke', 'start')",
-    # A column of the catalog, so not every product has it: as a key of the row it may be absent.
-    "{provider}": "coalesce(to_jsonb(usage) ->> 'provider', '(none)')",
-    "{daily_provider}": "coalesce(to_jsonb(usage_by_day) ->> 'provider', '(none)')",
 }
 """What several queries have in common."""
 

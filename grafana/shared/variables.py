@@ -29,8 +29,8 @@ def choice(name: str) -> build.QueryVariable:
 
 def bucket() -> build.IntervalVariable:
     """The width of the bars and of the points of a line."""
-    hour = model.VariableOption(selected=True, text="1h", value="1h")
-    return build.IntervalVariable("bucket").label("Per").values("1h,6h,1d").current(hour)
+    day = model.VariableOption(selected=True, text="1d", value="1d")
+    return build.IntervalVariable("bucket").label("Per").values("1h,6h,1d").current(day)
 
 
 def page() -> build.TextBoxVariable:

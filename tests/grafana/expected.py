@@ -6,12 +6,12 @@ A panel of a range counts an hour that the range touches, and one of days a day 
 import datetime as dt
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 import pytest
 
-from grafana.known import HOUR, NONE, Known, Use
+from grafana.known import DAY, HOUR, NONE, Known, Use
 from grafana.panels import View
 
 Row = tuple[Any, ...]
@@ -60,8 +60,15 @@ def failed(uses: Iterable[Use]) -> list[Use]:
 
 
 def timed(data: Known, view: View) -> list[Use]:
-    """Those with a duration."""
-    return [use for use in counted(data, view) if use.ms is not None]
+    """Those with a duration; of all days of the range, where it is long."""
+    uses = of_days if view.end - view.start > 2 * DAY else counted
+    return [use for use in uses(data, view) if use.ms is not None]
+
+
+def timed_by_bucket(data: Known, view: View) -> list[Use]:
+    """Those with a duration; of all days of the range, where points are days."""
+    uses = of_days if per(view) == "1d" else counted
+    return [use for use in uses(data, view) if use.ms is not None]
 
 
 def version(use: Use) -> str:
@@ -74,8 +81,13 @@ def place(use: Use) -> str:
 
 def bucket(use: Use, view: View) -> dt.datetime:
     """Where a point is that stands for a use."""
-    width = BUCKETS[view.chosen.get("bucket", ["1h"])[0]]
+    width = BUCKETS[per(view)]
     return dt.datetime.fromtimestamp(int(use.hour.timestamp()) // width * width, dt.UTC)
+
+
+def per(view: View) -> str:
+    """How far points are from each other."""
+    return view.chosen.get("bucket", ["1d"])[0]
 
 
 def midnight(day: dt.date) -> dt.datetime:
@@ -116,6 +128,18 @@ def trend(of: Callable[[list[Use]], list[Use]], name: Callable[[Use], str]) -> F
     return figures
 
 
+def most(uses: Iterable[Use]) -> set[str]:
+    """The six features of which there are most."""
+    counts = Counter(map(place, uses))
+    return set(sorted(counts, key=lambda name: (-counts[name], name))[:6])
+
+
+def uses_by_feature(data: Known, view: View) -> list[Row]:
+    named = most(ended(counted(data, view)))
+    figures = trend(ended, lambda use: place(use) if place(use) in named else "others")
+    return list(figures(data, view))
+
+
 def rates(name: Callable[[Use], str]) -> Figures:
     """The share that fails in each bucket."""
 
@@ -126,13 +150,35 @@ def rates(name: Callable[[Use], str]) -> Figures:
     return figures
 
 
-def percentiles(key: Callable[[Use, View], tuple[Hashable, ...]], *shares: float) -> Figures:
-    """Percentiles of what has something in common; before several of them, of how many observations."""
+def rates_by_feature(data: Known, view: View) -> list[Row]:
+    counts = Counter({place(use): 0 for use in ended(counted(data, view))})
+    counts.update(map(place, failed(counted(data, view))))
+    named = sorted(counts, key=lambda name: (-counts[name], name))[:6]
+    return [row for row in rates(place)(data, view) if row[1] in named]
+
+
+def series(name: Callable[[Use], str]) -> Figures:
+    """The 95th percentile in each bucket."""
+
+    def figures(data: Known, view: View) -> list[Row]:
+        points = grouped(timed_by_bucket(data, view), lambda use: (bucket(use, view), name(use)))
+        return [(*key, percentile(uses, 0.95)) for key, uses in points.items()]
+
+    return figures
+
+
+def p95_by_feature(data: Known, view: View) -> list[Row]:
+    named = most(timed_by_bucket(data, view))
+    return [row for row in series(place)(data, view) if row[1] in named]
+
+
+def percentiles(key: Callable[[Use], tuple[str, ...]], *shares: float) -> Figures:
+    """How many observations have something in common, and their percentiles."""
 
     def figures(data: Known, view: View) -> list[Row]:
         return [
-            (*of, *[len(uses)] * (len(shares) > 1), *(percentile(uses, s) for s in shares))
-            for of, uses in grouped(timed(data, view), lambda use: key(use, view)).items()
+            (*of, len(uses), *(percentile(uses, share) for share in shares))
+            for of, uses in grouped(timed(data, view), key).items()
         ]
 
     return figures
@@ -140,7 +186,7 @@ def percentiles(key: Callable[[Use, View], tuple[Hashable, ...]], *shares: float
 
 def durations(data: Known, view: View) -> list[Row]:
     """Three series of percentiles."""
-    points = grouped(timed(data, view), lambda use: bucket(use, view))
+    points = grouped(timed_by_bucket(data, view), lambda use: bucket(use, view))
     named = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
     return [(at, name, percentile(u, share)) for at, u in points.items() for name, share in named]
 
@@ -232,14 +278,14 @@ EVENTS: dict[str, Figures] = {
     "Failures": total(failed),
     "Failure rate": failure_rate,
     "Uses per ${bucket}, by surface": trend(ended, lambda use: use.surface),
-    "Uses per ${bucket}, by feature": trend(ended, place),
+    "Uses per ${bucket}, by feature": uses_by_feature,
     "Uses per ${bucket}, by version": trend(ended, version),
     "Occurrences per ${bucket}, by action": trend(list, lambda use: use.action),
     "Failures per ${bucket}, by error type": trend(failed, lambda use: use.error or NONE),
     "Failures per ${bucket}, by status": trend(failed, lambda use: use.status),
     "Failures per ${bucket}, by provider": trend(failed, lambda use: use.provider or NONE),
     "Failure rate per ${bucket}, by version": rates(version),
-    "Failure rate per ${bucket}, by feature": rates(place),
+    "Failure rate per ${bucket}, by feature": rates_by_feature,
     "Features": features,
     "Occurrences by action": actions,
     "Versions": versions,
@@ -251,11 +297,11 @@ EVENTS: dict[str, Figures] = {
     "Percentiles": overall,
     "Observations": lambda data, view: [(len(timed(data, view)),)],
     "Durations per ${bucket}": durations,
-    "p95 per ${bucket}, by surface": percentiles(lambda u, v: (bucket(u, v), u.surface), 0.95),
-    "p95 per ${bucket}, by feature": percentiles(lambda u, v: (bucket(u, v), place(u)), 0.95),
-    "p95 per ${bucket}, by version": percentiles(lambda u, v: (bucket(u, v), version(u)), 0.95),
-    "Latency by version": percentiles(lambda u, _: (u.feature, u.service, u.version), 0.5, 0.95),
-    "Latency by feature": percentiles(lambda u, _: (u.surface, u.feature), 0.5, 0.95, 0.99),
-    "Latency by action": percentiles(lambda u, _: (u.feature, u.event, u.action), 0.5, 0.95, 0.99),
+    "p95 per ${bucket}, by surface": series(lambda use: use.surface),
+    "p95 per ${bucket}, by feature": p95_by_feature,
+    "p95 per ${bucket}, by version": series(version),
+    "Latency by version": percentiles(lambda u: (u.feature, u.service, u.version), 0.5, 0.95),
+    "Latency by feature": percentiles(lambda u: (u.surface, u.feature), 0.5, 0.95, 0.99),
+    "Latency by action": percentiles(lambda u: (u.feature, u.event, u.action), 0.5, 0.95, 0.99),
 }
 """Panels of what was used."""

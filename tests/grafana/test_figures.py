@@ -25,22 +25,23 @@ RANGE = (START, END)
 BEFORE = (START - 20 * DAY, START - 10 * DAY)
 VIEWS = {
     "all": View(*RANGE),
+    "all by the hour": View(*RANGE, {"bucket": ["1h"]}),
     "all by 6 h": View(*RANGE, {"bucket": ["6h"]}),
-    "all by day": View(*RANGE, {"bucket": ["1d"]}),
-    "one product": View(*RANGE, {"product": ["shop"], "bucket": ["1d"]}),
-    "several products": View(*RANGE, {"product": ["shop", "sahasrahbot"]}),
+    "one product": View(*RANGE, {"product": ["shop"]}),
+    "several products": View(*RANGE, {"product": ["shop", "sahasrahbot"], "bucket": ["1h"]}),
     "one environment": View(*RANGE, {"environment": ["staging"], "bucket": ["6h"]}),
     "several environments": View(*RANGE, {"environment": ["production", "(none)"]}),
-    "one service": View(*RANGE, {"service": ["bot"], "bucket": ["1d"]}),
-    "several services": View(*RANGE, {"service": ["site", "(none)"]}),
-    "one version": View(*RANGE, {"version": ["1.1"]}),
-    "several versions": View(*RANGE, {"version": ["1.0", "7"], "bucket": ["1d"]}),
+    "one service": View(*RANGE, {"service": ["bot"]}),
+    "several services": View(*RANGE, {"service": ["site", "(none)"], "bucket": ["1h"]}),
+    "one version": View(*RANGE, {"version": ["1.1"], "bucket": ["1h"]}),
+    "several versions": View(*RANGE, {"version": ["1.0", "7"]}),
     "one surface": View(*RANGE, {"surface": ["discord"]}),
     "several surfaces": View(*RANGE, {"surface": ["discord", "web"], "bucket": ["6h"]}),
-    "one feature": View(*RANGE, {"feature": ["generator"]}),
-    "several features": View(*RANGE, {"feature": ["generator", "order"], "bucket": ["1d"]}),
+    "one feature": View(*RANGE, {"feature": ["generator"], "bucket": ["1h"]}),
+    "several features": View(*RANGE, {"feature": ["generator", "order"]}),
     "one of each": View(*RANGE, {"product": ["sahasrahbot"], "environment": ["production"],
         "service": ["bot"], "version": ["1.0"], "surface": ["discord"], "feature": ["daily"]}),
+    "less than two days": View(START, START + 1.9 * DAY, {"bucket": ["1h"]}),
     "within a day": View(START + HOUR, START + 5.5 * HOUR, {"bucket": ["1d"]}),
     "midnight to midnight": View(midnight(START.date()), midnight(END.date()), {"bucket": ["1d"]}),
     "to this hour": View(START, datetime.now(UTC) + HOUR, {"bucket": ["6h"]}),
@@ -206,9 +207,9 @@ def test_a_product_without_providers_has_the_same_dashboards(
         for view in ("usage", "usage_by_day"):
             owner.execute(f"ALTER VIEW reporting.{view} RENAME COLUMN provider TO other")
         model, panel = PANELS["Failures per ${bucket}, by provider"]
-        points = found(owner, panel["targets"][0]["rawSql"], model, VIEWS["all by day"])
+        points = found(owner, panel["targets"][0]["rawSql"], model, VIEWS["all"])
         assert {name for _, name, _ in points} == {"(none)"}
-        expected = EVENTS["Failures"](data, VIEWS["all by day"])
+        expected = EVENTS["Failures"](data, VIEWS["all"])
         assert [(sum(count for *_, count in points),)] == list(expected)
         owner.rollback()
 
@@ -220,7 +221,7 @@ SLOW = {"Average rating per day", "Ratings by prompt", "Lengths of sessions", "T
 """Panels of what is no rollup: ratings, and the sessions of `retention_days`."""
 
 
-@pytest.mark.parametrize("view", ["all", "all by day", "one product"])
+@pytest.mark.parametrize("view", ["all", "all by the hour", "one product"])
 def test_no_panel_of_uses_reads_an_observation(reader: psycopg.Connection, view: str) -> None:
     for title, (model, panel) in PANELS.items():
         if title not in SLOW:

@@ -1,9 +1,10 @@
 -- 95 of 100 uses on each surface took at most this long, to 2.2 %.
 WITH summed AS MATERIALIZED (
     SELECT $__timeGroupAlias(at, ${bucket}), surface AS metric, sum(histogram) AS histogram
-    FROM {durations} WHERE {selected}
-    GROUP BY 1, 2 HAVING sum(observations) > 0
+    FROM {duration_series} WHERE {selected}
+    GROUP BY 1, 2
 )
 SELECT "time", metric, ms[1] AS value
 FROM summed, reporting.duration_quantiles(histogram, ARRAY[0.95]) AS ms
+WHERE ms[1] IS NOT NULL
 ORDER BY 1, 2
