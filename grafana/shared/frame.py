@@ -33,7 +33,8 @@ def framed(name: str, title: str, about: str, rows: Rows) -> model.Dashboard:
     dashboard.tooltip(model.DashboardCursorSync.CROSSHAIR).readonly()
     for variable in (*map(choice, CHOICES), bucket(), page()):
         dashboard.with_variable(variable)
-    dashboard.link(others()).link(own_page()).annotation(versions())
+    dashboard.link(others()).link(own_page()).annotation(marked("Versions", "annotations/versions", "purple"))
+    dashboard.annotation(marked("Notes", "annotations/notes", "blue"))
     for row, panels in rows.items():
         dashboard.with_row(build.Row(row))
         for panel in panels:
@@ -65,8 +66,8 @@ def own_page() -> build.DashboardLink:
     )
 
 
-def versions() -> build.AnnotationQuery:
-    """A line where a version of a service was first seen."""
-    _, sql = read("annotations/versions")
-    query = build.AnnotationQuery().name("Versions").datasource(SOURCE).icon_color("purple")
+def marked(title: str, name: str, colour: str) -> build.AnnotationQuery:
+    """Lines where something happened."""
+    _, sql = read(name)
+    query = build.AnnotationQuery().name(title).datasource(SOURCE).icon_color(colour)
     return query.enable(True).target(Sql(sql, "table", "Anno"))

@@ -70,6 +70,7 @@ FRAGMENTS: Final = {
     "{of_environment}": _chosen("environment", "coalesce(environment, '(none)')"),
     "{of_service}": _chosen("service", "coalesce(service, '(none)')"),
     "{of_version}": _chosen("version", "coalesce(service_version, '(none)')"),
+    "{annotated_version}": _chosen("version", "version"),
     # An hour's count belongs to a range that touches the hour, a day's figure to one that touches the day.
     "{hours}": f"hour > {_FROM} - interval '1 hour' AND hour <= {_TO}",
     "{days}": f"day BETWEEN ({_FROM} AT TIME ZONE 'UTC')::date AND ({_TO} AT TIME ZONE 'UTC')::date",

@@ -55,6 +55,13 @@ GROUPS = [
     ("month", "all", "guild_id", "", "", "", None, "salt_period"),
     ("month", "product", "org_id", "shop", "", "", 3, None),
 ]
+NOTES = [
+    # When, what, of which product, with which version.
+    (START + 2 * HOUR, "A sale begins", "shop", ""),
+    (START + DAY, "A storm", "", ""),
+    (START + DAY, "Presets", "sahasrahbot", "1.1"),
+    (START - DAY, "Long before", "", ""),
+]
 _ROWS: dict[str, list[tuple[object, ...]]] = {
     "refused_daily": list(REFUSED),
     "kept": [
@@ -108,6 +115,11 @@ def store_the_rest(dsn: str, data: Known) -> None:
         for number, session in enumerate(SESSIONS, start=1):
             _session(owner, number, *session)
         _ratings(owner)
+        for note in NOTES:
+            owner.execute(
+                "INSERT INTO footfall.annotations (at, text, product, version) VALUES (%s, %s, %s, %s)",
+                note,
+            )
         owner.execute("UPDATE footfall.catalog_events SET first_declared = %s", [DECLARED])
         owner.execute(
             "UPDATE footfall.housekeeping SET outcome = 'failed: Lost' WHERE task = 'groups'"

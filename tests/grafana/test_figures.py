@@ -9,10 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 
-from grafana.expected import EVENTS, VARIABLES, Row, chosen, midnight, on_day
+from grafana.expected import EVENTS, VARIABLES, Row, chosen, midnight, on_day, version
 from grafana.expected_rest import DECLARATIONS, REST, takes
 from grafana.known import DAY, END, HOUR, START, Known
 from grafana.panels import DASHBOARDS, NAMES, View, dashboard, expand, panels, rows
+from grafana.stored import NOTES
 
 MODELS = {name: dashboard(DASHBOARDS / f"footfall-{name}.json") for name in NAMES}
 PANELS = {
@@ -174,23 +175,25 @@ def test_the_variables_offer_what_is_left_of_those_before_them(
 
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
-def test_versions_are_marked_where_they_were_first_seen(
+def test_what_happened_is_marked_where_it_did(
     reader: psycopg.Connection, data: Known, view: View
 ) -> None:
+    named = ("environment", "service", "version")
+    uses = [use for use in data.uses if use.sender[0] and chosen(use, view, named)]
+    first = {version(use): use.hour for use in sorted(uses, key=lambda use: use.at, reverse=True)}
+    versions = [(at, name, "version") for name, at in first.items()]
+    notes = [
+        (at, text, ",".join(filter(None, ("note", product, with_version))))
+        for at, text, product, with_version in NOTES
+        if (not product or takes(view, "product", product))
+        and (not with_version or takes(view, "version", with_version))
+    ]
     for model in MODELS.values():
-        (annotation,) = model["annotations"]["list"]
-        marked = found(reader, annotation["target"]["rawSql"], model, view)
-        uses = [
-            use for use in data.uses if use.sender[0] and chosen(use, view, ("product", "service"))
-        ]
-        first = {
-            f"{u.service} {u.version}": u.day
-            for u in sorted(uses, key=lambda u: u.at, reverse=True)
-        }
-        expected = [
-            (midnight(day), name, "version") for name, day in first.items() if on_day(day, view)
-        ]
-        assert sorted(marked) == sorted(expected)
+        annotations = {a["name"]: a["target"]["rawSql"] for a in model["annotations"]["list"]}
+        assert set(annotations) == {"Versions", "Notes"}
+        for name, every in (("Versions", versions), ("Notes", notes)):
+            expected = [mark for mark in every if view.start <= mark[0] <= view.end]
+            assert found(reader, annotations[name], model, view) == sorted(expected)
 
 
 @pytest.mark.parametrize("name", VARIABLES)

@@ -1,8 +1,10 @@
--- Where a version of a service was first seen, of all that is kept: by the day, UTC.
-SELECT min(day)::timestamp AT TIME ZONE 'UTC' AS "time", service || ' ' || service_version AS text, 'version' AS tags
-FROM reporting.usage_by_day
-WHERE service_version IS NOT NULL AND service IS NOT NULL AND {of_product} AND {of_service}
-GROUP BY service, service_version
-HAVING min(day) BETWEEN ($__timeFrom()::timestamptz AT TIME ZONE 'UTC')::date
-    AND ($__timeTo()::timestamptz AT TIME ZONE 'UTC')::date
+-- Where a version of a service was first seen in the environments that are chosen, of all that is kept: in which hour. Of every product: a version has none.
+SELECT "time", text, tags
+FROM (
+    SELECT min(at) AS "time", text, 'version' AS tags
+    FROM reporting.annotations
+    WHERE kind = 'version' AND {of_service} AND {of_environment} AND {annotated_version}
+    GROUP BY text
+) AS first
+WHERE "time" BETWEEN $__timeFrom() AND $__timeTo()
 ORDER BY 1, 2
