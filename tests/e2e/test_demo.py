@@ -1,6 +1,7 @@
 """`footfall demo` as a newcomer runs it: exact numbers, and nothing personal on disk or on screen."""
 
 import base64
+import datetime as dt
 import ipaddress
 import json
 import os
@@ -35,6 +36,7 @@ class Done:
     """A demo that has ended.
 
     Attributes:
+        today: When it began (UTC).
         home: Footfall's home, in which it kept its data.
         code: Its exit status.
         output: What it printed, on both streams.
@@ -44,6 +46,7 @@ class Done:
     home: Path
     code: int
     output: str
+    today: str
     reports: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
@@ -51,11 +54,15 @@ class Done:
         return self.home / "demo"
 
     def report(self, name: str) -> list[dict[str, Any]]:
-        """A report, asked for once and as the demo says."""
-        if name not in self.reports:
-            command = ["report", name, "--json", "-c", str(self.data / "footfall.yaml")]
-            self.reports[name] = json.loads(_footfall(self.home, *command).stdout)["rows"]
-        return self.reports[name]
+        """A report of what was driven, asked for once and as the demo says."""
+        return self.asked(name, "--since", self.today)
+
+    def asked(self, *words: str) -> list[dict[str, Any]]:
+        """A report, asked for once."""
+        if (asked := " ".join(words)) not in self.reports:
+            command = ["report", *words, "--json", "-c", str(self.data / "footfall.yaml")]
+            self.reports[asked] = json.loads(_footfall(self.home, *command).stdout)["rows"]
+        return self.reports[asked]
 
 
 def _footfall(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
@@ -81,9 +88,9 @@ def _footfall(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def done() -> Iterator[Done]:
-    home = make_directory()
+    home, today = make_directory(), dt.datetime.now(dt.UTC).date().isoformat()
     run = _footfall(home, "demo", "--once")
-    yield Done(home, run.returncode, run.stdout + run.stderr)
+    yield Done(home, run.returncode, run.stdout + run.stderr, today)
     shutil.rmtree(home)
 
 
@@ -256,7 +263,29 @@ def test_percentiles_are_shown_and_slow_seeds_are_seen_in_the_last(done: Done) -
 
 def test_active_guilds_are_not_counted_before_their_day_has_settled(done: Done) -> None:
     assert done.report("groups") == []
-    assert not re.search(r"guilds +driven", done.output)
+
+
+def test_the_days_before_are_stored_as_they_are_in_the_books(done: Done) -> None:
+    for what in ("before", "guilds"):
+        found = re.search(rf"^  {what} +driven +([\d,]+) = reported +([\d,]+)$", done.output, re.M)
+        assert found, done.output
+        assert found[1] == found[2]
+        assert int(found[1].replace(",", "")) > 1000
+    first = dt.date.fromisoformat(done.today) - dt.timedelta(days=70)
+    before = done.asked("usage", "--by", "day", "--since", str(first), "--until", done.today)
+    assert len({row["day"] for row in before}) == 63
+    assert re.search(
+        rf"63 days, made up: {sum(row['count'] for row in before):,} uses", done.output
+    )
+
+
+def test_the_inventory_has_something_to_say_of_the_days_before(done: Done) -> None:
+    said = {row["event"]: row["verdict"] for row in done.asked("features")}
+    assert said["discord.daily.announce"] == "fading"
+    assert said["api.settingsgen.request"] == "growing"
+    assert said["api.sglive.seed_generate"] == "new"
+    worse = [row["event"] for row in done.asked("releases") if row["verdict"] == "fails more"]
+    assert worse
 
 
 def test_a_program_that_knows_only_opentelemetry_is_counted(done: Done) -> None:

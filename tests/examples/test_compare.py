@@ -79,7 +79,7 @@ def test_equal_totals_do_not_hide_that_single_numbers_differ(
     tally.uses = Counter({("discord.g", "invoke"): 2, ("api.a", "start"): 2})
     good, text = _shown(capsys, compare(tally, _reports()))
     assert not good
-    assert "driven     4 ≠ reported     4" in text
+    assert "driven       4 ≠ reported       4" in text
 
 
 def test_guilds_of_two_days_are_not_added_up(tally: Tally) -> None:

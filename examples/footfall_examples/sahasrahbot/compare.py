@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from footfall_examples.sahasrahbot.drive import Tally
+from footfall_examples.sahasrahbot.past import Past
 from footfall_exporters.postgres import Report
 
 Key = tuple[str, ...]
@@ -16,7 +17,7 @@ class Comparison:
     """One kind of number, driven and reported.
 
     Attributes:
-        what: `uses`, a surface, `failures` or `guilds`.
+        what: `uses`, a surface, `failures`, `guilds` or `before`.
         driven: By the books, per key.
         reported: By the report, per key.
     """
@@ -57,6 +58,24 @@ def compare(tally: Tally, reports: Mapping[str, Report]) -> list[Comparison]:
         groups = _sums(reports["groups"], ("attribute",), "active")
         comparisons.append(Comparison("guilds", {("guild_id",): len(tally.guilds)}, groups))
     return comparisons
+
+
+def compare_past(past: Past, reports: Mapping[str, Report]) -> list[Comparison]:
+    """Uses by day and action of the days before, and each day's guilds where they have been counted.
+
+    Args:
+        past: What was before.
+        reports: `usage` and `groups` of those days, by day.
+    """
+    uses = {(str(day), *which): number for (day, *which), number in past.books.items()}
+    reported = _sums(reports["usage"], ("day", "event", "action"), "count")
+    groups = _sums(reports["groups"], ("day",), "active")
+    guilds: dict[Key, int] = {(str(day),): number for day, number in past.guilds.items()}
+    counted = {day: number for day, number in guilds.items() if day in groups}
+    return [
+        Comparison("before", uses, reported),
+        Comparison("guilds", counted, groups),
+    ]
 
 
 def _surfaces(tally: Tally, usage: Report) -> Iterator[Comparison]:

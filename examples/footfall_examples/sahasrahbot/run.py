@@ -14,12 +14,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import footfall
 from footfall_examples.sahasrahbot import plan, planted, show
-from footfall_examples.sahasrahbot.compare import compare
+from footfall_examples.sahasrahbot.compare import compare, compare_past
 from footfall_examples.sahasrahbot.drive import Tally, WrongAnswer, drive, run_plain_program
+from footfall_examples.sahasrahbot.past import DAYS
 from footfall_examples.sahasrahbot.search import describe, search
 from footfall_examples.sahasrahbot.stage import CATALOG, LOG, Stage, standing
 from footfall_exporters.postgres import Report, report
-from footfall_exporters.postgres.reports.asked import last_days
+from footfall_exporters.postgres.reports import ask
+from footfall_exporters.postgres.reports.asked import Asked, Period, last_days
 from footfall_exporters.postgres.reports.overview import Overview, overview
 
 OUTPUT: Final = "output.txt"
@@ -51,9 +53,11 @@ async def run(directory: Path, stay: bool) -> bool:
         tally = await _drive(console, stage, directory / LOG)
         days = (dt.datetime.now(dt.UTC).date() - today).days + 1
         reports, dropped, state = await asyncio.to_thread(_read, stage.collector.dsn, days)
+        before = await asyncio.to_thread(_read_past, stage.collector.dsn, today)
         show.print_reports(console, reports)
         show.print_state(console, state)
-        exact = show.print_comparison(console, compare(tally, reports))
+        comparisons = compare(tally, reports) + compare_past(stage.past, before)
+        exact = show.print_comparison(console, comparisons)
         clean = await _search(console, directory, dropped)
         show.print_next(console, directory, CATALOG)
         if stay:
@@ -87,6 +91,18 @@ def _read(dsn: str, days: int) -> tuple[dict[str, Report], dict[str, int], Overv
         ).fetchall()
         connection.execute("CHECKPOINT")
     return reports, dict(dropped), state
+
+
+def _read_past(dsn: str, today: dt.date) -> dict[str, Report]:
+    """By day, what was before the day on which it began."""
+    first = dt.datetime.combine(today, dt.time(), dt.UTC)
+    past = Period(first - dt.timedelta(days=DAYS), first)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        by_day = Asked(past, by=("event", "action"), step="day")
+        return {
+            "usage": ask(connection, "usage", by_day),
+            "groups": ask(connection, "groups", Asked(past)),
+        }
 
 
 async def _search(console: Console, directory: Path, dropped: dict[str, int]) -> bool:

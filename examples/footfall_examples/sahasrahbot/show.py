@@ -18,6 +18,7 @@ from footfall_collector.cli.screen import print_overview
 from footfall_collector.cli.tables import Beside, print_report, spoken
 from footfall_examples.sahasrahbot import plain_otel
 from footfall_examples.sahasrahbot.compare import Comparison
+from footfall_examples.sahasrahbot.past import DAYS
 from footfall_examples.sahasrahbot.stage import SETTINGS, Stage
 from footfall_examples.sahasrahbot.steps import Act, Chat, Request, Step
 from footfall_exporters.postgres import Report
@@ -46,6 +47,8 @@ def print_stage(console: Console, stage: Stage, directory: Path) -> None:
         ("racetime", f"racetime-bot {version('racetime-bot')} in rooms at {product.site}"),
         ("collector", f"OTLP/gRPC {stage.collector.grpc}, OTLP/HTTP {stage.collector.http}"),
         ("Postgres", f"a fresh one in {shown(directory)}"),
+        ("before", f"{DAYS} days, made up: {stage.past.books.total():,} uses"),
+        ("page", f"http://{stage.collector.operator}"),
     )
 
 
@@ -88,7 +91,7 @@ def print_comparison(console: Console, comparisons: Sequence[Comparison]) -> boo
     for one in comparisons:
         driven, reported = one.totals
         sign = "≠" if one.differences else "="
-        _rows(console, (one.what, f"driven {driven:>5,} {sign} reported {reported:>5,}"))
+        _rows(console, (one.what, f"driven {driven:>7,} {sign} reported {reported:>7,}"))
     wrong = [difference for one in comparisons for difference in one.differences]
     if wrong:
         table = Table("what differs", title_justify="left")

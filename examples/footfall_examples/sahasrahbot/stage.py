@@ -1,6 +1,7 @@
 """What runs in the demo: a collector with a fresh Postgres, and the product that reports to it."""
 
 import asyncio
+import datetime as dt
 import logging
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -16,7 +17,12 @@ from starlette.types import ASGIApp
 
 import footfall
 from footfall_collector.config.config import Config
-from footfall_collector.config.schema import GrpcConfig, HttpConfig, ServiceConfig
+from footfall_collector.config.schema import (
+    GrpcConfig,
+    HttpConfig,
+    OperatorConfig,
+    ServiceConfig,
+)
 from footfall_collector.process.app import Running, running
 from footfall_collector.receivers.sockets import open_socket
 from footfall_examples.sahasrahbot import planted, providers
@@ -25,10 +31,13 @@ from footfall_examples.sahasrahbot.bot import create_bot
 from footfall_examples.sahasrahbot.drive import Product
 from footfall_examples.sahasrahbot.offline_discord import SHARDS, Discord
 from footfall_examples.sahasrahbot.offline_racetime import Racetime
+from footfall_examples.sahasrahbot.past import Past
 from footfall_examples.sahasrahbot.races import RaceBot
 from footfall_examples.sahasrahbot.threads import in_a_thread
-from footfall_exporters.postgres import PostgresConfig
-from footfall_processors import load_catalog
+from footfall_exporters.contracts import Settings
+from footfall_exporters.embedded import EmbeddedPostgres
+from footfall_exporters.postgres import PostgresConfig, prepare
+from footfall_processors import Catalog, load_catalog
 
 CATALOG: Final = Path(__file__).with_name("events.yaml")
 SETTINGS: Final = "footfall.yaml"
@@ -42,10 +51,12 @@ class Stage:
 
     Attributes:
         collector: Its addresses and its database.
+        past: What was before today.
         product: What is measured.
     """
 
     collector: Running
+    past: Past
     product: Product
 
 
@@ -66,15 +77,25 @@ async def standing(directory: Path) -> AsyncIterator[Stage]:
         grpc=GrpcConfig(endpoint=_FREE),
         http=HttpConfig(endpoint=_FREE),
         postgres=postgres,
-        service=ServiceConfig(operator=None),
+        service=ServiceConfig(operator=OperatorConfig(endpoint=_FREE)),
     )
     _write_settings(directory, postgres)
     _isolate_environment()
     async with AsyncExitStack() as stack:
         stack.enter_context(_logging(directory / LOG))
+        dsn = stack.enter_context(EmbeddedPostgres(directory / "postgres"))
+        await asyncio.to_thread(prepare, dsn, Settings(config.catalog))
+        past = await _past(dsn, config.catalog)
         collector = await stack.enter_async_context(running(config))
         await stack.enter_async_context(_telemetry(f"http://{collector.grpc}"))
-        yield Stage(collector, await stack.enter_async_context(serving()))
+        yield Stage(collector, past, await stack.enter_async_context(serving()))
+
+
+async def _past(dsn: str, catalog: Catalog) -> Past:
+    _, environment = planted.of_kind(planted.load(), planted.CONTROL)
+    past = Past(catalog, environment, dt.datetime.now(dt.UTC).date())
+    await past.store(dsn)
+    return past
 
 
 def _write_settings(directory: Path, postgres: PostgresConfig) -> None:
