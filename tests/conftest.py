@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import faulthandler
 import gc
 import hmac
 import os
@@ -101,6 +102,31 @@ def pytest_configure() -> None:
     """A shell's background job ignores SIGINT, and so would every program that it starts."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _traces(session: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"footfall-crashes-{session}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """What a worker was doing when it crashed is kept: its standard error is far up in the output."""
+    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+        place = _traces(session.config.workerinput["testrunuid"])  # type: ignore[attr-defined]
+        place.mkdir(exist_ok=True)
+        faulthandler.enable((place / worker).open("w"))
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Says at the end where workers were when they crashed; nothing of one that was killed."""
+    manager = config.pluginmanager.getplugin("dsession")
+    place = _traces(manager.nodemanager.testrunuid) if manager else None
+    if place is None or not place.is_dir():
+        return
+    for file in sorted(place.iterdir()):
+        if text := file.read_text():
+            terminalreporter.section(f"{file.name} crashed")
+            terminalreporter.write(text)
+    shutil.rmtree(place)
 
 
 def make_directory() -> Path:
