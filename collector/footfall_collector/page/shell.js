@@ -26,6 +26,8 @@ export const NAV = [
 ];
 export const PAGE = document.body.dataset.page ?? "overview";
 const UNFILTERED = ["live", "catalog"];
+/** What can be chosen where it is not everything: completeness and groups are not kept by version. @type {Record<string, string[]>} */
+const FILTERS = { trust: [], groups: ["product"] };
 const LEFT = "M6.4 2.2c1.9 0 2.9 1.7 2.9 3.9 0 2-1 4-2.7 4S3.7 8.3 3.7 6 4.6 2.2 6.4 2.2M4.3 11.4l4.3-.2c.3 1.5-.4 3-2 3-1.3 0-2.2-1.2-2.3-2.8";
 const RIGHT = "M13.6 5.6c1.8 0 2.7 1.6 2.7 3.8s-1.1 4-2.8 4-2.7-1.9-2.7-4 1-3.8 2.8-3.800M11.4 14.6l4.3.2c-.1 1.7-1 2.9-2.3 2.9-1.600 0-2.300-1.500-2-3.100";
 
@@ -94,11 +96,12 @@ function setPeriod(period) {
 /** What the figures are of. @param {Context} context */
 export function filters({ features, lines, state }) {
   if (UNFILTERED.includes(PAGE) || state.fresh.position === 0) return null;
+  const has = (/** @type {string} */ key) => (FILTERS[PAGE] ?? ["product", "env", "version"]).includes(key);
   const products = options("All products", features.map((each) => each.product).sort());
   const body = h("div", { class: "filter-row" },
-    products.length > 2 ? filter("Product", "product", products) : null,
-    filter("Environment", "env", options("All environments", lines.map((row) => row.environment))),
-    filter("Version", "version", options("All versions", versions(lines))),
+    products.length > 2 && has("product") ? filter("Product", "product", products) : null,
+    has("env") && filter("Environment", "env", options("All environments", lines.map((row) => row.environment))),
+    has("version") && filter("Version", "version", options("All versions", versions(lines))),
     h("div", { class: "spacer" }),
     seg("Period", { ...PERIODS, custom: "Dates" }, get("period"), setPeriod),
     get("period") === "custom" ? [date("From", "from", iso(Date.now() - 20 * DAY)), date("to", "to", iso(Date.now()))] : null,

@@ -29,7 +29,6 @@ def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened,
         ("/live", "Live"),
     ):
         assert said in at.go(path).inner_text("h1")
-    at.wrong.clear()
     page = at.go("/")
     assert page.inner_text("h1") == "Nothing has arrived yet."
     assert page.locator(".teach li").count() == 3
@@ -42,4 +41,13 @@ def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened,
     row = page.locator(".inventory tbody tr").first
     assert "Seed generator" in row.inner_text()
     assert row.locator("td.uses").inner_text() == "1"
+    page = at.go("/live")
+    page.wait_for_selector("text=Listening", timeout=PATIENCE)
+    httpx.post(f"{empty.otlp}/v1/logs", json=one_event("web.tracker"))
+    httpx.post(f"{empty.otlp}/v1/logs", json=one_event("nobody.declares.this"))
+    page.wait_for_selector("table.live tr:has-text('Map tracker')", timeout=PATIENCE)
+    page.wait_for_selector(
+        "table.live tr:has-text('No such event in the catalog')", timeout=PATIENCE
+    )
+    assert "nobody.declares.this" not in page.content()
     assert at.wrong == []

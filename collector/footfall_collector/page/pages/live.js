@@ -4,16 +4,21 @@ import { h } from "../elements.js";
 import { sum, titles } from "../figures.js";
 import { blank, choose, icon, mono, none, spark, title } from "../parts.js";
 import { toFeature } from "../state.js";
-import { DASH, REASONS, clock, errorWord, int, ms, spoken } from "../words.js";
+import { DASH, REASONS, clock, errorWord, int, ms, plural, spoken } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 /** @typedef {import("../shell.js").Context} Context */
-/** @typedef {{kind: "stored" | "refused", at: number, row: Row}} Arrival */
+/** @typedef {"stored" | "counted" | "lost" | "refused"} Kind */
+/** @typedef {{kind: Kind, at: number, row: Row}} Arrival */
 
 const STREAM = "/api/live";
 const KEPT = 200;
 const SHOWN = 24;
 const MINUTE = 60;
+/** @type {Kind[]} */
+const KINDS = ["stored", "counted", "lost", "refused"];
+/** What was not let in, beside what was. */
+const MISSED = ["lost", "refused"];
 
 /** @param {Context} context */
 export async function live({ features }) {
@@ -35,16 +40,26 @@ function stream(named) {
   let source = null;
 
   const draw = () => {
-    const fits = buffer.filter((each) => !only || each.kind === only || (only === "failed" && each.row.status && each.row.status !== "ok"));
+    const fits = buffer.filter((each) => !only || (only === "missed" ? MISSED.includes(each.kind) : each.row.status && each.row.status !== "ok"));
     body.replaceChildren(...(fits.length ? fits.slice(0, SHOWN).map((each) => line(each, named)) : [h("tr", null, h("td", { colspan: 6, class: "empty" }, "Nothing has arrived since this page was opened."))]));
     rate.textContent = int(sum(perSecond));
     strip.replaceChildren(spark(perSecond, { width: 240, height: 30 }));
   };
-  const heard = (/** @type {"stored" | "refused"} */ kind) => (/** @type {MessageEvent} */ event) => {
+  const heard = (/** @type {Kind} */ kind) => (/** @type {MessageEvent} */ event) => {
     const row = JSON.parse(event.data);
-    buffer.unshift({ kind, at: Date.parse(row.at ?? row.created_at) || Date.now(), row });
+    buffer.unshift({ kind, at: Date.parse(row.at) || Date.now(), row });
     buffer.length = Math.min(buffer.length, KEPT);
-    fresh += Number(row.count ?? 1);
+    if (!MISSED.includes(kind)) fresh += Number(row.count ?? 1);
+  };
+  /** @param {MessageEvent} event */
+  const summed = (event) => {
+    const number = JSON.parse(event.data).left_out;
+    said.textContent = number === null ? "More than can be shown" : `${int(number)} more, not shown one by one`;
+    fresh += Number(number ?? 0);
+  };
+  /** @param {MessageEvent} event */
+  const away = (event) => {
+    said.textContent = JSON.parse(event.data).reason ? "The store does not answer" : "Listening";
   };
   const close = () => {
     source?.close();
@@ -60,8 +75,9 @@ function stream(named) {
       if (source?.readyState === EventSource.CLOSED) section.replaceWith(noStream());
       else said.textContent = "The stream broke off; it is tried again";
     });
-    source.addEventListener("stored", heard("stored"));
-    source.addEventListener("refused", heard("refused"));
+    for (const kind of KINDS) source.addEventListener(kind, heard(kind));
+    source.addEventListener("summary", summed);
+    source.addEventListener("away", away);
   };
   const pause = h("button", { type: "button", class: "button", "aria-pressed": String(isPaused), onclick: () => {
     isPaused = !isPaused;
@@ -71,7 +87,7 @@ function stream(named) {
   } }, isPaused ? "Go on" : "Pause");
   const section = h("section", { class: "panel", "aria-label": "Arriving" },
     h("div", { class: "head live-head" }, h("p", null, rate, " in the last minute"), strip, said,
-      h("div", { class: "tools" }, choose("Show", [["", "everything"], ["failed", "failures"], ["refused", "what is refused"]], "", (next) => { only = next; draw(); }), pause)),
+      h("div", { class: "tools" }, choose("Show", [["", "everything"], ["failed", "failures"], ["missed", "what is not let in"]], "", (next) => { only = next; draw(); }), pause)),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Arrived just now, newest first" }, table(body)));
   document.addEventListener("visibilitychange", follow);
   const tick = setInterval(() => {
@@ -98,13 +114,13 @@ const table = (body) => h("table", { class: "grid live" }, h("caption", { class:
 /** @param {Arrival} arrival @param {(event: string) => string} named */
 function line({ kind, at, row }, named) {
   const time = h("td", { class: "num" }, clock(at, true));
-  if (kind === "refused") {
+  if (MISSED.includes(kind)) {
     const reason = REASONS[row.reason]?.[0] ?? spoken(String(row.reason ?? "refused"));
     return h("tr", { class: "failed-row" }, time, h("th", { scope: "row" }, none("not let in")), h("td", { class: "wide-only" }, mono(row.reason ?? "")), h("td", null, h("span", { class: "chip worse" }, icon("expired"), reason)), h("td", { class: "num" }, row.count > 1 ? `${int(row.count)} times` : ""), h("td", { class: "wide-only" }, row.signal ?? ""));
   }
   const isBad = row.status && row.status !== "ok";
   const end = isBad ? h("span", { class: "chip worse", title: errorWord(row.error_type ?? null)[1] }, icon("worse"), errorWord(row.error_type ?? null)[0]) : h("span", { class: "ok" }, spoken(String(row.action ?? "")).toLowerCase());
-  const sender = [row.service, row.service_version ?? row.version].filter(Boolean).join(" ");
+  const sender = [row.service, row.service_version].filter(Boolean).join(" ");
   return h("tr", { class: isBad ? "failed-row" : "" }, time, h("th", { scope: "row" }, h("a", { class: "name", href: toFeature(row.event) }, named(row.event))), h("td", { class: "wide-only" }, mono(row.event)), h("td", null, end),
-    h("td", { class: "num" }, typeof row.duration_ms === "number" ? ms(row.duration_ms) : none(DASH, "no duration")), h("td", { class: "wide-only" }, sender || none(DASH)));
+    h("td", { class: "num" }, kind === "counted" ? plural(row.count ?? 1, "use") : typeof row.duration_ms === "number" ? ms(row.duration_ms) : none(DASH, "no duration")), h("td", { class: "wide-only" }, sender || none(DASH)));
 }

@@ -67,8 +67,8 @@ function least(byEvent, { features }) {
   const named = titles(features);
   const known = byEvent.filter((row) => row.ratio !== null).sort((a, b) => a.ratio - b.ratio);
   const rest = known[LEAST];
-  return panel({ title: "Least complete", note: rest ? `the others: ${complete(rest.ratio)} or better` : "", body: known.length ? h("ul", { class: "ranks" }, known.slice(0, LEAST).map((row) =>
-    h("li", null, h("span", { class: "who" }, h("a", { href: toFeature(row.event) }, named(row.event))), h("span", { class: "muted" }, `${int(Math.max(0, row.emitted - row.stored))} of ${int(row.emitted)} missing`), h("span", { class: "num" }, complete(row.ratio))))) : none("No sender keeps a tally."),
+  return panel({ title: "Least complete", note: `missing of counted${rest ? `; the others: ${complete(rest.ratio)} or better` : ""}`, body: known.length ? h("ul", { class: "ranks" }, known.slice(0, LEAST).map((row) =>
+    h("li", null, h("span", { class: "who" }, h("a", { href: toFeature(row.event) }, named(row.event))), h("span", { class: "muted" }, `${int(Math.max(0, row.emitted - row.stored))} of ${int(row.emitted)}`), h("span", { class: "num" }, complete(row.ratio))))) : none("No sender keeps a tally."),
     table: () => ({ columns: ["Feature", "Counted", "Stored", "Complete"], rows: known.map((row) => [named(row.event), int(row.emitted), int(row.stored), complete(row.ratio)]) }) });
 }
 
