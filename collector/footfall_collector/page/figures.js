@@ -107,13 +107,26 @@ export function releases(lines) {
     ({ at: Date.parse(day), name: version, service, version })).sort((a, b) => a.at - b.at);
 }
 
+const NOTE = 18;
+
+/** What operators noted, in few letters; of a version that is marked anyway nothing. @param {Row[]} notes @param {Mark[]} known @returns {Mark[]} */
+const noted = (notes, known) => notes.filter((note) => !known.some((each) => note.version && each.name.endsWith(note.version)))
+  .map(({ at, text }) => ({ at: Date.parse(at), name: text.length > NOTE ? `${text.slice(0, NOTE)}…` : text }));
+
 /**
- * What charts mark: a version once, where all services have it on the same day; else with its service.
+ * What charts mark: versions, and what operators noted.
  *
  * @param {Row[]} lines
+ * @param {Row[]} notes
  * @returns {Mark[]}
  */
-export function marks(lines) {
+export function marks(lines, notes) {
+  const known = begun(lines);
+  return [...known, ...noted(notes, known)];
+}
+
+/** A version once, where all services have it on the same day; else with its service. @param {Row[]} lines @returns {Mark[]} */
+function begun(lines) {
   const found = releases(lines);
   const services = new Set(found.map((each) => each.service)).size;
   const together = new Map(found.map((each) => [`${each.at} ${each.version}`, each]));

@@ -2,9 +2,10 @@
 
 import { dispose, drawWaiting } from "./charts.js";
 import { $, $$, flat, h, reveal } from "./elements.js";
+import { marks } from "./figures.js";
 import { pressed } from "./keys.js";
 import { blank, title } from "./parts.js";
-import { NoReport, conditions, inventory, lines, state } from "./reports.js";
+import { NoReport, conditions, inventory, lines, notes, state } from "./reports.js";
 import { PAGE, filters, footer, header, help } from "./shell.js";
 import { onChange, ranges, reread } from "./state.js";
 
@@ -30,8 +31,8 @@ let drawing = 0;
 /** @returns {Promise<Context>} */
 async function context() {
   const { now, before } = ranges();
-  const [features, versions, foot] = await Promise.all([inventory(), lines(now, before), state(now)]);
-  return { features, lines: versions, state: foot, now, before, where: conditions(features) };
+  const [features, versions, foot, noted] = await Promise.all([inventory(), lines(now, before), state(now), notes(now)]);
+  return { features, lines: versions, notes: noted, marks: marks(versions, noted), state: foot, now, before, where: conditions(features) };
 }
 
 /** What the page shows; where nothing is stored yet, how to begin. @param {Context} found */

@@ -103,6 +103,9 @@ export function conditions(features) {
   return found;
 }
 
+/** What operators noted of a period. @param {Range} range */
+export const notes = (range) => rowsIfAny("annotations", { range, by: ["text", "version", "product", "id"], where: { kind: ["note"] } });
+
 const INVENTORY = ["product", "event", "title", "owner", "surface", "feature", "expires", "last_day", "verdict"];
 
 /** Each declared event, with its verdict. */

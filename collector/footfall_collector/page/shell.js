@@ -13,6 +13,8 @@ import { DAY, VERDICTS, ago, complete, int, iso, plural } from "./words.js";
  * @typedef {object} Context
  * @property {Row[]} features The inventory.
  * @property {Row[]} lines Days of versions.
+ * @property {Row[]} notes What operators noted.
+ * @property {import("./charts.js").Mark[]} marks What charts mark.
  * @property {{fresh: Row, complete: Row, lost: Row[]}} state
  * @property {import("./state.js").Range} now
  * @property {import("./state.js").Range | null} before

@@ -9,7 +9,7 @@ from functools import partial
 import psycopg
 
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import prepare
+from footfall_exporters.postgres import annotations, prepare
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_processors import Loss, load_catalog
 from support.batches import DAY, HOUR, batch, dimension, one_row
@@ -39,6 +39,8 @@ FEATURES = [
 VERSIONS = (("2.14.0", 11), ("2.13.1", 25), ("2.13.0", 60))
 """With since how many days ago."""
 ERRORS = ("provider_timeout", "provider_unavailable", "invalid_preset", "permission_denied")
+NOTES = ((11, "saved presets; new seed client", "2.14.0"), (16, "spring tournament began", ""))
+"""How many days ago what happened, and with which version."""
 OBSERVED, COUNTED = 20, 58
 """Days."""
 PROVIDERS = ("alttpr", "smz3", "smr")
@@ -164,6 +166,9 @@ async def fill(dsn, folder):
         session.execute(
             "UPDATE footfall.catalog_events SET first_declared = now() - interval '1 year'"
         )
+        for ago, text, version in NOTES:
+            at = dt.datetime.combine(TODAY - dt.timedelta(days=ago), dt.time(9), dt.UTC)
+            annotations.add(session, annotations.Annotation(at, text, version=version))
     tomorrow = (MIDNIGHT + 7 * HOUR) * 1000
     keeper = Housekeeper(dsn, House(catalog, 30, 400), lambda: tomorrow, lambda: tomorrow)
     await keeper.run_due({"latency", "groups"})

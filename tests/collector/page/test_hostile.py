@@ -1,6 +1,7 @@
 """What others write is text: markup in every string, 500 features, long and right-to-left names."""
 
 import asyncio
+import datetime as dt
 from functools import partial
 
 import psycopg
@@ -10,11 +11,11 @@ from collector.page.conftest import apart, collecting
 from collector.page.test_pages import PAGES, WIDE
 from conftest import new_database
 from footfall_exporters.contracts import Settings
-from footfall_exporters.postgres import prepare
+from footfall_exporters.postgres import annotations, prepare
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_processors import Loss, load_catalog
 from support.batches import DAY, HOUR, batch, dimension, one_row
-from support.stores import MIDNIGHT, writing
+from support.stores import MIDNIGHT, TODAY, writing
 
 MARKUP = (
     "<img src=x onerror=\"window.ran='image'\">",
@@ -80,6 +81,8 @@ def plant(dsn):
         session.execute(PLANTED, dict(zip(columns, values, strict=True)))
         for event, title in (("shop.e0", LONG), ("shop.e1", HEBREW)):
             session.execute(named, [title, event])
+        at = dt.datetime.combine(TODAY - dt.timedelta(days=3), dt.time(), dt.UTC)
+        annotations.add(session, annotations.Annotation(at, IMAGE, version=DRAWING))
 
 
 @pytest.fixture(scope="module")

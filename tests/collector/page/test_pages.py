@@ -118,6 +118,7 @@ def test_a_release_that_fails_more_is_said_where_it_matters(opened, report):
         "Event seeds fails more since 2.14.0"
     )
     page = at.go("/releases?release=2.14.0")
+    assert "saved presets; new seed client" in page.inner_text("tr:has(button[aria-pressed=true])")
     row = page.inner_text("tr:has-text('api.sglive.seed')")
     assert percent(worse["failed_before"]) in row
     assert percent(worse["failed"]) in row
@@ -160,6 +161,12 @@ def test_what_is_chosen_stands_in_the_address_and_goes_along(opened):
     page.reload()
     page.wait_for_selector("html[data-ready=yes]")
     assert page.locator(".inventory tbody tr").count() == 1
+
+
+def test_charts_mark_versions_and_what_was_noted(opened):
+    page = opened().go("/feature?event=api.sglive.seed")
+    said = page.inner_text(".chart[aria-label^='Uses of Event seeds']")
+    assert [mark for mark in ("2.13.1", "2.14.0", "spring tournament ") if mark not in said] == []
 
 
 def test_every_chart_has_its_table(opened):

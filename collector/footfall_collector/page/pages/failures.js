@@ -2,7 +2,7 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
-import { failedShare, grouped, marks, ofProduct, steps, sum, tally, titles, total } from "../figures.js";
+import { failedShare, grouped, ofProduct, steps, sum, tally, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
 import { bar, blank, change, featureCell, icon, names, none, panel, share, tiles, title } from "../parts.js";
 import { rows } from "../reports.js";
@@ -18,7 +18,7 @@ const SHADES = 5;
 
 /** @param {Context} context */
 export async function failures(context) {
-  const { now, before, where, features, lines } = context;
+  const { now, before, where, features } = context;
   const by = ["event", "action", "status"];
   const [failed, failedBefore, where2, used, usedBefore, versions] = await Promise.all([
     rows("errors", { range: now, by: [now.unit, "error_type"], where }),
@@ -34,7 +34,7 @@ export async function failures(context) {
   const since = [...new Set([...worse.values()].map((row) => row.version))].join(", ");
   const head = title([pct(failedShare(present)), " of what ended failed", worse.size ? ["; ", names([...worse.values()]), ` ${worse.size > 1 ? "fail" : "fails"} more since ${since}`] : "", "."], "A failure keeps its kind, never its message.");
   const list = byEvent(context, used, usedBefore, where2, worse);
-  return [head, figures(present, former, failed, list), kinds(context, failed, failedBefore, marks(lines)), matrix(list, failed)];
+  return [head, figures(present, former, failed, list), kinds(context, failed, failedBefore), matrix(list, failed)];
 }
 
 const nothing = () => blank("No failure in this choice", h("p", null, "Nothing that failed is stored for it."), h("p", null,
@@ -52,8 +52,8 @@ function figures(present, former, failed, list) {
     { label: "Features that failed", value: int(list.filter((each) => each.failed).length), note: `of ${plural(list.length, "that was", "that were")} used` });
 }
 
-/** @param {Context} context @param {Row[]} failed @param {Row[]} failedBefore @param {import("../charts.js").Mark[]} marked */
-function kinds({ now, before }, failed, failedBefore, marked) {
+/** @param {Context} context @param {Row[]} failed @param {Row[]} failedBefore */
+function kinds({ now, before, marks: marked }, failed, failedBefore) {
   const past = new Map(failedBefore.map((row) => [row.error_type ?? "", row.count]));
   const all = [...grouped(failed, "error_type")].map(([name, mine]) => ({ name, data: steps(mine, now).map((step) => total(step, "count")), count: total(mine, "count"), past: past.get(name) ?? 0 })).sort((a, b) => b.count - a.count);
   const max = Math.max(1, ...all.flatMap((each) => each.data));

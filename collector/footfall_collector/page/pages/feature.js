@@ -2,7 +2,7 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
-import { beforeLine, failedShare, finished, grouped, marks, ofProduct, tallies, tally, total, values } from "../figures.js";
+import { beforeLine, failedShare, finished, grouped, ofProduct, tallies, tally, total, values } from "../figures.js";
 import { grid } from "../grid.js";
 import { bar, beside, blank, change, chip, comparedChip, mono, none, panel, share, tag, tiles } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
@@ -24,8 +24,7 @@ export async function feature(context) {
   const versions = of.versions.filter((row) => row.event === found.event);
   const head = heading(found, listed, of.declared[0], versions);
   if (!tally(of.used).uses && found.last_used === null) return [head, neverUsed(found)];
-  const { now, before, lines } = context;
-  const marked = marks(lines);
+  const { now, before, marks: marked } = context;
   const note = of.whole[0]?.ratio !== undefined && of.whole[0]?.ratio !== null ? `${complete(of.whole[0].ratio)} complete` : "";
   const panels = [versionsPanel(of), ...providers(of), ...groupsPanel(of, context), await rhythm(found, context), carries(found, of)];
   return [head, figures(found, of),
@@ -168,14 +167,14 @@ function providers(of) {
 }
 
 /** @param {Asked} of @param {Context} context */
-function groupsPanel(of, { now, lines }) {
+function groupsPanel(of, { now, marks }) {
   const [attribute] = of.active.map((row) => row.attribute);
   if (!attribute || now.unit === "hour") return [];
   const mine = of.active.filter((row) => row.attribute === attribute);
   const data = values(mine, now, "active");
   const word = groupWord(attribute);
   return [panel({ title: `${word[0]?.toUpperCase()}${word.slice(1)} that use it`, note: "distinct a day, closed days; a gap is not known or fewer than five",
-    body: chart(`${word} that use it, a day`, "m", () => timeOption({ range: now, series: [{ name: word, data, color: colour("series"), area: 0.1 }], marks: marks(lines) })), table: timeTable(now, [word], [data]) })];
+    body: chart(`${word} that use it, a day`, "m", () => timeOption({ range: now, series: [{ name: word, data, color: colour("series"), area: 0.1 }], marks })), table: timeTable(now, [word], [data]) })];
 }
 
 /** @param {Row} found @param {Asked} of */

@@ -2,7 +2,7 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
-import { grouped, marks, ofProduct, steps, total, values } from "../figures.js";
+import { grouped, ofProduct, steps, total, values } from "../figures.js";
 import { grid } from "../grid.js";
 import { bar, beside, blank, mono, none, panel, title } from "../parts.js";
 import { rowsIfAny } from "../reports.js";
@@ -17,7 +17,7 @@ const STARS = [5, 4, 3, 2, 1];
 
 /** @param {Context} context */
 export async function groups(context) {
-  const { now, features, lines } = context;
+  const { now, features, marks: marked } = context;
   const days = daily(now);
   const [active, weeks, began, lengths, most, ratings] = await Promise.all([
     rowsIfAny("groups", { range: days }), rowsIfAny("groups", { range: days, by: ["week"] }),
@@ -26,7 +26,6 @@ export async function groups(context) {
   ]);
   const attributes = [...new Set(active.map((row) => row.attribute))];
   const listed = ofProduct(features, get("product"));
-  const marked = marks(lines);
   const head = heading(active, attributes);
   const panels = [...attributes.map((attribute) => course(attribute, active.filter((row) => row.attribute === attribute), days, marked)),
     ...adopted(listed), ...weekly(weeks), ...sessions(began, days, marked), ...lengthsPanel(lengths), ...concurrent(most), ...rated(ratings), unknowable(attributes)];

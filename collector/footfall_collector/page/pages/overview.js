@@ -2,7 +2,7 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
-import { beforeLine, failedShare, finished, grouped, marks, ofProduct, tallies, tally } from "../figures.js";
+import { beforeLine, failedShare, finished, grouped, ofProduct, tallies, tally } from "../figures.js";
 import { change, icon, names, none, panel, seg, share, spark, tiles } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
 import { COMPARE, get, link, set, toFeature } from "../state.js";
@@ -19,7 +19,7 @@ const MOST_PARTS = 6;
 
 /** @param {Context} context */
 export async function overview(context) {
-  const { now, before, where, lines, features } = context;
+  const { now, before, where, features } = context;
   const listed = ofProduct(features, get("product"));
   const by = ["surface", "action", "status"];
   const [used, usedBefore, moved, versions, active, fast, fastBefore, events] = await Promise.all([
@@ -36,7 +36,7 @@ export async function overview(context) {
   const worse = failingMore(versions, listed);
   const list = inventoryTable(listed, worse, events);
   return [lead(listed, seen, worse), figures(context, { used, usedBefore, active, fast, fastBefore }),
-    h("div", { class: "row three" }, surfaces(context, used, usedBefore, marks(lines)), changed(moved, listed), look(context, listed, worse)), list];
+    h("div", { class: "row three" }, surfaces(context, used, usedBefore), changed(moved, listed), look(context, listed, worse)), list];
 }
 
 /** Versions side by side, where the filters leave two to compare. @param {Record<string, string[]>} where */
@@ -108,8 +108,8 @@ function group(active) {
   return [{ label: `${word[0]?.toUpperCase()}${word.slice(1)} a day`, title: "Distinct hashed groups; counted six hours after a day’s end", value: int(last.active), note: `on ${day(last.day)}`, graph: spark(of.map((row) => row.active), { width: 84, height: 28 }) }];
 }
 
-/** Small multiples, so that sizes compare; beyond four they fold. @param {Context} context @param {Row[]} used @param {Row[]} usedBefore @param {import("../charts.js").Mark[]} marked */
-function surfaces({ now, before }, used, usedBefore, marked) {
+/** Small multiples, so that sizes compare; beyond four they fold. @param {Context} context @param {Row[]} used @param {Row[]} usedBefore */
+function surfaces({ now, before, marks: marked }, used, usedBefore) {
   const of = [...grouped(used, "surface")].map(([name, mine]) => {
     const past = tally(usedBefore.filter((row) => row.surface === name)).uses;
     return { name, data: tallies(mine, now).map((each) => each.uses), uses: tally(mine).uses, past: before ? past : null };

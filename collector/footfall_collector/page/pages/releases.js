@@ -19,7 +19,7 @@ const RANK = Object.keys(COMPARED);
 
 /** @param {Context} context */
 export async function releases(context) {
-  const { now, where, lines } = context;
+  const { now, where, lines, notes } = context;
   const services = [...grouped(lines, "service").keys()].filter((name) => name).sort();
   const service = services.includes(get("service")) ? get("service") : services[0];
   const { version: _, ...others } = where;
@@ -34,7 +34,7 @@ export async function releases(context) {
   if (!list.length) return [title("No version was used."), blank("Nothing in this choice", h("p", null, "Versions come from the resource attribute ", mono("service.version"), " of senders."))];
   const picker = services.length > 1 ? seg("Service", Object.fromEntries(services.map((name) => [name, name])), service ?? "", (next) => set({ service: next, release: "" })) : null;
   return [heading(side, context, known), picker ? h("div", { class: "services" }, picker) : null,
-    h("div", { class: "row half" }, listing(list, side), carries(context, used, list, marks(lines.filter((row) => row.service === service)))), ...byFeature(side, context)];
+    h("div", { class: "row half" }, listing(list, side, notes), carries(context, used, list, marks(lines.filter((row) => row.service === service), notes))), ...byFeature(side, context)];
 }
 
 /** The version that was picked, and the one before it. @param {Row[]} lines @param {string | undefined} service @returns {Record<string, string[]>} */
@@ -66,11 +66,13 @@ function heading(side, { features }, known) {
   return title([`${whole.version}: `, said.length ? said : "no difference seen so far", "."], `${whole.service} · ${at ? `first seen ${ago(at)}, ${day(at)} · ` : ""}against ${whole.former}, which is looked at from 28 days before`);
 }
 
-/** @param {Row[]} list @param {Row[]} side */
-function listing(list, side) {
+/** @param {Row[]} list @param {Row[]} side @param {Row[]} notes */
+function listing(list, side, notes) {
   const picked = side[0]?.version;
+  const brought = (/** @type {string} */ version) => notes.filter((each) => each.version && each.version === version).map((each) => each.text).join("; ");
   return panel({ title: "Versions", note: list.length > 1 ? "choose one to compare it with the one before" : "", body: grid({ caption: "Versions", key: "rs", sort: "-version", rows: list, columns: [
     { key: "version", label: "Version", sort: natural, cell: (row) => (row.version ? h("button", { type: "button", class: "linkish", "aria-pressed": String(row.version === picked), onclick: () => set({ release: row.version }) }, row.version) : none("none given")) },
+    ...(list.some((row) => brought(row.version)) ? [{ key: "note", label: "What it brought", sort: /** @type {false} */ (false), cls: "wide-only wrap", cell: (/** @type {Row} */ row) => brought(row.version) }] : []),
     { key: "at", label: "First seen", num: true, cell: (row) => (row.at ? day(row.at) : none("before this period")) }, { key: "uses", label: "Uses", num: true, cell: (row) => int(row.uses) },
     { key: "share", label: "Failed", num: true, cell: (row) => pct(row.share) }, { key: "p95", label: "p95", num: true, cls: "wide-only", cell: (row) => ms(row.p95) }] }).el });
 }
@@ -106,7 +108,7 @@ function byFeature(side, { features }) {
   const list = side.filter((row) => row.event !== ALL).map((row) => ({ ...row, event: row.event, title: named(row.event), owner: owners.get(row.event) ?? null, rank: RANK.indexOf(row.verdict) }));
   const max = Math.max(0.01, ...side.flatMap((row) => [row.failed ?? 0, row.failed_before ?? 0]));
   const wasNow = (/** @type {string} */ was, /** @type {string} */ is) => h("span", { class: "was-now" }, h("span", null, `${was} → `), h("b", null, is));
-  const uncertain = (/** @type {Row} */ row) => (row.difference === null ? none(DASH, "fewer than 30 ended in one of them") : h("span", { title: `With 95 % certainty at every look: between ${points(row.low)} and ${points(row.high)}` }, `${points(row.low)} to ${points(row.high)}`));
+  const uncertain = (/** @type {Row} */ row) => (row.difference === null ? none(DASH, "fewer than 30 ended in one of them") : h("span", { title: `With 95 % certainty at every look: between ${points(row.low)} and ${points(row.high)}` }, `${points(row.low).replace(" points", "")} to ${points(row.high)}`));
   return [panel({ title: `Since ${whole.version}, feature by feature`, note: `against ${whole.former}; worst first`, cls: "inventory", body: grid({ caption: `Since ${whole.version}`, sort: "rank", rows: list, href: (row) => toFeature(row.event), columns: [
     { key: "title", label: "Feature", cls: "feature", cell: (row) => featureCell(row) }, { key: "event", label: "Event", cls: "event", cell: (row) => mono(row.event) },
     { key: "rank", label: "Verdict", cls: "verdict", cell: (row) => comparedChip(row.verdict) },

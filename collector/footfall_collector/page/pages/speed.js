@@ -2,7 +2,7 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h, s } from "../elements.js";
-import { grouped, marks, titles, values } from "../figures.js";
+import { grouped, titles, values } from "../figures.js";
 import { grid } from "../grid.js";
 import { blank, change, featureCell, mono, none, panel, share, title } from "../parts.js";
 import { rows } from "../reports.js";
@@ -34,14 +34,13 @@ export async function speed(context) {
 }
 
 /** The most measured ones, over time. @param {Context} context @param {Row[]} list */
-async function courses({ now, where, lines }, list) {
+async function courses({ now, where, marks }, list) {
   const most = [...list].sort((a, b) => b.observations - a.observations).slice(0, SHOWN);
   const found = grouped(await rows("latency", { range: now, by: [now.unit, "event"], where: { ...where, event: most.map((each) => each.event) } }), "event");
   const data = most.map((each) => values(found.get(each.event) ?? [], now, "p95_ms"));
-  const marked = marks(lines);
   return panel({ title: "Most measured", note: "p95, each its own scale; dotted: releases", body: h("div", { class: "multiples three" }, most.map((each, i) => h("div", { class: "multiple" },
     h("h3", null, h("a", { href: toFeature(each.event) }, each.title), h("span", { class: "num" }, ms(each.p95_ms)), change(each.drift, { flat: 0.03 })),
-    chart(`p95 of ${each.title}: ${ms(each.p95_ms)}`, "s", () => timeOption({ range: now, format: ms, labels: false, marks: marked, series: [{ name: "p95", data: data[i] ?? [], color: colour("series") }] }))))),
+    chart(`p95 of ${each.title}: ${ms(each.p95_ms)}`, "s", () => timeOption({ range: now, format: ms, labels: false, marks, series: [{ name: "p95", data: data[i] ?? [], color: colour("series") }] }))))),
     table: timeTable(now, most.map((each) => each.title), data, ms) });
 }
 
