@@ -264,7 +264,7 @@ def moment(us: int) -> dt.datetime:
 
 
 def ask(
-    connection: psycopg.Connection, question: str, parameters: Mapping[str, Any], times: int
+    connection: psycopg.Connection, question: str, parameters: Mapping[str, Any] | None, times: int
 ) -> tuple[list[float], list[tuple[Any, ...]]]:
     """How long it takes, in ms, each time anew; and the answer."""
     waited, answer = [], []

@@ -33,7 +33,9 @@ def framed(name: str, title: str, about: str, rows: Rows) -> model.Dashboard:
     dashboard.tooltip(model.DashboardCursorSync.CROSSHAIR).readonly()
     for variable in (*map(choice, CHOICES), bucket(), page()):
         dashboard.with_variable(variable)
-    dashboard.link(others()).link(own_page()).annotation(marked("Versions", "annotations/versions", "purple"))
+    dashboard.link(others()).link(own_page()).annotation(
+        marked("Versions", "annotations/versions", "purple")
+    )
     dashboard.annotation(marked("Notes", "annotations/notes", "blue"))
     for row, panels in rows.items():
         dashboard.with_row(build.Row(row))
