@@ -116,7 +116,7 @@ function named({ data, inside }) {
   const high = data.flatMap((v, i) => ((v ?? 0) > most * 0.9 ? [i] : []));
   const middle = high[Math.floor(high.length / 2)];
   const label = { show: true, position: "inside", formatter: inside?.[0], color: inside?.[1], fontSize: 12, fontWeight: 600 };
-  return data.map((value, i) => (i === middle && most > 0.3 ? { value, label } : value || { value: 0, itemStyle: { borderWidth: 0 } }));
+  return data.map((value, i) => (i === middle && most > 0.3 && high.length > 3 ? { value, label } : value || { value: 0, itemStyle: { borderWidth: 0 } }));
 }
 
 /** How far labels at the ends of lines are pushed apart. @param {Series[]} series @param {number} max */
@@ -133,6 +133,10 @@ function apart(series, max) {
   return moved;
 }
 
+const LONGEST = 18;
+/** @param {string} name */
+const short = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name);
+
 /** Marks where something began: those of one step are one. @param {Mark[]} marks @param {Range} range */
 function placed(marks, { times, until }) {
   /** @type {Map<number, string[]>} */
@@ -141,7 +145,7 @@ function placed(marks, { times, until }) {
     const index = at < until ? times.findLastIndex((time) => time <= at) : -1;
     if (index >= 0) found.set(index, [...(found.get(index) ?? []), name]);
   }
-  return [...found].map(([xAxis, names]) => ({ xAxis, name: names.length > 2 ? `${names.length} releases` : names.join(", ") }));
+  return [...found].map(([xAxis, names]) => ({ xAxis, name: names.length > 2 ? `${names.length} marks` : names.map(short).join(", "), label: { align: xAxis > times.length * 0.88 ? "right" : "center" } }));
 }
 
 /** @param {Series} each @param {number} open The step that goes on, which is pale. */

@@ -107,11 +107,9 @@ export function releases(lines) {
     ({ at: Date.parse(day), name: version, service, version })).sort((a, b) => a.at - b.at);
 }
 
-const NOTE = 18;
-
-/** What operators noted, in few letters; of a version that is marked anyway nothing. @param {Row[]} notes @param {Mark[]} known @returns {Mark[]} */
+/** What operators noted; of a version that is marked anyway nothing. @param {Row[]} notes @param {Mark[]} known @returns {Mark[]} */
 const noted = (notes, known) => notes.filter((note) => !known.some((each) => note.version && each.name.endsWith(note.version)))
-  .map(({ at, text }) => ({ at: Date.parse(at), name: text.length > NOTE ? `${text.slice(0, NOTE)}…` : text }));
+  .map(({ at, text }) => ({ at: Date.parse(at), name: text }));
 
 /**
  * What charts mark: versions, and what operators noted.

@@ -107,7 +107,7 @@ export function filters({ features, lines, state }) {
     h("div", { class: "spacer" }),
     seg("Period", { ...PERIODS, custom: "Dates" }, get("period"), setPeriod),
     get("period") === "custom" ? [date("From", "from", iso(Date.now() - 20 * DAY)), date("to", "to", iso(Date.now()))] : null,
-    choose("against", Object.entries(COMPARE), get("compare"), (compare) => set({ compare })));
+    FILTERS[PAGE] ? null : choose("against", Object.entries(COMPARE), get("compare"), (compare) => set({ compare })));
   const chosen = ["product", "env", "version"].map(get).filter((value) => value !== "all");
   const said = [...(chosen.length ? chosen : ["Everything"]), PERIODS[get("period")] ?? "dates"];
   return h("section", { "aria-label": "What the figures are of" }, h("details", { class: "filters", open: matchMedia("(min-width: 760px)").matches },

@@ -136,25 +136,3 @@ export function errorWord(kind) {
   if (kind === null) return ["No kind given", "The sender did not say why"];
   return ERRORS[kind] ?? [spoken(kind), kind];
 }
-
-export const SIGNALS = /** @type {Record<string, string>} */ ({
-  traces: "at the collector",
-  logs: "at the collector",
-  metrics: "at the collector",
-  spool: "in the spool",
-  sdk: "in the application",
-  subscriber: "at a backend",
-  unknown: "at the collector",
-});
-
-/** What happened, and what to do. @type {Record<string, [string, string]>} */
-export const REASONS = {
-  undeclared_event: ["No such event in the catalog", "Nothing, if it is foreign traffic; else declare the event."],
-  undeclared_attribute: ["Attribute the event may not carry", "Nothing, if it is not wanted; else declare it."],
-  enum_value: ["Value that is not in the list", "Add the value to the catalog, or correct the sender."],
-  out_of_window: ["Too old, or ahead of time", "Set the sender’s clock; look for a queue that was held up."],
-  expired_event: ["Came after its event expired", "Ask the owner: renew the date, or remove the event from the code."],
-  queue_full: ["More happened than could be sent", "Counted all the same. Sample the event, or see why sending is slow."],
-  export_failed: ["The collector could not be reached", "Look at the collector’s log and at the endpoint."],
-  salt_missing: ["Hash could not be made any more", "Nothing, if rare; else look for a queue that was held up."],
-};

@@ -9,6 +9,11 @@ from pathlib import Path
 import httpx
 
 from footfall_collector.receivers.page import PAGES, assets
+from footfall_collector.telemetry.instruments import Refused
+from footfall_exporters.postgres.erasing import ERASED
+from footfall_exporters.postgres.retention import MISSED
+from footfall_processors import Loss
+from footfall_processors.catalog import Drop
 
 PAGE = Path(__file__).parents[3] / "collector" / "footfall_collector" / "page"
 MOST = 350_000
@@ -118,6 +123,18 @@ def test_the_types_hold(workshop):
     )  # fmt: skip
     assert done.stdout == ""
     assert done.returncode == 0
+
+
+def keys(name):
+    """The reasons that a table of reasons.js has."""
+    text = (PAGE / "reasons.js").read_text()
+    table = re.search(rf"const {name} = {{\n(.*?)\n}};", text, re.DOTALL)
+    return set(re.findall(r"^  (\w+): \[", table[1], re.MULTILINE))
+
+
+def test_every_reason_has_words():
+    assert keys("LOSSES") == {*map(str, Loss), *map(str, Drop), MISSED, ERASED}
+    assert keys("REQUESTS") == set(map(str, Refused))
 
 
 INJECTED = """() => {

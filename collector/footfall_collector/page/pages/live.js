@@ -3,8 +3,9 @@
 import { h } from "../elements.js";
 import { sum, titles } from "../figures.js";
 import { blank, choose, icon, mono, none, spark, title } from "../parts.js";
+import { lost, refused } from "../reasons.js";
 import { toFeature } from "../state.js";
-import { DASH, REASONS, clock, errorWord, int, ms, plural, spoken } from "../words.js";
+import { DASH, clock, errorWord, int, ms, plural, spoken } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 /** @typedef {import("../shell.js").Context} Context */
@@ -115,7 +116,7 @@ const table = (body) => h("table", { class: "grid live" }, h("caption", { class:
 function line({ kind, at, row }, named) {
   const time = h("td", { class: "num" }, clock(at, true));
   if (MISSED.includes(kind)) {
-    const reason = REASONS[row.reason]?.[0] ?? spoken(String(row.reason ?? "refused"));
+    const [reason] = (kind === "lost" ? lost : refused)(String(row.reason ?? "refused"));
     return h("tr", { class: "failed-row" }, time, h("th", { scope: "row" }, none("not let in")), h("td", { class: "wide-only" }, mono(row.reason ?? "")), h("td", null, h("span", { class: "chip worse" }, icon("expired"), reason)), h("td", { class: "num" }, row.count > 1 ? `${int(row.count)} times` : ""), h("td", { class: "wide-only" }, row.signal ?? ""));
   }
   const isBad = row.status && row.status !== "ok";

@@ -2,7 +2,7 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h, s } from "../elements.js";
-import { failedShare, grouped, marks, releases as firsts, steps, tally, titles } from "../figures.js";
+import { failedShare, grouped, marks, releases as firsts, steps, tally, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
 import { blank, comparedChip, featureCell, mono, names, none, panel, seg, title } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
@@ -20,7 +20,7 @@ const RANK = Object.keys(COMPARED);
 /** @param {Context} context */
 export async function releases(context) {
   const { now, where, lines, notes } = context;
-  const services = [...grouped(lines, "service").keys()].filter((name) => name).sort();
+  const services = [...grouped(lines.filter((row) => row.service), "service")].sort((a, b) => total(b[1], "count") - total(a[1], "count")).map(([name]) => name);
   const service = services.includes(get("service")) ? get("service") : services[0];
   const { version: _, ...others } = where;
   const mine = service ? { ...others, service: [service] } : others;
@@ -58,7 +58,7 @@ function ofVersions(used, fast, known) {
 /** @param {Row[]} side @param {Context} context @param {import("../charts.js").Mark[]} known */
 function heading(side, { features }, known) {
   const whole = side.find((row) => row.event === ALL);
-  if (!whole) return title("There is one version.", "It takes two of a service, of which each has ended something, to say what one of them changed.");
+  if (!whole) return title("There are no two versions to compare.", "It takes two of a service, of which each has ended something, to say what one of them changed.");
   const named = titles(features);
   const of = (/** @type {string} */ verdict) => side.filter((row) => row.event !== ALL && row.verdict === verdict).map((row) => ({ event: row.event, title: named(row.event) }));
   const said = [[of("fails more"), "more"], [of("fails less"), "less"]].filter(([list]) => list?.length).map(([list, word], i) => [i ? "; " : "", names(/** @type {Row[]} */ (list)), ` ${list?.length === 1 ? "fails" : "fail"} ${word}`]);

@@ -6,8 +6,9 @@ import { grouped, steps, sum, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
 import { beside, mono, none, panel, spark, tag, title } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
+import { SIGNALS, lost, refused as refusedWord } from "../reasons.js";
 import { link, periodName, toFeature } from "../state.js";
-import { DASH, REASONS, SIGNALS, ago, complete, day, int, plural, span, spoken } from "../words.js";
+import { DASH, ago, complete, day, int, plural, span, spoken } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 /** @typedef {import("../shell.js").Context} Context */
@@ -59,38 +60,36 @@ function way(byDay, losses, refused) {
 }
 
 /** @param {(number | null)[]} missing @param {Range} days */
-const notStored = (missing, days) => panel({ title: "Not stored, by day", note: "counted in the applications and not stored; shortly before midnight it may be the next day’s",
+const notStored = (missing, days) => missing.every((n) => !n) ? panel({ title: "Not stored", body: none(missing.some((n) => n === 0) ? "All that was counted in the applications is stored." : "No sender kept a tally in this period.") }) : panel({ title: "Not stored, by day", note: "counted in the applications and not stored; shortly before midnight it may be the next day’s",
   body: chart(`Counted and not stored: ${int(sum(missing.map((n) => n ?? 0)))}`, "m", () => timeOption({ range: days, series: [{ name: "not stored", type: "bar", data: missing, color: colour("warn") }] })), table: timeTable(days, ["Not stored"], [missing]) });
 
 /** @param {Row[]} byEvent @param {Context} context */
 function least(byEvent, { features }) {
   const named = titles(features);
-  const known = byEvent.filter((row) => row.ratio !== null).sort((a, b) => a.ratio - b.ratio);
+  const all = byEvent.filter((row) => row.ratio !== null).sort((a, b) => a.ratio - b.ratio);
+  const known = all.filter((row) => row.ratio < 1);
   const rest = known[LEAST];
-  return panel({ title: "Least complete", note: `missing of counted${rest ? `; the others: ${complete(rest.ratio)} or better` : ""}`, body: known.length ? h("ul", { class: "ranks" }, known.slice(0, LEAST).map((row) =>
-    h("li", null, h("span", { class: "who" }, h("a", { href: toFeature(row.event) }, named(row.event))), h("span", { class: "muted" }, `${int(Math.max(0, row.emitted - row.stored))} of ${int(row.emitted)}`), h("span", { class: "num" }, complete(row.ratio))))) : none("No sender keeps a tally."),
-    table: () => ({ columns: ["Feature", "Counted", "Stored", "Complete"], rows: known.map((row) => [named(row.event), int(row.emitted), int(row.stored), complete(row.ratio)]) }) });
+  return panel({ title: "Least complete", note: !known.length ? "" : `missing of counted${rest ? `; the others: ${complete(rest.ratio)} or better` : ""}`, body: known.length ? h("ul", { class: "ranks" }, known.slice(0, LEAST).map((row) =>
+    h("li", null, h("span", { class: "who" }, h("a", { href: toFeature(row.event) }, named(row.event))), h("span", { class: "muted" }, `${int(Math.max(0, row.emitted - row.stored))} of ${int(row.emitted)}`), h("span", { class: "num" }, complete(row.ratio))))) : none(all.length ? "Every feature is complete." : "No sender keeps a tally."),
+    table: !all.length ? undefined : () => ({ columns: ["Feature", "Counted", "Stored", "Complete"], rows: all.map((row) => [named(row.event), int(row.emitted), int(row.stored), complete(row.ratio)]) }) });
 }
 
 /** @param {Row[]} losses @param {Range} days */
 function lossesPanel(losses, days) {
-  const list = [...grouped(losses.map((row) => ({ ...row, of: `${row.signal} ${row.reason}` })), "of").values()].map((mine) => ({
+  const list = [...grouped(losses.map((row) => ({ ...row, day: row.day, of: `${SIGNALS[row.signal] ?? row.signal} ${row.reason}` })), "of").values()].map((mine) => ({
     reason: mine[0]?.reason, signal: mine[0]?.signal, count: total(mine, "count"), last: mine.map((row) => row.day).sort().pop(), data: steps(mine, days).map((step) => total(step, "count")) }));
   return panel({ title: "Losses, each with its reason", note: "a loss is counted; nothing else of it is kept", cls: "inventory", id: "losses", body: grid({ caption: "Losses", key: "ls", sort: "-count", rows: list, empty: "Nothing was lost.", columns: [
-    { key: "what", label: "What happened", cls: "feature", sort: (row) => said(row.reason), cell: (row) => [h("span", { class: "name" }, said(row.reason)), h("span", { class: "under" }, row.reason)] },
+    { key: "what", label: "What happened", cls: "feature", sort: (row) => lost(row.reason)[0], cell: (row) => [h("span", { class: "name" }, lost(row.reason)[0]), h("span", { class: "under" }, row.reason)] },
     { key: "reason", label: "Reason", cls: "event", cell: (row) => mono(row.reason) }, { key: "signal", label: "Where", cls: "owner", cell: (row) => SIGNALS[row.signal] ?? row.signal },
     { key: "trend", label: "By day", sort: false, cls: "trend", cell: (row) => spark(row.data) }, { key: "count", label: "Count", num: true, cls: "uses", cell: (row) => int(row.count) },
-    { key: "last", label: "Last", cls: "last", num: true, cell: (row) => day(row.last) }, { key: "todo", label: "What to do", sort: false, cls: "todo", cell: (row) => REASONS[row.reason]?.[1] ?? "It is explained in docs/losses.md." }] }).el });
+    { key: "last", label: "Last", cls: "last", num: true, cell: (row) => day(row.last) }, { key: "todo", label: "What to do", sort: false, cls: "todo", cell: (row) => lost(row.reason)[1] }] }).el });
 }
-
-/** @param {string} reason */
-const said = (reason) => REASONS[reason]?.[0] ?? spoken(reason);
 
 /** @param {Row[]} refused */
 function door(refused) {
   if (!refused.length) return [];
-  const list = refused.map((row) => h("li", null, h("span", { class: "who" }, said(row.reason)), h("span", { class: "muted" }, row.signal), h("span", { class: "num" }, int(row.requests))));
-  return [panel({ title: "At the door", note: "requests that were not taken", body: h("ul", { class: "ranks" }, list), table: () => ({ columns: ["Refused requests", "Count"], rows: refused.map((row) => [said(row.reason), int(row.requests)]) }) })];
+  const list = refused.map((row) => h("li", null, h("span", { class: "who", title: refusedWord(row.reason)[1] }, refusedWord(row.reason)[0]), h("span", { class: "muted" }, row.signal), h("span", { class: "num" }, int(row.requests))));
+  return [panel({ title: "At the door", note: "requests that were not taken", body: h("ul", { class: "ranks" }, list), table: () => ({ columns: ["Refused requests", "Count"], rows: refused.map((row) => [refusedWord(row.reason)[0], int(row.requests)]) }) })];
 }
 
 /** @param {Context} context @param {Row[]} kept */
