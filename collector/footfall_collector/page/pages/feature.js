@@ -4,7 +4,7 @@ import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
 import { beforeLine, failedShare, finished, grouped, ofProduct, tallies, tally, total, values } from "../figures.js";
 import { grid } from "../grid.js";
-import { bar, beside, blank, change, chip, comparedChip, mono, none, panel, share, tag, tiles } from "../parts.js";
+import { bar, beside, blank, change, chip, mono, none, panel, share, tag, tiles } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
 import { get, link, toFeature } from "../state.js";
 import { DASH, complete, day, daysLeft, errorWord, groupWord, int, lastUse, ms, pct, plural, points } from "../words.js";
@@ -147,9 +147,9 @@ function versionsPanel(of) {
   }));
   const most = Math.max(0.01, ...list.map((each) => each.failed ?? 0));
   return panel({ title: "By version", note: services.size > 1 ? "of each service" : "", body: grid({ caption: "By version", key: "vs", sort: "-version", rows: list, columns: [
-    { key: "version", label: "Version", sort: natural, cell: (row) => [row.version ? mono(row.version) : none("none given"), services.size > 1 ? h("span", { class: "muted" }, ` ${row.service}`) : null] },
+    { key: "version", label: "Version", sort: natural, cell: (row) => h("span", { class: "stacked", title: row.version }, row.version ? mono(row.version) : none("none given"), services.size > 1 ? h("span", { class: "muted" }, row.service) : null) },
     { key: "n", label: "Uses", num: true, cell: (row) => int(row.n) },
-    { key: "failed", label: "Failed", num: true, cell: (row) => (row.failed === null ? none(DASH) : h("span", { class: "pair" }, row.told ? h("span", { class: "wide-only" }, comparedChip(row.told)) : null, bar(row.failed / most, row.told === "fails more" ? "bad" : ""), h("span", { class: "fixed" }, pct(row.failed)))) },
+    { key: "failed", label: "Failed", num: true, cell: (row) => (row.failed === null ? none(DASH) : h("span", { class: "pair", title: row.told }, bar(row.failed / most, row.told === "fails more" ? "bad" : ""), h("span", { class: row.told === "fails more" ? "bad fixed" : "fixed" }, pct(row.failed)))) },
     { key: "p95", label: "p95", num: true, cell: (row) => ms(row.p95) }] }).el });
 }
 
