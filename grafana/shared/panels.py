@@ -31,10 +31,15 @@ SECONDS, WHEN, STARS = "s", "dateTimeAsIso", "none"
 NEUTRAL: Final = _steps("blue")
 ALARM: Final = _steps("green", (1, "red"))
 """Whatever is not 0 is to be looked at."""
-FEATURE: Final = (
-    "/d/footfall-feature?${__url_time_range}&${product:queryparam}&var-feature=${__value.raw}"
-)
-"""Where a feature's name leads."""
+LINKS: Final = {
+    "Feature": (
+        "This feature",
+        "/d/footfall-feature?${__url_time_range}&${product:queryparam}"
+        "&var-feature=${__value.raw:percentencode}",
+    ),
+    "Event": ("On the collector's page", "${page}feature?event=${__value.raw:percentencode}"),
+}
+"""Where the values of a column lead."""
 
 
 def _filled(panel: _Panel, title: str, name: str, size: tuple[int, int], kind: str) -> _Panel:
@@ -91,13 +96,14 @@ def trend(
 def listing(
     title: str, name: str, width: int, units: Mapping[str, str], height: int = 9
 ) -> table.Panel:
-    """A table; `units` are by column. A column "Feature" leads to the feature's dashboard."""
+    """A table; `units` are by column. Features lead to their dashboard, events to the collector's page."""
     panel = _filled(table.Panel(), title, name, (width, height), "table").filterable(True)
     for column, unit in units.items():
         panel.override_by_name(column, [model.DynamicConfigValue("unit", unit)])
-    link = model.DashboardLink(title="This feature", url=FEATURE)
-    links = model.DynamicConfigValue("links", [{"title": link.title, "url": link.url}])
-    return panel.override_by_name("Feature", [links])
+    for column, (label, url) in LINKS.items():
+        links = model.DynamicConfigValue("links", [{"title": label, "url": url}])
+        panel.override_by_name(column, [links])
+    return panel
 
 
 def inventory(height: int) -> table.Panel:

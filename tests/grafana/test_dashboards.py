@@ -150,7 +150,17 @@ def test_links_lead_to_dashboards_that_there_are_and_to_the_page(model: dict[str
         if panel["type"] == "table"
         and re.search(r'AS \\?"Feature\\?"', json.dumps(panel["targets"]))
     }
+    served = (REPOSITORY / "collector/footfall_collector/page/state.js").read_text("utf-8")
+    assert set(re.findall(r"\$\{page\}(\w+)\?event=", text)) <= {"feature"}
+    assert 'feature: "/feature"' in served
+    assert 'link("feature", { event })' in served
     assert all("/d/footfall-feature" in json.dumps(panels(model)[t]["fieldConfig"]) for t in linked)
+
+
+def test_the_types_are_those_of_the_grafana_of_the_stack() -> None:
+    wanted = json.loads((TYPESCRIPT / "package.json").read_text("utf-8"))["dependencies"]
+    compose = (REPOSITORY / "docker-compose.yml").read_text("utf-8")
+    assert f"grafana/grafana:{wanted['@grafana/schema']}}}" in compose
 
 
 def test_the_page_is_where_the_collector_has_it_by_default() -> None:
