@@ -5,6 +5,7 @@ log is not logged: whoever sends is told whether the target took it.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,6 +55,16 @@ def target(url: str) -> Target | None:
     if plugin is None:
         return None
     return Target(str(plugin.service_name), url.partition("://")[0], _form(plugin), url)
+
+
+def targets(urls: Mapping[str, str]) -> Mapping[str, Target]:
+    """What URLs of a checked configuration stand for, by their names.
+
+    Raises:
+        ImportError: apprise is not installed.
+    """
+    found = {name: target(url) for name, url in urls.items()}
+    return {name: each for name, each in found.items() if each is not None}
 
 
 def _plugin(url: str) -> Any:

@@ -206,7 +206,7 @@ def as_markdown(of: Notice) -> str:
     parts = [f"# {_plain(of.title)}"]
     for heading, body in of.sections:
         parts.append(f"## {_plain(heading)}")
-        parts += (_listed(each, "- `{}`: {}", str, _plain, "\n\n") for each in body)
+        parts += (_listed(each, "- `{}`: {}", str, _plain, "\n\n", "<{}>") for each in body)
     return "\n\n".join(parts)
 
 
@@ -246,9 +246,13 @@ def _listed(
     name: Callable[[str], str],
     text: Callable[[str], str],
     between: str = "\n",
+    link: str = "{}",
 ) -> str:
     """A paragraph, and its list with an item a line."""
-    items = "\n".join(form.format(name(item.name), text(item.text)) for item in paragraph.items)
+    items = "\n".join(
+        form.format(name(item.name), link.format(item.link) if item.link else text(item.text))
+        for item in paragraph.items
+    )
     return between.join(filter(None, (text(paragraph.text), items)))
 
 
@@ -260,7 +264,11 @@ def _element(paragraph: Paragraph) -> str:
 
 
 def _item(item: Item) -> str:
-    return f"<li><code>{html.escape(item.name)}</code>: {html.escape(item.text)}</li>"
+    said = html.escape(item.text)
+    if item.link:
+        url = html.escape(item.link)
+        said = f'<a href="{url}">{url}</a>'
+    return f"<li><code>{html.escape(item.name)}</code>: {said}</li>"
 
 
 def _days(number: int) -> str:

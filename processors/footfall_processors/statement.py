@@ -53,10 +53,17 @@ _PERIODS: Final = {Hash.DAILY: "day", Hash.WEEKLY: "week", Hash.MONTHLY: "month"
 
 
 class Item(NamedTuple):
-    """Of a list: an event or an attribute, and what is said of it."""
+    """Of a list: an event or an attribute, and what is said of it.
+
+    Attributes:
+        name: Of what.
+        text: What is said.
+        link: Where more is to be seen, in the place of a text.
+    """
 
     name: str
     text: str
+    link: str = ""
 
 
 class Paragraph(NamedTuple):

@@ -23,10 +23,10 @@ from footfall_collector.cli import main
 from footfall_collector.config.config import Config
 from footfall_collector.config.schema import OperatorConfig
 from footfall_collector.doctor.checks import Check, Level, problem, warning
-from footfall_collector.doctor.losses import DELIVERING, RECEIVED, SENDING, SUBSCRIBER, advice
 from footfall_collector.doctor.store import store_checks
 from footfall_collector.receivers import health, operator
 from footfall_collector.receivers.operator import NotReady
+from footfall_collector.telemetry.remedies import DELIVERING, RECEIVED, SENDING, SUBSCRIBER, advice
 from footfall_collector.telemetry.telemetry import Telemetry
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres

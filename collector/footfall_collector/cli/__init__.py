@@ -45,6 +45,7 @@ _SECTIONS = {
         "config": _Row("config:commands", "Every value in force and where it comes from."),
     },
     "Operate": {
+        "alerts": _Row("alerts:commands", "What fires, a test of the way, and silence."),
         "doctor": _Row("doctor:doctor", "Check everything, and say what to do."),
         "keys": _Row("keys:commands", "Make, list and revoke the keys of senders."),
         "migrate": _Row("store:migrate", "Bring the database to the current schema."),

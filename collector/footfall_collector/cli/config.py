@@ -18,7 +18,7 @@ from footfall_collector.config.reader import Reading, located, read
 from footfall_collector.errors import refuse
 from footfall_processors.document import Document, DocumentError, Keys, load
 
-_TARGETS = ("digest", "targets")
+_TARGETS = {("digest", "targets"), ("alerts", "targets")}
 """URLs, any part of which may be a secret."""
 _REFERENCE = re.compile(r"\$\{env:(\w+)")
 
@@ -54,7 +54,7 @@ def effective(path: str | Path | None, environment: Mapping[str, str] = os.envir
         Shown(
             keys,
             MASK
-            if keys[:2] == _TARGETS
+            if keys[:2] in _TARGETS
             else masking.show(list(map(str, keys[2:])), _masked(reading, masked, keys, value)),
             _source(reading, written, keys, environment),
         )

@@ -6,12 +6,11 @@ from contextlib import closing
 import click
 
 from footfall_collector.cli.options import OneLine, Wrong, config_option, read_made_store
+from footfall_collector.cli.sending import say_targets, send_to
 from footfall_collector.config.config import load_digest
 from footfall_collector.config.digest import DigestConfig
-from footfall_collector.config.masking import MASK
 from footfall_collector.errors import failing_plainly
-from footfall_collector.process.digests import targets
-from footfall_exporters import postgres
+from footfall_exporters import notify, postgres
 from footfall_exporters.postgres.reports import digest as digests
 from footfall_exporters.postgres.reports.state import of_this_version
 from footfall_exporters.postgres.reports.zones import zone_of
@@ -50,7 +49,7 @@ def digest(
     elif dry_run:
         _say(to, notice)
     else:
-        _send(to, notice)
+        send_to(notify.targets(to.targets), notice)
 
 
 def _made(config: str | None, every: digests.Every) -> Notice:
@@ -65,25 +64,9 @@ def _made(config: str | None, every: digests.Every) -> Notice:
 
 
 def _say(to: DigestConfig, notice: Notice) -> None:
-    """What would be sent where: of a URL nothing but what kind it is."""
-    for name, target in targets(to).items():
-        size = f"{len(target.body(notice)):,} characters of {target.form}"
-        click.echo(f"to {name}: {target.service} ({target.schema}://{MASK}), {size}")
+    """What would be sent where, and when that is."""
+    say_targets(notify.targets(to.targets), notice)
     due = to.next_due(dt.datetime.now(dt.UTC))
     there = f"{due.astimezone(zone_of(to.time_zone)):%Y-%m-%d %H:%M} {to.time_zone}"
     click.echo(f"nothing was sent; a collector sends it next at {there} ({due:%H:%M} UTC)\n")
     click.echo(FORMATS["text"](notice))
-
-
-def _send(to: DigestConfig, notice: Notice) -> None:
-    failed = []
-    for name, target in targets(to).items():
-        if target.send(notice):
-            click.echo(f"sent to {name}")
-        else:
-            failed.append(name)
-    if failed:
-        names = ", ".join(failed)
-        raise click.ClickException(
-            f"not sent to {names}: it was not taken; see whether the URL is right, and reached from here"
-        )

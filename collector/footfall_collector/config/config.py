@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from footfall_collector.config import http_api
+from footfall_collector.config.alerts import AlertsConfig
 from footfall_collector.config.digest import DigestConfig
 from footfall_collector.config.environment import DEVELOPMENT
 from footfall_collector.config.http_api import HttpApiConfig
@@ -57,6 +58,7 @@ class Config:
         deduplicate_spans: Whether spans are told apart one by one.
         service: How the process runs.
         digest: When the digest is sent, and to whom; None: nobody is sent any.
+        alerts: Which rules are looked at, and who is told; None: none are.
     """
 
     catalog: Catalog
@@ -74,6 +76,7 @@ class Config:
     service: ServiceConfig = field(default_factory=ServiceConfig)
     catalog_files: Sequence[str] = ()
     digest: DigestConfig | None = None
+    alerts: AlertsConfig | None = field(default_factory=AlertsConfig)
 
     @property
     def settings(self) -> Settings:
@@ -128,6 +131,7 @@ def load_config(
         deduplicate_spans=otlp.deduplicate == "spans",
         catalog_files=files,
         digest=file.digest,
+        alerts=file.alerts,
         service=msgspec.structs.replace(
             file.service, operator=located(file.service.operator, folder)
         ),
@@ -171,6 +175,23 @@ def load_digest(
     reading = read(path, environment)
     reading.document.refuse()
     return reading.file.digest if reading.file else None
+
+
+def load_alerts(
+    path: str | Path | None = None, environment: Mapping[str, str] = os.environ
+) -> tuple[AlertsConfig, str | None]:
+    """Which rules are looked at, and who is told, and where people reach the operator's listener.
+
+    For commands that need no catalog.
+
+    Raises:
+        DocumentError: the file has mistakes.
+    """
+    reading = read(path, environment)
+    reading.document.refuse()
+    operator = reading.file.service.operator if reading.file else None
+    alerts = reading.file.alerts if reading.file else None
+    return alerts or AlertsConfig(), operator.url if operator else None
 
 
 def _files(reading: Reading, catalog: str | None) -> list[str]:

@@ -9,7 +9,7 @@ import msgspec
 from footfall_exporters import notify
 from footfall_exporters.postgres.reports.asked import WrongQuestion
 from footfall_exporters.postgres.reports.zones import zone_of
-from footfall_processors.document import Document
+from footfall_processors.document import Document, Keys
 
 DAYS: Final[Mapping[str, int]] = {"daily": 1, "weekly": 7}
 TargetName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -59,12 +59,22 @@ def check(document: Document, config: DigestConfig) -> None:
         zone_of(config.time_zone)
     except WrongQuestion as error:
         document.wrong(("digest", "time_zone"), str(error))
-    for name, url in config.targets.items():
-        _check_target(document, name, url)
+    check_targets(document, ("digest", "targets"), config.targets)
 
 
-def _check_target(document: Document, name: str, url: str) -> None:
-    path = ("digest", "targets", name)
+def check_targets(document: Document, path: Keys, targets: Mapping[str, str]) -> None:
+    """Adds a mistake for each target that is none; its URL is never quoted.
+
+    Args:
+        document: The configuration.
+        path: Where they are.
+        targets: URLs by name.
+    """
+    for name, url in targets.items():
+        _check_target(document, (*path, name), url)
+
+
+def _check_target(document: Document, path: Keys, url: str) -> None:
     try:
         found = notify.target(url)
     except ImportError as error:

@@ -9,7 +9,7 @@ import msgspec
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict
 
-from footfall_collector.config import digest
+from footfall_collector.config import alerts, digest
 from footfall_collector.config.environment import (
     expand,
     fill,
@@ -166,6 +166,7 @@ def _check(document: Document, file: File) -> None:
         document.wrong(("receivers", "otlp", "deduplicate"), right)
     _check_api(document, file, first)
     _check_digest(document, file, first)
+    _check_alerts(document, file, first)
     if not file.processors.footfall.catalog:
         document.wrong(("processors", "footfall", "catalog"), "must name at least one file")
     _check_dsn(document)
@@ -209,6 +210,14 @@ def _check_digest(document: Document, file: File, pipeline: PipelineConfig) -> N
     if STORE not in pipeline.exporters:
         document.wrong(("digest",), "needs the store: name `postgres` among the exporters")
     digest.check(document, file.digest)
+
+
+def _check_alerts(document: Document, file: File, pipeline: PipelineConfig) -> None:
+    if file.alerts is None:
+        return
+    if file.alerts.targets and STORE not in pipeline.exporters:
+        document.wrong(("alerts",), "needs the store: name `postgres` among the exporters")
+    alerts.check(document, file.alerts)
 
 
 def _check_readers(document: Document) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from footfall_collector.config.alerts import AlertsConfig
 from footfall_collector.config.digest import DigestConfig
 from footfall_collector.config.http_api import HttpApiConfig
 from footfall_collector.signals import SIGNALS
@@ -171,11 +172,13 @@ class OperatorConfig(_Struct, frozen=True):
 
     Attributes:
         endpoint: host:port; port 0 takes a free one.
+        url: Where people reach it, for links; None: there are none.
         keys_file: As for the receiver; needed when the host is not loopback.
         tls: Plain text without.
     """
 
     endpoint: Endpoint = "127.0.0.1:8888"
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] | None = None
     keys_file: str | None = None
     tls: TlsConfig | None = None
 
@@ -223,4 +226,5 @@ class File(_Struct, frozen=True):
     processors: ProcessorsConfig = ProcessorsConfig()
     exporters: dict[str, Any] = msgspec.field(default_factory=dict)
     digest: DigestConfig | None = None
+    alerts: AlertsConfig | None = AlertsConfig()
     service: ServiceConfig = ServiceConfig()

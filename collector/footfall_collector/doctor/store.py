@@ -1,6 +1,5 @@
 """What `footfall doctor` asks the store: its size, what came in, what was lost, what is due."""
 
-import asyncio
 import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +13,11 @@ from footfall_collector.doctor.checks import Check, count, ok, problem, span, wa
 from footfall_collector.doctor.local import disk_check
 from footfall_collector.doctor.private import private_checks
 from footfall_collector.doctor.server import away, schema_checks, server_checks, writing_checks
+from footfall_collector.telemetry.remedies import REFUSED
 from footfall_exporters.postgres import health
-from footfall_exporters.postgres.connecting import LOOKING, Unsuitable, connect, connect_sync
+from footfall_exporters.postgres.connecting import LOOKING, Unsuitable, connect_sync
 from footfall_exporters.postgres.housekeeping import NAMES
-from footfall_exporters.postgres.subscriptions import Lag, lags
+from footfall_exporters.postgres.subscriptions import Lag
 from footfall_processors.window import COMMITS
 
 QUIET = 3600.0
@@ -54,7 +54,7 @@ def store_checks(dsn: str, config: Config | None, uptime: float | None = None) -
             yield from schema
             if schema[0].level == "ok":
                 yield from writing_checks(dsn)
-                yield from _contents(connection, dsn, config, uptime)
+                yield from _contents(connection, config, uptime)
     except Unsuitable as error:
         yield problem("store", error.found, error.advice)
     except psycopg.Error as error:
@@ -62,7 +62,7 @@ def store_checks(dsn: str, config: Config | None, uptime: float | None = None) -
 
 
 def _contents(
-    connection: Connection, dsn: str, config: Config | None, uptime: float | None
+    connection: Connection, config: Config | None, uptime: float | None
 ) -> Iterator[Check]:
     yield from _sizes(connection)
     yield from _days(connection)
@@ -73,7 +73,7 @@ def _contents(
     yield from _completeness(connection)
     yield from _refused(connection)
     yield from _housekeeping(connection, uptime)
-    yield from _subscribers(connection, dsn, config)
+    yield from _subscribers(connection, config)
 
 
 def _sizes(connection: Connection) -> Iterator[Check]:
@@ -208,12 +208,8 @@ def _never(tasks: str, uptime: float | None) -> Check:
     return problem("housekeeping", found, advice)
 
 
-def _subscribers(connection: Connection, dsn: str, config: Config | None) -> Iterator[Check]:
-    async def look() -> list[Lag]:
-        async with await connect(dsn, LOOKING) as other:
-            return await lags(other)
-
-    found = asyncio.run(look())
+def _subscribers(connection: Connection, config: Config | None) -> Iterator[Check]:
+    found = health.lags(connection)
     for lag in found:
         yield from _lag(lag)
     if config is None:
@@ -239,4 +235,4 @@ def _lag(lag: Lag) -> Iterator[Check]:
         yield ok("subscribers", found)
     if lag.parked:
         parked = f"{lag.name}: {count(lag.parked, 'request')} parked, which its backend refuses"
-        yield warning("subscribers", parked, losses.REFUSED)
+        yield warning("subscribers", parked, REFUSED)

@@ -1,8 +1,9 @@
 """The collector put together: backend → decoding → housekeeping → receivers, stopped in reverse."""
 
+import datetime as dt
 import importlib.metadata
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -120,7 +121,9 @@ class _Parts:
     async def start(self) -> Running:
         """Starts everything: what is told of it first, who may use it last."""
         operator_address = await self._serve_operator()
-        backend = self._backend = await self._enter(opened(self._config, self._telemetry))
+        backend = self._backend = await self._enter(
+            opened(self._config, self._telemetry, self._certificates)
+        )
         await self._enter(backend.running())
         gauges.watch_gate(self._telemetry, self._gate)
         backend.watch(self._telemetry, self._worker.shared if self._worker else None)
@@ -206,6 +209,10 @@ class _Parts:
         if self._backend is not None and self._backend.is_away:
             found.add(NotReady.STORE)
         return found
+
+    def _certificates(self) -> Mapping[str, dt.datetime]:
+        """When those of the listeners end that there are by now."""
+        return {tls.what: tls.expires for tls in self._tls}
 
     def _listener(self, what: str, config: TlsConfig | None) -> Tls | None:
         if config is None:

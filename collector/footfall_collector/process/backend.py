@@ -2,7 +2,13 @@
 
 from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    aclosing,
+    asynccontextmanager,
+    nullcontext,
+)
 from functools import partial
 from typing import Protocol
 
@@ -10,6 +16,7 @@ from footfall_collector.config.config import Config
 from footfall_collector.config.reader import STORE
 from footfall_collector.decoding.decoder import Decoding
 from footfall_collector.process import gauges
+from footfall_collector.process.alerts import Alerts, Certificates
 from footfall_collector.process.digests import Digests
 from footfall_collector.process.housekeeping import Keeping
 from footfall_collector.subscribers.gateway import Hops, gateway_keys
@@ -56,24 +63,35 @@ class Backend(Protocol):
         """Has `telemetry` look up what waits here; workers count where they share it."""
 
 
-def opened(config: Config, telemetry: Telemetry) -> AbstractAsyncContextManager[Backend]:
+def opened(
+    config: Config, telemetry: Telemetry, certificates: Certificates = dict
+) -> AbstractAsyncContextManager[Backend]:
     """The backend that a configuration names.
+
+    Args:
+        config: Checked.
+        telemetry: Where it counts.
+        certificates: When those of the collector's listeners end.
 
     Raises:
         OperatorError, psycopg.Error: it cannot be had.
     """
     if config.postgres is None:
         return _gateway(config)
-    return _store(config, config.postgres, telemetry)
+    return _store(config, config.postgres, telemetry, certificates)
 
 
 class _StoreBackend:
     def __init__(
-        self, store: Store, decoding: Decoding, keeping: Keeping, digests: Digests
+        self,
+        store: Store,
+        decoding: Decoding,
+        keeping: Keeping,
+        *others: AbstractAsyncContextManager[None],
     ) -> None:
         self.consumer: Consumer = store
         self.decoding, self.dsn, self.lost = decoding, store.dsn, store.lost
-        self._store, self._keeping, self._digests = store, keeping, digests
+        self._store, self._keeping, self._others = store, keeping, others
 
     @property
     def is_away(self) -> bool:
@@ -81,7 +99,9 @@ class _StoreBackend:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        async with self._digests.running(), self._keeping.running():
+        async with AsyncExitStack() as stack:
+            for each in (*self._others, self._keeping.running()):
+                await stack.enter_async_context(each)
             yield
 
     async def use(self, catalog: Catalog) -> None:
@@ -112,7 +132,7 @@ class _GatewayBackend:
 
 @asynccontextmanager
 async def _store(
-    config: Config, postgres: PostgresConfig, telemetry: Telemetry
+    config: Config, postgres: PostgresConfig, telemetry: Telemetry, certificates: Certificates
 ) -> AsyncIterator[Backend]:
     """The store, its housekeeping, and those who follow it."""
     followed: Subscribers | None = None
@@ -136,7 +156,12 @@ async def _store(
         ) as followed:
             keeping = Keeping(store, followed, decoding, config.static_salts, telemetry)
             digests = Digests(store.dsn, config.digest)
-            yield _StoreBackend(store, decoding, keeping, digests)
+            operator = config.service.operator
+            alerts = Alerts(
+                store.dsn, config.alerts, certificates, url=operator.url if operator else None
+            )
+            others = digests.running(), alerts.running()
+            yield _StoreBackend(store, decoding, keeping, *others)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any
@@ -39,7 +39,7 @@ class Digests:
 
     def __init__(self, dsn: str, config: DigestConfig | None) -> None:
         self._dsn, self._config = dsn, config
-        self._targets = targets(config) if config else {}
+        self._targets = notify.targets(config.targets) if config else {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -122,9 +122,3 @@ async def _to_its_end(work: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         await task
         raise
-
-
-def targets(config: DigestConfig) -> Mapping[str, Target]:
-    """Whom a checked configuration names."""
-    found = {name: notify.target(url) for name, url in config.targets.items()}
-    return {name: target for name, target in found.items() if target is not None}

@@ -48,6 +48,7 @@ class Tls:
         what: The listener, for messages.
 
     Attributes:
+        what: The listener.
         context: For uvicorn and asyncio; TLS 1.2 or newer.
 
     Raises:
@@ -55,7 +56,7 @@ class Tls:
     """
 
     def __init__(self, config: TlsConfig, what: str) -> None:
-        self._config, self._what = config, what
+        self._config, self.what = config, what
         self._loaded = _load(config, what)
         self.context = _Replaceable(ssl.PROTOCOL_TLS_SERVER)
         self.context.in_force = self._loaded.context
@@ -71,7 +72,7 @@ class Tls:
         When something is wrong with them it is logged, and what was in force stays.
         """
         try:
-            self._loaded = _load(self._config, self._what)
+            self._loaded = _load(self._config, self.what)
         except StartError as error:
             log.error("%s; the former certificate stays in force", error)
             return False

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 
 from footfall_collector.telemetry.instruments import Refused
+from footfall_exporters.postgres.erasing import ERASED
+from footfall_exporters.postgres.retention import MISSED
 from footfall_processors import Loss
+from footfall_processors.catalog import Drop
 
 RECEIVED: Mapping[str, str] = {
     Loss.UNDECLARED_EVENT.value: "nothing, if it is foreign traffic; else declare the event in the catalog",
@@ -61,3 +64,31 @@ EXPECTED = {
     Loss.DUPLICATE_SPAN,
 }
 """That these happen is what the rules are for."""
+SDK, SUBSCRIBER = "sdk", "subscriber"
+"""The signals of `reporting.losses` beside those of OTLP."""
+SENDING: Mapping[str, str] = {
+    Drop.QUEUE_FULL.value: "sample the event, or see why sending is slow",
+    Drop.EXPORT_FAILED.value: "look at the collector's log, and at the endpoint that the SDK sends to",
+    Drop.UNDECLARED_EVENT.value: "declare the event, or correct the application's code",
+    Drop.UNDECLARED_ATTRIBUTE.value: "declare the attribute, or remove it from the application's code",
+    Drop.WRONG_TYPE.value: "correct the application's code, or the type in the catalog",
+}
+DELIVERING: Mapping[str, str] = {
+    MISSED: "bring it with `footfall export` while it is stored; see why the backend was away for a week",
+}
+REFUSED = "look at the backend's own log; correct it, then bring them with `footfall export`"
+"""Of what a backend refused; the reason is in its words."""
+
+
+def advice(signal: str, reason: str) -> str:
+    """What to do about losses of a reason, by where they happened."""
+    if signal == SUBSCRIBER:
+        return DELIVERING.get(reason, REFUSED)
+    if reason == ERASED:
+        return "nothing: whoever has the receipt of these events asked for it"
+    return (SENDING if signal == SDK else RECEIVED).get(reason, "see docs/losses.md")
+
+
+def is_expected(signal: str, reason: str) -> bool:
+    """Whether the rules of privacy, or whoever asked for an erasure, are what these losses come of."""
+    return signal not in (SDK, SUBSCRIBER) and (reason in EXPECTED or reason == ERASED)

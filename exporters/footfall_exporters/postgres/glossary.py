@@ -19,6 +19,25 @@ SHARED: Final = {
 }
 """Columns that say the same in every view."""
 OWN: Final[Mapping[str, Mapping[str, str]]] = {
+    "alerts": {
+        "rule": "The rule that found it",
+        "product": "Of which product; NULL: of the whole store",
+        "subject": "Which event, task, subscriber, reason or listener; NULL: the product, or the store",
+        "firing": "Whether it was found in enough looks in a row to be an alert",
+        "since": "Since when it is so",
+        "fired_at": "When it became an alert; NULL: it is none yet",
+        "silenced_until": "Until when nobody is told; NULL: people are",
+        "what": "What is so, in one sentence",
+        "sure": "How sure that is",
+    },
+    "alert_rules": {
+        "rule": "The rule's name",
+        "looked_at": "When a collector last looked at it",
+        "took_ms": "How long that took, in milliseconds",
+        "outcome": "How it went: looked, or failed and why",
+        "failing": "Whether it could not be looked at",
+        "overdue": "Whether nobody has looked for five minutes",
+    },
     "events": {
         "event_id": "Of this row alone; says nothing of who sent it, or with what",
         "created_at": "When it happened, UTC, cut to the second, or as the configuration says (event_time)",

@@ -11,6 +11,7 @@ from psycopg import Connection
 
 from footfall_exporters.postgres import partitions
 from footfall_exporters.postgres.queries import query
+from footfall_exporters.postgres.subscriptions import Lag
 from footfall_processors.window import REACH
 
 
@@ -227,3 +228,8 @@ def completeness(connection: Connection) -> list[Completeness]:
 def runs(connection: Connection) -> list[Run]:
     """Of each task that ever ran, by name."""
     return [Run(*row) for row in connection.execute(query("housekeeping")).fetchall()]
+
+
+def lags(connection: Connection) -> list[Lag]:
+    """Of every subscriber that has ever followed this store, by name."""
+    return [Lag(*row) for row in connection.execute(query("lags")).fetchall()]

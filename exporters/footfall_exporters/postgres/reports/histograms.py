@@ -1,7 +1,7 @@
 """Percentiles of durations that were added up as histograms (ADR 34): at most 2.2 % off."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 DIGITS: Final = 12
@@ -18,28 +18,39 @@ def decoded(histogram: str) -> tuple[int, ...]:
     Args:
         histogram: Its decimal digits.
     """
-    buckets = [*_buckets(histogram)]
-    total = sum(number for _, number in buckets)
-    return (total, *(_quantile(buckets, math.ceil(share * total)) for share in SHARES))
+    found = [*buckets(histogram)]
+    total = sum(number for _, number in found)
+    slots = (slot_of(found, math.ceil(share * total)) for share in SHARES)
+    return (total, *(round(milliseconds(slot)) for slot in slots))
 
 
-def _buckets(histogram: str) -> Iterator[tuple[int, int]]:
-    """The slot of each bucket that has any, and how many it has."""
+def buckets(histogram: str) -> Iterator[tuple[int, int]]:
+    """The slot of each bucket that has any, in order, and how many it has.
+
+    Args:
+        histogram: Its decimal digits.
+    """
     for slot, end in enumerate(range(len(histogram), 0, -DIGITS)):
         if number := int(histogram[max(0, end - DIGITS) : end]):
             yield slot, number
 
 
-def _quantile(buckets: Sequence[tuple[int, int]], rank: int) -> int:
+def slot_of(found: Iterable[tuple[int, int]], rank: int) -> int:
+    """The slot of the duration of a rank.
+
+    Args:
+        found: Slots in order, with how many each has.
+        rank: From 1 on.
+    """
     seen = 0
-    for slot, number in buckets:
+    for slot, number in found:
         seen += number
         if seen >= rank:
-            return round(_milliseconds(slot))
+            return slot
     return 0
 
 
-def _milliseconds(slot: int) -> float:
+def milliseconds(slot: int) -> float:
     """The value from which no duration of a bucket is further than 2.2 %."""
     return slot if slot < 2 else _WIDE ** (slot - 1) * 2 / (1 + _WIDE)
 

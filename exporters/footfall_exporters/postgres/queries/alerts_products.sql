@@ -1,0 +1,2 @@
+-- Of which product is each event?
+SELECT event, product FROM reporting.catalog
