@@ -17,7 +17,9 @@ def rows() -> Rows:
             listing("Weeks and months", "audience/periods", 12, {"Groups": COUNT}),
         ],
         "Sessions": [
-            number("Sessions", "audience/sessions", 12),
+            number("Sessions", "audience/sessions", 12).override_by_name(
+                "Average length", [model.DynamicConfigValue("unit", SECONDS)]
+            ),
             number("Now", "audience/alive", 12),
             trend("Sessions per day", "audience/sessions_by_day", 12, stacked=False),
             trend("Most sessions at once, per hour", "audience/concurrent", 12, stacked=False),

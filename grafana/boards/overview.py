@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models import dashboard as model
 
 from shared.frame import Rows, framed
-from shared.panels import ALARM, COUNT, SHARE, WHEN, inventory, listing, number, trend
+from shared.panels import COUNT, SHARE, WHEN, inventory, listing, number, trend
 
 
 def rows() -> Rows:
@@ -14,7 +14,7 @@ def rows() -> Rows:
             number("Failure rate", "shared/failure_rate", 5, SHARE),
             number("Active groups, latest day", "shared/groups_latest", 5, rows=True),
             number("Completeness", "shared/completeness", 5, SHARE),
-            number("Losses", "shared/losses", 4, COUNT, ALARM),
+            number("Losses", "shared/losses", 4),
         ],
         "What lives and what dies": [
             number("Events by verdict", "overview/verdicts", 24, rows=True),

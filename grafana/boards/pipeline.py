@@ -11,7 +11,7 @@ def rows() -> Rows:
     return {
         "Is everything there": [
             number("Completeness", "shared/completeness", 5, SHARE),
-            number("Losses", "shared/losses", 5, COUNT, ALARM),
+            number("Losses", "shared/losses", 5),
             number("Refused requests", "pipeline/refused_requests", 5),
             number("Last commit", "pipeline/age", 5, SECONDS),
             number("Housekeeping in need", "pipeline/overdue", 4, COUNT, ALARM),
@@ -38,7 +38,7 @@ def rows() -> Rows:
                 14,
                 {"Took": TIME, "Last run": WHEN, "Next run": WHEN},
             ),
-            listing("Kept for how long", "pipeline/retention", 10, {"Kept": SECONDS}),
+            listing("Kept for how long", "pipeline/retention", 10, {"Days": COUNT}),
         ],
         "Whom can it name": [
             number("Erased on request", "pipeline/erased", 6),

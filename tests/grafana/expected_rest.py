@@ -363,7 +363,7 @@ def refused(data: Known, view: View) -> list[Row]:
 
 
 def retention(data: Known, view: View) -> list[Row]:
-    return [(what, p or "every", e or "every", days * 86_400) for what, p, e, days in KEPT]
+    return [(what, p or "every", e or "every", days) for what, p, e, days in KEPT]
 
 
 def published(data: Known, view: View) -> list[Row]:
