@@ -23,6 +23,9 @@ from footfall_examples import sahasrahbot
 from footfall_examples.sahasrahbot import plan, planted
 from footfall_examples.sahasrahbot.steps import Act, Chat, Press, Request, Slash, Text
 
+PATIENCE = 240
+"""Seconds for a whole demo, while other tests run beside it."""
+pytestmark = pytest.mark.timeout(PATIENCE + 20)
 FOOTFALL = str(Path(sys.executable).with_name("footfall"))
 PLANTED = Path(sahasrahbot.__path__[0]) / "planted.txt"
 ERROR_TYPES = {
@@ -81,7 +84,7 @@ def _footfall(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=PATIENCE,
         check=False,
     )
 

@@ -10,7 +10,7 @@ import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Final
 
@@ -21,6 +21,7 @@ from footfall_exporters.postgres import connect, groups, latency, partitions
 from footfall_exporters.postgres.connecting import HOUSEKEEPING
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Catalog, Dimension, Rows, Shape
+from footfall_processors.catalog import BUILTIN, EMITTED
 from footfall_processors.error_types import STATUS_OF
 
 DAYS: Final = 63
@@ -36,6 +37,8 @@ GUILDS: Final = 90
 """Active on a day at most."""
 _WEEK: Final = (0.8, 0.75, 0.8, 0.85, 1.15, 1.5, 1.35)
 """Monday to Sunday: games are played at the weekend."""
+_PATIENCE_MS: Final = 5000
+"""After which a provider has not answered in time."""
 _NOON: Final = 12 * 3600
 _HOUR_US: Final = 3_600_000_000
 Key = tuple[dt.date, str, str]
@@ -114,6 +117,7 @@ class Past:
     def __init__(self, catalog: Catalog, environment: str, today: dt.date) -> None:
         self._catalog, self._environment, self._today = catalog, environment, today
         self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._tallies: dict[tuple[str, str], Dimension] = {}
         self.books: Counter[Key] = Counter()
         self.guilds: dict[dt.date, int] = {}
 
@@ -172,6 +176,7 @@ class Past:
 
     def _count(self, drawn: Day, hour: int, day: dt.date, dimension: Dimension) -> None:
         drawn.counts[hour, dimension] += 1
+        drawn.counts[hour, self._tally(dimension)] += 1
         self.books[day, dimension.event, dimension.action] += 1
 
     def _ending(self, habit: Habit, version: str, chosen: Random) -> Shape:
@@ -194,11 +199,22 @@ class Past:
                 event, known.surface, known.feature, action,
                 STATUS_OF.get(error, "error") if error else "ok", error,
                 self._catalog.owners[event], version, self._environment,
-                (("provider", provider),) if provider else (),
+                (("provider", provider),) if provider else (), telemetry_distro="footfall",
             )  # fmt: skip
             columns = ("guild_id",) if "guild_id" in known.attributes else ()
             self._shapes[key] = Shape(dimension, 1.0, columns)
         return self._shapes[key]
+
+    def _tally(self, counted: Dimension) -> Dimension:
+        """Of the SDK's own count of an event, against which what is stored is compared."""
+        key = counted.event, str(counted.service_version)
+        if key not in self._tallies:
+            said = (("emitted_event", counted.event),)
+            self._tallies[key] = replace(
+                counted, event=EMITTED, surface=BUILTIN, feature="emitted", action="count", status="ok",
+                error_type=None, enums=said,
+            )  # fmt: skip
+        return self._tallies[key]
 
 
 def _hashes(number: int, chosen: Random) -> list[bytes]:
@@ -221,7 +237,7 @@ def _takes(habit: Habit, dimension: Dimension, chosen: Random) -> int | None:
     if habit.median_ms is None:
         return None
     if dimension.status == "timeout":
-        return 30_000
+        return _PATIENCE_MS
     slower = (
         1.7
         if (habit.event, dimension.service_version) == ("api.settingsgen.request", VERSIONS[1])
