@@ -45,7 +45,9 @@ def framed(name: str, title: str, about: str, rows: Rows) -> model.Dashboard:
 
 
 def numbered(built: model.Dashboard) -> model.Dashboard:
-    """The dashboard, each of its panels with a number, and without what Grafana 13 has not any more."""
+    """The dashboard, its panels numbered, its links in sight, without what Grafana 13 has not any more."""
+    for link in built.links or []:
+        link.placement = None  # type: ignore[assignment]  # at the top; the SDK knows the menu alone
     for position, element in enumerate(built.panels or [], start=1):
         element.id_val = position
         if isinstance(element, model.Panel) and isinstance(element.options, tables.Options):

@@ -1,5 +1,6 @@
 """What `footfall compose` and `footfall grafana` write: usable where there is no checkout, never lost."""
 
+import shutil
 import stat
 import subprocess
 import sys
@@ -81,6 +82,19 @@ def test_its_passwords_are_made_up_and_for_their_owner_alone(stack, tmp_path):
     assert min(map(len, mine.values())) >= 40
     assert not set(mine.values()) & set(others.values())
     assert stat.S_IMODE((stack / ".env").stat().st_mode) == 0o600
+
+
+def test_what_was_compiled_where_it_is_installed_is_not_written(tmp_path, monkeypatch):
+    root = tmp_path / "packed"
+    shutil.copytree(ROOT / "docker", root / "docker")
+    shutil.copytree(ROOT / "grafana/provisioning", root / "grafana/provisioning")
+    for name in ("docker-compose.yml", ".env.example", "constraints.txt"):
+        shutil.copy(ROOT / name, root)
+    (root / "docker/__pycache__").mkdir(exist_ok=True)
+    monkeypatch.setattr("footfall_collector.cli.stack._PACKED", root)
+    assert footfall("compose", tmp_path / "stack").exit_code == 0
+    assert (tmp_path / "stack/docker/traffic.py").exists()
+    assert not (tmp_path / "stack/docker/__pycache__").exists()
 
 
 def test_writing_it_again_changes_nothing(stack):

@@ -87,7 +87,8 @@ def grafana(folder: Path, force: bool) -> None:
 def _stack() -> dict[str, str]:
     """The files of the stack by their paths, as they are where there is no checkout."""
     root = _PACKED if _PACKED.is_dir() else _PACKED.parents[2]
-    found = sorted(file for pattern in _FILES for file in root.glob(pattern))
+    # Where it is installed, its programs have been compiled, which makes folders.
+    found = sorted(f for pattern in _FILES for f in root.glob(pattern) if f.is_file())
     files = {str(file.relative_to(root)): file.read_text("utf-8") for file in found}
     files["docker/constraints.txt"] = files.pop("constraints.txt")
     here = files["docker-compose.yml"].replace("context: .\n", "context: docker\n")
