@@ -1,13 +1,14 @@
 """Messages of docs/alerts.md, made by the rules: `PYTHONPATH=tests python -m exporters.alert_samples`."""
 
 import datetime as dt
+import math
 import random
 import re
 from pathlib import Path
 
 from exporters.fortnights import DAY, HOUR, Fortnight, slots
 from footfall_exporters.postgres.alerts import facts, rates, shares
-from footfall_exporters.postgres.alerts.counts import Counts, Hour
+from footfall_exporters.postgres.alerts.counts import Counts, Hour, Part, Slow
 from footfall_exporters.postgres.alerts.message import Kind, Message
 from footfall_processors.notice import as_text
 
@@ -36,6 +37,21 @@ def seen(fortnight, now):
     return Counts(now, former, present, PRODUCTS)
 
 
+def p95_of(hours):
+    """By nearest rank, in milliseconds: the middle of its slot."""
+    every = sorted(slot for hour in hours for slot in hour.elements())
+    slot = every[math.ceil(0.95 * len(every)) - 1]
+    return 2 ** ((slot - 1) / 16) * 2 / (1 + 2 ** (1 / 16))
+
+
+def slower(hours, ms):
+    """Of each hour how many durations there are, and how many in later slots than that one."""
+    return [
+        Part(hour.total(), sum(n for slot, n in hour.items() if 2 ** ((slot - 1) / 16) > ms))
+        for hour in hours
+    ]
+
+
 def wrong(hour, event):
     late = hour >= NOW - 2 * HOUR
     return (0.2 if late and event.startswith("bot.") else 1), (
@@ -54,8 +70,10 @@ def findings():
     former, present = (
         [slots(draw, 200, middle) for _ in range(n)] for n, middle in ((21, 120), (3, 310))
     )
-    past = shares.past_durations({"bakery.cart": former})
-    yield from shares.latency_p95({"bakery.cart": present}, past, PRODUCTS, 1.5)
+    usual, now = p95_of(former), p95_of(present)
+    past = shares.past_durations({"bakery.cart": Slow(usual, slower(former, usual))})
+    slow = {"bakery.cart": slower(present, usual)}
+    yield from shares.latency_p95(slow, past, PRODUCTS, 1.5, lambda _: now)
     found = {("sdk", "queue_full"): 1240, ("traces", "expired_event"): 36}
     yield from facts.losses(found, 10, lambda *_: "sample the event, or see why sending is slow")
     yield from facts.expired_events(found, 1)

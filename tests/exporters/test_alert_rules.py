@@ -6,11 +6,13 @@ import random
 
 import pytest
 
-from exporters.alert_samples import DOCUMENT, PRODUCTS, sample_of, samples, seen
+from exporters.alert_samples import DOCUMENT, PRODUCTS, p95_of, sample_of, samples, seen, slower
 from exporters.fortnights import DAY, HOUR, Fortnight, poisson, slots
 from footfall_collector.receivers.page import PAGES
 from footfall_exporters.postgres.alerts import chance, rates, shares
+from footfall_exporters.postgres.alerts.counts import Slow
 from footfall_exporters.postgres.alerts.rules import RULES
+from footfall_exporters.postgres.reports.histograms import slot_at
 
 NOW = dt.datetime(2026, 6, 15, 15, tzinfo=dt.UTC)
 
@@ -83,8 +85,11 @@ def test_slower_is_what_is_far_from_days_that_differ(seed):
     def slow(middle):
         former = [slots(draw, 100, draw.gauss(100, 5)) for _ in range(21)]
         present = [slots(draw, 100, middle) for _ in range(3)]
-        past = shares.past_durations({"bakery.order": former})
-        return [f.about for f in shares.latency_p95({"bakery.order": present}, past, PRODUCTS, 1.5)]
+        usual, now = p95_of(former), p95_of(present)
+        past = shares.past_durations({"bakery.order": Slow(usual, slower(former, usual))})
+        durations = {"bakery.order": slower(present, usual)}
+        found = shares.latency_p95(durations, past, PRODUCTS, 1.5, lambda _: now)
+        return [finding.about for finding in found]
 
     assert [slow(100) for _ in range(200)] == [[]] * 200
     assert slow(300) == [("latency_p95", "bakery", "bakery.order")]
@@ -135,3 +140,8 @@ def test_the_messages_in_the_document_are_those_that_are_sent():
 
 def test_each_rule_leads_to_a_page_of_the_operators_listener():
     assert {rule.page for rule in RULES.values()} <= set(PAGES)
+
+
+def test_a_slot_is_found_by_what_its_durations_are_told_as():
+    middles = [0, 1, *(2 ** ((slot - 1) / 16) * 2 / (1 + 2 ** (1 / 16)) for slot in range(2, 300))]
+    assert list(map(slot_at, middles)) == list(range(300))

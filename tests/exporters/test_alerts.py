@@ -23,7 +23,7 @@ events:
 {events}
 """
 MONDAY, TUESDAY, WEDNESDAY, THURSDAY, FRIDAY = range(5)
-STEP = dt.timedelta(minutes=30)
+STEP = dt.timedelta(minutes=45)
 SHOWN = """
     INSERT INTO footfall.feature_counts
     SELECT hour, dim_id, round(count * %(share)s) FROM planned WHERE hour = %(hour)s
@@ -128,7 +128,7 @@ def planned(fortnight):
     on = fortnight.on
     yesterday = fortnight.until - DAY
     return {
-        "drop": on(MONDAY, 0, 10, 15), "failing": on(TUESDAY, 0, 9, 14), "silence": on(WEDNESDAY, 1, 11, 13),
+        "drop": on(MONDAY, 0, 10, 15), "failing": on(TUESDAY, 0, 9, 14), "silence": on(WEDNESDAY, 1, 11, 14),
         "full": on(THURSDAY, 0, 13, 15), "expired": on(FRIDAY, 1, 13, 15),
         "slow": (yesterday + 9 * HOUR, yesterday + 14 * HOUR),
     }  # fmt: skip

@@ -4,14 +4,13 @@ What former hours had is read once an hour; each look reads the last hours alone
 """
 
 import datetime as dt
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
 
 from footfall_exporters.postgres.queries import query
-from footfall_exporters.postgres.reports.histograms import buckets
+from footfall_exporters.postgres.reports.histograms import slot_at
 
 HOUR, DAY, WEEK = dt.timedelta(hours=1), dt.timedelta(days=1), dt.timedelta(weeks=1)
 TOGETHER: Final = 3
@@ -20,8 +19,6 @@ DAYS, LATENCY_DAYS = 28, 7
 """How many days they are compared with; of durations, hours are kept for no more."""
 PORTION: Final = 6
 """So many hours are read at a time of what was before, so that no question takes long."""
-Histogram = Counter[int]
-"""How many durations each slot of a histogram has."""
 
 
 class Hour(NamedTuple):
@@ -63,15 +60,35 @@ class Counts(NamedTuple):
         return hour_of(self.now)
 
 
-Histograms = Mapping[str, Sequence[Histogram]]
-"""By event, one for each hour."""
+class Part(NamedTuple):
+    """Of how many how many were so: failed, or took longer than is usual."""
+
+    whole: int
+    so: float
+
+    @property
+    def share(self) -> float:
+        """The share of them."""
+        return self.so / self.whole
+
+
+class Slow(NamedTuple):
+    """How long an event took.
+
+    Attributes:
+        p95_ms: As 95 % of its uses took at most, at these hours of the last days.
+        hours: Of each of these hours how many took longer.
+    """
+
+    p95_ms: float
+    hours: Sequence[Part]
 
 
 class Durations(NamedTuple):
-    """What durations came to in the same hours of the last days, and in the last hours."""
+    """By event, what durations came to in the same hours of the last days, and what is slow now."""
 
-    former: Histograms
-    present: Histograms
+    former: Mapping[str, Slow]
+    present: Mapping[str, Sequence[Part]]
 
 
 class Reading:
@@ -81,7 +98,7 @@ class Reading:
         self._hour: dt.datetime | None = None
         self._former: Hours = {}
         self._slow_hour: dt.datetime | None = None
-        self._slow: Histograms = {}
+        self._slow: Mapping[str, Slow] = {}
 
     def counts(self, connection: Connection, now: dt.datetime) -> Counts:
         """How often, up to now.
@@ -103,9 +120,20 @@ class Reading:
         """
         last = hour_of(now)
         if self._slow_hour != last:
-            self._slow = _histograms(connection, _before(last, LATENCY_DAYS))
-            self._slow_hour = last
-        return Durations(self._slow, _histograms(connection, _together(last)))
+            self._slow, self._slow_hour = _slow(connection, _before(last, LATENCY_DAYS)), last
+        usual = {event: slow.p95_ms for event, slow in self._slow.items()}
+        return Durations(self._slow, _slower(connection, _together(last), usual))
+
+
+def p95_ms(connection: Connection, now: dt.datetime, event: str) -> float:
+    """As 95 % of an event's uses took at most in the last hours.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    asked = {"hours": _together(hour_of(now)), "events": [event]}
+    row = connection.execute(query("alerts_slow"), asked).fetchone()
+    return float(row[1]) if row else 0.0
 
 
 def hour_of(moment: dt.datetime) -> dt.datetime:
@@ -122,10 +150,14 @@ def _before(last: dt.datetime, days: int) -> list[dt.datetime]:
 
 
 def _asked(
-    connection: Connection, name: str, hours: Sequence[dt.datetime]
+    connection: Connection,
+    name: str,
+    hours: Sequence[dt.datetime],
+    more: Mapping[str, object] | None = None,
 ) -> Iterator[tuple[Any, ...]]:
     for n in range(0, len(hours), PORTION):
-        yield from connection.execute(query(name), {"hours": hours[n : n + PORTION]})
+        asked = {"hours": hours[n : n + PORTION], **(more or {})}
+        yield from connection.execute(query(name), asked).fetchall()
 
 
 def _hours(connection: Connection, hours: Sequence[dt.datetime]) -> Hours:
@@ -135,8 +167,19 @@ def _hours(connection: Connection, hours: Sequence[dt.datetime]) -> Hours:
     return found
 
 
-def _histograms(connection: Connection, hours: Sequence[dt.datetime]) -> Histograms:
-    found: dict[str, list[Histogram]] = {}
-    for event, text in _asked(connection, "alerts_durations", hours):
-        found.setdefault(event, []).append(Counter(dict(buckets(text))))
+def _slow(connection: Connection, hours: Sequence[dt.datetime]) -> Mapping[str, Slow]:
+    every = {"hours": hours, "events": None}
+    usual: dict[str, float] = dict(connection.execute(query("alerts_slow"), every).fetchall())
+    slower = _slower(connection, hours, usual)
+    return {event: Slow(usual[event], parts) for event, parts in slower.items()}
+
+
+def _slower(
+    connection: Connection, hours: Sequence[dt.datetime], usual: Mapping[str, float]
+) -> Mapping[str, Sequence[Part]]:
+    """Of each event and hour how many took longer than that."""
+    found: dict[str, list[Part]] = {}
+    slots = {"events": list(usual), "slots": [slot_at(ms) for ms in usual.values()]}
+    for event, *numbers in _asked(connection, "alerts_durations", hours, slots):
+        found.setdefault(event, []).append(Part(*numbers))
     return found

@@ -4,14 +4,14 @@ import datetime as dt
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final, TypeVar
 
 import psycopg
 from psycopg import Connection
 
 from footfall_exporters.postgres.alerts import facts, rates, shares
-from footfall_exporters.postgres.alerts.counts import Counts, Reading
+from footfall_exporters.postgres.alerts.counts import Counts, Reading, p95_ms
 from footfall_exporters.postgres.alerts.finding import Finding
 from footfall_exporters.postgres.alerts.rules import RULES, Thresholds
 from footfall_exporters.postgres.connecting import LOOKING
@@ -99,8 +99,9 @@ class Looking:
     def _latency_p95(self, store: "_Store") -> Iterator[Finding]:
         found = self._reading.durations(store.connection, store.now)
         past = self._slow.of(found.former, lambda: shares.past_durations(found.former))
-        times = self._thresholds.latency_times
-        return shares.latency_p95(found.present, past, store.counts.products, times)
+        p95 = partial(p95_ms, store.connection, store.now)
+        products, times = store.counts.products, self._thresholds.latency_times
+        return shares.latency_p95(found.present, past, products, times, p95)
 
     def _no_events(self, store: "_Store") -> Iterator[Finding]:
         """How long pauses are is asked only where there is a long one: it costs more."""

@@ -1,7 +1,7 @@
 """Percentiles of durations that were added up as histograms (ADR 34): at most 2.2 % off."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 DIGITS: Final = 12
@@ -18,41 +18,35 @@ def decoded(histogram: str) -> tuple[int, ...]:
     Args:
         histogram: Its decimal digits.
     """
-    found = [*buckets(histogram)]
-    total = sum(number for _, number in found)
-    slots = (slot_of(found, math.ceil(share * total)) for share in SHARES)
-    return (total, *(round(milliseconds(slot)) for slot in slots))
+    buckets = [*_buckets(histogram)]
+    total = sum(number for _, number in buckets)
+    return (total, *(_quantile(buckets, math.ceil(share * total)) for share in SHARES))
 
 
-def buckets(histogram: str) -> Iterator[tuple[int, int]]:
-    """The slot of each bucket that has any, in order, and how many it has.
-
-    Args:
-        histogram: Its decimal digits.
-    """
+def _buckets(histogram: str) -> Iterator[tuple[int, int]]:
+    """The slot of each bucket that has any, and how many it has."""
     for slot, end in enumerate(range(len(histogram), 0, -DIGITS)):
         if number := int(histogram[max(0, end - DIGITS) : end]):
             yield slot, number
 
 
-def slot_of(found: Iterable[tuple[int, int]], rank: int) -> int:
-    """The slot of the duration of a rank.
-
-    Args:
-        found: Slots in order, with how many each has.
-        rank: From 1 on.
-    """
+def _quantile(buckets: Sequence[tuple[int, int]], rank: int) -> int:
     seen = 0
-    for slot, number in found:
+    for slot, number in buckets:
         seen += number
         if seen >= rank:
-            return slot
+            return round(_milliseconds(slot))
     return 0
 
 
-def milliseconds(slot: int) -> float:
+def _milliseconds(slot: int) -> float:
     """The value from which no duration of a bucket is further than 2.2 %."""
     return slot if slot < 2 else _WIDE ** (slot - 1) * 2 / (1 + _WIDE)
+
+
+def slot_at(ms: float) -> int:
+    """The slot whose durations are told as this one."""
+    return round(ms) if ms <= 1 else 1 + round(math.log(ms * (1 + _WIDE) / 2, _WIDE))
 
 
 def ordered(
