@@ -39,6 +39,7 @@ _SECTIONS = {
         "annotate": _Row("annotate:annotate", "Say what happened, beside the figures."),
         "digest": _Row("digest:digest", "What a team reads every day or week."),
         "publish": _Row("publish:publish", "Write a web site of what may leave the team."),
+        "share": _Row("share:share", "A link to one view of the page, without a key."),
         "sql": _Row("sql:command", "Ask the store in SQL."),
         "inspect": _Row("inspect:inspect", "What a program keeps on this machine, for its user."),
         "statement": _Row("statement:statement", "The privacy statement of a catalog."),

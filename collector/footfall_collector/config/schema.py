@@ -17,6 +17,14 @@ MAX_BYTES, MAX_GRPC_MIB = 64 * 2**20, 16
 times in memory when it hands it over."""
 Endpoint = Annotated[str, msgspec.Meta(pattern=r"^(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}$")]
 
+HostName = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$(?!\n)",
+        description="a name of DNS, without scheme or port",
+    ),
+]
+
 
 class _Struct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     pass
@@ -174,12 +182,16 @@ class OperatorConfig(_Struct, frozen=True):
         endpoint: host:port; port 0 takes a free one.
         url: Where people reach it, for links; None: there are none.
         keys_file: As for the receiver; needed when the host is not loopback.
+        hosts: The names by which browsers reach it, beside addresses and `localhost`.
+        behind_tls: Whether whatever browsers talk to speaks TLS, though this listener does not.
         tls: Plain text without.
     """
 
     endpoint: Endpoint = "127.0.0.1:8888"
     url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?$")] | None = None
     keys_file: str | None = None
+    hosts: tuple[HostName, ...] = ()
+    behind_tls: bool = False
     tls: TlsConfig | None = None
 
 

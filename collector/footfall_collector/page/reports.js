@@ -26,8 +26,15 @@ export class NoReport extends Error {
 const known = new Map();
 const MOST_KNOWN = 200;
 
-/** @param {string} address @returns {Promise<Row>} */
-export async function fetched(address) {
+/** With the link by which this view was shared, where it was. @param {string} path */
+function shared(path) {
+  const token = get("share");
+  return token ? `${path}${path.includes("?") ? "&" : "?"}share=${encodeURIComponent(token)}` : path;
+}
+
+/** @param {string} path @returns {Promise<Row>} */
+export async function fetched(path) {
+  const address = shared(path);
   const before = known.get(address);
   /** @type {Record<string, string>} */
   const headers = { accept: "application/json" };
@@ -117,12 +124,13 @@ export const inventory = () => rows("features", { by: INVENTORY });
  * @param {Range} range
  */
 export async function state(range) {
+  if (get("share") && document.body.dataset.page === "feature") return { fresh: {}, complete: {}, lost: [], isShared: true };
   const since = new Date(Math.floor(Date.now() / HOUR) * HOUR - HOUR).toISOString();
   const [overview, lost] = await Promise.all([
     fetched(`/api/reports/overview?since=${encodeURIComponent(since)}`),
     rows("losses", { range, by: ["signal", "reason"] }),
   ]);
-  return { fresh: overview.freshness, complete: overview.completeness, lost };
+  return { fresh: overview.freshness, complete: overview.completeness, lost, isShared: false };
 }
 
 /**

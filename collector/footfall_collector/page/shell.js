@@ -15,7 +15,7 @@ import { DAY, VERDICTS, ago, complete, int, iso, plural } from "./words.js";
  * @property {Row[]} lines Days of versions.
  * @property {Row[]} notes What operators noted.
  * @property {import("./charts.js").Mark[]} marks What charts mark.
- * @property {{fresh: Row, complete: Row, lost: Row[]}} state
+ * @property {{fresh: Row, complete: Row, lost: Row[], isShared: boolean}} state
  * @property {import("./state.js").Range} now
  * @property {import("./state.js").Range | null} before
  * @property {Record<string, string[]>} where The filters as conditions.
@@ -97,7 +97,7 @@ function setPeriod(period) {
 
 /** What the figures are of. @param {Context} context */
 export function filters({ features, lines, state }) {
-  if (UNFILTERED.includes(PAGE) || state.fresh.position === 0) return null;
+  if (UNFILTERED.includes(PAGE) || state.fresh.position === 0 || get("share")) return null;
   const has = (/** @type {string} */ key) => (FILTERS[PAGE] ?? ["product", "env", "version"]).includes(key);
   const products = options("All products", features.map((each) => each.product).sort());
   const body = h("div", { class: "filter-row" },
@@ -116,7 +116,8 @@ export function filters({ features, lines, state }) {
 
 /** Whether the figures can be trusted. @param {Context} context */
 export function footer({ state }) {
-  const { fresh, complete: tallied, lost } = state;
+  const { fresh, complete: tallied, lost, isShared } = state;
+  if (isShared) return h("footer", { class: "status" }, h("ul", null, h("li", { class: "muted" }, "A view that was shared, for looking · All times UTC · no person is in here")));
   const missing = Math.max(0, (tallied.emitted ?? 0) - (tallied.stored ?? 0));
   const age = fresh.committed_at ? `last stored ${ago(fresh.committed_at)}` : "nothing stored within what is kept";
   return h("footer", { class: "status" }, h("ul", null,

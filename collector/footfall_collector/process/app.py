@@ -26,6 +26,9 @@ from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
 from footfall_collector.security.keys import Keys, Operators
+from footfall_collector.security.login import Logins
+from footfall_collector.security.page_secret import PageSecret, own_secret
+from footfall_collector.security.shares import Shares
 from footfall_collector.security.tls import Tls
 from footfall_collector.telemetry.multiprocess import Shared
 from footfall_collector.telemetry.telemetry import Telemetry
@@ -173,14 +176,15 @@ class _Parts:
         self._operators.keys = Keys.load(config.keys_file) if config.keys_file else None
         tls = self._listener("the operator's listener", config.tls)
         context = tls.context if tls else None
-        guard = self._operators.authorised if self._operators.keys else None
+        has_keys = self._operators.keys is not None
+        logins, shares = self._logins() if has_keys else (None, None)
         await self._enter(self._live.running())
         return await self._enter(
             operator.serve(
                 config,
                 self._telemetry,
                 self._why_not_ready,
-                guard,
+                self._operators.authorised if has_keys else None,
                 context,
                 alive=self._is_alive,
                 more=[
@@ -188,8 +192,17 @@ class _Parts:
                     *page.routes(),
                     Route(live.PATH, self._live.answer, methods=["GET"]),
                 ],
+                logins=logins,
+                shares=shares,
             )
         )
+
+    def _logins(self) -> tuple[Logins, Shares | None]:
+        """Signed with keys of the store; a gateway has none: it shares nothing, and logins end with it."""
+        if self._config.postgres is None:
+            return Logins(self._operators, own_secret()), None
+        shares = Shares(PageSecret(self._dsn, "shares"))
+        return Logins(self._operators, PageSecret(self._dsn, "logins")), shares
 
     def _reports(self) -> reports.Reports:
         """Made of the store as soon as it is open."""

@@ -135,6 +135,11 @@ class Keys:
         key, end = self._known.get(digest(bearer), (None, 0.0))
         return key if self._clock() < end else None
 
+    def by_id(self, number: bytes) -> Key | None:
+        """The key with an id; None when there is no such key or its time is over."""
+        now = self._clock()
+        return next((k for k, end in self._known.values() if k.id == number and now < end), None)
+
     def name_of(self, bearer: str | None) -> str:
         """The name of a key, whether or not its time is over; empty when there is no such key."""
         if bearer is None or not _FORM.fullmatch(bearer):
@@ -165,7 +170,16 @@ class Operators:
 
     def authorised(self, token: str | None) -> bool:
         """Whether a bearer token is an operator's key."""
+        return self.key(token) is not None
+
+    def key(self, token: str | None) -> Key | None:
+        """The operator's key that a token is; None for any other."""
         key = self.keys.find(token) if self.keys else None
+        return key if key is not None and key.operator else None
+
+    def has(self, number: str) -> bool:
+        """Whether an operator's key has this id, in hexadecimal digits, and is in force."""
+        key = self.keys.by_id(bytes.fromhex(number)) if self.keys else None
         return key is not None and key.operator
 
 

@@ -5,16 +5,16 @@ workers and collectors of a store. Nothing is kept of a token, so that none can 
 session has ended is for the store to say.
 """
 
-import hashlib
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
-from itsdangerous import BadData, TimestampSigner
+from itsdangerous import BadData
 
 from footfall_collector.security.identity.identity import Reason, Unidentified, is_name
+from footfall_collector.security.signing import TimedSigner
 
 PREFIX: Final = "ffs_"
 LIFETIME_S: Final = 3600
@@ -60,7 +60,7 @@ class SessionTokens:
         if len(key) < SHORTEST_KEY:
             raise ValueError(f"the key of session tokens must be at least {SHORTEST_KEY} bytes")
         self._lifetime_s, self._clock = lifetime_s, clock
-        self._signer = _Signer(key, clock)
+        self._signer = TimedSigner(key, _SALT, clock)
 
     def issue(self, session: str, installation: str) -> str:
         """A token for a session that begins, or goes on.
@@ -116,17 +116,6 @@ class SessionTokens:
             return msgspec.json.decode(urlsafe_b64decode(ids), type=SessionIds), at.timestamp()
         except (BadData, msgspec.MsgspecError, ValueError):
             raise _invalid() from None
-
-
-class _Signer(TimestampSigner):
-    """HMAC-SHA256 with a time by a clock of ours."""
-
-    def __init__(self, key: bytes, clock: Callable[[], float]) -> None:
-        super().__init__(key, _SALT, key_derivation="hmac", digest_method=hashlib.sha256)
-        self._clock = clock
-
-    def get_timestamp(self) -> int:
-        return int(self._clock())
 
 
 def _invalid() -> Unidentified:

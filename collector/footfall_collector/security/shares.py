@@ -1,0 +1,225 @@
+"""Links to one view of the page: what it is made of, for looking alone, until a day (ADR 39).
+
+A link says which page, which filters and until when, signed. With it the page may be opened as it was
+shared, and the reports that it is made of be asked under the same filters, no further back than it shows.
+"""
+
+import datetime as dt
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from footfall_collector.security.login import NoSecret, Secret
+from footfall_collector.security.signing import Signed, Unsigned
+from footfall_exporters.postgres.reports.asked import WrongQuestion, moment
+from footfall_exporters.postgres.reports.kinds import KINDS
+
+PARAMETER: Final = "share"
+REPORTS: Final = "/api/reports/"
+LONGEST_S: Final = 366 * 86_400
+_EVERY = ("annotations", "features", "usage")
+_FOOT = ("losses", "overview")
+"""How far the store is, how complete, and what was lost: of all, whatever the filters."""
+VIEWS: Final[Mapping[str, Sequence[str]]] = {
+    "/": (*_EVERY, *_FOOT, "changes", "groups", "latency", "releases"),
+    "/feature": (*_EVERY, "catalog", "completeness", "errors", "groups", "latency"),
+    "/releases": (*_EVERY, *_FOOT, "errors", "latency", "releases"),
+    "/failures": (*_EVERY, *_FOOT, "errors"),
+    "/speed": (*_EVERY, *_FOOT, "latency"),
+    "/groups": (
+        *(*_EVERY, *_FOOT, "concurrent", "groups", "ratings", "session_length", "sessions"),
+    ),
+    "/catalog": (*_EVERY, *_FOOT, "catalog"),
+}
+"""Pages that can be shared → the reports that they are made of."""
+_COLUMNS: Final = {"event": "event", "env": "environment", "version": "version"}
+"""Filters of an address → the column of reports that each is a condition of."""
+_ALL_OF = frozenset(_COLUMNS.values())
+_HELD: Final[Mapping[str, frozenset[str]]] = {
+    "usage": _ALL_OF, "errors": _ALL_OF, "latency": _ALL_OF, "changes": _ALL_OF, "releases": _ALL_OF,
+    "features": frozenset({"event"}), "catalog": frozenset({"event"}), "groups": frozenset({"event"}),
+    "completeness": frozenset({"event"}),
+}  # fmt: skip
+"""Which of these columns each report has."""
+_PERIODS: Final = {"24h": 1, "7d": 7, "14d": 14, "30d": 30}
+_COMPARED: Final = {"week": 7, "month": 28, "none": 0}
+_LOOKS: Final = frozenset({"theme"})
+"""Parameters of an address that change nothing of what is told."""
+_NONE, _EVERYTHING = "(none)", "all"
+
+
+class Refused(Exception):  # an answer, not a fault
+    """A link that is not good for that; says why."""
+
+
+class NotShared(Exception):  # an answer, not a fault
+    """A view that cannot be shared; says why, and what can."""
+
+
+class Share(NamedTuple):
+    """What a link says.
+
+    Attributes:
+        path: Of the page.
+        filters: As its address has them, in order.
+        lasts_s: For how many seconds it is good.
+    """
+
+    path: str
+    filters: tuple[tuple[str, str], ...]
+    lasts_s: int
+
+
+def share(address: str, lasts_s: int) -> Share:
+    """A link to a view, to be signed.
+
+    Args:
+        address: Path and query, as the browser shows it; a host is left aside.
+        lasts_s: For how many seconds it is good.
+
+    Raises:
+        NotShared: there is no such view, or it cannot be limited to what it shows.
+    """
+    parts = urlsplit(address)
+    if parts.path not in VIEWS:
+        raise NotShared(f"no view at this path can be shared; there are {', '.join(VIEWS)}")
+    filters = {name: value for name, value in _pairs(parts.query) if name != PARAMETER}
+    if filters.get("product", _EVERYTHING) != _EVERYTHING:
+        text = (
+            "a link cannot be limited to a product: take it out of the address, or share a feature"
+        )
+        raise NotShared(text)
+    if parts.path == "/feature" and "event" not in filters:
+        raise NotShared("name the event: /feature?event=NAME")
+    if not 0 < lasts_s <= LONGEST_S:
+        raise NotShared("a link lasts a minute at least, and 366 days at most")
+    return Share(parts.path, tuple(sorted(filters.items())), lasts_s)
+
+
+class Shares:
+    """Links of one listener.
+
+    Args:
+        secret: Signs them; raises NoSecret.
+        clock: The time in seconds since the Unix epoch.
+    """
+
+    def __init__(self, secret: Secret, clock: Callable[[], float] = time.time) -> None:
+        self._secret, self._clock = secret, clock
+        self._signed = signed(clock)
+
+    async def narrowed(self, path: str, query: bytes, token: str) -> bytes:
+        """What a request asks for, limited to what a link covers.
+
+        Raises:
+            Refused: it covers nothing of that, or is over.
+        """
+        asked, shared = _pairs(query.decode("latin-1")), await self._read(token)
+        if path.startswith(REPORTS):
+            asked = self._report(shared, path.removeprefix(REPORTS), asked)
+        elif path != shared.path or _seen(asked) != shared.filters:
+            raise Refused("this link is for another view")
+        return urlencode(asked).encode()
+
+    async def _read(self, token: str) -> Share:
+        try:
+            return self._signed.read(await self._secret(), token, lambda share: share.lasts_s)
+        except NoSecret:
+            raise Refused(
+                "links cannot be checked now: the store is away, or not open yet"
+            ) from None
+        except Unsigned as error:
+            over = "this link is over: ask for another one"
+            raise Refused(over if error.expired else "this is no link of ours, whole") from None
+
+    def _report(
+        self, shared: Share, name: str, asked: Sequence[tuple[str, str]]
+    ) -> list[tuple[str, str]]:
+        if name not in VIEWS[shared.path]:
+            raise Refused("this link does not cover that report")
+        if name not in KINDS or KINDS[name].time:
+            self._check_period(shared, dict(asked))
+        more = []
+        for column, value in conditions(shared).items():
+            if column not in _HELD.get(name, ()):
+                continue
+            given = {each for of, each in _conditions(asked) if of == column}
+            if given - {value}:
+                raise Refused("this link is of other values")
+            if not given:
+                more.append(("where", f"{column}={value}"))
+        return [*asked, *more]
+
+    def _check_period(self, shared: Share, asked: Mapping[str, str]) -> None:
+        """Refuses what is further back than the view shows, or later."""
+        now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
+        first, end = _reach(shared, now)
+        try:
+            since = moment("since", asked["since"], now) if "since" in asked else None
+            until = moment("until", asked["until"], now) if "until" in asked else None
+        except WrongQuestion as wrong:
+            raise Refused(str(wrong)) from None
+        if since is None and until is None and end is None:
+            return  # the last days, which is what is usual
+        if since is None or since < first or (end and (until is None or until > end)):
+            raise Refused("this link does not cover that period")
+
+
+def taken(query: bytes) -> tuple[str, bytes]:
+    """The link in a query, empty without one; and the query without it."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    token = next((value for name, value in pairs if name == PARAMETER), "")
+    if not token:
+        return "", query
+    return token, urlencode([pair for pair in pairs if pair[0] != PARAMETER]).encode()
+
+
+def signed(clock: Callable[[], float] = time.time) -> Signed[Share]:
+    """What makes and reads links."""
+    return Signed(Share, b"footfall.share", clock)
+
+
+def conditions(shared: Share) -> dict[str, str]:
+    """The conditions under which reports are asked: column → value; empty for what has none."""
+    held = {_COLUMNS[name]: value for name, value in shared.filters if name in _COLUMNS}
+    return {c: "" if v == _NONE else v for c, v in held.items() if v != _EVERYTHING}
+
+
+def _reach(shared: Share, now: dt.datetime) -> tuple[dt.datetime, dt.datetime | None]:
+    """From when, and until when, the view shows something; the end is None where it goes on."""
+    filters, day = dict(shared.filters), dt.timedelta(days=1)
+    period, compare = filters.get("period", "30d"), filters.get("compare", "previous")
+    if period != "custom":
+        days = _PERIODS.get(period, 30)
+        return now - (days + _COMPARED.get(compare, days) + 3) * day, None
+    first, last = _date(filters.get("from", ""), now), _date(filters.get("to", ""), now)
+    length = max(last - first, day) + day
+    back = _COMPARED.get(compare)
+    return first - (length if back is None else back * day) - 2 * day, last + 2 * day
+
+
+def _date(text: str, now: dt.datetime) -> dt.datetime:
+    try:
+        return moment("from", text, now)
+    except WrongQuestion:
+        return now
+
+
+def _seen(asked: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted((name, value) for name, value in asked if name not in _LOOKS))
+
+
+def _pairs(query: str) -> list[tuple[str, str]]:
+    """The parameters of an address, without those that change nothing."""
+    return [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in _LOOKS]
+
+
+def _conditions(asked: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """What a request makes conditions of: `where=COLUMN=VALUE`, or `COLUMN=VALUE`."""
+    found = []
+    for name, value in asked:
+        column, _, wanted = value.partition("=") if name == "where" else (name, "", value)
+        column = column.strip()
+        found.append(("version" if column == "service_version" else column, wanted))
+    return found

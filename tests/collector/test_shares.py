@@ -1,0 +1,213 @@
+"""Links to one view: what they open, what they do not, and when they end."""
+
+import contextlib
+import datetime as dt
+import hashlib
+import re
+import time
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from itsdangerous import TimestampSigner
+
+from collector.keyed import ALL, write_keys
+from footfall_collector.cli import main
+from footfall_collector.config.schema import OperatorConfig, ServiceConfig
+from footfall_collector.process.app import running
+from footfall_collector.security import page_secret
+from support.batches import HOUR, batch, dimension, one_row
+from support.collectors import configured
+from support.stores import MIDNIGHT, writing
+
+HTML = {"accept": "text/html,*/*;q=0.8"}
+VIEW = "/feature?event=shop.order&env=production&period=7d"
+PLANTED = "planted-7f3a9c"
+RECENT = (dt.datetime.now(dt.UTC) - dt.timedelta(days=6)).isoformat()
+
+
+@pytest.fixture
+def command(store_database, monkeypatch, tmp_path):
+    """Runs `footfall share` with the configuration of the collector."""
+    monkeypatch.setattr(page_secret, "FRESH_S", 0.0)
+    monkeypatch.setenv("FOOTFALL_HOME", str(tmp_path / "home"))
+    write_keys(tmp_path / "keys.yaml", boss=(ALL, {"operator": True}))
+    (tmp_path / "events.yaml").write_text("product: s\nevents: {s.a: {surface: web, feature: a}}\n")
+    file = tmp_path / "collector.yaml"
+    file.write_text(
+        f'exporters: {{postgres: {{dsn: "{store_database}"}}}}\n'
+        "service: {operator: {endpoint: '127.0.0.1:8888', keys_file: keys.yaml, url: 'https://footfall.example'}}\n"
+    )
+    return lambda *words: CliRunner().invoke(main, ["share", *words, "--config", str(file)])
+
+
+@pytest.fixture
+async def client(store_database, catalog, tmp_path, command):
+    operator = OperatorConfig(endpoint="127.0.0.1:0", keys_file=str(tmp_path / "keys.yaml"))
+    config = configured(catalog, store_database, service=ServiceConfig(operator=operator))
+    async with (
+        running(config) as collector,
+        httpx.AsyncClient(base_url=f"http://{collector.operator}", timeout=30) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+async def used(store_database, catalog):
+    """Two events, the first in two environments."""
+    counts = {}
+    for environment, number in (("production", 5), ("staging", 3)):
+        of = dimension("shop.order", "success", environment=environment)
+        counts[MIDNIGHT + HOUR * 0, of] = number
+    counts[MIDNIGHT, dimension("shop.visit", "open", environment="production")] = 7
+    async with writing(store_database, catalog) as writer:
+        row = one_row(MIDNIGHT, dimension("shop.order", "success", environment="production"), 20)
+        await writer.consume(batch(row, counts=counts))
+
+
+def shared(command, address=VIEW, *words):
+    """The path and query that the command prints, and its token."""
+    done = command(address, *words)
+    assert done.exit_code == 0, done.output
+    url = urlsplit(done.stdout.strip())
+    assert f"{url.scheme}://{url.netloc}" == "https://footfall.example"
+    return f"{url.path}?{url.query}", dict(parse_qsl(url.query))["share"]
+
+
+async def report(client, name, token, **query):
+    answer = await client.get(f"/api/reports/{name}", params={**query, "share": token})
+    return answer.json()["rows"] if answer.status_code == 200 else answer.status_code
+
+
+async def test_a_link_opens_its_view_and_the_figures_of_its_filters(client, command, used):
+    address, token = shared(command)
+    page = await client.get(address, headers=HTML)
+    assert (page.status_code, "set-cookie" in page.headers) == (200, False)
+    assert await report(client, "usage", token, since=RECENT, by="event,environment") == [
+        {"event": "shop.order", "environment": "production", "count": 6}
+    ]
+    asked = {"since": RECENT, "by": "event", "where": "event=shop.order"}
+    assert await report(client, "usage", token, **asked) == [{"event": "shop.order", "count": 6}]
+    features = await report(client, "features", token, by="event")
+    assert [each["event"] for each in features] == ["shop.order"]
+    assert [each["event"] for each in await report(client, "catalog", token)] == ["shop.order"]
+    assert isinstance(await report(client, "latency", token, since=RECENT), list)
+
+
+async def test_it_opens_nothing_else(client, command, used):
+    address, token = shared(command)
+    for path in (
+        "/", "/feature?event=shop.visit&env=production&period=7d", "/feature?event=shop.order",
+        "/feature?event=shop.order&env=production&period=30d", f"{VIEW}&more=1",
+        "/live", "/api/live", "/metrics", "/api/reports/usage/", "/API/reports/usage",
+    ):  # fmt: skip
+        mark = "&" if "?" in path else "?"
+        answer = await client.get(f"{path}{mark}share={token}", headers=HTML)
+        assert answer.status_code == 403, path
+    for name in ("overview", "losses", "sessions", "summary", "recent", "dashboard", "retention"):
+        assert await report(client, name, token) == 403, name
+    assert (await client.get(address.partition("share=")[0], headers=HTML)).status_code == 303
+    for method in ("POST", "PUT", "DELETE"):
+        answer = await client.request(method, address, headers={"sec-fetch-site": "same-origin"})
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"where": "event=shop.visit"},
+        {"event": "shop.visit"},
+        {"environment": "staging"},
+        {"where": " environment =staging"},
+        {"where": ["event=shop.order", "event=shop.visit"]},
+        {"where": "event="},
+        {"since": "60d"},
+        {"since": "never"},
+        {"until": "2020-01-02"},
+        {"since": "2020-01-01", "until": "2020-01-02"},
+    ],
+)
+async def test_figures_of_other_filters_and_periods_are_refused(client, command, used, query):
+    _, token = shared(command)
+    asked = {"since": RECENT, "by": "event"} | query
+    if "until" in query and "since" not in query:
+        del asked["since"]
+    assert await report(client, "usage", token, **asked) == 403
+
+
+async def test_a_link_that_is_over_or_forged_opens_nothing(client, command, query):
+    address, token = shared(command, VIEW, "--for", "1h")
+    said, _, _ = token.split(".")
+    [[secret]] = query("SELECT secret FROM footfall.page_keys WHERE name = 'shares'")
+
+    class Dated(TimestampSigner):
+        later = 0
+
+        def get_timestamp(self):
+            return int(time.time()) + self.later
+
+    signer = Dated(secret, b"footfall.share", key_derivation="hmac", digest_method=hashlib.sha256)
+    for later, status in ((-3540, 200), (-3601, 403), (300, 403)):
+        signer.later = later
+        there = re.sub("share=.*", f"share={signer.sign(said).decode()}", address)
+        assert (await client.get(there, headers=HTML)).status_code == status
+    for forged in (token[:-1] + "!", token[1:], said, PLANTED, "..", "é", token * 40):
+        there = re.sub("share=.*", urlencode({"share": forged}), address)
+        answer = await client.get(there, headers=HTML)
+        assert answer.status_code == 403
+        assert PLANTED not in answer.text
+
+
+async def test_all_links_end_at_once(client, command):
+    before, _ = shared(command)
+    assert (await client.get(before, headers=HTML)).status_code == 200
+    done = command("--end-all")
+    assert (done.exit_code, "every link is over" in done.stdout) == (0, True)
+    assert (await client.get(before, headers=HTML)).status_code == 403
+    after, _ = shared(command)
+    assert (await client.get(after, headers=HTML)).status_code == 200
+
+
+async def test_operators_may_follow_it_too(client, command, used):
+    address, token = shared(command)
+    bearer = {"authorization": f"Bearer {ALL}"}
+    assert (await client.get(address, headers=bearer)).status_code == 200
+    answer = await client.get(f"/api/reports/losses?share={token}", headers=bearer)
+    assert answer.status_code == 200
+
+
+async def test_other_views_have_the_figures_that_they_show(client, command, used):
+    address, token = shared(command, "/?period=7d&env=(none)")
+    assert (await client.get(address, headers=HTML)).status_code == 200
+    assert await report(client, "usage", token, since=RECENT) == []
+    assert await report(client, "sessions", token) == 403
+    since = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)).isoformat()
+    with contextlib.suppress(KeyError):  # it has no rows
+        assert await report(client, "overview", token, since=since) != 403
+    _, custom = shared(command, "/failures?period=custom&from=2026-11-01&to=2026-11-10")
+    period = {"since": "2026-11-02", "until": "2026-11-09"}
+    assert await report(client, "errors", custom, **period) == []
+    assert await report(client, "errors", custom, **(period | {"until": "2026-11-20"})) == 403
+    assert await report(client, "errors", custom) == 403, "the last days are not in it"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["/live"], "no view at this path can be shared"),
+        ([f"/{PLANTED}"], "no view at this path can be shared"),
+        (["/feature"], "name the event"),
+        (["/?product=shop"], "cannot be limited to a product"),
+        (["/", "--for", "soon"], "`--for` is no time"),
+        (["/", "--for", "0d"], "a link lasts"),
+        (["/", "--for", "400d"], "a link lasts"),
+        ([], "give the ADDRESS of a view, or --end-all"),
+        (["/", "--end-all"], "give the ADDRESS of a view, or --end-all"),
+    ],
+)
+def test_what_cannot_be_shared_is_said(command, words, said):
+    done = command(*words)
+    assert done.exit_code == 2
+    assert said in done.output
+    assert PLANTED not in done.output
