@@ -16,6 +16,11 @@ def rows() -> Rows:
             number("Completeness", "shared/completeness", 5, SHARE),
             number("Losses", "shared/losses", 4),
         ],
+        "What needs somebody": [
+            listing(
+                "Alerts", "overview/alerts", 24, {"Since": WHEN, "Silenced until": WHEN}, height=5
+            ),
+        ],
         "What lives and what dies": [
             number("Events by verdict", "overview/verdicts", 24, rows=True),
             inventory(12),

@@ -40,6 +40,11 @@ def rows() -> Rows:
             ),
             listing("Kept for how long", "pipeline/retention", 10, {"Days": COUNT}),
         ],
+        "Who would tell": [
+            listing(
+                "Rules of alerts", "pipeline/alert_rules", 24, {"Took": TIME, "Looked at": WHEN}
+            )
+        ],
         "Whom can it name": [
             number("Erased on request", "pipeline/erased", 6),
             listing("Numbers of groups that are not there", "pipeline/unknown_groups", 9, {}),

@@ -11,6 +11,7 @@ from grafana.expected import Figures, Row, midnight, on_day, takes
 from grafana.known import CATALOG, DAY, NONE, SHOP, START, TODAY, Known
 from grafana.panels import View
 from grafana.stored import (
+    ALERTS,
     DECLARED,
     GROUPS,
     INVENTORY,
@@ -18,7 +19,9 @@ from grafana.stored import (
     PUBLISHED,
     RATINGS,
     REFUSED,
+    RULES,
     SESSIONS,
+    SOON,
 )
 
 FEWEST = 5
@@ -111,6 +114,18 @@ def declared(data: Known, view: View) -> list[Row]:
     ]
 
 
+def alerts(data: Known, view: View) -> list[Row]:
+    return [
+        (what, sure, since, rule, product or None, silenced if silenced == SOON else None)
+        for rule, product, _, firing, since, silenced, what, sure in ALERTS
+        if firing and (not product or takes(view, "product", product))
+    ]
+
+
+def alert_rules(data: Known, view: View) -> list[Row]:
+    return [(rule, at, took, said, said != "looked", True) for rule, at, took, said in RULES]
+
+
 # groups
 
 
@@ -174,8 +189,9 @@ def periods(data: Known, view: View) -> list[Row]:
 
 
 def adoption(data: Known, view: View) -> list[Row]:
-    chosen = in_catalog(view, "product", "surface", "feature")
-    return [("Generator", "generator", 6, "week", 0.5)] if "discord.generator" in chosen else []
+    events = in_catalog(view, "product", "surface", "feature")
+    said = events.get("discord.generator")
+    return [(said["title"], "generator", 6, "week", 0.5)] if said else []
 
 
 def unknown_groups(data: Known, view: View) -> list[Row]:
@@ -384,6 +400,8 @@ REST: dict[str, Figures] = {
     "Groups per day": groups_by_feature,
     "Groups per day, by feature": groups_by_feature,
     "Adoption": adoption,
+    "Alerts": alerts,
+    "Rules of alerts": alert_rules,
     "Weeks and months": periods,
     "Numbers of groups that are not there": unknown_groups,
     "Sessions": sessions_together,

@@ -12,8 +12,9 @@ from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import PostgresConfig
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
 from footfall_processors import Batch, Dimension, Loss, Rows, Shape, load_catalog
-from grafana.known import CATALOG, DAY, HOUR, SHOP, START, TODAY, Known, Sender, Use
+from grafana.known import CATALOG, DAY, END, HOUR, SHOP, START, TODAY, Known, Sender, Use
 
+SOON = TODAY + 8 * DAY
 DECLARED = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 SESSIONS = [
     # Service, opened, minutes; whether it said that it ends, and did anything else; how long it had an order.
@@ -62,6 +63,23 @@ NOTES = [
     (START + DAY, "Presets", "sahasrahbot", "1.1"),
     (START - DAY, "Long before", "", ""),
 ]
+ALERTS = [
+    # Rule, product, subject, whether it fires, since, silenced until, what, how sure.
+    ("no_events", "shop", "", True, START, None, "Nothing for 5 minutes", "as counted"),
+    (
+        "failure_share",
+        "sahasrahbot",
+        "discord.generator",
+        True,
+        END,
+        SOON,
+        "9 % failed",
+        "1 in 1,000",
+    ),
+    ("low_event_rate", "shop", "", False, END, None, "Under half of its average", "1 in 1,000"),
+    ("housekeeping", "", "groups", True, START, SOON - 9 * DAY, "groups is overdue", "as counted"),
+]
+RULES = [("no_events", START, 7, "looked"), ("failure_share", START, 9, "failed: QueryCanceled")]
 _ROWS: dict[str, list[tuple[object, ...]]] = {
     "refused_daily": list(REFUSED),
     "kept": [
@@ -69,6 +87,11 @@ _ROWS: dict[str, list[tuple[object, ...]]] = {
         for what, product, environment, days in KEPT
     ],
     "publishing": [("shop", 5)],
+    "alerts": [
+        (rule, product, subject, firing, 3, since, since, True, silenced, what, sure)
+        for rule, product, subject, firing, since, silenced, what, sure in ALERTS
+    ],
+    "alert_rules": list(RULES),
     "published_days": [(START.date(), "shop", 5)],
     "published": list(PUBLISHED),
     "inventory": [
