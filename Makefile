@@ -26,7 +26,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy grafana/dashboards.py docker/traffic.py
+	$(BIN)/mypy grafana/dashboards.py grafana/alerts.py docker/traffic.py
 	$(BIN)/lint-imports
 
 bench: $(READY)

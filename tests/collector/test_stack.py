@@ -49,7 +49,7 @@ def test_the_stack_holds_all_that_it_mounts_and_builds_from(stack):
     services = yaml.safe_load(text)["services"]
     binds = [volume for service in services.values() for volume in service["volumes"]]
     sources = [b.split(":")[0] for b in binds if isinstance(b, str) and b.startswith("./")]
-    assert len(sources) == 6
+    assert len(sources) == 7
     assert [source for source in sources if not (stack / source).exists()] == []
     assert "${FOOTFALL_CATALOG:-./events.yaml}" in text
     assert "examples" not in text
