@@ -211,6 +211,11 @@ async def test_the_job_migrates_and_the_deployment_serves(
             await until(ready)
             assert (await client.get("/healthz")).status_code == 200
             assert (await client.get("/metrics")).status_code == 401
+            browser = {"accept": "text/html", "host": "localhost:8888"}  # kubectl port-forward
+            page = await client.get("/", headers=browser)
+            assert (page.status_code, page.headers["location"][:6]) == (303, "/login")
+            probed = await client.get("/readyz", headers={"host": "10.1.2.3:8888"})
+            assert probed.status_code == 200
             shown = {"authorization": f"Bearer {key}"}
             assert (await client.get("/metrics", headers=shown)).status_code == 200
         began = time.monotonic()
