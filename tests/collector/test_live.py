@@ -249,6 +249,18 @@ async def test_a_store_that_goes_and_comes_back_is_said_to(collector, query):
         await stream.next("stored")
 
 
+async def test_it_goes_on_after_postgres_was_started_again(own_server, own_database, catalog):
+    config = configured(catalog, own_database, service=LISTENER)
+    async with running(config) as collector, looking(collector) as stream:
+        await joined(stream)
+        own_server.stop()
+        assert (await stream.next("away"))["reason"]
+        own_server.start()
+        assert (await stream.next("away"))["reason"] is None
+        assert (await send(collector, "traces", traces("shop.ping"))).status_code == 200
+        await stream.next("stored")
+
+
 async def test_a_collector_that_stops_ends_its_streams_at_once(store_database, catalog, caplog):
     config = configured(catalog, store_database, service=LISTENER)
     async with contextlib.AsyncExitStack() as stack:

@@ -18,13 +18,13 @@ from footfall_exporters.postgres.reports.kinds import KINDS
 PARAMETER: Final = "share"
 REPORTS: Final = "/api/reports/"
 LONGEST_S: Final = 366 * 86_400
-_EVERY = ("annotations", "features", "usage")
+_EVERY = ("annotations", "features", "releases", "usage")
 _FOOT = ("losses", "overview")
 """How far the store is, how complete, and what was lost: of all, whatever the filters."""
 VIEWS: Final[Mapping[str, Sequence[str]]] = {
-    "/": (*_EVERY, *_FOOT, "changes", "groups", "latency", "releases"),
+    "/": (*_EVERY, *_FOOT, "changes", "groups", "latency"),
     "/feature": (*_EVERY, "catalog", "completeness", "errors", "groups", "latency"),
-    "/releases": (*_EVERY, *_FOOT, "errors", "latency", "releases"),
+    "/releases": (*_EVERY, *_FOOT, "errors", "latency"),
     "/failures": (*_EVERY, *_FOOT, "errors"),
     "/speed": (*_EVERY, *_FOOT, "latency"),
     "/groups": (

@@ -56,11 +56,11 @@ class Addresses(NamedTuple):
 
 
 @contextmanager
-def collecting(dsn: str, catalog: Any) -> Iterator[Addresses]:
-    """A collector that runs."""
+def collecting(dsn: str, catalog: Any, **operator: Any) -> Iterator[Addresses]:
+    """A collector that runs; its operator's listener is as it is said."""
     address: Future[Addresses] = Future()
     ends: Future[Any] = Future()
-    service = ServiceConfig(operator=OperatorConfig(endpoint="127.0.0.1:0"))
+    service = ServiceConfig(operator=OperatorConfig(endpoint="127.0.0.1:0", **operator))
 
     async def run() -> None:
         async with running(configured(catalog, dsn, service=service)) as on:

@@ -1,0 +1,76 @@
+"""Logging in, and a view that was shared, in Chromium."""
+
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+
+from collector.keyed import ALL, SHOP, write_keys
+from collector.page.conftest import PATIENCE, READY, collecting
+from collector.page.test_pages import WIDE
+from footfall_collector.security import shares
+from footfall_exporters.postgres import page_keys
+
+EVENT = "discord.generator"
+
+
+@pytest.fixture(scope="module")
+def closed(store, tmp_path_factory):
+    """The address of a page that needs a key."""
+    keys = tmp_path_factory.mktemp("keys") / "keys.yaml"
+    write_keys(keys, ana=(ALL, {"operator": True}))
+    with collecting(*store, keys_file=str(keys)) as addresses:
+        yield addresses.page
+
+
+def test_an_operator_logs_in_and_out(opened, closed, axe):
+    site = opened(at=closed)
+    page = site.page
+    page.goto(f"{closed}/feature?event={EVENT}")
+    assert page.url.startswith(f"{closed}/login?next=")
+    for key in (SHOP, ALL):
+        page.evaluate(axe)
+        assert page.evaluate("axe.run().then((found) => found.violations)") == []
+        assert page.evaluate(WIDE) == []
+        page.get_by_label("Key of an operator").fill(key)
+        page.get_by_role("button", name="Log in").click()
+        if key == SHOP:
+            assert "no key of an operator" in page.get_by_role("alert").inner_text()
+    page.wait_for_selector(READY, timeout=PATIENCE)
+    assert page.url == f"{closed}/feature?event={EVENT}"
+    assert page.evaluate("document.cookie") == "", "no script can read it"
+    [cookie] = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    page.goto(f"{closed}/logout")
+    page.get_by_role("button", name="Log out").click()
+    page.goto(closed)
+    assert page.url == f"{closed}/login?next=%2F"
+    refused = [said for said in site.wrong if "403" not in said]
+    assert refused == [], "the wrong key alone was refused"
+
+
+VIEWS = [
+    *(f"/feature?event={EVENT}&period=7d", "/?period=14d", "/speed?env=production", "/releases"),
+    *("/failures?period=24h&compare=week", "/groups?compare=none", "/catalog?theme=dark"),
+]
+
+
+def test_every_page_that_can_be_shared_is_looked_at():
+    assert {urlsplit(address).path for address in VIEWS} == {*shares.VIEWS}
+
+
+@pytest.mark.parametrize("address", VIEWS)
+def test_a_shared_view_is_drawn_for_who_has_its_link(opened, closed, store, address):
+    with psycopg.connect(store[0], autocommit=True) as connection:
+        secret = page_keys.read(connection, "shares")
+    token = shares.signed().write(secret, shares.share(address, 600))
+    site = opened(at=closed)
+    refused = []
+    site.page.on("response", lambda said: said.status >= 400 and refused.append(said.url))
+    page = site.go(f"{address}{'&' if '?' in address else '?'}share={token}")
+    assert (refused, site.wrong) == ([], [])
+    assert page.locator("h1").count() == 1
+    assert page.locator(".blank").count() == 0 or "collector said" not in page.content()
+    assert page.context.cookies() == []
+    page.goto(f"{closed}/trust?share={token}")
+    assert "another view" in page.content()
