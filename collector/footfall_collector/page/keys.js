@@ -4,8 +4,9 @@ import { $, $$, reveal } from "./elements.js";
 import { NAV, openHelp } from "./shell.js";
 import { link } from "./state.js";
 
-const PATIENCE = 900;
-let chord = 0;
+const PATIENCE = 1500;
+/** When `g` was pressed. */
+let chord = -Infinity;
 
 /** Goes to a row, of those that lead somewhere. @param {number} by */
 function step(by) {
@@ -23,9 +24,6 @@ const ACTS = {
   j: () => step(1),
   k: () => step(-1),
   "?": openHelp,
-  g: () => {
-    chord = Date.now();
-  },
   u: () => {
     location.href = link("overview");
   },
@@ -38,8 +36,8 @@ export function pressed(event) {
     if (event.key === "Escape" && at.matches("input[type=search]")) /** @type {HTMLElement} */ (at).blur();
     return;
   }
-  const isChord = Date.now() - chord < PATIENCE;
-  chord = 0;
+  const isChord = event.timeStamp - chord < PATIENCE;
+  chord = event.key === "g" && !isChord ? event.timeStamp : -Infinity;
   const page = isChord ? NAV.find(([, , key]) => key === event.key) : undefined;
   const act = page ? () => { location.href = link(page[0]); } : isChord ? undefined : ACTS[event.key];
   if (!act) return;

