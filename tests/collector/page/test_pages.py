@@ -149,6 +149,7 @@ def test_keys_lead_from_the_overview_to_a_features_failures(opened):
     page.keyboard.press("?")
     assert page.is_visible("#help")
     page.keyboard.press("Escape")
+    page.wait_for_selector("#help", state="hidden")
     page.keyboard.press("u")
     page.wait_for_url(re.compile("/$"))
 
