@@ -271,3 +271,27 @@ def test_latency_of_days_whose_hours_are_not_kept_is_that_of_the_days(
     (point,) = asked(reader, "latency", "p95 per ${bucket}, by feature", view)
     assert (point["time"], point["metric"]) == (moment.timestamp(), "discord · daily")
     assert point["value"] == pytest.approx(100, rel=0.022)
+
+
+def test_a_table_of_percentiles_has_the_hundred_rows_with_the_most_observations(
+    database: str, reader: psycopg.Connection
+) -> None:
+    moment = END.replace(hour=0, minute=0) - 40 * DAY
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(
+            "WITH dims AS (INSERT INTO footfall.feature_dims"
+            " (fingerprint, event, surface, feature, action, status)"
+            " SELECT gen_random_uuid(), 'x.' || n, 'x', n::text, 'success', 'ok'"
+            " FROM generate_series(1, 120) AS n"
+            " RETURNING id, feature) INSERT INTO footfall.latency_days SELECT %s, id,"
+            " footfall.latency_histogram(footfall.latency_bucket(100), feature::integer) FROM dims",
+            [moment.date()],
+        )
+    view = View(moment, moment + HOUR, {"surface": ["x"]})
+    for name, title in (
+        ("latency", "Latency by feature"),
+        ("latency", "Latency by action"),
+        ("releases", "Latency by version"),
+    ):
+        found = {row["Feature"]: row["Observations"] for row in asked(reader, name, title, view)}
+        assert found == {str(n): n for n in range(21, 121)}, title
