@@ -66,6 +66,11 @@ async def fill(dsn, catalog):
             "INSERT INTO footfall.annotations (at, text) VALUES (now(), 'an outage')"
         )
         connection.execute("INSERT INTO footfall.page_keys VALUES ('logins', 'known')")
+        connection.execute("INSERT INTO footfall.alert_rules VALUES ('losses', now(), 3, 'looked')")
+        connection.execute(
+            "INSERT INTO footfall.alerts (rule, product, subject, firing, in_a_row, since, told, what, sure)"
+            " VALUES ('losses', '', 'sdk queue_full', false, 1, now(), false, '12 lost', 'certain')"
+        )
         connection.execute(
             "WITH s AS (INSERT INTO footfall.sessions (session, installation, opened_at, last_seen, opened)"
             " VALUES (gen_random_uuid(), gen_random_uuid(), now(), now(), true) RETURNING session),"
