@@ -119,7 +119,7 @@ class Live:
         try:
             found = await asyncio.to_thread(looker.look)
             for listener in [*self._listeners]:
-                await listener.hear(looker, found)
+                await _tell(listener, looker, found)
             self._faulty = False
         except (OperatorError, psycopg.Error) as error:
             self._say_away(type(error).__name__)  # a message may quote the connection string
@@ -132,6 +132,14 @@ class Live:
     def _say_away(self, why: str) -> None:
         for listener in self._listeners:
             listener.miss(why)
+
+
+async def _tell(listener: "_Listener", looker: Looker, found: Arrivals) -> None:
+    """Tells one of them; whose past cannot be read now hears it at the next look, nobody else waits."""
+    try:
+        await listener.hear(looker, found)
+    except (OperatorError, psycopg.Error) as error:
+        listener.miss(type(error).__name__)
 
 
 class _Listener:
