@@ -37,7 +37,8 @@ def rules() -> list[dict[str, Any]]:
 def _found(rule: Rule) -> dict[str, Any]:
     product = "{{ if $labels.product }}{{ $labels.product }}: {{ end }}"
     subject = "{{ if $labels.subject }}{{ $labels.subject }}: {{ end }}"
-    link = f"/d/footfall-{DASHBOARDS[rule.page]}?var-product={{{{ $labels.product }}}}"
+    of_product = "{{ if $labels.product }}?var-product={{ $labels.product }}{{ end }}"
+    link = f"/d/footfall-{DASHBOARDS[rule.page]}{of_product}"
     annotations = {
         "summary": product + subject + rule.title,
         "description": f"Look first: {rule.first}. What is so, and how sure: footfall alerts list.",

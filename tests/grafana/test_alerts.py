@@ -83,6 +83,9 @@ def test_there_is_one_for_each_rule_and_one_more():
     for rule in found.values():
         link = rule["annotations"].get("dashboard", "/d/footfall-overview?")
         assert re.match("/d/([a-z-]+)", link)[1] in written
+        # Of the whole store there is no product, and none is chosen then.
+        said = re.sub(r"\{\{ if \$labels\.product \}\}.*?\{\{ end \}\}", "", link)
+        assert "$labels" not in said
 
 
 @pytest.mark.requirement("C7")
