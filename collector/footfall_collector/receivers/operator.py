@@ -96,7 +96,8 @@ async def serve(
 
 def _hosts(config: OperatorConfig) -> Hosts:
     """What browsers may call it."""
-    return Hosts(config.hosts, urlsplit(config.url or "").hostname or "")
+    also = (urlsplit(config.url or "").hostname, split(config.endpoint)[0])
+    return Hosts(config.hosts, [name for name in also if name])
 
 
 def application(

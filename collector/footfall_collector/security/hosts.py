@@ -40,11 +40,11 @@ class Hosts:
 
     Args:
         names: As the configuration says: beside these there is no other.
-        shown: The one under which people are told of it; empty for none.
+        also: Those that follow from other settings.
     """
 
-    def __init__(self, names: Sequence[str] = (), shown: str = "") -> None:
-        every = (name.lower().removesuffix(".") for name in (*names, shown) if name)
+    def __init__(self, names: Sequence[str] = (), also: Sequence[str] = ()) -> None:
+        every = (name.lower().removesuffix(".") for name in (*names, *also))
         self._names, self._are_all = frozenset(every), bool(names)
 
     def __bool__(self) -> bool:
