@@ -289,6 +289,18 @@ def test_what_is_wrong_is_a_mistake_that_quotes_no_secret(write, said, path, rig
     assert SECRET not in str(mistake)
 
 
+def test_a_silence_ends_on_a_day_and_all_may_be_off(write, tmp_path):
+    said = "alerts: {silence: [{rule: losses, until: 2027-01-07}, {rule: all, product: s}]}"
+    write().write_text(said)
+    first, second = load_config(tmp_path / "collector.yaml", {}).alerts.silence
+    assert first.silence().until == dt.datetime(2027, 1, 7, tzinfo=dt.UTC)
+    assert second.silence().until.year == 9999
+    (tmp_path / "off.yaml").write_text("alerts: null")
+    assert load_config(tmp_path / "off.yaml", {}).alerts is None
+    done = CliRunner().invoke(main, ["validate", str(tmp_path / "off.yaml")])
+    assert (done.exit_code, "a valid configuration" in done.output) == (0, True)
+
+
 def test_targets_are_secrets_wherever_the_configuration_is_shown(write):
     shown = {
         e.keys: e.value

@@ -32,7 +32,7 @@ def validate(file: str, strict: bool) -> None:
     try:
         document = load(file)
         is_catalog = document.data.keys().isdisjoint(
-            ("receivers", "processors", "exporters", "service")
+            ("receivers", "processors", "exporters", "digest", "alerts", "service")
         )
         valid = _catalog(file) if is_catalog else _configuration(file, document)
         warnings = cautions(valid.files)
