@@ -46,7 +46,8 @@ async function shown(found) {
 function failure(error) {
   if (!(error instanceof NoReport)) throw error;
   if (error.status === 401) {
-    return [title("Who are you?"), blank("This page is for operators", h("p", null, "Sign in with an operator’s key: ", h("a", { href: "/login" }, "sign in"), "."))];
+    const next = encodeURIComponent(location.pathname + location.search);
+    return [title("Who are you?"), blank("This page is for operators", h("p", null, h("a", { href: `/login?next=${next}` }, "Log in"), " with an operator’s key: the last login is over."))];
   }
   return [title("No figures now."), blank("The collector said why", h("p", null, error.message), h("p", null, h("button", { type: "button", class: "button", onclick: draw }, "Try again")))];
 }
