@@ -59,7 +59,17 @@ SERVERS = {
     "chromium",
 }
 """Fixtures that are servers, or need one."""
-SLOW = {"deploy", "e2e", "examples", "grafana", "browser_client", "ends", "page", "safety", "web"} | {
+SLOW = {
+    "deploy",
+    "e2e",
+    "examples",
+    "grafana",
+    "browser_client",
+    "ends",
+    "page",
+    "safety",
+    "web",
+} | {
     f"test_{name}.py"
     for names in (
         "cli dawdlers fuzz gate half_open hostile javascript memory memos start_and_stop starting",
