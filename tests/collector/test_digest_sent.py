@@ -53,7 +53,8 @@ def mail():
 @pytest.fixture
 async def used(store_database, catalog):
     async with writing(store_database, catalog) as writer:
-        counts = {(MIDNIGHT - n * DAY, dimension("shop.order")): 100 for n in range(1, 8)}
+        # Of a Monday morning the week that is due is the one before the last.
+        counts = {(MIDNIGHT - n * DAY, dimension("shop.order")): 100 for n in range(1, 15)}
         await writer.consume(batch(counts=counts, losses={}))
 
 

@@ -299,6 +299,9 @@ def _alone() -> list[str]:
     return ["unshare", "--pid", "--fork", "--kill-child", "--"]
 
 
+FREE = {"endpoint": "127.0.0.1:0"}
+
+
 def _may_be_process_one() -> bool:
     with contextlib.suppress(OSError):
         return subprocess.run([*_alone(), "true"], capture_output=True, check=False).returncode == 0
@@ -316,6 +319,7 @@ def test_process_one_of_a_container_ends_while_it_starts(tmp_path, hole, number,
     path = tmp_path / "collector.yaml"
     path.write_text(
         yaml.safe_dump({
+            "receivers": {"otlp": {"protocols": {"grpc": FREE, "http": FREE}}},
             "processors": {"footfall": {"catalog": str(CATALOG), "hash_salt": secrets.token_hex(32)}},
             "exporters": {"postgres": {"dsn": f"host={host} port={port} dbname=x user=x"}},
             "service": {"operator": None},
