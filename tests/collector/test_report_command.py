@@ -243,7 +243,7 @@ def test_a_store_of_a_former_version_is_one_line_whatever_is_asked(ask, used, st
         [line] = done.stderr.splitlines()
         assert done.exit_code == 1, words
         assert "another version of Footfall; run `footfall migrate`" in line
-    assert answered == {"concurrent"}
+    assert answered == {"annotations", "concurrent"}  # neither asks what is changed here
 
 
 def test_a_report_during_a_migration_is_one_line(ask, store_database, monkeypatch):
