@@ -23,6 +23,7 @@ HEADING: Final = """\
 """
 _FOUND: Final = """\
 SELECT coalesce(product, '') AS product, coalesce(subject, '') AS subject,
+       coalesce((SELECT min(feature) FROM reporting.catalog WHERE event = subject), '') AS feature,
        (firing AND silenced_until IS NULL)::integer AS firing
 FROM reporting.alerts WHERE rule = '{name}'"""
 _LOOKED: Final = """\
@@ -37,14 +38,19 @@ def rules() -> list[dict[str, Any]]:
 def _found(rule: Rule) -> dict[str, Any]:
     product = "{{ if $labels.product }}{{ $labels.product }}: {{ end }}"
     subject = "{{ if $labels.subject }}{{ $labels.subject }}: {{ end }}"
-    of_product = "{{ if $labels.product }}?var-product={{ $labels.product }}{{ end }}"
-    link = f"/d/footfall-{DASHBOARDS[rule.page]}{of_product}"
     annotations = {
         "summary": product + subject + rule.title,
         "description": f"Look first: {rule.first}. What is so, and how sure: footfall alerts list.",
-        "dashboard": link,
+        "dashboard": f"/d/footfall-{DASHBOARDS[rule.page]}{_chosen(rule)}",
     }
     return _rule(rule.name, rule.title.capitalize(), _FOUND.format(name=rule.name), annotations)
+
+
+def _chosen(rule: Rule) -> str:
+    """What a link chooses: the product, and the feature where it leads to one; of the whole store nothing."""
+    feature = "{{ if $labels.feature }}&var-feature={{ $labels.feature }}{{ end }}"
+    about = feature if DASHBOARDS[rule.page] == "feature" else ""
+    return "{{ if $labels.product }}?var-product={{ $labels.product }}" + about + "{{ end }}"
 
 
 def _looked() -> dict[str, Any]:

@@ -32,7 +32,7 @@ def rows() -> Rows:
                 "Failures by feature, provider and error type",
                 "reliability/failures",
                 14,
-                {"Failures": COUNT, "Share of uses": SHARE},
+                {"Failures": COUNT, "Share of ends": SHARE},
             ),
             listing(
                 "Begun and not ended",

@@ -81,8 +81,12 @@ FRAGMENTS: Final = {
     "{version}": "coalesce(service, '(none)') || ' ' || coalesce(service_version, '(none)')",
     # Each bucket has 12 decimal digits (ADR 34), and 10^12 is 1 modulo this: what is left is their sum.
     "{observations}": "(histogram % 999999999999)::bigint",
+    "{has_ends}": "event IN (SELECT event FROM reporting.catalog WHERE actions && '{success,failure}')",
     "{begun}": "action IN ('invoke', 'start')",
-    "{ended}": "action NOT IN ('invoke', 'start')",
+    # As `reporting.features` and the reports have it: other actions neither end nor fail.
+    "{is_use}": "action NOT IN ('invoke', 'start')",
+    "{failed}": "{ended} AND status <> 'ok'",
+    "{ended}": "action IN ('success', 'failure')",
 }
 """What several queries have in common."""
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from grafana.known import DAY, HOUR, NONE, Known, Use
+from grafana.known import DAY, ENDLESS, HOUR, NONE, Known, Use
 from grafana.panels import View
 
 Row = tuple[Any, ...]
@@ -49,8 +49,13 @@ def on_day(day: dt.date, view: View) -> bool:
     return view.start.date() <= day <= view.end.date()
 
 
-def ended(uses: Iterable[Use]) -> list[Use]:
+def used(uses: Iterable[Use]) -> list[Use]:
     """Without the beginnings."""
+    return [use for use in uses if not use.begins]
+
+
+def ended(uses: Iterable[Use]) -> list[Use]:
+    """Those that are a success or a failure."""
     return [use for use in uses if use.ended]
 
 
@@ -135,8 +140,8 @@ def most(uses: Iterable[Use]) -> set[str]:
 
 
 def uses_by_feature(data: Known, view: View) -> list[Row]:
-    named = most(ended(counted(data, view)))
-    figures = trend(ended, lambda use: place(use) if place(use) in named else "others")
+    named = most(used(counted(data, view)))
+    figures = trend(used, lambda use: place(use) if place(use) in named else "others")
     return list(figures(data, view))
 
 
@@ -198,7 +203,7 @@ def overall(data: Known, view: View) -> list[Row]:
 
 def features(data: Known, view: View) -> list[Row]:
     return [
-        (*of, sum(not use.ended for use in uses), len(ended(uses)), len(failed(uses)), share(uses))
+        (*of, sum(use.begins for use in uses), len(used(uses)), len(failed(uses)), share(uses))
         for of, uses in grouped(
             counted(data, view), lambda use: (use.surface, use.feature, use.event)
         ).items()
@@ -221,7 +226,7 @@ def versions(data: Known, view: View) -> list[Row]:
             *of,
             min(use.day for use in uses),
             max(use.day for use in uses),
-            len(ended(uses)),
+            len(used(uses)),
             len(failed(uses)),
             share(uses),
         )
@@ -230,7 +235,7 @@ def versions(data: Known, view: View) -> list[Row]:
 
 
 def features_by_version(data: Known, view: View) -> list[Row]:
-    found = grouped(ended(counted(data, view)), lambda u: (u.feature, u.service, u.version))
+    found = grouped(used(counted(data, view)), lambda u: (u.feature, u.service, u.version))
     return [(*of, len(uses), len(failed(uses)), share(uses)) for of, uses in found.items()]
 
 
@@ -263,9 +268,10 @@ def failures(data: Known, view: View) -> list[Row]:
 
 
 def unfinished(data: Known, view: View) -> list[Row]:
-    found = grouped(counted(data, view), lambda use: (use.feature, use.event))
+    ending = [use for use in counted(data, view) if use.event != ENDLESS]
+    found = grouped(ending, lambda use: (use.feature, use.event))
     tallies = {
-        of: (sum(not use.ended for use in uses), len(ended(uses))) for of, uses in found.items()
+        of: (sum(use.begins for use in uses), len(ended(uses))) for of, uses in found.items()
     }
     return [
         (*of, begun, done, max(begun - done, 0)) for of, (begun, done) in tallies.items() if begun
@@ -273,13 +279,13 @@ def unfinished(data: Known, view: View) -> list[Row]:
 
 
 EVENTS: dict[str, Figures] = {
-    "Uses": total(ended),
-    "Begun": total(lambda uses: [use for use in uses if not use.ended]),
+    "Uses": total(used),
+    "Begun": total(lambda uses: [use for use in uses if use.begins]),
     "Failures": total(failed),
     "Failure rate": failure_rate,
-    "Uses per ${bucket}, by surface": trend(ended, lambda use: use.surface),
+    "Uses per ${bucket}, by surface": trend(used, lambda use: use.surface),
     "Uses per ${bucket}, by feature": uses_by_feature,
-    "Uses per ${bucket}, by version": trend(ended, version),
+    "Uses per ${bucket}, by version": trend(used, version),
     "Occurrences per ${bucket}, by action": trend(list, lambda use: use.action),
     "Failures per ${bucket}, by error type": trend(failed, lambda use: use.error or NONE),
     "Failures per ${bucket}, by status": trend(failed, lambda use: use.status),

@@ -20,6 +20,10 @@ PLACES = {
     "shop.search": ("web", "search"),
     "shop.order": ("web", "order"),
 }
+ENDLESS = "shop.wishlist"
+"""An event that says when it begins, and that declares no end."""
+WHERE = {**PLACES, ENDLESS: ("web", "wishlist")}
+"""Surface and feature of each event."""
 PROVIDERS = ("alttpr", "smz3", "z2r")
 ERRORS = {"provider_timeout": "timeout", "permission_denied": "denied", "invalid_preset": "error"}
 HOUR = dt.timedelta(hours=1)
@@ -56,11 +60,11 @@ class Use:
 
     @property
     def surface(self) -> str:
-        return PLACES[self.event][0]
+        return WHERE[self.event][0]
 
     @property
     def feature(self) -> str:
-        return PLACES[self.event][1]
+        return WHERE[self.event][1]
 
     @property
     def sender(self) -> Sender:
@@ -88,8 +92,12 @@ class Use:
         return ERRORS[self.error] if self.error else "ok"
 
     @property
+    def begins(self) -> bool:
+        return self.action in ("invoke", "start")
+
+    @property
     def ended(self) -> bool:
-        return self.action not in ("invoke", "start")
+        return self.action in ("success", "failure")
 
     @property
     def hour(self) -> dt.datetime:
@@ -124,6 +132,7 @@ def known() -> Known:
     uses += [Use(END + HOUR / 6, "discord.daily.announce", "success", ms=9)]
     counted = Use(START + HOUR, "discord.generator", "success", provider="smz3", observed=False)
     uses += [counted] * 40
+    uses += [Use(START + HOUR, ENDLESS, action) for action in ("start", "start", "add")]
     losses = Counter({("traces", "undeclared_event"): 5, ("traces", "malformed"): 2})
     losses += Counter({("metrics", "malformed"): 4})
     before = Counter({(START.date(), "traces", "loop"): 3, (END.date(), "logs", "loop"): 4})
@@ -149,7 +158,8 @@ def _around(number: int) -> Iterable[Use]:
         milliseconds, staging=turn % 5 == 1,
     )  # fmt: skip
     if ended.product == "shop":
-        return [replace(ended, group=group)]
+        other = Use(at, event, "undone", error=list(ERRORS)[turn % 3] if turn % 3 else None)
+        return [replace(ended, group=group), other, other]
     if event == "discord.generator":
         begun = replace(ended, action="invoke", error=None, ms=None, observed=False)
         crashed = [begun] * (turn % 4 == 2)

@@ -83,9 +83,37 @@ def test_there_is_one_for_each_rule_and_one_more():
     for rule in found.values():
         link = rule["annotations"].get("dashboard", "/d/footfall-overview?")
         assert re.match("/d/([a-z-]+)", link)[1] in written
-        # Of the whole store there is no product, and none is chosen then.
-        said = re.sub(r"\{\{ if \$labels\.product \}\}.*?\{\{ end \}\}", "", link)
-        assert "$labels" not in said
+
+
+def led(rule, **labels):
+    """Where an alert's link leads, as Go's templates fill it in."""
+    text = rule["annotations"]["dashboard"]
+    while choice := re.search(r"{{ if \$labels\.(\w+) }}((?:(?!{{ if).)*?){{ end }}", text):
+        text = text.replace(choice[0], choice[2] if labels[choice[1]] else "")
+    return re.sub(r"{{ \$labels\.(\w+) }}", lambda label: labels[label[1]], text)
+
+
+def test_a_link_chooses_what_the_alert_is_about():
+    found = rules()
+    store = {"product": "", "subject": "", "feature": ""}
+    of_event = {"product": "shop", "subject": "shop.order", "feature": "order"}
+    for name in ("failure_share", "latency_p95"):
+        assert (
+            led(found[name], **of_event) == "/d/footfall-feature?var-product=shop&var-feature=order"
+        )
+    assert led(found["low_event_rate"], **of_event) == "/d/footfall-overview?var-product=shop"
+    assert led(found["losses"], **of_event) == "/d/footfall-pipeline?var-product=shop"
+    for name in RULES:
+        assert re.fullmatch("/d/[a-z-]+", led(found[name], **store)), (
+            "all products, not an empty one"
+        )
+
+
+def test_an_alert_on_an_event_says_its_feature(reader):
+    found = rules()
+    about = ("sahasrahbot", "discord.generator", "generator")
+    assert fires(reader, found["failure_share"]) == {about: False}, "it is silenced"
+    assert fires(reader, found["no_events"]) == {("shop", "", ""): True}
 
 
 @pytest.mark.requirement("C7")
@@ -112,7 +140,7 @@ def test_they_fire_and_clear_with_the_collectors(store_database, query, grafana)
         assert looking.evaluate({}) is not None
         said.append(fires(grafana, found["subscriber_behind"]))
         query(again)
-    about = ("", "otlp/there")
+    about = ("", "otlp/there", "")
     assert said == [{about: False}, {about: True}, {about: False}, {about: True}, {}]
     assert fires(grafana, found["alerts_overdue"]) == {(): False}
     query("UPDATE footfall.alert_rules SET looked_at = looked_at - interval '6 minutes'")

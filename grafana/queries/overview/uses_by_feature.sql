@@ -1,7 +1,7 @@
--- What is used: the six features that are used most, and the others together. Exact counts of uses that ended.
+-- What is used: the six features that are used most, and the others together. Exact counts, without beginnings.
 WITH counted AS MATERIALIZED (
     SELECT $__timeGroupAlias(at, ${bucket}), surface || ' · ' || feature AS metric, sum(count) AS value
-    FROM {series} WHERE {selected} AND {ended}
+    FROM {series} WHERE {selected} AND {is_use}
     GROUP BY 1, 2
 ), most AS MATERIALIZED (
     SELECT metric FROM counted GROUP BY 1 ORDER BY sum(value) DESC, metric COLLATE "C" LIMIT 6

@@ -1,12 +1,12 @@
--- The share of uses that did not end well, of the six features with the most failures: 0 where all did. Of few uses it means little.
+-- Of what ended (success, failure), the share that did not end well, of the six features with the most failures: 0 where all did. Of few ends it means little.
 WITH counted AS MATERIALIZED (
-    SELECT $__timeGroupAlias(at, ${bucket}), surface || ' · ' || feature AS metric, sum(count) AS uses,
-           coalesce(sum(count) FILTER (WHERE status <> 'ok'), 0) AS failed
+    SELECT $__timeGroupAlias(at, ${bucket}), surface || ' · ' || feature AS metric, sum(count) AS ended,
+           coalesce(sum(count) FILTER (WHERE {failed}), 0) AS failed
     FROM {series} WHERE {selected} AND {ended}
     GROUP BY 1, 2
 ), most AS MATERIALIZED (
     SELECT metric FROM counted GROUP BY 1 ORDER BY sum(failed) DESC, metric COLLATE "C" LIMIT 6
 )
-SELECT "time", metric, (failed / uses)::float8 AS value
+SELECT "time", metric, (failed / ended)::float8 AS value
 FROM most JOIN counted USING (metric)
 ORDER BY 1, 2

@@ -1,3 +1,3 @@
--- How often what is chosen was used. A use is counted once, when it ends; exact, sampled or not.
+-- How often what is chosen was used. Beginnings (invoke, start) do not count. Exact, sampled or not.
 SELECT coalesce(sum(count), 0)::bigint AS "Uses"
-FROM {used} WHERE {selected} AND {ended}
+FROM {used} WHERE {selected} AND {is_use}
