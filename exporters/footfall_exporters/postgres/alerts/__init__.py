@@ -1,1 +1,1 @@
-"""Alerts: what is so just now that somebody should know of, told once (docs/alerts.md, ADR 41)."""
+"""Alerts: what is so just now that somebody should know of, told once (docs/alerts.md, ADR 40)."""

@@ -1,4 +1,4 @@
-"""Where the state of alerts is kept, and their messages until they are taken: in the store (ADR 41).
+"""Where the state of alerts is kept, and their messages until they are taken: in the store (ADR 40).
 
 What a look found and what is to be told are written in one transaction, in which the clock's row is locked:
 of several collectors one looks, and one that is killed in the middle has told nobody and changed nothing.

@@ -1,4 +1,4 @@
-"""Whether more of the uses fail than before, or are slow: against the same hours of former days (ADR 41).
+"""Whether more of the uses fail than before, or are slow: against the same hours of former days (ADR 40).
 
 Slow is what is slower than 95 % were before: so if nothing has changed, 5 % are.
 """

@@ -1,4 +1,4 @@
-"""What fires: after it was found in some looks in a row, until it was not found in some others (ADR 41)."""
+"""What fires: after it was found in some looks in a row, until it was not found in some others (ADR 40)."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence

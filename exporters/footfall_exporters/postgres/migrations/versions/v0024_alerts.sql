@@ -1,4 +1,4 @@
--- Alerts: what is so just now, who is not told of it, and what is on its way to whom (ADR 41).
+-- Alerts: what is so just now, who is not told of it, and what is on its way to whom (ADR 40).
 
 CREATE TABLE footfall.alert_clock (
     is_only   boolean PRIMARY KEY DEFAULT true CHECK (is_only),
