@@ -136,6 +136,26 @@ async def test_figures_of_other_filters_and_periods_are_refused(client, command,
     assert await report(client, "usage", token, **asked) == 403
 
 
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ({"since": RECENT, "by": "event"}, 200),
+        ({"since": RECENT, "by": "day"}, 200),
+        ({"since": "60d", "by": "day"}, 403),
+        ({"since": "60d", "by": "event"}, 403),
+        ({"by": "day"}, 403),
+        ({"by": "month"}, 403),
+        ({"until": RECENT}, 403),
+        ({}, 403),
+    ],
+)
+async def test_completeness_reaches_no_further_back_than_the_view(client, command, query, status):
+    """It is of all that is kept unless a period is given."""
+    _, token = shared(command)
+    answer = await client.get("/api/reports/completeness", params={**query, "share": token})
+    assert answer.status_code == status, answer.text
+
+
 async def test_a_link_that_is_over_or_forged_opens_nothing(client, command, query):
     address, token = shared(command, VIEW, "--for", "1h")
     said, _, _ = token.split(".")

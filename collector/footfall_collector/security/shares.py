@@ -138,8 +138,9 @@ class Shares:
     ) -> list[tuple[str, str]]:
         if name not in VIEWS[shared.path]:
             raise Refused("this link does not cover that report")
-        if name not in KINDS or KINDS[name].time:
-            self._check_period(shared, dict(asked))
+        kind = KINDS.get(name)
+        if kind is None or kind.time or kind.dated:
+            self._check_period(shared, dict(asked), has_usual=not (kind and kind.dated))
         more = []
         for column, value in conditions(shared).items():
             if column not in _HELD.get(name, ()):
@@ -151,8 +152,11 @@ class Shares:
                 more.append(("where", f"{column}={value}"))
         return [*asked, *more]
 
-    def _check_period(self, shared: Share, asked: Mapping[str, str]) -> None:
-        """Refuses what is further back than the view shows, or later."""
+    def _check_period(self, shared: Share, asked: Mapping[str, str], *, has_usual: bool) -> None:
+        """Refuses what is further back than the view shows, or later.
+
+        Without a period a report is of the usual one; one that has none is of all that is kept.
+        """
         now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
         first, end = _reach(shared, now)
         try:
@@ -160,7 +164,7 @@ class Shares:
             until = moment("until", asked["until"], now) if "until" in asked else None
         except WrongQuestion as wrong:
             raise Refused(str(wrong)) from None
-        if since is None and until is None and end is None:
+        if since is None and until is None and end is None and has_usual:
             return  # the last days, which is what is usual
         if since is None or since < first or (end and (until is None or until > end)):
             raise Refused("this link does not cover that period")
