@@ -95,6 +95,31 @@ async def test_a_link_opens_its_view_and_the_figures_of_its_filters(client, comm
     assert isinstance(await report(client, "latency", token, since=RECENT), list)
 
 
+LOOKS = [
+    *("sort=-failures", "q=order", "verdict=fading", "owner=ana", "surface=web", "column=p95_ms"),
+    *("scale=same", "changed=failures", "service=shop", "release=1.2", "theme=dark"),
+    *("vs=version", "ps=-uses", "rs=version", "ls=day", "hs=task", "ws=week", "qs=prompt"),
+]
+
+
+async def test_what_is_only_looks_opens_it_as_well(client, command):
+    address, _ = shared(command)
+    for look in LOOKS:
+        assert (await client.get(f"{address}&{look}", headers=HTML)).status_code == 200, look
+    for filters in ("product=s", "env=staging", "version=1", "compare=none", "from=2026-01-01"):
+        assert (await client.get(f"{address}&{filters}", headers=HTML)).status_code == 403, filters
+    turned, _ = shared(command, f"{VIEW}&sort=-failures&q=a%26b")
+    assert "sort=-failures&q=a%26b&share=" in turned, "the link opens what was looked at"
+    turned = turned.replace("sort=-failures&q=a%26b&", "")
+    assert (await client.get(turned, headers=HTML)).status_code == 200
+
+
+async def test_what_is_looks_in_an_address_is_a_condition_in_a_report(client, command, used):
+    _, token = shared(command)
+    asked = {"since": RECENT, "by": "event", "surface": "nowhere"}
+    assert await report(client, "usage", token, **asked) == []
+
+
 async def test_it_opens_nothing_else(client, command, used):
     address, token = shared(command)
     for path in (

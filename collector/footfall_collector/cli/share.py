@@ -2,7 +2,6 @@
 
 import re
 from contextlib import closing
-from urllib.parse import urlencode
 
 import click
 
@@ -36,12 +35,11 @@ def share(address: str | None, lasts: str, end_all: bool, config: str | None) ->
     operator = _operator(found)
     made = None if address is None else _made(address, lasts)
     secret = _secret(found, forget=end_all)
-    if made is None:
+    if address is None or made is None:
         click.echo("every link is over, within half a minute; those made from now on are good")
         return
     token = shares.signed().write(secret, made)
-    query = urlencode([*made.filters, (shares.PARAMETER, token)])
-    click.echo(f"{_base(operator)}{made.path}?{query}")
+    click.echo(f"{_base(operator)}{shares.linked(address, token)}")
 
 
 def _made(address: str, lasts: str) -> shares.Share:

@@ -6,7 +6,7 @@ shared, and the reports that it is made of be asked under the same filters, no f
 
 import datetime as dt
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -44,8 +44,13 @@ _HELD: Final[Mapping[str, frozenset[str]]] = {
 """Which of these columns each report has."""
 _PERIODS: Final = {"24h": 1, "7d": 7, "14d": 14, "30d": 30}
 _COMPARED: Final = {"week": 7, "month": 28, "none": 0}
-_LOOKS: Final = frozenset({"theme"})
-"""Parameters of an address that change nothing of what is told."""
+_ORDERS: Final = ("sort", "vs", "ps", "rs", "ls", "hs", "ws", "qs")
+"""Of each table the parameter of an address that says its order."""
+_CHOSEN: Final = (
+    "q", "verdict", "owner", "surface", "column", "scale", "changed", "service", "release",
+)  # fmt: skip
+_LOOKS: Final = frozenset((*_ORDERS, *_CHOSEN, "theme"))
+"""Parameters that change nothing of what is told: the page writes them itself, of what it has in hand."""
 _NONE, _EVERYTHING = "(none)", "all"
 
 
@@ -62,7 +67,7 @@ class Share(NamedTuple):
 
     Attributes:
         path: Of the page.
-        filters: As its address has them, in order.
+        filters: As its address has them, in order; what is only looks is not among them.
         lasts_s: For how many seconds it is good.
     """
 
@@ -84,17 +89,17 @@ def share(address: str, lasts_s: int) -> Share:
     parts = urlsplit(address)
     if parts.path not in VIEWS:
         raise NotShared(f"no view at this path can be shared; there are {', '.join(VIEWS)}")
-    filters = {name: value for name, value in _pairs(parts.query) if name != PARAMETER}
-    if filters.get("product", _EVERYTHING) != _EVERYTHING:
+    given = _given(parts.query)
+    if given.get("product", _EVERYTHING) != _EVERYTHING:
         text = (
             "a link cannot be limited to a product: take it out of the address, or share a feature"
         )
         raise NotShared(text)
-    if parts.path == "/feature" and "event" not in filters:
+    if parts.path == "/feature" and "event" not in given:
         raise NotShared("name the event: /feature?event=NAME")
     if not 0 < lasts_s <= LONGEST_S:
         raise NotShared("a link lasts a minute at least, and 366 days at most")
-    return Share(parts.path, tuple(sorted(filters.items())), lasts_s)
+    return Share(parts.path, _filters(given.items()), lasts_s)
 
 
 class Shares:
@@ -115,10 +120,11 @@ class Shares:
         Raises:
             Refused: it covers nothing of that, or is over.
         """
-        asked, shared = _pairs(query.decode("latin-1")), await self._read(token)
+        asked = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+        shared = await self._read(token)
         if path.startswith(REPORTS):
             asked = self._report(shared, path.removeprefix(REPORTS), asked)
-        elif path != shared.path or _seen(asked) != shared.filters:
+        elif path != shared.path or _filters(asked) != _filters(shared.filters):
             raise Refused("this link is for another view")
         return urlencode(asked).encode()
 
@@ -170,6 +176,12 @@ class Shares:
             raise Refused("this link does not cover that period")
 
 
+def linked(address: str, token: str) -> str:
+    """An address, as it was given, with a link in it."""
+    parts = urlsplit(address)
+    return f"{parts.path}?{urlencode(_given(parts.query) | {PARAMETER: token})}"
+
+
 def taken(query: bytes) -> tuple[str, bytes]:
     """The link in a query, empty without one; and the query without it."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
@@ -210,13 +222,15 @@ def _date(text: str, now: dt.datetime) -> dt.datetime:
         return now
 
 
-def _seen(asked: Sequence[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted((name, value) for name, value in asked if name not in _LOOKS))
+def _given(query: str) -> dict[str, str]:
+    """The parameters of an address, without a link."""
+    given = dict(parse_qsl(query, keep_blank_values=True))
+    return {name: value for name, value in given.items() if name != PARAMETER}
 
 
-def _pairs(query: str) -> list[tuple[str, str]]:
-    """The parameters of an address, without those that change nothing."""
-    return [pair for pair in parse_qsl(query, keep_blank_values=True) if pair[0] not in _LOOKS]
+def _filters(given: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Parameters of an address, in order, without those that change nothing."""
+    return tuple(sorted(pair for pair in given if pair[0] not in _LOOKS))
 
 
 def _conditions(asked: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:

@@ -59,18 +59,43 @@ def test_every_page_that_can_be_shared_is_looked_at():
     assert {urlsplit(address).path for address in VIEWS} == {*shares.VIEWS}
 
 
-@pytest.mark.parametrize("address", VIEWS)
-def test_a_shared_view_is_drawn_for_who_has_its_link(opened, closed, store, address):
+def link(store, address):
+    """The path and query of a view that is shared."""
     with psycopg.connect(store[0], autocommit=True) as connection:
         secret = page_keys.read(connection, "shares")
-    token = shares.signed().write(secret, shares.share(address, 600))
+    return shares.linked(address, shares.signed().write(secret, shares.share(address, 600)))
+
+
+TURNED = {
+    "/?period=14d": ["Same scale", "Needs a look", "Failures"],
+    "/releases": ["Failed"],
+    f"/feature?event={EVENT}": ["Failed"],
+}
+
+
+@pytest.mark.parametrize("address", TURNED)
+def test_a_shared_view_that_was_turned_about_is_there_after_a_reload(
+    opened, closed, store, address
+):
+    page = opened(at=closed).go(link(store, address))
+    for name in TURNED[address]:
+        before = page.url
+        page.locator("main").get_by_role("button", name=name, exact=True).first.click()
+        page.wait_for_url(lambda url, before=before: url != before)
+    assert page.reload().status == 200
+    page.wait_for_selector(READY, timeout=PATIENCE)
+
+
+@pytest.mark.parametrize("address", VIEWS)
+def test_a_shared_view_is_drawn_for_who_has_its_link(opened, closed, store, address):
+    shared = link(store, address)
     site = opened(at=closed)
     refused = []
     site.page.on("response", lambda said: said.status >= 400 and refused.append(said.url))
-    page = site.go(f"{address}{'&' if '?' in address else '?'}share={token}")
+    page = site.go(shared)
     assert (refused, site.wrong) == ([], [])
     assert page.locator("h1").count() == 1
     assert page.locator(".blank").count() == 0 or "collector said" not in page.content()
     assert page.context.cookies() == []
-    page.goto(f"{closed}/trust?share={token}")
+    page.goto(f"{closed}/trust?{urlsplit(shared).query}")
     assert "another view" in page.content()
