@@ -4,9 +4,13 @@ import gzip
 import hashlib
 import re
 import subprocess
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
+import pytest
 
 from footfall_collector.receivers.page import PAGES, assets
 from footfall_collector.telemetry.instruments import Refused
@@ -160,10 +164,26 @@ def test_what_is_injected_does_not_run(opened):
         assert page.evaluate("window.inject()")[::2] == ["refused", ink]
 
 
-def test_it_is_framed_by_nobody(opened, site):
-    at = opened()
-    page = at.go("/catalog")
-    page.set_content(f"<iframe src='{site}/'></iframe>")
-    page.wait_for_function("frames.length === 1")
-    page.wait_for_timeout(0)
-    assert all("Footfall" not in (frame.title() or "") for frame in page.frames[1:])
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Another origin, without a policy of its own, which serves a folder."""
+    handler = partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield tmp_path, f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_it_is_framed_by_nobody(opened, site, elsewhere):
+    folder, other = elsewhere
+    (folder / "inside.html").write_text("<title>inside</title>")
+    frames = f"<iframe src=inside.html></iframe><iframe src='{site}/'></iframe>"
+    (folder / "index.html").write_text(f"<title>outside</title>{frames}")
+    page = opened(at=other).page
+    with page.expect_console_message(lambda said: "frame-ancestors 'none'" in said.text):
+        page.goto(f"{other}/index.html")
+    titles = [frame.title() for frame in page.frames]
+    assert titles[:2] == ["outside", "inside"], "others are framed"
+    assert [title for title in titles[2:] if "Footfall" in title] == []
