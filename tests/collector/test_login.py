@@ -338,6 +338,19 @@ async def test_the_cookie_is_for_this_host_alone(browser):
     assert "domain" not in said
 
 
+async def refuses_by_another_name(browser, other):
+    """A neighbouring host can set it, and a connection without TLS shows it."""
+    [(name, cookie)] = browser.cookies.items()
+    browser.cookies = {other: cookie}
+    assert target(await browser.get("/")) == "/"
+    assert (await browser.get("/login")).status_code == 200
+    browser.cookies = {name: PLANTED, other: cookie}
+    assert target(await browser.get("/")) == "/"
+    await browser.post("/logout", {})
+    browser.cookies = {name: cookie}
+    assert (await browser.get("/")).status_code == 200, "nor does it end a login"
+
+
 async def test_behind_tls_it_is_sent_with_tls_alone(store_database, catalog, tmp_path):
     async with browsing(catalog, store_database, tmp_path, behind_tls=True) as browser:
         name, said = cookie_of(await browser.log_in())
@@ -345,6 +358,7 @@ async def test_behind_tls_it_is_sent_with_tls_alone(store_database, catalog, tmp
         assert {"secure", "httponly", "path"} <= set(said)
         assert said["path"] == "Path=/"
         assert (await browser.get("/")).status_code == 200
+        await refuses_by_another_name(browser, "footfall")
 
 
 async def test_over_tls_as_well(store_database, catalog, tmp_path):
@@ -355,6 +369,7 @@ async def test_over_tls_as_well(store_database, catalog, tmp_path):
         name, said = cookie_of(await browser.log_in())
         assert (name, "secure" in said) == ("__Host-footfall", True)
         assert (await browser.get("/")).status_code == 200
+        await refuses_by_another_name(browser, "footfall")
 
 
 async def test_without_tls_nobody_logs_in_from_elsewhere(browser):

@@ -19,7 +19,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from footfall_collector.receivers import login
 from footfall_collector.security.hosts import Hosts, host_of, is_own, local
 from footfall_collector.security.keys import bearer
-from footfall_collector.security.login import Logins
 from footfall_collector.security.shares import Refused, Shares, taken
 
 HEADERS: Final = {
@@ -63,7 +62,7 @@ class Guard:
         app: ASGIApp,
         authorised: Callable[[str | None], bool] | None,
         hosts: Hosts,
-        logins: Logins | None = None,
+        logins: login.LoginPages | None = None,
         shares: Shares | None = None,
     ) -> None:
         self._app, self._authorised, self._hosts = app, authorised, hosts
@@ -110,14 +109,14 @@ class Guard:
             return _no_key()
         return await self._visitor(scope, token, self._logins)
 
-    async def _visitor(self, scope: Scope, token: str, logins: Logins) -> Response | None:
+    async def _visitor(self, scope: Scope, token: str, logins: login.LoginPages) -> Response | None:
         """Refuses a browser that is not logged in, and has no link."""
         headers = Headers(scope=scope)
         if scope["method"] not in _SAFE and not is_own(headers):
             return PlainTextResponse("this is asked for by another site, or by no page", 403)
         if scope["path"] in _OPEN or scope["path"].startswith(_ASSETS):
             return None
-        if await logins.holds(login.cookie_of(headers)):
+        if await logins.knows(headers):
             return None
         if self._shares is not None and token:
             return await self._guest(scope, self._shares, token)

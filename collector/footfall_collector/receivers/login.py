@@ -48,6 +48,7 @@ class LoginPages:
 
     def __init__(self, logins: Logins, *, encrypted: bool) -> None:
         self._logins, self._encrypted = logins, encrypted
+        self._name = SECURE_COOKIE if encrypted else COOKIE
 
     def routes(self) -> list[Route]:
         """Where they are served."""
@@ -58,9 +59,21 @@ class LoginPages:
             Route(LOGOUT, self._leave, methods=["POST"]),
         ]
 
+    async def knows(self, headers: Mapping[str, str]) -> bool:
+        """Whether a request is of a browser that has logged in."""
+        return await self._logins.holds(self._cookie(headers))
+
+    def _cookie(self, headers: Mapping[str, str]) -> str:
+        """The cookie of a login, as a browser sent it; empty without one.
+
+        With TLS no other name will do: one without `__Host-` may have been set by a neighbour, or read.
+        """
+        sent = (each.strip().partition("=")[::2] for each in headers.get("cookie", "").split(";"))
+        return dict(sent).get(self._name, "")
+
     async def _form(self, request: Request) -> Response:
         target = local(request.query_params.get("next", "/"))
-        if await self._logins.holds(cookie_of(request.headers)):
+        if await self.knows(request.headers):
             return RedirectResponse(target, 303)
         return _page("login", target=target, said="" if self._is_private(request) else _NO_TLS)
 
@@ -91,7 +104,7 @@ class LoginPages:
         return _page("logout")
 
     async def _leave(self, request: Request) -> Response:
-        await self._logins.end(cookie_of(request.headers))
+        await self._logins.end(self._cookie(request.headers))
         answer = RedirectResponse(PATH, 303)
         self._set(answer, "", 0)
         return answer
@@ -102,19 +115,13 @@ class LoginPages:
 
     def _set(self, answer: Response, cookie: str, lasts_s: int) -> None:
         answer.set_cookie(
-            SECURE_COOKIE if self._encrypted else COOKIE,
+            self._name,
             cookie,
             max_age=lasts_s,
             secure=self._encrypted,
             httponly=True,
             samesite="strict",
         )
-
-
-def cookie_of(headers: Mapping[str, str]) -> str:
-    """The cookie of a login, as a browser sent it; empty without one."""
-    found = dict(each.strip().partition("=")[::2] for each in headers.get("cookie", "").split(";"))
-    return found.get(SECURE_COOKIE) or found.get(COOKIE, "")
 
 
 async def _read(request: Request) -> Mapping[str, str] | None:

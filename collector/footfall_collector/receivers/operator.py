@@ -82,11 +82,10 @@ async def serve(
             f"the operator's listener: {config.endpoint} can be reached by others",
             "set `service.operator.keys_file`, or an endpoint on 127.0.0.1",
         )
-    if logins is not None:
-        encrypted = tls is not None or config.behind_tls
-        more = [*more, *LoginPages(logins, encrypted=encrypted).routes()]
-    pages = application(telemetry, status, alive, more)
-    app = Guard(pages, authorised, _hosts(config), logins, shares)
+    encrypted = tls is not None or config.behind_tls
+    door = LoginPages(logins, encrypted=encrypted) if logins else None
+    pages = application(telemetry, status, alive, [*more, *(door.routes() if door else ())])
+    app = Guard(pages, authorised, _hosts(config), door, shares)
     listening = http_server.listening(
         app, config.endpoint, "the operator's listener", grace=GRACE, tls=tls
     )
