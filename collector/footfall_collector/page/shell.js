@@ -56,6 +56,9 @@ const iconButton = (title, text, onclick, sign) =>
 
 export const openHelp = () => /** @type {HTMLDialogElement | null} */ ($("#help"))?.showModal();
 
+/** The way out, for who has logged in. */
+const logOut = () => (document.body.dataset.login === "yes" && !get("share") ? h("a", { class: "log-out", href: "/logout" }, "Log out") : null);
+
 /** The head of every page. */
 export function header() {
   const here = PAGE === "feature" ? "overview" : PAGE;
@@ -65,7 +68,7 @@ export function header() {
     h("nav", { "aria-label": "Pages" }, h("ul", null, NAV.map(([page, name]) =>
       h("li", null, h("a", { href: link(page), "aria-current": page === here ? "page" : null }, name))))),
     h("div", { class: "right" }, iconButton("Light or dark", "Switch between light and dark", turnTheme, half),
-      iconButton("Keys and words (?)", "Keys and words", openHelp, h("span", { "aria-hidden": "true" }, "?"))));
+      iconButton("Keys and words (?)", "Keys and words", openHelp, h("span", { "aria-hidden": "true" }, "?")), logOut()));
 }
 
 /** A filter, where there is something to choose. @param {string} label @param {string} key @param {[string, string][]} options */

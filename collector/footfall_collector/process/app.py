@@ -189,7 +189,7 @@ class _Parts:
                 alive=self._is_alive,
                 more=[
                     Route(reports.PATH, self._reports().answer, methods=["GET"]),
-                    *page.routes(),
+                    *page.routes(has_login=has_keys),
                     Route(live.PATH, self._live.answer, methods=["GET"]),
                 ],
                 logins=logins,

@@ -42,9 +42,14 @@ _STAYS: Final = {"cache-control": "private, max-age=31536000, immutable"}
 _MAY_CHANGE: Final = {"cache-control": "private, no-cache"}
 
 
-def routes() -> list[Route]:
-    """One for each page, and one for what they are made of. GET and HEAD."""
-    return [*(_page(path, title) for path, title in PAGES.items()), Route(ASSET, _asset)]
+def routes(*, has_login: bool = False) -> list[Route]:
+    """One for each page, and one for what they are made of. GET and HEAD.
+
+    Args:
+        has_login: Whether operators log in, and out.
+    """
+    pages = [_page(path, title, has_login=has_login) for path, title in PAGES.items()]
+    return [*pages, Route(ASSET, _asset)]
 
 
 @cache
@@ -74,10 +79,11 @@ def _found(folder: Traversable, within: PurePosixPath) -> list[tuple[str, bytes]
 
 
 @cache
-def _html(path: str) -> bytes:
+def _html(path: str, *, has_login: bool) -> bytes:
     shell = (files("footfall_collector") / "page" / _SHELL).read_text()
     values = {"title": PAGES[path], "page": PAGES[path].lower(), "assets": f"/page/{digest()}"}
-    return Template(shell).substitute(values).encode()
+    login = "yes" if has_login else "no"
+    return Template(shell).substitute(values, login=login).encode()
 
 
 @cache
@@ -85,9 +91,9 @@ def _compressed(name: str) -> bytes:
     return gzip.compress(assets()[name], mtime=0)
 
 
-def _page(path: str, title: str) -> Route:
+def _page(path: str, title: str, *, has_login: bool) -> Route:
     async def page(request: Request) -> Response:
-        content = _html(path)
+        content = _html(path, has_login=has_login)
         tag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
         headers = _MAY_CHANGE | {"etag": tag, "content-security-policy": POLICY}
         if tag in request.headers.get("if-none-match", ""):

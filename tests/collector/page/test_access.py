@@ -41,12 +41,34 @@ def test_an_operator_logs_in_and_out(opened, closed, axe):
     assert page.evaluate("document.cookie") == "", "no script can read it"
     [cookie] = page.context.cookies()
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-    page.goto(f"{closed}/logout")
+    page.get_by_role("link", name="Log out").click()
+    assert page.url == f"{closed}/logout"
     page.get_by_role("button", name="Log out").click()
     page.goto(closed)
     assert page.url == f"{closed}/login?next=%2F"
     refused = [said for said in site.wrong if "403" not in said]
     assert refused == [], "the wrong key alone was refused"
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+def test_the_way_out_is_in_the_head_of_every_page(opened, closed, axe, look):
+    site = opened(look, at=closed)
+    page = site.page
+    page.goto(closed)
+    page.get_by_label("Key of an operator").fill(ALL)
+    page.get_by_role("button", name="Log in").click()
+    for path in ("/", "/trust"):
+        page = site.go(path)
+        assert page.get_by_role("link", name="Log out").get_attribute("href") == "/logout"
+        assert page.evaluate(WIDE) == []
+    page.evaluate(axe)
+    assert page.evaluate("axe.run('header').then((found) => found.violations)") == []
+
+
+def test_where_no_key_is_asked_for_nobody_logs_out(opened):
+    page = opened().go("/catalog")
+    assert page.get_by_role("button", name="Keys and words").count() == 1
+    assert page.get_by_role("link", name="Log out").count() == 0
 
 
 VIEWS = [
@@ -95,6 +117,7 @@ def test_a_shared_view_is_drawn_for_who_has_its_link(opened, closed, store, addr
     page = site.go(shared)
     assert (refused, site.wrong) == ([], [])
     assert page.locator("h1").count() == 1
+    assert page.get_by_role("link", name="Log out").count() == 0, "nobody is logged in"
     assert page.locator(".blank").count() == 0 or "collector said" not in page.content()
     assert page.context.cookies() == []
     page.goto(f"{closed}/trust?{urlsplit(shared).query}")
