@@ -230,6 +230,9 @@ async def test_other_views_have_the_figures_that_they_show(client, command, used
     since = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)).isoformat()
     with contextlib.suppress(KeyError):  # it has no rows
         assert await report(client, "overview", token, since=since) != 403
+    for since in ("", "2026-11-20", (dt.datetime.now(dt.UTC) - dt.timedelta(hours=5)).isoformat()):
+        asked = {"since": since} if since else {}
+        assert await report(client, "overview", token, **asked) == 403, "it is that of now"
     _, custom = shared(command, "/failures?period=custom&from=2026-11-01&to=2026-11-10")
     period = {"since": "2026-11-02", "until": "2026-11-09"}
     assert await report(client, "errors", custom, **period) == []

@@ -19,8 +19,11 @@ PARAMETER: Final = "share"
 REPORTS: Final = "/api/reports/"
 LONGEST_S: Final = 366 * 86_400
 _EVERY = ("annotations", "features", "releases", "usage")
-_FOOT = ("losses", "overview")
+_STATE = "overview"
+_FOOT = ("losses", _STATE)
 """How far the store is, how complete, and what was lost: of all, whatever the filters."""
+_LATELY: Final = dt.timedelta(hours=3)
+"""Of which the state is: it is that of now in every view, also in one of former days."""
 VIEWS: Final[Mapping[str, Sequence[str]]] = {
     "/": (*_EVERY, *_FOOT, "changes", "groups", "latency"),
     "/feature": (*_EVERY, "catalog", "completeness", "errors", "groups", "latency"),
@@ -146,7 +149,7 @@ class Shares:
             raise Refused("this link does not cover that report")
         kind = KINDS.get(name)
         if kind is None or kind.time or kind.dated:
-            self._check_period(shared, dict(asked), has_usual=not (kind and kind.dated))
+            self._check_period(shared, name, dict(asked))
         more = []
         for column, value in conditions(shared).items():
             if column not in _HELD.get(name, ()):
@@ -158,13 +161,14 @@ class Shares:
                 more.append(("where", f"{column}={value}"))
         return [*asked, *more]
 
-    def _check_period(self, shared: Share, asked: Mapping[str, str], *, has_usual: bool) -> None:
+    def _check_period(self, shared: Share, name: str, asked: Mapping[str, str]) -> None:
         """Refuses what is further back than the view shows, or later.
 
-        Without a period a report is of the usual one; one that has none is of all that is kept.
+        Without a period a report of figures by time is of the usual one, others of more than the view.
         """
         now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
-        first, end = _reach(shared, now)
+        first, end = (now - _LATELY, None) if name == _STATE else _reach(shared, now)
+        has_usual = name in KINDS and KINDS[name].time
         try:
             since = moment("since", asked["since"], now) if "since" in asked else None
             until = moment("until", asked["until"], now) if "until" in asked else None

@@ -74,6 +74,7 @@ def test_where_no_key_is_asked_for_nobody_logs_out(opened):
 VIEWS = [
     *(f"/feature?event={EVENT}&period=7d", "/?period=14d", "/speed?env=production", "/releases"),
     *("/failures?period=24h&compare=week", "/groups?compare=none", "/catalog?theme=dark"),
+    *("/speed?period=custom&from=2026-11-01&to=2026-11-20",),
 ]
 
 
