@@ -112,7 +112,8 @@ OF_THE_STORE = {
 HEAD = """\
 # What the commands print
 
-Drawn by `captures.py` from what they printed, at 80 columns. [The page](../page.md) of the demo is taken by `page.py`.
+Drawn by `captures.py` from what they printed, at 80 columns. \
+[The page](../page.md) of the demo is taken by `page.py`.
 """
 GALLERY = """\
 <picture><source media="(prefers-color-scheme: dark)" srcset="{name}-dark.svg">
