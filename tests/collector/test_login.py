@@ -233,6 +233,7 @@ async def test_a_login_outlives_the_collector_and_ends_with_its_secret(
         {"sec_fetch_site": "none"},
         {"sec_fetch_site": "", "origin": "http://attacker.example"},
         {"sec_fetch_site": "", "origin": "null"},
+        {"sec_fetch_site": "", "origin": "http://["},
         {"sec_fetch_site": ""},
         {"sec_fetch_site": "cross-site", "origin": "http://localhost"},
     ],

@@ -1,6 +1,5 @@
 """Links to one view: what they open, what they do not, and when they end."""
 
-import contextlib
 import datetime as dt
 import hashlib
 import re
@@ -228,16 +227,44 @@ async def test_other_views_have_the_figures_that_they_show(client, command, used
     assert await report(client, "usage", token, since=RECENT) == []
     assert await report(client, "sessions", token) == 403
     since = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)).isoformat()
-    with contextlib.suppress(KeyError):  # it has no rows
-        assert await report(client, "overview", token, since=since) != 403
-    for since in ("", "2026-11-20", (dt.datetime.now(dt.UTC) - dt.timedelta(hours=5)).isoformat()):
-        asked = {"since": since} if since else {}
-        assert await report(client, "overview", token, **asked) == 403, "it is that of now"
+    foot = await client.get("/api/reports/overview", params={"since": since, "share": token})
+    assert foot.json().keys() == {"report", "completeness", "freshness"}
     _, custom = shared(command, "/failures?period=custom&from=2026-11-01&to=2026-11-10")
     period = {"since": "2026-11-02", "until": "2026-11-09"}
     assert await report(client, "errors", custom, **period) == []
     assert await report(client, "errors", custom, **(period | {"until": "2026-11-20"})) == 403
     assert await report(client, "errors", custom) == 403, "the last days are not in it"
+    foot = await client.get("/api/reports/overview", params={"since": since, "share": custom})
+    assert foot.status_code == 200
+
+
+def ago(**of):
+    return (dt.datetime.now(dt.UTC) - dt.timedelta(**of)).isoformat()
+
+
+async def test_a_period_that_is_not_said_is_the_usual_one(client, command, used):
+    _, token = shared(command, "/failures?period=24h")
+    assert await report(client, "errors", token) == 403, "it would be seven days"
+    assert await report(client, "errors", token, until=ago(days=1)) == 403
+    assert await report(client, "errors", token, since=ago(days=2)) == []
+
+
+async def test_the_trends_of_features_and_the_period_before_changes_are_in_it(
+    client, command, used
+):
+    _, token = shared(command, "/?period=24h&compare=week")
+    assert isinstance(await report(client, "usage", token, since=ago(days=28, hours=20)), list)
+    assert await report(client, "usage", token, since=ago(days=30)) == 403
+    assert await report(client, "latency", token, since=ago(days=28)) == 403
+    assert isinstance(await report(client, "changes", token, since=ago(days=1)), list)
+    assert await report(client, "changes", token, since=ago(days=4)) == 403
+    assert await report(client, "changes", token, since="1000-01-01") == 403
+
+
+async def test_an_event_may_be_called_all(client, command, used):
+    _, token = shared(command, "/feature?event=all&period=7d")
+    assert await report(client, "usage", token, since=RECENT) == []
+    assert await report(client, "usage", token, since=RECENT, event="shop.order") == 403
 
 
 @pytest.mark.parametrize(
@@ -247,6 +274,9 @@ async def test_other_views_have_the_figures_that_they_show(client, command, used
         ([f"/{PLANTED}"], "no view at this path can be shared"),
         (["/feature"], "name the event"),
         (["/?product=shop"], "cannot be limited to a product"),
+        (["/?period=custom&from=0001-01-01&to=2026-01-01"], "`from` and `to` must be"),
+        (["/?period=custom&from=2024-01-01&to=2026-01-01"], "`from` and `to` must be"),
+        (["/?period=custom"], "`from` and `to` must be"),
         (["/", "--for", "soon"], "`--for` is no time"),
         (["/", "--for", "0d"], "a link lasts"),
         (["/", "--for", "400d"], "a link lasts"),

@@ -15,14 +15,15 @@ from starlette.responses import Response
 
 from footfall_collector.receivers import tables
 from footfall_collector.receivers.api.health import verdict
+from footfall_collector.receivers.guard import GUEST
 from footfall_exporters.contracts import Unavailable
 from footfall_exporters.postgres import READING, REPORTS, connect_sync
 from footfall_exporters.postgres.asking import NotAllowed, NotThere, become_reader
 from footfall_exporters.postgres.pulse import feel
 from footfall_exporters.postgres.reports import ZONED, periods
-from footfall_exporters.postgres.reports.asked import Period, WrongQuestion
+from footfall_exporters.postgres.reports.asked import USUAL, YEARS, Period, WrongQuestion
 from footfall_exporters.postgres.reports.distinct import Span
-from footfall_exporters.postgres.reports.overview import overview
+from footfall_exporters.postgres.reports.overview import foot, overview
 from footfall_exporters.postgres.reports.periods import INTERVALS, MOST_INTERVALS, Attributes
 from footfall_exporters.postgres.reports.state import OtherViews, of_this_version
 from footfall_processors import OperatorError
@@ -35,7 +36,6 @@ _NOT_GRANTED = (
     "footfall_reader may not read the views; start a collector again, or run `footfall migrate`"
 )
 _PERIOD = {"recent": dt.timedelta(hours=1)}
-_USUAL = dt.timedelta(days=7)
 _encode = msgspec.json.Encoder().encode
 Json = dict[str, Any]
 
@@ -60,6 +60,9 @@ class _Asked:
     interval: periods.Interval
 
 
+_Maker = Callable[[Connection, _Asked], Json]
+
+
 class Reports:
     """Answers operators.
 
@@ -71,13 +74,14 @@ class Reports:
     def __init__(self, dsn: Callable[[], str], attributes: Attributes) -> None:
         self._dsn, self._attributes = dsn, attributes
         self._places = asyncio.Semaphore(AT_ONCE)
-        self._made: Mapping[str, Callable[[Connection, _Asked], Json]] = {
+        self._made: dict[str, _Maker] = {
             "summary": lambda c, a: periods.summary(c, a.span, a.interval, attributes),
             "metrics": lambda c, a: periods.metrics(c, a.span, a.interval, attributes),
             "events": lambda c, a: periods.events(c, a.span),
             "recent": lambda c, a: periods.recent(c, a.span),
             "overview": lambda c, a: _overview(c, a.span),
         }
+        self._for_guests = self._made | {"overview": lambda c, _: foot(c)}
 
     async def answer(self, request: Request) -> Response:
         """The report that a request asks for."""
@@ -85,7 +89,7 @@ class Reports:
         try:
             if name in REPORTS:
                 return await self._table(name, request)
-            return _respond(await self._make(name, request.query_params), 200)
+            return _respond(await self._make(name, request), 200)
         except Wrong as wrong:
             return _respond({"error": wrong.word, "message": wrong.text}, wrong.status)
 
@@ -98,16 +102,17 @@ class Reports:
         except WrongQuestion as wrong:
             raise Wrong(400, f"invalid_{wrong.word}", str(wrong)) from None
 
-    async def _make(self, name: str, query: Mapping[str, str]) -> Json:
+    async def _make(self, name: str, request: Request) -> Json:
         names = sorted([*self._made, "dashboard"])
         if name not in names:
             every = ", ".join(sorted([*names, *REPORTS]))
             raise Wrong(404, "unknown_report", f"the reports are {every}")
-        asked = _asked(query, _PERIOD.get(name, _USUAL))
+        asked = _asked(request.query_params, _PERIOD.get(name, USUAL))
+        made = (self._for_guests if request.scope.get(GUEST) else self._made).get(name)
         async with self._asking() as dsn:
-            if name == "dashboard":
+            if made is None:
                 return await self._dashboard(dsn)
-            return await asyncio.to_thread(self._read, dsn, name, asked)
+            return await asyncio.to_thread(_read, dsn, name, made, asked)
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[str]:
@@ -135,10 +140,6 @@ class Reports:
             text = "the store does not answer now, or not in time; a shorter period is less to read"
             raise Wrong(503, "unavailable", text) from None
 
-    def _read(self, dsn: str, name: str, asked: _Asked) -> Json:
-        with _reader(dsn) as connection:
-            return {"report": name, **self._made[name](connection, asked)}
-
     async def _dashboard(self, dsn: str) -> Json:
         """Of the last hour, by Postgres' clock."""
         pulse = await feel(dsn)
@@ -162,6 +163,11 @@ def _reader(dsn: str) -> Iterator[Connection]:
     with closing(connect_sync(dsn, _USE)) as connection:
         become_reader(connection)
         yield connection
+
+
+def _read(dsn: str, name: str, made: _Maker, asked: _Asked) -> Json:
+    with _reader(dsn) as connection:
+        return {"report": name, **made(connection, asked)}
 
 
 def _overview(connection: Connection, span: Span) -> Json:
@@ -209,7 +215,10 @@ def _moment(query: Mapping[str, str], name: str) -> dt.datetime | None:
         return None
     try:
         moment = dt.datetime.fromisoformat(query[name])
-        return (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        moment = (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)
+        if moment.year in YEARS:
+            return moment
+        raise OverflowError
     except (ValueError, OverflowError):
         right = f"`{name}` must be a date or a time of ISO 8601, such as 2026-11-29 or 2026-11-29T12:00:00Z"
         raise Wrong(400, "invalid_period", right) from None

@@ -22,7 +22,6 @@ from footfall_exporters.postgres.reports.state import freshness
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
 _FORMS: Final = {"json": JSON, "csv": CSV}
-_USUAL: Final = dt.timedelta(days=7)
 _OWN: Final = frozenset({"since", "until", "where", "by", "limit", "format", "interval", "tz"})
 """Parameters that are no column."""
 _OF_COMMITS: Final = frozenset({"usage"})
@@ -109,7 +108,7 @@ def _period(
 ) -> Period | None:
     if since is None and until is None and not KINDS[name].time:
         return None
-    period = asked.period(since, until, _USUAL, now, zone)
+    period = asked.period(since, until, asked.USUAL, now, zone)
     return period if period.until else period._replace(until=now)
 
 

@@ -6,24 +6,22 @@ shared, and the reports that it is made of be asked under the same filters, no f
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from footfall_collector.security.login import NoSecret, Secret
 from footfall_collector.security.signing import Signed, Unsigned
-from footfall_exporters.postgres.reports.asked import WrongQuestion, moment
+from footfall_exporters.postgres.reports.asked import USUAL, WrongQuestion, moment
 from footfall_exporters.postgres.reports.kinds import KINDS
 
 PARAMETER: Final = "share"
 REPORTS: Final = "/api/reports/"
 LONGEST_S: Final = 366 * 86_400
 _EVERY = ("annotations", "features", "releases", "usage")
-_STATE = "overview"
-_FOOT = ("losses", _STATE)
-"""How far the store is, how complete, and what was lost: of all, whatever the filters."""
-_LATELY: Final = dt.timedelta(hours=3)
-"""Of which the state is: it is that of now in every view, also in one of former days."""
+_FOOT = ("losses", "overview")
+"""What was lost, how far the store is, and how complete: of all, whatever the filters. Of `overview` guests
+get no more than that (receivers/reports.py), and it is of all that is kept: no period counts."""
 VIEWS: Final[Mapping[str, Sequence[str]]] = {
     "/": (*_EVERY, *_FOOT, "changes", "groups", "latency"),
     "/feature": (*_EVERY, "catalog", "completeness", "errors", "groups", "latency"),
@@ -54,7 +52,14 @@ _CHOSEN: Final = (
 )  # fmt: skip
 _LOOKS: Final = frozenset((*_ORDERS, *_CHOSEN, "theme"))
 """Parameters that change nothing of what is told: the page writes them itself, of what it has in hand."""
+_TRENDS: Final = dt.timedelta(days=29)
+"""Four weeks of whole days: the lines of all features (page/pages/inventory.js), whatever the period."""
+_LONGEST_SHOWN: Final = dt.timedelta(days=400)
+"""Of periods that are chosen, as state.js has it."""
 _NONE, _EVERYTHING = "(none)", "all"
+
+
+_Span = tuple[dt.datetime, dt.datetime | None]
 
 
 class Refused(Exception):  # an answer, not a fault
@@ -100,6 +105,9 @@ def share(address: str, lasts_s: int) -> Share:
         raise NotShared(text)
     if parts.path == "/feature" and "event" not in given:
         raise NotShared("name the event: /feature?event=NAME")
+    if given.get("period") == "custom" and not _is_period(given):
+        days = f"a day and {_LONGEST_SHOWN.days} days later at most"
+        raise NotShared(f"`from` and `to` must be {days}, such as from=2026-11-01&to=2026-11-28")
     if not 0 < lasts_s <= LONGEST_S:
         raise NotShared("a link lasts a minute at least, and 366 days at most")
     return Share(parts.path, _filters(given.items()), lasts_s)
@@ -147,8 +155,7 @@ class Shares:
     ) -> list[tuple[str, str]]:
         if name not in VIEWS[shared.path]:
             raise Refused("this link does not cover that report")
-        kind = KINDS.get(name)
-        if kind is None or kind.time or kind.dated:
+        if name in KINDS and (KINDS[name].time or KINDS[name].dated):
             self._check_period(shared, name, dict(asked))
         more = []
         for column, value in conditions(shared).items():
@@ -162,21 +169,16 @@ class Shares:
         return [*asked, *more]
 
     def _check_period(self, shared: Share, name: str, asked: Mapping[str, str]) -> None:
-        """Refuses what is further back than the view shows, or later.
-
-        Without a period a report of figures by time is of the usual one, others of more than the view.
-        """
+        """Refuses what is further back than the view shows, or later."""
         now = dt.datetime.fromtimestamp(self._clock(), dt.UTC)
-        first, end = (now - _LATELY, None) if name == _STATE else _reach(shared, now)
-        has_usual = name in KINDS and KINDS[name].time
         try:
-            since = moment("since", asked["since"], now) if "since" in asked else None
-            until = moment("until", asked["until"], now) if "until" in asked else None
+            period = _period(name, asked, now)
+            is_shown = any(_covers(reach, period) for reach in _reaches(shared, name, now))
         except WrongQuestion as wrong:
             raise Refused(str(wrong)) from None
-        if since is None and until is None and end is None and has_usual:
-            return  # the last days, which is what is usual
-        if since is None or since < first or (end and (until is None or until > end)):
+        except OverflowError:
+            is_shown = False
+        if not is_shown:
             raise Refused("this link does not cover that period")
 
 
@@ -203,12 +205,38 @@ def signed(clock: Callable[[], float] = time.time) -> Signed[Share]:
 def conditions(shared: Share) -> dict[str, str]:
     """The conditions under which reports are asked: column → value; empty for what has none."""
     held = {_COLUMNS[name]: value for name, value in shared.filters if name in _COLUMNS}
-    return {c: "" if v == _NONE else v for c, v in held.items() if v != _EVERYTHING}
+    none = {c for c, v in held.items() if v == _EVERYTHING and c != "event"}
+    return {c: "" if v == _NONE else v for c, v in held.items() if c not in none}
 
 
-def _reach(shared: Share, now: dt.datetime) -> tuple[dt.datetime, dt.datetime | None]:
-    """From when, and until when, the view shows something; the end is None where it goes on."""
-    filters, day = dict(shared.filters), dt.timedelta(days=1)
+def _period(name: str, asked: Mapping[str, str], now: dt.datetime) -> _Span:
+    """What a report reads, where it is asked like this; the end is None where it goes on."""
+    if not KINDS[name].time and asked.keys().isdisjoint(("since", "until")):
+        return dt.datetime.min.replace(tzinfo=dt.UTC), None  # all that is kept
+    until = moment("until", asked["until"], now) if "until" in asked else None
+    end = until or now
+    since = moment("since", asked["since"], now) if "since" in asked else end - USUAL
+    return since - (end - since if name == "changes" else dt.timedelta()), until
+
+
+def _covers(reach: _Span, period: _Span) -> bool:
+    (first, last), (since, until) = reach, period
+    return since >= first and (last is None or (until is not None and until <= last))
+
+
+def _reaches(shared: Share, name: str, now: dt.datetime) -> Iterator[_Span]:
+    """What the view shows of a report: its period, the one before, and the trends of its features."""
+    filters = dict(shared.filters)
+    if name == "changes" and filters.get("compare") != "none":
+        filters["compare"] = "previous"
+    yield _reach(filters, now)
+    if (name, shared.path) == ("usage", "/"):
+        yield now - _TRENDS, None
+
+
+def _reach(filters: Mapping[str, str], now: dt.datetime) -> _Span:
+    """From when, and until when, a view shows something; the end is None where it goes on."""
+    day = dt.timedelta(days=1)
     period, compare = filters.get("period", "30d"), filters.get("compare", "previous")
     if period != "custom":
         days = _PERIODS.get(period, 30)
@@ -217,6 +245,17 @@ def _reach(shared: Share, now: dt.datetime) -> tuple[dt.datetime, dt.datetime | 
     length = max(last - first, day) + day
     back = _COMPARED.get(compare)
     return first - (length if back is None else back * day) - 2 * day, last + 2 * day
+
+
+def _is_period(filters: Mapping[str, str]) -> bool:
+    """Whether a period that was chosen is one."""
+    now = dt.datetime.now(dt.UTC)
+    try:
+        first = moment("from", filters.get("from", ""), now)
+        last = moment("to", filters.get("to") or now.isoformat(), now)
+    except WrongQuestion:
+        return False
+    return dt.timedelta() <= last - first <= _LONGEST_SHOWN
 
 
 def _date(text: str, now: dt.datetime) -> dt.datetime:

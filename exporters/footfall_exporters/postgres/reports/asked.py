@@ -10,6 +10,10 @@ from footfall_processors import OperatorError
 
 MOST_ROWS = 100_000
 """The greatest limit that can be asked for."""
+USUAL = dt.timedelta(days=7)
+"""How long a period is where nothing else is said."""
+YEARS = range(2, 9999)
+"""In which a period begins and ends: of the first and the last one that there are, nothing is before or after."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 
@@ -95,7 +99,10 @@ def moment(name: str, value: str, now: dt.datetime, zone: dt.tzinfo = dt.UTC) ->
         if match := re.fullmatch(r"([0-9]{1,5})([mhdw])", value):
             return now - dt.timedelta(**{_UNITS[match[2]]: int(match[1])})
         found = dt.datetime.fromisoformat(value)
-        return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(dt.UTC)
+        found = (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(dt.UTC)
+        if found.year in YEARS:
+            return found
+        raise OverflowError
     except (ValueError, OverflowError):
         right = "give 30m, 12h, 7d or 2w (ago), or a date of ISO 8601 such as 2026-11-22 or 2026-11-22T14:30Z"
         raise WrongQuestion("period", f"`{name}` is no time", right) from None

@@ -5,6 +5,7 @@ of a column that has most of the change, within it the value of another one that
 as long as it has nearly all of it and is narrower. What is no more than chance stays in the last row.
 """
 
+import datetime as dt
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -117,7 +118,7 @@ def _counted(
 ) -> tuple[Sequence[str], list[Part]]:
     period = asked.period
     assert period is not None and period.until is not None  # noqa: S101, PT018  # as `moved` demands
-    former = Period(period.since - (period.until - period.since), period.since)
+    former = _before(period.since, period.until)
     by = [*dict.fromkeys([*(asked.by or dimensions(kind, views)), *_ENDS])]
     counts: dict[tuple[str | None, ...], list[int]] = {}
     columns: Sequence[str] = ()
@@ -129,6 +130,14 @@ def _counted(
         for *values, count in cursor.fetchall():
             counts.setdefault(tuple(values), [0, 0])[number] += count
     return columns, [Part(values, *both) for values, both in counts.items()]
+
+
+def _before(since: dt.datetime, until: dt.datetime) -> Period:
+    try:
+        return Period(since - (until - since), since)
+    except OverflowError:
+        text = "there is no period as long before this one"
+        raise WrongQuestion("period", text, "give a shorter one") from None
 
 
 def _largest(parts: Sequence[Part], within: Sequence[int]) -> Cell:

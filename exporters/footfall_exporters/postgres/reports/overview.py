@@ -68,8 +68,7 @@ class Overview:
             "failed": self.failed.records(),
             "slow": self.slow.records(),
             "lost": self.lost.records(),
-            "completeness": self.complete._asdict() | {"share": self.complete.share},
-            "freshness": {"position": self.fresh.position, "committed_at": self.fresh.committed_at},
+            **_state(self.complete, self.fresh),
             "declared": self.declared,
             "unused": list(self.unused),
         }
@@ -106,12 +105,31 @@ def overview(connection: Connection, period: Period) -> Overview:
     )
 
 
+def foot(connection: Connection) -> dict[str, Any]:
+    """How complete everything is and how far the store, for JSON: of an overview what stands below every page.
+
+    Args:
+        connection: Of any role that may read `reporting`.
+
+    Raises:
+        NotThere, OtherViews, psycopg.Error: the database cannot be asked.
+    """
+    return _state(completeness(connection), freshness(connection))
+
+
 def uses(connection: Connection, period: Period) -> list[Used]:
     """How often each event was used, the most used first; see `overview`."""
     steps = steps_between(period, hourly=True)
     step = "hour" if isinstance(steps[0], dt.datetime) else "day"
     found = ask(connection, "usage", Asked(period, by=["event", "action", step]))
     return _used(found, step, steps)
+
+
+def _state(complete: Completeness, fresh: Freshness) -> dict[str, Any]:
+    return {
+        "completeness": complete._asdict() | {"share": complete.share},
+        "freshness": {"position": fresh.position, "committed_at": fresh.committed_at},
+    }
 
 
 def _last_day(period: Period, fresh: Freshness) -> Period:
