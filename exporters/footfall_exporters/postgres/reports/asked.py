@@ -13,7 +13,7 @@ MOST_ROWS = 100_000
 USUAL = dt.timedelta(days=7)
 """How long a period is where nothing else is said."""
 YEARS = range(2, 9999)
-"""In which a period begins and ends: of the first and the last one that there are, nothing is before or after."""
+"""In which a period begins and ends: before the first year, and after the last, there is nothing."""
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 

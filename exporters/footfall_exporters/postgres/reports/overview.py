@@ -106,7 +106,7 @@ def overview(connection: Connection, period: Period) -> Overview:
 
 
 def foot(connection: Connection) -> dict[str, Any]:
-    """How complete everything is and how far the store, for JSON: of an overview what stands below every page.
+    """How complete everything is, and how far the store, for JSON: what stands below every page.
 
     Args:
         connection: Of any role that may read `reporting`.
