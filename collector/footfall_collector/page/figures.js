@@ -1,7 +1,7 @@
 // Figures: rows of reports put where they belong, in time and by feature. They are added up, and never judged.
 
 import { ranges } from "./state.js";
-import { DAY, HOUR, iso, spoken } from "./words.js";
+import { DAY, HOUR, iso, pct, spoken } from "./words.js";
 
 /** @typedef {import("./reports.js").Row} Row */
 /** @typedef {import("./state.js").Range} Range */
@@ -73,6 +73,30 @@ export const values = (rows, range, column) => steps(rows, range).map(([row]) =>
 /** @param {Row[]} rows @param {string} column */
 export const total = (rows, column) => sum(rows.map((row) => row[column] ?? 0));
 
+/**
+ * How much of what senders counted is stored, by the definition of `footfall report`: what one sender has too much
+ * does not make up for what another one lacks.
+ *
+ * @typedef {object} Completeness
+ * @property {number} emitted
+ * @property {number} stored Of what was counted.
+ * @property {number} untallied Stored of senders that keep no tally.
+ * @property {number} missing
+ * @property {number | null} share Rounded down to a thousandth; null where nobody counts.
+ * @property {number} known The share of what is stored that is of senders which keep a tally, rounded down.
+ */
+
+/** @param {Row[]} rows Of `completeness`. @returns {Completeness} */
+export function completeness(rows) {
+  const [emitted, every, untallied, surplus] = /** @type {[number, number, number, number]} */ (["emitted", "stored", "untallied", "surplus"].map((column) => total(rows, column)));
+  const stored = every - surplus;
+  return { emitted, stored, untallied, missing: Math.max(0, emitted - stored), share: emitted ? Math.floor((1000 * stored) / emitted) / 1000 : null,
+    known: every + untallied ? Math.floor((100 * every) / (every + untallied)) / 100 : 0 };
+}
+
+/** Of how much there is a tally, where that is not all. @param {Completeness} of */
+export const ofCounted = ({ untallied, known }) => (untallied ? `of the ${pct(known, 0)} that senders count` : "");
+
 /** Before, as it is drawn: the average of days, whose weekdays differ, or the course of hours. @param {number[]} before @param {Range} range */
 export const beforeLine = (before, range) =>
   range.unit === "hour" ? before : range.times.map(() => sum(before) / ((range.until - range.since) / DAY));
@@ -93,19 +117,17 @@ export function titles(features) {
 export const ofProduct = (features, product) => features.filter((each) => product === "all" || each.product === product);
 
 /**
- * When versions first came, of each service one line of them; of what was there from the beginning it is not known.
+ * When versions were first seen, of each service; of several environments the first.
  *
- * @param {Row[]} lines See `reports.lines`.
- * @returns {(Mark & {service: string, version: string})[]}
+ * @param {Row[]} seen Of `annotations`.
+ * @returns {(Mark & {service: string, version: string})[]} The first one first.
  */
-export function releases(lines) {
-  const begun = lines.map((row) => row.day).sort()[0];
-  const firsts = [...grouped(lines, "service")].flatMap(([service, of]) =>
-    [...grouped(of, "service_version")].filter(([version]) => version).map(([version, rows]) =>
-      ({ service, version, day: rows.map((row) => row.day).sort()[0] })));
-  return firsts.filter(({ day }) => day > begun).map(({ service, version, day }) =>
-    ({ at: Date.parse(day), name: version, service, version })).sort((a, b) => a.at - b.at);
-}
+export const releases = (seen) => [...grouped(seen, "service")].flatMap(([service, of]) =>
+  [...grouped(of, "version")].map(([version, rows]) => ({ service, version, name: version, at: Math.min(...rows.map((row) => Date.parse(row.at))) })))
+  .sort((a, b) => a.at - b.at || natural(a.version).localeCompare(natural(b.version)));
+
+/** A version, in the order in which people count. @param {string} version */
+export const natural = (version) => version.replace(/\d+/g, (digits) => digits.padStart(8, "0"));
 
 /** What operators noted; of a version that is marked anyway nothing. @param {Row[]} notes @param {Mark[]} known @returns {Mark[]} */
 const noted = (notes, known) => notes.filter((note) => !known.some((each) => note.version && each.name.endsWith(note.version)))
@@ -114,29 +136,29 @@ const noted = (notes, known) => notes.filter((note) => !known.some((each) => not
 /**
  * What charts mark: versions, and what operators noted.
  *
- * @param {Row[]} lines
+ * @param {Row[]} seen
  * @param {Row[]} notes
  * @returns {Mark[]}
  */
-export function marks(lines, notes) {
-  const known = begun(lines);
+export function marks(seen, notes) {
+  const known = begun(seen);
   return [...known, ...noted(notes, known)];
 }
 
-/** A version once, where all services have it on the same day; else with its service. @param {Row[]} lines @returns {Mark[]} */
-function begun(lines) {
-  const found = releases(lines);
+/** A version once, where all services have it on the same day; else with its service. @param {Row[]} seen @returns {Mark[]} */
+function begun(seen) {
+  const found = releases(seen);
   const services = new Set(found.map((each) => each.service)).size;
-  const together = new Map(found.map((each) => [`${each.at} ${each.version}`, each]));
+  const together = new Map(found.map((each) => [`${iso(each.at)} ${each.version}`, each]));
   const isShared = services <= 1 || together.size < found.length || new Set(found.map((each) => each.version)).size === together.size;
   return isShared ? [...together.values()] : found.map((each) => ({ at: each.at, name: `${each.service} ${each.version}` }));
 }
 
-/** Versions, the newest first. @param {Row[]} lines @returns {string[]} */
-export function versions(lines) {
-  const by = [...grouped(lines, "service_version")].filter(([version]) => version);
-  const known = by.map(([version, rows]) => ({ version, first: rows.map((row) => row.day).sort()[0] }));
-  return known.sort((a, b) => b.first.localeCompare(a.first) || b.version.localeCompare(a.version, "en", { numeric: true })).map(({ version }) => version);
+/** Versions that were used, the newest first. @param {Row[]} lines @param {Row[]} seen @returns {string[]} */
+export function versions(lines, seen) {
+  const order = releases(seen).map((each) => each.version);
+  const used = [...grouped(lines, "service_version").keys()].filter((version) => version);
+  return used.sort((a, b) => order.indexOf(b) - order.indexOf(a) || natural(b).localeCompare(natural(a)));
 }
 
 /** Whether something was so recent that the store is at work. @param {string | null} at */

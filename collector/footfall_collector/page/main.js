@@ -5,7 +5,7 @@ import { $, $$, flat, h, reveal } from "./elements.js";
 import { marks } from "./figures.js";
 import { pressed } from "./keys.js";
 import { blank, title } from "./parts.js";
-import { NoReport, conditions, inventory, lines, notes, state } from "./reports.js";
+import { NoReport, conditions, inventory, lines, notes, seen, state } from "./reports.js";
 import { PAGE, filters, footer, header, help } from "./shell.js";
 import { onChange, ranges, reread } from "./state.js";
 
@@ -31,8 +31,8 @@ let drawing = 0;
 /** @returns {Promise<Context>} */
 async function context() {
   const { now, before } = ranges();
-  const [features, versions, foot, noted] = await Promise.all([inventory(), lines(now, before), state(now), notes(now)]);
-  return { features, lines: versions, notes: noted, marks: marks(versions, noted), state: foot, now, before, where: conditions(features) };
+  const [features, versions, foot, noted, begun] = await Promise.all([inventory(), lines(now, before), state(now), notes(now), seen()]);
+  return { features, lines: versions, seen: begun, notes: noted, marks: marks(begun, noted), state: foot, now, before, where: conditions(features) };
 }
 
 /** What the page shows; where nothing is stored yet, how to begin. @param {Context} found */

@@ -80,11 +80,11 @@ function runs(values) {
  * A change with its direction as a sign; it has no colour of its own, which only a verdict gives.
  *
  * @param {number | null | undefined} value
- * @param {{format?: (n: number) => string, flat?: number, tone?: string}} [how]
+ * @param {{format?: (n: number) => string, tone?: string}} [how]
  */
-export function change(value, { format = (n) => signed(n, pct), flat: still = 0.005, tone = "same" } = {}) {
+export function change(value, { format = (n) => signed(n, pct), tone = "same" } = {}) {
   if (value === null || value === undefined || !Number.isFinite(value)) return null;
-  return h("span", { class: `change ${tone}` }, Math.abs(value) < still ? "no change" : format(value));
+  return h("span", { class: `change ${tone}` }, value === 0 ? "no change" : format(value));
 }
 
 /** @param {number} now @param {number | null | undefined} before */

@@ -110,8 +110,15 @@ export function conditions(features) {
   return found;
 }
 
+/** The product as a condition, for what is kept by product and not by event. @returns {Record<string, string[]>} */
+export const ofChosenProduct = () => (get("product") === "all" ? {} : { product: [get("product")] });
+
 /** What operators noted of a period. @param {Range} range */
 export const notes = (range) => rowsIfAny("annotations", { range, by: ["text", "version", "product", "id"], where: { kind: ["note"] } });
+
+/** When each version was first seen, in all that is kept. @returns {Promise<Row[]>} */
+export const seen = () => rowsIfAny("annotations", { range: { since: 0, until: Math.ceil((Date.now() + 1) / HOUR) * HOUR, unit: "day", times: [] }, by: ["service", "environment", "version"],
+  where: { kind: ["version"], ...(get("env") === "all" ? {} : { environment: [plain(get("env"))] }) } });
 
 const INVENTORY = ["product", "event", "title", "owner", "surface", "feature", "expires", "last_day", "verdict"];
 
@@ -134,7 +141,7 @@ export async function state(range) {
 }
 
 /**
- * Where the versions, environments and services come from, and what charts mark: the days of each version.
+ * Where the versions, environments and services come from: the days of each version.
  *
  * @param {Range} range
  * @param {Range | null} before

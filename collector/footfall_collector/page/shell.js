@@ -1,7 +1,7 @@
 // Shell: what is around the figures of every page: its head with the filters, its foot, help.
 
 import { $, h, s } from "./elements.js";
-import { isRecent, sum, versions } from "./figures.js";
+import { completeness, isRecent, ofCounted, sum, versions } from "./figures.js";
 import { choose, chip, seg } from "./parts.js";
 import { COMPARE, DEFAULTS, PERIODS, get, link, periodName, set } from "./state.js";
 import { DAY, VERDICTS, ago, complete, int, iso, plural } from "./words.js";
@@ -13,6 +13,7 @@ import { DAY, VERDICTS, ago, complete, int, iso, plural } from "./words.js";
  * @typedef {object} Context
  * @property {Row[]} features The inventory.
  * @property {Row[]} lines Days of versions.
+ * @property {Row[]} seen When each version was first seen.
  * @property {Row[]} notes What operators noted.
  * @property {import("./charts.js").Mark[]} marks What charts mark.
  * @property {{fresh: Row, complete: Row, lost: Row[], isShared: boolean}} state
@@ -99,14 +100,14 @@ function setPeriod(period) {
 }
 
 /** What the figures are of. @param {Context} context */
-export function filters({ features, lines, state }) {
+export function filters({ features, lines, seen, state }) {
   if (UNFILTERED.includes(PAGE) || state.fresh.position === 0 || get("share")) return null;
   const has = (/** @type {string} */ key) => (FILTERS[PAGE] ?? ["product", "env", "version"]).includes(key);
   const products = options("All products", features.map((each) => each.product).sort());
   const body = h("div", { class: "filter-row" },
     products.length > 2 && has("product") ? filter("Product", "product", products) : null,
     has("env") && filter("Environment", "env", options("All environments", lines.map((row) => row.environment))),
-    has("version") && filter("Version", "version", options("All versions", versions(lines))),
+    has("version") && filter("Version", "version", options("All versions", versions(lines, seen))),
     h("div", { class: "spacer" }),
     seg("Period", { ...PERIODS, custom: "Dates" }, get("period"), setPeriod),
     get("period") === "custom" ? [date("From", "from", iso(Date.now() - 20 * DAY)), date("to", "to", iso(Date.now()))] : null,
@@ -119,14 +120,15 @@ export function filters({ features, lines, state }) {
 
 /** Whether the figures can be trusted. @param {Context} context */
 export function footer({ state }) {
-  const { fresh, complete: tallied, lost, isShared } = state;
+  const { fresh, lost, isShared } = state;
   if (isShared) return h("footer", { class: "status" }, h("ul", null, h("li", { class: "muted" }, "A view that was shared, for looking · All times UTC · no person is in here")));
-  const missing = Math.max(0, (tallied.emitted ?? 0) - (tallied.stored ?? 0));
+  const tallied = completeness([state.complete]);
+  const stored = tallied.missing ? `${int(tallied.missing)} of ${int(tallied.emitted)} counted uses are not stored` : "every counted use is stored";
   const age = fresh.committed_at ? `last stored ${ago(fresh.committed_at)}` : "nothing stored within what is kept";
   return h("footer", { class: "status" }, h("ul", null,
     h("li", null, h("span", { class: `dot ${isRecent(fresh.committed_at) ? "good" : ""}`, "aria-hidden": "true" }), `Fresh: ${age}`),
     h("li", null, h("a", { href: link("trust") }, `Complete: ${complete(tallied.share)}`),
-      h("span", { class: "muted" }, tallied.share === null ? " no sender keeps a tally" : missing ? ` ${int(missing)} of ${int(tallied.emitted)} counted uses are not stored` : " every counted use is stored")),
+      h("span", { class: "muted" }, tallied.share === null ? " no sender keeps a tally" : ` ${[ofCounted(tallied), stored].filter(Boolean).join(": ")}`)),
     h("li", null, h("a", { href: `${link("trust")}#losses` }, `Losses: ${int(sum(lost.map((row) => row.count)))}`), h("span", { class: "muted" }, ` in ${periodName()}, each with its reason`)),
     h("li", { class: "end muted" }, "All times UTC · no person is in here")));
 }

@@ -105,12 +105,11 @@ function chosen(now) {
   return [Math.floor(now / DAY) * DAY - (days - 1) * DAY, next];
 }
 
-/** The chosen period, and the one that it is compared with, to the same hour of its last day. */
+/** The chosen period, and the one that it is compared with; `previous` is the one that `changes` takes, as long and directly before. */
 export function ranges(now = Date.now()) {
   const [since, until] = chosen(now);
   const unit = until - since <= 2 * DAY ? "hour" : "day";
-  const length = unit === "hour" ? until - since : Math.ceil((until - since) / DAY) * DAY;
-  const back = /** @type {Record<string, number>} */ ({ previous: length, week: 7 * DAY, month: 28 * DAY })[get("compare")];
+  const back = /** @type {Record<string, number>} */ ({ previous: until - since, week: 7 * DAY, month: 28 * DAY })[get("compare")];
   const before = back ? range(since - back, until - back, unit) : null;
   return { now: range(since, until, unit), before };
 }

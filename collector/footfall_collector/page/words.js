@@ -30,12 +30,8 @@ export function pct(share, digits) {
   return `${value.toFixed(places).replace("-", MINUS)}${THIN}%`;
 }
 
-/**
- * A share that is not said to be whole when it is not: rounded down.
- *
- * @param {Figure} share
- */
-export const complete = (share) => (typeof share === "number" ? pct(Math.floor(share * 10000) / 10000, 2) : "unknown");
+/** How complete something is. @param {Figure} share Rounded down already: it is not said to be whole when it is not. */
+export const complete = (share) => (typeof share === "number" ? pct(share, 1) : "unknown");
 
 /** @param {Figure} value A duration. */
 export function ms(value) {

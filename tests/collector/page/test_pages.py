@@ -5,9 +5,11 @@ import datetime as dt
 import re
 from collections import Counter
 
+import httpx
 import pytest
 from playwright.sync_api import TimeoutError
 
+from collector.page.conftest import PATIENCE
 from support.stores import TODAY
 
 PAGES = {
@@ -91,6 +93,10 @@ CELLS = """() => [...document.querySelectorAll(".inventory tbody tr")].map((row)
     }))"""
 
 
+VERSIONS = """() => [...document.querySelectorAll("table:has(button.linkish) tbody tr")]
+    .map((row) => [row.cells[0].innerText, row.querySelectorAll("td.num, th.num")[0].innerText])"""
+
+
 def test_the_table_of_features_says_what_the_report_says(opened, report):
     page = opened().go("/")
     listed = report("features", by="product,event,title,owner,verdict")
@@ -105,9 +111,34 @@ def test_figures_are_sums_of_the_reports(opened, report):
     failed = sum(row["count"] for row in rows if row["status"] != "ok")
     values = page.locator(".tile .value").all_inner_texts()
     assert values[:2] == [whole(uses), percent(failed / uses)]
-    tallied = report("completeness")
-    share = sum(row["stored"] for row in tallied) / sum(row["emitted"] for row in tallied)
-    assert values[-1] == f"{int(share * 1000) / 10:.2f}\N{NARROW NO-BREAK SPACE}%"
+
+
+def test_completeness_is_one_figure_and_what_is_too_much_makes_up_for_nothing(opened, report):
+    rows = report("completeness")
+    emitted, stored, untallied, surplus = (
+        sum(row[column] or 0 for row in rows)
+        for column in ("emitted", "stored", "untallied", "surplus")
+    )
+    assert min(untallied, surplus) > 0
+    share = f"{(stored - surplus) * 1000 // emitted / 10:.1f}\N{NARROW NO-BREAK SPACE}%"
+    known = f"of the {stored * 100 // (stored + untallied)}\N{NARROW NO-BREAK SPACE}% that senders"
+    missing = whole(emitted - stored + surplus)
+    at = opened()
+    page = at.go("/")
+    tile = page.locator(".tile", has=page.locator("dt:text-is('Complete')")).inner_text()
+    for text in (tile, page.inner_text("footer")):
+        assert [word for word in (share, known, missing) if word not in text] == []
+    assert known in at.go("/trust").inner_text(".title p")
+    assert page.inner_text("h1") == f"{share} of what was counted is stored."
+
+
+def test_a_version_is_first_seen_when_the_report_says(opened, report):
+    rows = report("annotations", since="2000-01-01", where="kind=version", by="service,version")
+    first = {(row["service"], row["version"]): dt.datetime.fromisoformat(row["at"]) for row in rows}
+    page = opened().go("/releases?service=api-service&period=7d")
+    shown = dict(page.evaluate(VERSIONS))
+    at = first["api-service", "2.14.0"]
+    assert shown["2.14.0"] == f"{at.day} {at:%b}"
 
 
 def test_a_release_that_fails_more_is_said_where_it_matters(opened, report):
@@ -126,6 +157,32 @@ def test_a_release_that_fails_more_is_said_where_it_matters(opened, report):
     row = page.inner_text("tr:has-text('api.sglive.seed')")
     assert percent(worse["failed_before"]) in row
     assert percent(worse["failed"]) in row
+
+
+def test_a_products_groups_are_asked_for(opened):
+    at = opened()
+    for path in ("/groups", "/"):
+        at.go(f"{path}?product=sahasrahbot")
+    asked = [url for url in at.asked if "/api/reports/groups?" in url]
+    assert len(asked) >= 3
+    assert all("where=product%3Dsahasrahbot" in url for url in asked)
+
+
+def test_a_stream_that_is_refused_says_why_and_is_tried_again(opened, site):
+    with contextlib.ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(httpx.stream("GET", f"{site}/api/live", timeout=60))
+        page = opened().go("/live")
+        page.wait_for_selector("text=16 streams are open", timeout=PATIENCE)
+    page.wait_for_selector("text=Listening", timeout=PATIENCE)
+
+
+def test_the_stream_is_of_what_was_chosen(opened):
+    at = opened()
+    page = at.go("/live?product=sahasrahbot&env=production")
+    page.wait_for_selector("text=Listening", timeout=PATIENCE)
+    [asked] = [url for url in at.asked if "/api/live" in url]
+    assert asked.endswith("/api/live?product=sahasrahbot&environment=production")
 
 
 def test_keys_lead_from_the_overview_to_a_features_failures(opened):

@@ -4,7 +4,7 @@ import { h } from "../elements.js";
 import { grid } from "../grid.js";
 import { chip, choose, mono, none, title } from "../parts.js";
 import { rows } from "../reports.js";
-import { get, set, toFeature } from "../state.js";
+import { get, periodName, set, toFeature } from "../state.js";
 import { day, daysLeft, int, lastUse, plural } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
@@ -19,7 +19,7 @@ export async function catalog({ features, state }) {
   const declared = all.filter((row) => row.declared);
   const unused = declared.filter((row) => !row.count).length;
   const foreign = state.lost.filter((row) => row.reason === "undeclared_event").reduce((a, row) => a + row.count, 0);
-  return [title(`${plural(declared.length, "declared event")}: the whole of what may be stored.`, `${int(unused)} never came · ${int(foreign)} arrivals in 30 days with a name that no event has; their names are not kept`), section(all)];
+  return [title(`${plural(declared.length, "declared event")}: the whole of what may be stored.`, `${int(unused)} never came · ${int(foreign)} arrivals in ${periodName()} with a name that no event has; their names are not kept`), section(all)];
 }
 
 /** @param {Row[]} all */

@@ -46,7 +46,7 @@ function figures(present, former, failed, list) {
   const [most] = [...list].sort((a, b) => b.failed - a.failed);
   const [kind] = [...grouped(failed, "error_type")].map(([name, mine]) => ({ name: name || null, count: total(mine, "count") })).sort((a, b) => b.count - a.count);
   return tiles(
-    { label: "Failed", value: pct(now), delta: now !== null && then !== null ? change(now - then, { format: points, flat: 0.0005 }) : null, note: `${int(present.failed)} of ${int(present.ends)}` },
+    { label: "Failed", value: pct(now), delta: now !== null && then !== null ? change(now - then, { format: points }) : null, note: `${int(present.failed)} of ${int(present.ends)}` },
     { label: "Most failures", value: most?.title ?? DASH, note: most ? `${int(most.failed)}, ${pct(most.failed / present.failed, 0)} of all` : "" },
     { label: "Most frequent kind", value: kind ? errorWord(kind.name)[0] : DASH, note: kind ? errorWord(kind.name)[1] : "" },
     { label: "Features that failed", value: int(list.filter((each) => each.failed).length), note: `of ${plural(list.length, "that was", "that were")} used` });
@@ -91,7 +91,7 @@ function matrix(list, failed) {
     { key: "title", label: "Feature", cls: "feature", cell: (row) => featureCell(row) },
     { key: "failed", label: "Failures", num: true, cls: "uses", cell: (row) => int(row.failed) },
     { key: "share", label: "Failed", num: true, cls: "failed", cell: (row) => h("span", { class: "pair" }, row.worse ? h("span", { class: "since" }, icon("worse"), h("span", null, `since ${row.worse.version}`)) : bar((row.share ?? 0) / biggest), h("span", { class: row.worse ? "bad fixed" : "fixed" }, pct(row.share))) },
-    { key: "moved", label: "Against before", num: true, cls: "verdict", cell: (row) => (row.moved === null ? none(DASH, "nothing ended before") : change(row.moved, { format: points, flat: 0.0005 })) },
+    { key: "moved", label: "Against before", num: true, cls: "verdict", cell: (row) => (row.moved === null ? none(DASH, "nothing ended before") : change(row.moved, { format: points })) },
     ...order.map(({ name }) => ({ key: `kind ${name}`, label: errorWord(name || null)[0], title: errorWord(name || null)[1], num: true, cls: "matrix", sort: (/** @type {Row} */ row) => row.kinds.get(name) ?? 0, cell: (/** @type {Row} */ row) => cell(row.kinds.get(name) ?? 0) })),
     { key: "owner", label: "Owner", cls: "owner", cell: (row) => row.owner ?? none("nobody") }] }).el });
 }

@@ -2,7 +2,7 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
-import { beforeLine, failedShare, finished, grouped, ofProduct, tallies, tally, total, values } from "../figures.js";
+import { beforeLine, completeness, failedShare, finished, grouped, natural, ofCounted, ofProduct, tallies, tally, total, values } from "../figures.js";
 import { grid } from "../grid.js";
 import { bar, beside, blank, change, chip, mono, none, panel, share, tag, tiles } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
@@ -25,7 +25,8 @@ export async function feature(context) {
   const head = heading(found, listed, of.declared[0], versions);
   if (!tally(of.used).uses && found.last_used === null) return [head, neverUsed(found)];
   const { now, before, marks: marked } = context;
-  const note = of.whole[0]?.ratio !== undefined && of.whole[0]?.ratio !== null ? `${complete(of.whole[0].ratio)} complete` : "";
+  const whole = completeness(of.whole);
+  const note = whole.share === null ? "" : `${complete(whole.share)} complete${whole.untallied ? ` ${ofCounted(whole)}` : ""}`;
   const panels = [versionsPanel(of), ...providers(of), ...groupsPanel(of, context), await rhythm(found, context), carries(found, of)];
   return [head, figures(found, of),
     h("div", { class: "row two-one" }, uses(found, of, now, before, marked, note), endings(of, Boolean(before))),
@@ -87,8 +88,8 @@ function figures(found, of) {
   const worse = of.versions.some((row) => row.event === found.event && row.verdict === "fails more");
   return tiles(
     { label: "Uses", value: int(present.uses), delta: change(share(present.uses, former.uses)), note: former.uses ? `from ${int(former.uses)}` : "" },
-    { label: "Failed", value: pct(failed), delta: failed !== null && failedBefore !== null ? change(failed - failedBefore, { format: points, flat: 0.0005 }) : null, note: plural(present.failed, "failure"), tone: worse ? "bad" : "" },
-    { label: "p95", title: "95 of 100 uses were faster", value: ms(fast?.p95_ms), delta: change(share(fast?.p95_ms, fastBefore?.p95_ms), { flat: 0.03 }), note: fast ? `half within ${ms(fast.p50_ms)}` : "nothing with a duration" },
+    { label: "Failed", value: pct(failed), delta: failed !== null && failedBefore !== null ? change(failed - failedBefore, { format: points }) : null, note: plural(present.failed, "failure"), tone: worse ? "bad" : "" },
+    { label: "p95", title: "95 of 100 uses were faster", value: ms(fast?.p95_ms), delta: change(share(fast?.p95_ms, fastBefore?.p95_ms)), note: fast ? `half within ${ms(fast.p50_ms)}` : "nothing with a duration" },
     { label: "Adoption", title: "Share of the groups that used the product", value: found.adoption === null ? none("not known") : pct(found.adoption, found.adoption < 0.01 ? 1 : 0), note: found.adoption === null ? "no group, or too few to be shown" : "of the groups that used the product" },
     { label: "Last use", value: found.last_used ? lastUse(found.last_used) : "never", note: "" });
 }
@@ -147,14 +148,11 @@ function versionsPanel(of) {
   }));
   const most = Math.max(0.01, ...list.map((each) => each.failed ?? 0));
   return panel({ title: "By version", note: services.size > 1 ? "of each service" : "", body: grid({ caption: "By version", key: "vs", sort: "-version", rows: list, columns: [
-    { key: "version", label: "Version", sort: natural, cell: (row) => h("span", { class: "stacked", title: row.version }, row.version ? mono(row.version) : none("none given"), services.size > 1 ? h("span", { class: "muted" }, row.service) : null) },
+    { key: "version", label: "Version", sort: (row) => natural(row.version), cell: (row) => h("span", { class: "stacked", title: row.version }, row.version ? mono(row.version) : none("none given"), services.size > 1 ? h("span", { class: "muted" }, row.service) : null) },
     { key: "n", label: "Uses", num: true, cell: (row) => int(row.n) },
     { key: "failed", label: "Failed", num: true, cell: (row) => (row.failed === null ? none(DASH) : h("span", { class: "pair", title: row.told }, bar(row.failed / most, row.told === "fails more" ? "bad" : ""), h("span", { class: row.told === "fails more" ? "bad fixed" : "fixed" }, pct(row.failed)))) },
     { key: "p95", label: "p95", num: true, cell: (row) => ms(row.p95) }] }).el });
 }
-
-/** Versions in the order in which people count. @param {Row} row */
-export const natural = (row) => String(row.version).replace(/\d+/g, (digits) => digits.padStart(8, "0"));
 
 /** @param {Asked} of */
 function providers(of) {

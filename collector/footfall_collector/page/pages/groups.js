@@ -5,7 +5,7 @@ import { h } from "../elements.js";
 import { grouped, ofProduct, steps, total, values } from "../figures.js";
 import { grid } from "../grid.js";
 import { bar, beside, blank, mono, none, panel, title } from "../parts.js";
-import { rowsIfAny } from "../reports.js";
+import { ofChosenProduct, rowsIfAny } from "../reports.js";
 import { get, toFeature } from "../state.js";
 import { DASH, day, groupWord, int, pct, plural, span } from "../words.js";
 
@@ -20,7 +20,7 @@ export async function groups(context) {
   const { now, features, marks: marked } = context;
   const days = daily(now);
   const [active, weeks, began, lengths, most, ratings] = await Promise.all([
-    rowsIfAny("groups", { range: days }), rowsIfAny("groups", { range: days, by: ["week"] }),
+    rowsIfAny("groups", { range: days, where: ofChosenProduct() }), rowsIfAny("groups", { range: days, by: ["week"], where: ofChosenProduct() }),
     rowsIfAny("sessions", { range: days, by: ["day", "service"] }), rowsIfAny("session_length", { range: days, by: ["length"] }),
     rowsIfAny("concurrent", { by: ["day"] }), rowsIfAny("ratings", { range: days, by: ["prompt", "version"] }),
   ]);

@@ -7,12 +7,11 @@ import { bar, change, chip, choose, featureCell, icon, mono, none, seg, spark } 
 import { rows } from "../reports.js";
 import { counted } from "../shell.js";
 import { get, set, toFeature } from "../state.js";
-import { DASH, DAY, VERDICTS, day, int, lastUse, ms, pct } from "../words.js";
+import { DASH, DAY, VERDICTS, day, int, lastUse, ms, pct, plural } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 /** @typedef {import("../grid.js").Column} Column */
 
-const DAYS = 28;
 /** What needs a look first. */
 const ORDER = ["expired", "expiring", "fading", "unused", "new", "growing", "too few to tell", "steady"];
 /** Of these a change says nothing. */
@@ -34,6 +33,9 @@ export function inventoryTable(listed, worse, events) {
 
 /** @param {Row} row What needs a look most comes first, then what is used most. */
 const rank = (row) => (row.worse ? 0 : 1 + Math.max(0, ORDER.indexOf(row.verdict))) * 1e12 - (row.shown ?? 0);
+
+/** How many days are counted: of a young store fewer. @param {Row[]} listed */
+const daysOf = (listed) => Math.max(1, ...listed.map((each) => each.days ?? 0));
 
 /** Those that the search and the filters leave. @param {Row[]} all */
 function kept(all) {
@@ -82,8 +84,9 @@ async function drawTrends(shown, trends) {
   const missing = shown.filter((row) => row.shown && !trends.has(row.event));
   for (const { event } of missing) trends.set(event, []); // it is asked for once
   const until = Math.floor(Date.now() / DAY) * DAY;
+  const days = daysOf(shown);
   /** @type {import("../state.js").Range} */
-  const range = { since: until - DAYS * DAY, until, unit: "day", times: Array.from({ length: DAYS }, (_, i) => until - (DAYS - i) * DAY) };
+  const range = { since: until - days * DAY, until, unit: "day", times: Array.from({ length: days }, (_, i) => until - (days - i) * DAY) };
   if (!missing.length) return;
   const found = await rows("usage", { range, by: ["day", "event", "action"], where: { event: missing.map((row) => row.event) } }).catch(() => []);
   for (const [event, of] of grouped(found, "event")) trends.set(event, tallies(of, range).map((each) => each.uses));
@@ -110,7 +113,7 @@ function section(all, worse, table, isYoung) {
   const search = h("input", { type: "search", placeholder: "Search features", "aria-label": "Search features", value: get("q"), oninput: typed });
   const owners = [...new Set(all.map((row) => row.owner ?? "nobody"))].sort();
   const last = all.find((row) => row.last_day)?.last_day;
-  const note = isYoung ? "no whole day is over yet: verdicts come then" : last ? `${DAYS} days up to ${day(last)}, whatever is chosen above` : "";
+  const note = isYoung ? "no whole day is over yet: verdicts come then" : last ? `${plural(daysOf(all), "day")} up to ${day(last)}, whatever is chosen above` : "";
   return h("section", { class: "panel inventory", "aria-labelledby": "features" },
     h("div", { class: "head" }, h("h2", { id: "features", class: "sr" }, "Features"), verdicts, shown,
       h("div", { class: "tools" }, note ? h("p", { class: "note of" }, note) : null, seg("Order", { "-shown": "Most used", look: "Needs a look" }, get("sort") || "-shown", (sort) => set({ sort: sort === "-shown" ? "" : sort })),

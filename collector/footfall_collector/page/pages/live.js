@@ -4,7 +4,7 @@ import { h } from "../elements.js";
 import { sum, titles } from "../figures.js";
 import { blank, choose, icon, mono, none, spark, title } from "../parts.js";
 import { lost, refused } from "../reasons.js";
-import { toFeature } from "../state.js";
+import { get, toFeature } from "../state.js";
 import { DASH, clock, errorWord, int, ms, plural, spoken } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
@@ -21,13 +21,39 @@ const KINDS = ["stored", "counted", "lost", "refused"];
 /** What was not let in, beside what was. */
 const MISSED = ["lost", "refused"];
 
-/** @param {Context} context */
-export async function live({ features }) {
-  return [title("Live", "What arrives now, as it is stored: this is all that is known of each."), stream(titles(features))];
+const AGAIN = 10;
+/** Names of the filters in the address, and in the stream's. @type {[string, string][]} */
+const FILTERS = [["product", "product"], ["env", "environment"]];
+
+/** Of whom it is; the stream cannot be asked for what has no environment. */
+const chosen = () => FILTERS.filter(([key]) => !["all", "(none)"].includes(get(key)));
+
+/** Its address, with what was chosen. */
+function address() {
+  const query = new URLSearchParams(chosen().map(([key, name]) => [name, get(key)]));
+  return query.size ? `${STREAM}?${query}` : STREAM;
 }
 
-/** What stands there where the collector has none. */
-const noStream = () => blank("This collector has no stream", h("p", null, "It does not say what arrives as it arrives. In a terminal, ", mono("footfall tail"), " shows the same."));
+/** @param {Context} context */
+export async function live({ features }) {
+  const of = chosen().map(([key, name]) => `${name} ${get(key)}`).join(", ");
+  return [title("Live", `What arrives now, as it is stored${of && `, of ${of}`}: this is all that is known of each.`), stream(titles(features))];
+}
+
+/** What stands there where the collector has none. @param {string} why */
+const noStream = (why) => blank("There is no stream", h("p", null, why), h("p", null, "In a terminal, ", mono("footfall tail"), " shows the same."));
+
+/** Why there is none: an `EventSource` does not say. @returns {Promise<{isOver: boolean, why: string}>} */
+async function refusal() {
+  const answer = await fetch(address(), { headers: { accept: "text/event-stream" }, cache: "no-store" }).catch(() => null);
+  if (answer === null) return { isOver: false, why: "The collector does not answer" };
+  if (answer.ok) {
+    await answer.body?.cancel();
+    return { isOver: false, why: "The stream broke off" };
+  }
+  const why = await answer.json().then((body) => String(body.message), () => `The collector answered ${answer.status}`);
+  return { isOver: answer.status !== 503, why };
+}
 
 /** @param {(event: string) => string} named */
 function stream(named) {
@@ -39,6 +65,7 @@ function stream(named) {
   let [only, isPaused, fresh] = ["", matchMedia("(prefers-reduced-motion: reduce)").matches, 0];
   /** @type {EventSource | null} */
   let source = null;
+  let again = 0;
 
   const draw = () => {
     const fits = buffer.filter((each) => !only || (only === "missed" ? MISSED.includes(each.kind) : each.row.status && each.row.status !== "ok"));
@@ -63,17 +90,28 @@ function stream(named) {
     said.textContent = JSON.parse(event.data).reason ? "The store does not answer" : "Listening";
   };
   const close = () => {
+    clearTimeout(again);
     source?.close();
     source = null;
+  };
+  /** What was closed does not come back by itself. @param {EventSource} mine */
+  const closed = async (mine) => {
+    const { isOver, why } = await refusal();
+    if (source !== mine) return;
+    if (isOver) section.replaceWith(noStream(why));
+    else {
+      said.textContent = `${why}; tried again every ${AGAIN} seconds`;
+      again = setTimeout(follow, AGAIN * 1000);
+    }
   };
   const follow = () => {
     close();
     said.textContent = isPaused ? "Paused" : "Connecting …";
     if (isPaused || document.visibilityState !== "visible") return;
-    source = new EventSource(STREAM);
+    const mine = source = new EventSource(address());
     source.addEventListener("open", () => { said.textContent = "Listening"; });
     source.addEventListener("error", () => {
-      if (source?.readyState === EventSource.CLOSED) section.replaceWith(noStream());
+      if (mine.readyState === EventSource.CLOSED) closed(mine);
       else said.textContent = "The stream broke off; it is tried again";
     });
     for (const kind of KINDS) source.addEventListener(kind, heard(kind));

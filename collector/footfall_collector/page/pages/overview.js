@@ -2,10 +2,10 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
-import { beforeLine, failedShare, finished, grouped, ofProduct, tallies, tally } from "../figures.js";
+import { beforeLine, completeness, failedShare, finished, grouped, ofCounted, ofProduct, tallies, tally } from "../figures.js";
 import { change, icon, names, none, panel, seg, share, spark, tiles } from "../parts.js";
-import { rows, rowsIfAny } from "../reports.js";
-import { COMPARE, get, link, set, toFeature } from "../state.js";
+import { ofChosenProduct, rows, rowsIfAny } from "../reports.js";
+import { COMPARE, get, link, periodName, set, toFeature } from "../state.js";
 import { complete, day, daysLeft, groupWord, int, ms, pct, plural, points, signed } from "../words.js";
 import { inventoryTable } from "./inventory.js";
 
@@ -27,7 +27,7 @@ export async function overview(context) {
     before ? rows("usage", { range: before, by, where }) : [],
     before ? rowsIfAny("changes", { range: now, by: ["event"], where, limit: MOST_PARTS }) : [],
     compared(where),
-    rowsIfAny("groups", { range: { ...now, since: now.since } }),
+    rowsIfAny("groups", { range: now, where: ofChosenProduct() }),
     rows("latency", { range: now, by: ["environment"], where }),
     before ? rows("latency", { range: before, by: ["environment"], where }) : [],
     rows("usage", { range: now, by: ["event", "action", "status"], where }),
@@ -59,14 +59,14 @@ export function failingMore(versions, features) {
 
 /** @param {Row[]} listed @param {string[]} seen @param {Map<string, Row>} worse */
 function lead(listed, seen, worse) {
-  const alive = listed.filter((each) => each.uses || seen.includes(each.event));
+  const alive = listed.filter((each) => seen.includes(each.event));
   const of = (/** @type {string} */ verdict) => listed.filter((each) => each.verdict === verdict && !(verdict === "unused" && seen.includes(each.event)));
   const since = [...new Set([...worse.values()].map((each) => each.version))].join(", ");
   const broken = [...worse.values()];
   const parts = [some(broken, `fails more since ${since}`, `fail more since ${since}`, "worse"), some(of("fading"), "is fading", "are fading", "fading"),
     some(of("unused"), "is unused", "are unused", "unused")].filter((part) => part !== null);
   const said = parts.map((part, i) => [i ? (i === parts.length - 1 ? ", and " : ", ") : "", part]);
-  return h("div", { class: "title" }, h("h1", null, `${int(alive.length)} of ${plural(listed.length, "feature")} ${alive.length === 1 ? "is" : "are"} in use. `, said, parts.length ? "." : "Nothing stands out."));
+  return h("div", { class: "title" }, h("h1", null, `${int(alive.length)} of ${plural(listed.length, "feature")} ${alive.length === 1 ? "is" : "are"} in use in ${periodName()}. `, said, parts.length ? "." : "Nothing stands out."));
 }
 
 /** @param {any[]} list @param {string} one @param {string} many @param {string} verdict @returns {Kid} */
@@ -82,12 +82,13 @@ function figures({ now, state }, { used, usedBefore, active, fast, fastBefore })
   const byStep = tallies(used, now);
   const [failed, failedBefore] = [failedShare(present), failedShare(former)];
   const small = { width: 84, height: 28 };
-  const missing = Math.max(0, (state.complete.emitted ?? 0) - (state.complete.stored ?? 0));
+  const whole = completeness([state.complete]);
+  const { missing } = whole;
   return tiles(
     { label: "Uses", title: "Everything that ended, well or badly", value: int(present.uses), delta: change(share(present.uses, former.uses)), note: former.uses ? `from ${int(former.uses)}` : "", graph: spark(finished(byStep.map((each) => each.uses)), small) },
-    { label: "Failed", title: "Of what ended as a success or a failure", value: pct(failed), delta: failed !== null && failedBefore !== null ? change(failed - failedBefore, { format: points, flat: 0.0005 }) : null, note: plural(present.failed, "failure"), graph: spark(finished(byStep.map(failedShare)), { ...small, tone: "bad" }) },
+    { label: "Failed", title: "Of what ended as a success or a failure", value: pct(failed), delta: failed !== null && failedBefore !== null ? change(failed - failedBefore, { format: points }) : null, note: plural(present.failed, "failure"), graph: spark(finished(byStep.map(failedShare)), { ...small, tone: "bad" }) },
     ...slow(fast, fastBefore), ...group(active),
-    { label: "Complete", title: "Stored, of what the applications say they counted, over all that is kept", value: complete(state.complete.share), note: state.complete.share === null ? "no sender keeps a tally" : missing ? `${int(missing)} uses missing` : "nothing missing" });
+    { label: "Complete", title: "Stored, of what the applications say they counted, over all that is kept", value: complete(whole.share), note: whole.share === null ? "no sender keeps a tally" : [ofCounted(whole), missing ? `${int(missing)} uses missing` : whole.untallied ? "" : "nothing missing"].filter(Boolean).join(" · ") });
 }
 
 /** Of the environment with most observations: durations of different ones say nothing together. @param {Row[]} fast @param {Row[]} before */
@@ -95,7 +96,7 @@ function slow(fast, before) {
   const [most] = [...fast].sort((a, b) => b.observations - a.observations);
   if (!most) return [];
   const then = before.find((row) => row.environment === most.environment);
-  return [{ label: "p95", title: "95 of 100 uses were faster than this", value: ms(most.p95_ms), delta: change(share(most.p95_ms, then?.p95_ms), { flat: 0.02 }), note: fast.length > 1 ? `in ${most.environment ?? "no environment"}` : "95 of 100 were faster" }];
+  return [{ label: "p95", title: "95 of 100 uses were faster than this", value: ms(most.p95_ms), delta: change(share(most.p95_ms, then?.p95_ms)), note: fast.length > 1 ? `in ${most.environment ?? "no environment"}` : "95 of 100 were faster" }];
 }
 
 /** The last day that is counted. @param {Row[]} active Of `groups`. */
@@ -164,13 +165,14 @@ function look({ state }, listed, worse) {
   /** @type {[string, string, Row, string, Kid][]} */
   const all = [
     ...[...worse.values()].map((row) => /** @type {[string, string, Row, string, Kid]} */ (["bad", "worse", row, `fails more since ${row.version}`, `${pct(row.failed_before)} → ${pct(row.failed)}`])),
-    ...of("expired").map((each) => /** @type {[string, string, Row, string, Kid]} */ (["warn", "expired", each, refused ? "has expired; some still send" : "has expired", refused ? `${int(refused)} refused` : ""])),
+    ...of("expired").map((each) => /** @type {[string, string, Row, string, Kid]} */ (["warn", "expired", each, "has expired", each.owner ?? ""])),
+    ...(refused ? [/** @type {[string, string, Row, string, Kid]} */ (["warn", "expired", { title: "What has expired" }, "is still sent", `${int(refused)} refused`])] : []),
     ...of("expiring").map((each) => /** @type {[string, string, Row, string, Kid]} */ (["warn", "expiring", each, `expires in ${plural(daysLeft(each.expires), "day")}`, `${int(each.uses ?? 0)} uses`])),
     ...of("fading").map((each) => /** @type {[string, string, Row, string, Kid]} */ (["", "fading", each, "is fading", `${int(each.uses_before)} → ${int(each.uses)} uses`])),
     ...of("unused").map((each) => /** @type {[string, string, Row, string, Kid]} */ (["", "unused", each, each.last_used ? "is not used any more" : "was never used", each.owner ?? ""])),
   ];
   const items = all.slice(0, MOST_FINDINGS).map(([tone, kind, each, what, detail]) =>
-    h("li", { class: tone }, icon(kind), h("span", null, h("a", { href: toFeature(each.event) }, each.title), ` ${what}`), h("span", { class: "muted" }, detail)));
+    h("li", { class: tone }, icon(kind), h("span", null, h("a", { href: each.event ? toFeature(each.event) : `${link("trust")}#losses` }, each.title), ` ${what}`), h("span", { class: "muted" }, detail)));
   const more = all.length > MOST_FINDINGS ? h("p", { class: "muted" }, h("a", { href: `${link("overview", { sort: "look" })}#features` }, `${int(all.length - MOST_FINDINGS)} more`)) : null;
   return panel({ title: "Needs a look", cls: "look", note: all.length ? plural(all.length, "finding") : "",
     body: [h("ul", { class: "findings" }, items.length ? items : h("li", null, icon("good"), h("span", null, "Nothing stands out."))), more] });

@@ -2,13 +2,12 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h, s } from "../elements.js";
-import { failedShare, grouped, marks, releases as firsts, steps, tally, titles, total } from "../figures.js";
+import { failedShare, grouped, marks, natural, releases as firsts, steps, tally, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
 import { blank, comparedChip, featureCell, mono, names, none, panel, seg, title } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
 import { get, set, toFeature } from "../state.js";
 import { COMPARED, DASH, ago, day, int, ms, pct, points } from "../words.js";
-import { natural } from "./feature.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 /** @typedef {import("../shell.js").Context} Context */
@@ -19,31 +18,28 @@ const RANK = Object.keys(COMPARED);
 
 /** @param {Context} context */
 export async function releases(context) {
-  const { now, where, lines, notes } = context;
+  const { now, where, lines, seen, notes } = context;
   const services = [...grouped(lines.filter((row) => row.service), "service")].sort((a, b) => total(b[1], "count") - total(a[1], "count")).map(([name]) => name);
   const service = services.includes(get("service")) ? get("service") : services[0];
   const { version: _, ...others } = where;
   const mine = service ? { ...others, service: [service] } : others;
-  const known = firsts(lines).filter((each) => each.service === service);
+  const known = firsts(seen).filter((each) => each.service === service);
   const [used, fast, side] = await Promise.all([
     rows("usage", { range: now, by: [now.unit, "version", "action", "status"], where: mine }),
     rows("latency", { range: now, by: ["version"], where: mine }),
-    rowsIfAny("releases", { where: { ...mine, ...pair(lines, service) } }),
+    rowsIfAny("releases", { where: { ...mine, ...pair(known) } }),
   ]);
   const list = ofVersions(used, fast, known);
   if (!list.length) return [title("No version was used."), blank("Nothing in this choice", h("p", null, "Versions come from the resource attribute ", mono("service.version"), " of senders."))];
   const picker = services.length > 1 ? seg("Service", Object.fromEntries(services.map((name) => [name, name])), service ?? "", (next) => set({ service: next, release: "" })) : null;
   return [heading(side, context, known), picker ? h("div", { class: "services" }, picker) : null,
-    h("div", { class: "row half" }, listing(list, side, notes), carries(context, used, list, marks(lines.filter((row) => row.service === service), notes))), ...byFeature(side, context)];
+    h("div", { class: "row half" }, listing(list, side, notes), carries(context, used, list, marks(seen.filter((row) => row.service === service), notes))), ...byFeature(side, context)];
 }
 
-/** The version that was picked, and the one before it. @param {Row[]} lines @param {string | undefined} service @returns {Record<string, string[]>} */
-function pair(lines, service) {
-  const versions = [...grouped(lines.filter((row) => row.service === service), "service_version").keys()].filter((name) => name).map((version) => ({ version, first: lines.filter((row) => row.service_version === version).map((row) => row.day).sort()[0] }));
-  const order = versions.sort((a, b) => a.first.localeCompare(b.first) || natural(a).localeCompare(natural(b))).map((each) => each.version);
-  const at = order.indexOf(get("release"));
-  const former = order[at - 1];
-  return at > 0 && former ? { version: [former, get("release")] } : {};
+/** The version that was picked, and the one that was first seen before it. @param {import("../charts.js").Mark[]} known @returns {Record<string, string[]>} */
+function pair(known) {
+  const former = known[known.findIndex((each) => each.name === get("release")) - 1];
+  return former ? { version: [former.name, get("release")] } : {};
 }
 
 /** @param {Row[]} used @param {Row[]} fast @param {import("../charts.js").Mark[]} known @returns {Row[]} */
@@ -52,7 +48,7 @@ function ofVersions(used, fast, known) {
   return [...grouped(used, "service_version")].map(([version, mine]) => {
     const found = tally(mine);
     return { version, ...found, share: failedShare(found), p95: slow.get(version) ?? null, at: known.find((each) => each.name === version)?.at ?? null };
-  }).filter((each) => each.uses).sort((a, b) => natural(b).localeCompare(natural(a)));
+  }).filter((each) => each.uses).sort((a, b) => natural(b.version).localeCompare(natural(a.version)));
 }
 
 /** @param {Row[]} side @param {Context} context @param {import("../charts.js").Mark[]} known */
@@ -71,9 +67,9 @@ function listing(list, side, notes) {
   const picked = side[0]?.version;
   const brought = (/** @type {string} */ version) => notes.filter((each) => each.version && each.version === version).map((each) => each.text).join("; ");
   return panel({ title: "Versions", note: list.length > 1 ? "choose one to compare it with the one before" : "", body: grid({ caption: "Versions", key: "rs", sort: "-version", rows: list, columns: [
-    { key: "version", label: "Version", sort: natural, cell: (row) => (row.version ? h("button", { type: "button", class: "linkish", "aria-pressed": String(row.version === picked), onclick: () => set({ release: row.version }) }, row.version) : none("none given")) },
+    { key: "version", label: "Version", sort: (row) => natural(row.version), cell: (row) => (row.version ? h("button", { type: "button", class: "linkish", "aria-pressed": String(row.version === picked), onclick: () => set({ release: row.version }) }, row.version) : none("none given")) },
     ...(list.some((row) => brought(row.version)) ? [{ key: "note", label: "What it brought", sort: /** @type {false} */ (false), cls: "wide-only wrap", cell: (/** @type {Row} */ row) => brought(row.version) }] : []),
-    { key: "at", label: "First seen", num: true, cell: (row) => (row.at ? day(row.at) : none("before this period")) }, { key: "uses", label: "Uses", num: true, cell: (row) => int(row.uses) },
+    { key: "at", label: "First seen", num: true, cell: (row) => (row.at ? day(row.at) : none("not known")) }, { key: "uses", label: "Uses", num: true, cell: (row) => int(row.uses) },
     { key: "share", label: "Failed", num: true, cell: (row) => pct(row.share) }, { key: "p95", label: "p95", num: true, cls: "wide-only", cell: (row) => ms(row.p95) }] }).el });
 }
 

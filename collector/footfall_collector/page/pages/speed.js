@@ -15,6 +15,8 @@ import { DASH, int, ms } from "../words.js";
 const TICKS = [100, 1000, 10000];
 const [WIDTH, LEAST, MOST] = [200, 10, 100000];
 const SHOWN = 6;
+/** Fewer have no 95 of 100: it is named the slowest from so many measured uses on. */
+const ENOUGH = 20;
 
 /** @param {Context} context */
 export async function speed(context) {
@@ -26,10 +28,12 @@ export async function speed(context) {
   const named = titles(features);
   const owners = new Map(features.map((each) => [each.event, each.owner]));
   const past = new Map(former.map((row) => [row.event, row.p95_ms]));
+  /** @type {Row[]} */
   const list = present.map((row) => ({ ...row, event: row.event, title: named(row.event), owner: owners.get(row.event) ?? null, p95_ms: row.p95_ms, before: past.get(row.event) ?? null, drift: share(row.p95_ms, past.get(row.event)) }));
-  const [slowest] = list;
-  if (!slowest) return [title("Nothing to measure."), blank("No duration in this choice", h("p", null, "What carries ", mono("duration_ms"), " is here: instrumented code sends it by itself."))];
-  return [title([h("a", { href: toFeature(slowest.event) }, slowest.title), ` is the slowest: 95 of 100 uses within ${ms(slowest.p95_ms)}.`], "Of single uses that carry a duration. No test says yet whether a change is more than chance, so none has a colour."),
+  const slowest = list.find((row) => row.observations >= ENOUGH);
+  if (!list.length) return [title("Nothing to measure."), blank("No duration in this choice", h("p", null, "What carries ", mono("duration_ms"), " is here: instrumented code sends it by itself."))];
+  const said = slowest ? [h("a", { href: toFeature(slowest.event) }, slowest.title), ` is the slowest: 95 of 100 uses within ${ms(slowest.p95_ms)}.`] : "Too few were measured to name the slowest.";
+  return [title(said, "Of single uses that carry a duration. No test says yet whether a change is more than chance, so none has a colour."),
     await courses(context, list), every(list)];
 }
 
@@ -39,7 +43,7 @@ async function courses({ now, where, marks }, list) {
   const found = grouped(await rows("latency", { range: now, by: [now.unit, "event"], where: { ...where, event: most.map((each) => each.event) } }), "event");
   const data = most.map((each) => values(found.get(each.event) ?? [], now, "p95_ms"));
   return panel({ title: "Most measured", note: "p95, each its own scale; dotted: releases", body: h("div", { class: "multiples three" }, most.map((each, i) => h("div", { class: "multiple" },
-    h("h3", null, h("a", { href: toFeature(each.event) }, each.title), h("span", { class: "num" }, ms(each.p95_ms)), change(each.drift, { flat: 0.03 })),
+    h("h3", null, h("a", { href: toFeature(each.event) }, each.title), h("span", { class: "num" }, ms(each.p95_ms)), change(each.drift)),
     chart(`p95 of ${each.title}: ${ms(each.p95_ms)}`, "s", () => timeOption({ range: now, format: ms, labels: false, marks, series: [{ name: "p95", data: data[i] ?? [], color: colour("series") }] }))))),
     table: timeTable(now, most.map((each) => each.title), data, ms) });
 }
@@ -60,5 +64,5 @@ const every = (list) => panel({ title: "Every feature", note: "dot: half of all 
   { key: "title", label: "Feature", cls: "feature", cell: (row) => featureCell(row) }, { key: "event", label: "Event", cls: "event", cell: (row) => mono(row.event) },
   { key: "range", label: axis(), sort: false, cls: "trend", cell: range }, { key: "p50_ms", label: "Half within", num: true, cls: "adoption", cell: (row) => ms(row.p50_ms) },
   { key: "p95_ms", label: "p95", num: true, cls: "uses", cell: (row) => ms(row.p95_ms) }, { key: "p99_ms", label: "p99", num: true, cls: "adoption", cell: (row) => ms(row.p99_ms) },
-  { key: "drift", label: "p95 against before", num: true, cls: "verdict", cell: (row) => change(row.drift, { flat: 0.03 }) ?? none(DASH, "nothing was measured before") },
+  { key: "drift", label: "p95 against before", num: true, cls: "verdict", cell: (row) => change(row.drift) ?? none(DASH, "nothing was measured before") },
   { key: "observations", label: "Measured uses", num: true, cls: "last", cell: (row) => int(row.observations) }, { key: "owner", label: "Owner", cls: "owner", cell: (row) => row.owner ?? none("nobody") }] }).el });

@@ -2,7 +2,7 @@
 
 import { chart, colour, timeOption, timeTable } from "../charts.js";
 import { h } from "../elements.js";
-import { grouped, steps, sum, titles, total } from "../figures.js";
+import { completeness, grouped, ofCounted, steps, sum, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
 import { beside, mono, none, panel, spark, tag, title } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
@@ -25,27 +25,28 @@ export async function trust(context) {
     rows("completeness", { range: days, by: ["day"] }), rows("completeness", { range: days, by: ["event"] }), rows("losses", { range: days, by: ["day", "signal", "reason"] }),
     rows("refused", { range: days, by: ["signal", "reason"] }), rows("retention"), rowsIfAny("housekeeping"),
   ]);
-  const missing = steps(byDay, days).map(([row]) => (row && row.emitted !== null ? Math.max(0, row.emitted - row.stored) : null));
-  return [heading(byDay, missing, days), way(byDay, losses, refused), h("div", { class: "row two-one" }, notStored(missing, days), least(byEvent, context)),
+  const missing = steps(byDay, days).map(([row]) => (row?.emitted ? completeness([row]).missing : null));
+  return [heading(context, missing, days), way(byDay, losses, refused), h("div", { class: "row two-one" }, notStored(missing, days), least(byEvent, context)),
     lossesPanel(losses, days), ...beside([...door(refused), ...housekeeping(tasks), privacy(context, kept)])];
 }
 
 /** What is kept by days is asked by whole ones. @param {Range} now @returns {Range} */
 const daily = (now) => (now.unit === "day" ? now : { since: Math.floor(now.since / DAY) * DAY, until: now.until, unit: "day", times: [Math.floor(now.since / DAY) * DAY, Math.floor(now.until / DAY) * DAY] });
 
-/** @param {Row[]} byDay @param {(number | null)[]} missing @param {Range} days */
-function heading(byDay, missing, days) {
-  const emitted = total(byDay, "emitted");
-  if (!emitted) return title("How complete it is is unknown.", "No sender keeps a tally in this period: Footfall’s own SDK does, others may be as complete.");
+/** The figure of all that is kept, as at the foot. @param {Context} context @param {(number | null)[]} missing @param {Range} days */
+function heading({ state }, missing, days) {
+  const whole = completeness([state.complete]);
+  if (whole.share === null) return title("How complete it is is unknown.", "No sender keeps a tally: Footfall’s own SDK does, others may be as complete.");
   const worst = missing.indexOf(Math.max(...missing.map((n) => n ?? 0)));
   const lost = sum(missing.map((n) => n ?? 0));
   const isMost = lost > 0 && (missing[worst] ?? 0) > lost / 2;
-  return title([`${complete(total(byDay, "stored") / emitted)} of what was counted is stored`, isMost ? `; most of the rest is from ${day(days.times[worst] ?? 0)}` : "", "."], "You can trust the figures as far as this page says.");
+  const most = isMost ? ` Of what is missing in ${periodName()}, most is from ${day(days.times[worst] ?? 0)}.` : "";
+  return title(`${complete(whole.share)} of what was counted is stored.`, `Of all that is kept${whole.untallied ? `, ${ofCounted(whole)}; of the rest it is unknown` : ""}.${most}`);
 }
 
 /** @param {Row[]} byDay @param {Row[]} losses @param {Row[]} refused */
 function way(byDay, losses, refused) {
-  const [emitted, stored, untallied] = ["emitted", "stored", "untallied"].map((column) => total(byDay, column));
+  const { emitted, stored, untallied, missing, share } = completeness(byDay);
   const at = (/** @type {string[]} */ signals) => sum(losses.filter((row) => signals.includes(row.signal)).map((row) => row.count));
   const [sdk, backend] = [at(["sdk"]), at(["subscriber"])];
   const door = sum(losses.map((row) => row.count)) - sdk - backend;
@@ -53,25 +54,25 @@ function way(byDay, losses, refused) {
   const stage = (/** @type {string} */ name, /** @type {number} */ value, /** @type {string} */ note, /** @type {import("../elements.js").Kid} */ out, cls = "") =>
     h("li", { class: cls }, h("span", { class: "stage" }, name), h("b", { class: "num" }, int(value)), h("span", { class: "muted" }, note), out ? h("span", { class: "out" }, out) : null);
   return panel({ title: "The way of an event", note: `last ${periodName()}`, body: h("ol", { class: "flow" },
-    stage("Counted in the applications", emitted ?? 0, "by the SDKs’ own tally", sdk ? toLosses(`${int(sdk)} could not be sent in full`) : "nothing was lost there"),
-    stage("Stored, once", stored ?? 0, emitted ? `${complete((stored ?? 0) / emitted)} of what was counted` : "of senders that keep a tally", untallied ? `${int(untallied)} more from senders without a tally` : `${int(Math.max(0, (emitted ?? 0) - (stored ?? 0)))} missing`, "strong"),
+    stage("Counted in the applications", emitted, "by the SDKs’ own tally", sdk ? toLosses(`${int(sdk)} could not be sent in full`) : "nothing was lost there"),
+    stage("Stored, once", stored, emitted ? `${complete(share)} of what was counted` : "of senders that keep a tally", `${emitted ? `${int(missing)} missing` : ""}${emitted && untallied ? "; " : ""}${untallied ? `${int(untallied)} more from senders without a tally` : ""}`, "strong"),
     stage("Not let in", door, "undeclared, expired, out of time", door ? toLosses("each by its reason") : null, "aside"),
     stage("Not taken at the door", total(refused, "requests"), "requests; senders may come again", null, "aside")) });
 }
 
 /** @param {(number | null)[]} missing @param {Range} days */
-const notStored = (missing, days) => missing.every((n) => !n) ? panel({ title: "Not stored", body: none(missing.some((n) => n === 0) ? "All that was counted in the applications is stored." : "No sender kept a tally in this period.") }) : panel({ title: "Not stored, by day", note: "counted in the applications and not stored; shortly before midnight it may be the next day’s",
+const notStored = (missing, days) => missing.every((n) => !n) ? panel({ title: "Not stored", body: none(missing.some((n) => n === 0) ? "All that was counted in the applications is stored; of senders without a tally it is unknown." : "No sender kept a tally in this period.") }) : panel({ title: "Not stored, by day", note: "counted in the applications and not stored; shortly before midnight it may be the next day’s",
   body: chart(`Counted and not stored: ${int(sum(missing.map((n) => n ?? 0)))}`, "m", () => timeOption({ range: days, series: [{ name: "not stored", type: "bar", data: missing, color: colour("warn") }] })), table: timeTable(days, ["Not stored"], [missing]) });
 
 /** @param {Row[]} byEvent @param {Context} context */
 function least(byEvent, { features }) {
   const named = titles(features);
-  const all = byEvent.filter((row) => row.ratio !== null).sort((a, b) => a.ratio - b.ratio);
-  const known = all.filter((row) => row.ratio < 1);
+  const all = byEvent.map((row) => ({ event: row.event, ...completeness([row]) })).filter((each) => each.share !== null).sort((a, b) => (a.share ?? 0) - (b.share ?? 0) || b.missing - a.missing);
+  const known = all.filter((each) => each.missing);
   const rest = known[LEAST];
-  return panel({ title: "Least complete", note: !known.length ? "" : `missing of counted${rest ? `; the others: ${complete(rest.ratio)} or better` : ""}`, body: known.length ? h("ul", { class: "ranks" }, known.slice(0, LEAST).map((row) =>
-    h("li", null, h("span", { class: "who" }, h("a", { href: toFeature(row.event) }, named(row.event))), h("span", { class: "muted" }, `${int(Math.max(0, row.emitted - row.stored))} of ${int(row.emitted)}`), h("span", { class: "num" }, complete(row.ratio))))) : none(all.length ? "Every feature is complete." : "No sender keeps a tally."),
-    table: !all.length ? undefined : () => ({ columns: ["Feature", "Counted", "Stored", "Complete"], rows: all.map((row) => [named(row.event), int(row.emitted), int(row.stored), complete(row.ratio)]) }) });
+  return panel({ title: "Least complete", note: !known.length ? "" : `missing of counted${rest ? `; the others: ${complete(rest.share)} or better` : ""}`, body: known.length ? h("ul", { class: "ranks" }, known.slice(0, LEAST).map((each) =>
+    h("li", null, h("span", { class: "who" }, h("a", { href: toFeature(each.event) }, named(each.event))), h("span", { class: "muted" }, `${int(each.missing)} of ${int(each.emitted)}`), h("span", { class: "num" }, complete(each.share))))) : none(all.length ? "Every feature that is counted is complete." : "No sender keeps a tally."),
+    table: !all.length ? undefined : () => ({ columns: ["Feature", "Counted", "Stored", "Complete"], rows: all.map((each) => [named(each.event), int(each.emitted), int(each.stored), complete(each.share)]) }) });
 }
 
 /** @param {Row[]} losses @param {Range} days */

@@ -288,6 +288,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             _kept("p95_ms", "round(p95_ms)::integer", "product", "event"),
             _kept("adoption", "round(adoption::numeric, 3)::float8", "product", "event"),
             _kept("last_used", "last_used"),
+            _kept("days", "days"),
         ),
         hidden=frozenset({"active_per"}),
         tallied=False,
