@@ -31,7 +31,7 @@ let drawing = 0;
 /** @returns {Promise<Context>} */
 async function context() {
   const { now, before } = ranges();
-  const [features, versions, foot, noted, begun] = await Promise.all([inventory(), lines(now, before), state(now), notes(now), seen()]);
+  const [features, versions, foot, noted, begun] = await Promise.all([inventory(), lines(now, before), state(now), notes(now), seen(now)]);
   return { features, lines: versions, seen: begun, notes: noted, marks: marks(begun, noted), state: foot, now, before, where: conditions(features) };
 }
 

@@ -116,8 +116,8 @@ export const ofChosenProduct = () => (get("product") === "all" ? {} : { product:
 /** What operators noted of a period. @param {Range} range */
 export const notes = (range) => rowsIfAny("annotations", { range, by: ["text", "version", "product", "id"], where: { kind: ["note"] } });
 
-/** When each version was first seen, in all that is kept. @returns {Promise<Row[]>} */
-export const seen = () => rowsIfAny("annotations", { range: { since: 0, until: Math.ceil((Date.now() + 1) / HOUR) * HOUR, unit: "day", times: [] }, by: ["service", "environment", "version"],
+/** When each version was first seen, in all that is kept; a view that was shared has only its period. @param {Range} range */
+export const seen = (range) => rowsIfAny("annotations", { range: get("share") ? range : { ...range, since: 0, until: Math.ceil((Date.now() + 1) / HOUR) * HOUR }, by: ["service", "environment", "version"],
   where: { kind: ["version"], ...(get("env") === "all" ? {} : { environment: [plain(get("env"))] }) } });
 
 const INVENTORY = ["product", "event", "title", "owner", "surface", "feature", "expires", "last_day", "verdict"];
