@@ -120,10 +120,11 @@ def _traces(session: str) -> Path:
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """What a worker was doing when it crashed is kept: its standard error is far up in the output."""
-    if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-        place = _traces(session.config.workerinput["testrunuid"])  # type: ignore[attr-defined]
+    worker = getattr(session.config, "workerinput", None)
+    if worker is not None:
+        place = _traces(worker["testrunuid"])
         place.mkdir(exist_ok=True)
-        faulthandler.enable((place / worker).open("w"))
+        faulthandler.enable((place / worker["workerid"]).open("w"))
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -16,6 +16,7 @@
     ├── NotThere                 there is nothing to ask
     ├── OtherViews               the views of the database are those of another version
     ├── WrongQuestion            a report cannot be asked so
+    ├── WrongAnnotation          what happened cannot be written so
     ├── NotAllowed               a session cannot have the role that it is for
     ├── BackupError              a backup cannot be made, or cannot be restored
     ├── NotOurs                  a folder to be published in is not written
