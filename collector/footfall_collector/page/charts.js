@@ -1,12 +1,16 @@
 // Charts: figures over time, drawn by ECharts as SVG, with tooltips made of elements, as the policy wants it.
 
+import { apart, placed, scaleOf, tick } from "./axes.js";
 import { h } from "./elements.js";
 import { isOpen } from "./state.js";
-import { clock, day, int, ms, pct, when } from "./words.js";
+import { clock, day, int, when } from "./words.js";
 
 /** @typedef {import("./state.js").Range} Range */
+
 /** @typedef {(number | null)[]} Values */
+
 /** @typedef {{at: number, name: string}} Mark */
+
 /**
  * @typedef {object} Series
  * @property {string} name
@@ -20,6 +24,7 @@ import { clock, day, int, ms, pct, when } from "./words.js";
  * @property {string} [label] The colour of that.
  * @property {[string, string]} [inside] A name inside its own area, and its colour.
  */
+
 /**
  * @typedef {object} Over
  * @property {Range} range
@@ -32,8 +37,8 @@ import { clock, day, int, ms, pct, when } from "./words.js";
  */
 
 const echarts = /** @type {any} */ (globalThis).echarts;
+
 const probe = h("span", { class: "probe", "aria-hidden": "true" });
-const HEIGHT = 176;
 
 /** A token's colour in this theme. @param {string} name */
 export function colour(name) {
@@ -44,8 +49,10 @@ export function colour(name) {
 
 /** @type {any[]} */
 let drawn = [];
+
 /** @type {[HTMLElement, () => any][]} */
 const waiting = [];
+
 const watch = new ResizeObserver((entries) => {
   for (const { target } of entries) /** @type {any} */ (target).chart?.resize();
 });
@@ -86,66 +93,38 @@ export function drawWaiting() {
 
 /** @param {string} head @param {[string, string, string?][]} lines */
 const tip = (head, lines) =>
-  h("div", { class: "tip" }, h("b", null, head), lines.map(([name, value, color]) =>
-    h("div", null, h("span", { class: "key", style: color ? { "--c": color } : {} }, name), h("span", { class: "num" }, value))));
-
-/** A figure on an axis, in as many digits as its steps need. @param {number} v @param {(n: number) => string} format @param {number} step */
-function tick(v, format, step) {
-  if (v === 0) return "0";
-  if (format === ms) return v < 1000 ? ms(v) : `${+(v / 1000).toFixed(2)} s`;
-  if (format === int) return int(v);
-  return pct(v, (step * 100) % 1 > 1e-9 ? 1 : 0);
-}
-
-const ENDS = [1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10];
-const STEPS = [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8];
-
-/** A round end of the axis, and round steps. @param {number} top @param {number} most @param {boolean} isWhole */
-export function scaleOf(top, most, isWhole) {
-  const power = 10 ** Math.floor(Math.log10(top > 0 ? top : 1));
-  const max = ENDS.map((end) => end * power).find((end) => end >= top * 0.999) ?? top;
-  const isRound = (/** @type {number} */ step) =>
-    STEPS.some((m) => Math.abs(step / 10 ** Math.floor(Math.log10(step) + 1e-9) - m) < 1e-6) && (!isWhole || Number.isInteger(+step.toFixed(9)));
-  const parts = [4, 3, 2, 1].find((n) => n <= most && isRound(max / n)) ?? 1;
-  return { max, interval: max / parts };
-}
+  h(
+    "div",
+    { class: "tip" },
+    h("b", null, head),
+    lines.map(([name, value, color]) =>
+      h(
+        "div",
+        null,
+        h("span", { class: "key", style: color ? { "--c": color } : {} }, name),
+        h("span", { class: "num" }, value),
+      ),
+    ),
+  );
 
 /** The name of a series inside its own area, where that is widest. @param {Series} of */
 function named({ data, inside }) {
   const most = Math.max(...data.map((v) => v ?? 0));
   const high = data.flatMap((v, i) => ((v ?? 0) > most * 0.9 ? [i] : []));
   const middle = high[Math.floor(high.length / 2)];
-  const label = { show: true, position: "inside", formatter: inside?.[0], color: inside?.[1], fontSize: 12, fontWeight: 600 };
-  return data.map((value, i) => (i === middle && most > 0.3 && high.length > 3 ? { value, label } : value || { value: 0, itemStyle: { borderWidth: 0 } }));
-}
-
-/** How far labels at the ends of lines are pushed apart. @param {Series[]} series @param {number} max */
-function apart(series, max) {
-  const ends = series.map((each, i) => ({ i, y: HEIGHT * (1 - (each.data.findLast((v) => v !== null) ?? 0) / max) }));
-  /** @type {number[]} */
-  const moved = [];
-  let floor = -Infinity;
-  for (const end of ends.sort((a, b) => a.y - b.y)) {
-    const y = Math.max(end.y, floor + 14);
-    moved[end.i] = y - end.y;
-    floor = y;
-  }
-  return moved;
-}
-
-const LONGEST = 18;
-/** @param {string} name */
-const short = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name);
-
-/** Marks where something began: those of one step are one. @param {Mark[]} marks @param {Range} range */
-function placed(marks, { times, until }) {
-  /** @type {Map<number, string[]>} */
-  const found = new Map();
-  for (const { at, name } of marks) {
-    const index = at < until ? times.findLastIndex((time) => time <= at) : -1;
-    if (index >= 0) found.set(index, [...(found.get(index) ?? []), name]);
-  }
-  return [...found].map(([xAxis, names]) => ({ xAxis, name: names.length > 2 ? `${names.length} marks` : names.map(short).join(", "), label: { align: xAxis > times.length * 0.88 ? "right" : "center" } }));
+  const label = {
+    show: true,
+    position: "inside",
+    formatter: inside?.[0],
+    color: inside?.[1],
+    fontSize: 12,
+    fontWeight: 600,
+  };
+  return data.map((value, i) =>
+    i === middle && most > 0.3 && high.length > 3
+      ? { value, label }
+      : value || { value: 0, itemStyle: { borderWidth: 0 } },
+  );
 }
 
 /** @param {Series} each @param {number} open The step that goes on, which is pale. */
@@ -172,42 +151,140 @@ export function timeOption({ range, series, format = int, max, marks = [], label
   const places = placed(marks, range);
   const moved = apart(series, axis.max);
   const every = Math.ceil(times.length / (innerWidth < 760 ? 3 : 5));
-  const isLabelled = (/** @type {number} */ i) => i === 0 || (labels ? i % every === 0 && i < times.length - 2 : i === times.length - 1);
+  const isLabelled = (/** @type {number} */ i) =>
+    i === 0 || (labels ? i % every === 0 && i < times.length - 2 : i === times.length - 1);
   const head = (/** @type {number} */ i) => when(times[i] ?? 0, unit) + (i === open ? " (so far)" : "");
-  const said = (/** @type {any} */ p) => [p.seriesName, p.value === null || p.value === undefined ? "not known" : format(p.value), p.seriesName === "before" ? grey : series[p.seriesIndex]?.color];
-  const markLine = places.length ? {
-    silent: true, symbol: "none", animation: false, lineStyle: { color: ink, type: [1, 3], width: 1, opacity: 0.8 },
-    label: { show: labels, formatter: (/** @type {any} */ p) => p.name, ...font, distance: 4 }, data: places,
-  } : undefined;
+  const said = (/** @type {any} */ p) => [
+    p.seriesName,
+    p.value === null || p.value === undefined ? "not known" : format(p.value),
+    p.seriesName === "before" ? grey : series[p.seriesIndex]?.color,
+  ];
+  const markLine = places.length
+    ? {
+        silent: true,
+        symbol: "none",
+        animation: false,
+        lineStyle: { color: ink, type: [1, 3], width: 1, opacity: 0.8 },
+        label: { show: labels, formatter: (/** @type {any} */ p) => p.name, ...font, distance: 4 },
+        data: places,
+      }
+    : undefined;
   return {
-    animation: false, textStyle: font,
-    grid: { left: 4, right: series.some((each) => each.end) ? 72 : 8, top: places.length && labels ? 20 : 10, bottom: 2, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
-    xAxis: { type: "category", data: times, boundaryGap: isBar, axisTick: { show: false }, axisLine: { lineStyle: { color: line } },
-      axisLabel: { ...font, showMinLabel: true, alignMinLabel: "left", alignMaxLabel: "right", interval: isLabelled, formatter: (/** @type {string} */ v) => (unit === "day" ? day(+v) : clock(+v)) } },
-    yAxis: { type: "value", ...axis, min: 0, axisLabel: { ...font, formatter: (/** @type {number} */ v) => tick(v, format, axis.interval) }, splitLine: { lineStyle: { color: line } } },
-    tooltip: { trigger: "axis", confine: true, padding: 0, borderWidth: 0, backgroundColor: "transparent", extraCssText: "box-shadow:none",
-      axisPointer: { type: isBar ? "shadow" : "line", lineStyle: { color: ink }, shadowStyle: { color: colour("hover"), opacity: 0.6 } },
-      formatter: (/** @type {any[]} */ list) => tip(head(list[0].dataIndex), list.map((p) => /** @type {any} */ (said(p)))) },
+    animation: false,
+    textStyle: font,
+    grid: {
+      left: 4,
+      right: series.some((each) => each.end) ? 72 : 8,
+      top: places.length && labels ? 20 : 10,
+      bottom: 2,
+      outerBoundsMode: "same",
+      outerBoundsContain: "axisLabel",
+    },
+    xAxis: {
+      type: "category",
+      data: times,
+      boundaryGap: isBar,
+      axisTick: { show: false },
+      axisLine: { lineStyle: { color: line } },
+      axisLabel: {
+        ...font,
+        showMinLabel: true,
+        alignMinLabel: "left",
+        alignMaxLabel: "right",
+        interval: isLabelled,
+        formatter: (/** @type {string} */ v) => (unit === "day" ? day(+v) : clock(+v)),
+      },
+    },
+    yAxis: {
+      type: "value",
+      ...axis,
+      min: 0,
+      axisLabel: { ...font, formatter: (/** @type {number} */ v) => tick(v, format, axis.interval) },
+      splitLine: { lineStyle: { color: line } },
+    },
+    tooltip: {
+      trigger: "axis",
+      confine: true,
+      padding: 0,
+      borderWidth: 0,
+      backgroundColor: "transparent",
+      extraCssText: "box-shadow:none",
+      axisPointer: {
+        type: isBar ? "shadow" : "line",
+        lineStyle: { color: ink },
+        shadowStyle: { color: colour("hover"), opacity: 0.6 },
+      },
+      formatter: (/** @type {any[]} */ list) =>
+        tip(
+          head(list[0].dataIndex),
+          list.map((p) => /** @type {any} */ (said(p))),
+        ),
+    },
     series: [
       ...series.map((each, i) => ({
-        name: each.name, type: each.type ?? "line", stack: each.stack, barCategoryGap: each.inside ? "0%" : "22%", symbol: "circle", symbolSize: 4,
-        showSymbol: each.type !== "bar" && each.data.filter((v) => v !== null).length === 1, connectNulls: false, data: points(each, open),
-        itemStyle: { color: each.color, borderColor: each.inside ? each.color : undefined, borderWidth: each.inside ? 0.6 : 0 },
+        name: each.name,
+        type: each.type ?? "line",
+        stack: each.stack,
+        barCategoryGap: each.inside ? "0%" : "22%",
+        symbol: "circle",
+        symbolSize: 4,
+        showSymbol: each.type !== "bar" && each.data.filter((v) => v !== null).length === 1,
+        connectNulls: false,
+        data: points(each, open),
+        itemStyle: {
+          color: each.color,
+          borderColor: each.inside ? each.color : undefined,
+          borderWidth: each.inside ? 0.6 : 0,
+        },
         lineStyle: { width: each.width ?? 1.75, color: each.color },
         areaStyle: each.area ? { color: each.color, opacity: each.area } : undefined,
-        endLabel: each.end ? { show: true, formatter: each.end, color: each.label ?? each.color, fontFamily: font.fontFamily, fontSize: 11, distance: 6, offset: [0, moved[i]] } : undefined,
+        endLabel: each.end
+          ? {
+              show: true,
+              formatter: each.end,
+              color: each.label ?? each.color,
+              fontFamily: font.fontFamily,
+              fontSize: 11,
+              distance: 6,
+              offset: [0, moved[i]],
+            }
+          : undefined,
         markLine: i === 0 ? markLine : undefined,
       })),
-      ...(former ? [{ name: "before", type: "line", data: former, symbol: "none", lineStyle: { width: 1.25, color: grey, type: unit === "day" ? [5, 3] : "solid" }, itemStyle: { color: grey }, z: 1 }] : []),
+      ...(former
+        ? [
+            {
+              name: "before",
+              type: "line",
+              data: former,
+              symbol: "none",
+              lineStyle: { width: 1.25, color: grey, type: unit === "day" ? [5, 3] : "solid" },
+              itemStyle: { color: grey },
+              z: 1,
+            },
+          ]
+        : []),
     ],
   };
 }
 
-/** The same figures as a table. @param {Range} range @param {string[]} names @param {Values[]} lists @param {(n: number) => string} [format] */
-export const timeTable = (range, names, lists, format = int) => () => ({
-  columns: [range.unit === "day" ? "Day (UTC)" : "From (UTC)", ...names],
-  rows: range.times.map((at, i) => [when(at, range.unit), ...lists.map((list) => {
-    const value = list[i];
-    return value === null || value === undefined ? "not known" : format(value);
-  })]),
-});
+/**
+ * The same figures as a table.
+ *
+ * @param {Range} range
+ * @param {string[]} names
+ * @param {Values[]} lists
+ * @param {(n: number) => string} [format]
+ */
+export const timeTable =
+  (range, names, lists, format = int) =>
+  () => ({
+    columns: [range.unit === "day" ? "Day (UTC)" : "From (UTC)", ...names],
+    rows: range.times.map((at, i) => [
+      when(at, range.unit),
+      ...lists.map((list) => {
+        const value = list[i];
+        return value === null || value === undefined ? "not known" : format(value);
+      }),
+    ]),
+  });

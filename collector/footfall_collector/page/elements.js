@@ -75,7 +75,8 @@ export const $ = (selector, root = document) => root.querySelector(selector);
  * @param {ParentNode} [root]
  * @returns {HTMLElement[]}
  */
-export const $$ = (selector, root = document) => [...root.querySelectorAll(selector)].map((found) => /** @type {HTMLElement} */ (found));
+export const $$ = (selector, root = document) =>
+  [...root.querySelectorAll(selector)].map((found) => /** @type {HTMLElement} */ (found));
 
 /**
  * Has something scroll into view, at once where motion is unwanted.

@@ -13,7 +13,11 @@ const ENDS = ["success", "failure"];
 /** @param {number[]} list */
 export const sum = (list) => list.reduce((a, b) => a + b, 0);
 
-/** Uses, what ended well or badly, and what ended badly. @typedef {{uses: number, ends: number, failed: number}} Tally */
+/**
+ * Uses, what ended well or badly, and what ended badly.
+ *
+ * @typedef {{uses: number, ends: number, failed: number}} Tally
+ */
 
 /** @param {Row[]} rows Of `usage`, by action and status at least. @returns {Tally} */
 export function tally(rows) {
@@ -67,7 +71,14 @@ export function steps(rows, { times, unit }) {
 /** @param {Row[]} rows @param {Range} range @returns {Tally[]} Of each step. */
 export const tallies = (rows, range) => steps(rows, range).map(tally);
 
-/** A column of the one row of each step; null where there is none. @param {Row[]} rows @param {Range} range @param {string} column @returns {(number | null)[]} */
+/**
+ * A column of the one row of each step; null where there is none.
+ *
+ * @param {Row[]} rows
+ * @param {Range} range
+ * @param {string} column
+ * @returns {(number | null)[]}
+ */
 export const values = (rows, range, column) => steps(rows, range).map(([row]) => row?.[column] ?? null);
 
 /** @param {Row[]} rows @param {string} column */
@@ -88,16 +99,29 @@ export const total = (rows, column) => sum(rows.map((row) => row[column] ?? 0));
 
 /** @param {Row[]} rows Of `completeness`. @returns {Completeness} */
 export function completeness(rows) {
-  const [emitted, every, untallied, surplus] = /** @type {[number, number, number, number]} */ (["emitted", "stored", "untallied", "surplus"].map((column) => total(rows, column)));
+  const [emitted, every, untallied, surplus] = /** @type {[number, number, number, number]} */ (
+    ["emitted", "stored", "untallied", "surplus"].map((column) => total(rows, column))
+  );
   const stored = every - surplus;
-  return { emitted, stored, untallied, missing: Math.max(0, emitted - stored), share: emitted ? Math.floor((1000 * stored) / emitted) / 1000 : null,
-    known: every + untallied ? Math.floor((100 * every) / (every + untallied)) / 100 : 0 };
+  return {
+    emitted,
+    stored,
+    untallied,
+    missing: Math.max(0, emitted - stored),
+    share: emitted ? Math.floor((1000 * stored) / emitted) / 1000 : null,
+    known: every + untallied ? Math.floor((100 * every) / (every + untallied)) / 100 : 0,
+  };
 }
 
 /** Of how much there is a tally, where that is not all. @param {Completeness} of */
 export const ofCounted = ({ untallied, known }) => (untallied ? `of the ${pct(known, 0)} that senders count` : "");
 
-/** Before, as it is drawn: the average of days, whose weekdays differ, or the course of hours. @param {number[]} before @param {Range} range */
+/**
+ * Before, as it is drawn: the average of days, whose weekdays differ, or the course of hours.
+ *
+ * @param {number[]} before
+ * @param {Range} range
+ */
 export const beforeLine = (before, range) =>
   range.unit === "hour" ? before : range.times.map(() => sum(before) / ((range.until - range.since) / DAY));
 
@@ -113,8 +137,15 @@ export function titles(features) {
   return (event) => by.get(event) ?? spoken(event);
 }
 
-/** Each event as it is listed: with what people call it. @param {Row[]} features @param {string} product @returns {Row[]} */
-export const ofProduct = (features, product) => features.filter((each) => product === "all" || each.product === product);
+/**
+ * Each event as it is listed: with what people call it.
+ *
+ * @param {Row[]} features
+ * @param {string} product
+ * @returns {Row[]}
+ */
+export const ofProduct = (features, product) =>
+  features.filter((each) => product === "all" || each.product === product);
 
 /**
  * When versions were first seen, of each service; of several environments the first.
@@ -122,16 +153,32 @@ export const ofProduct = (features, product) => features.filter((each) => produc
  * @param {Row[]} seen Of `annotations`.
  * @returns {(Mark & {service: string, version: string})[]} The first one first.
  */
-export const releases = (seen) => [...grouped(seen, "service")].flatMap(([service, of]) =>
-  [...grouped(of, "version")].map(([version, rows]) => ({ service, version, name: version, at: Math.min(...rows.map((row) => Date.parse(row.at))) })))
-  .sort((a, b) => a.at - b.at || natural(a.version).localeCompare(natural(b.version)));
+export const releases = (seen) =>
+  [...grouped(seen, "service")]
+    .flatMap(([service, of]) =>
+      [...grouped(of, "version")].map(([version, rows]) => ({
+        service,
+        version,
+        name: version,
+        at: Math.min(...rows.map((row) => Date.parse(row.at))),
+      })),
+    )
+    .sort((a, b) => a.at - b.at || natural(a.version).localeCompare(natural(b.version)));
 
 /** A version, in the order in which people count. @param {string} version */
 export const natural = (version) => version.replace(/\d+/g, (digits) => digits.padStart(8, "0"));
 
-/** What operators noted; of a version that is marked anyway nothing. @param {Row[]} notes @param {Mark[]} known @returns {Mark[]} */
-const noted = (notes, known) => notes.filter((note) => !known.some((each) => note.version && each.name.endsWith(note.version)))
-  .map(({ at, text }) => ({ at: Date.parse(at), name: text }));
+/**
+ * What operators noted; of a version that is marked anyway nothing.
+ *
+ * @param {Row[]} notes
+ * @param {Mark[]} known
+ * @returns {Mark[]}
+ */
+const noted = (notes, known) =>
+  notes
+    .filter((note) => !known.some((each) => note.version && each.name.endsWith(note.version)))
+    .map(({ at, text }) => ({ at: Date.parse(at), name: text }));
 
 /**
  * What charts mark: versions, and what operators noted.
@@ -145,13 +192,21 @@ export function marks(seen, notes) {
   return [...known, ...noted(notes, known)];
 }
 
-/** A version once, where all services have it on the same day; else with its service. @param {Row[]} seen @returns {Mark[]} */
+/**
+ * A version once, where all services have it on the same day; else with its service.
+ *
+ * @param {Row[]} seen
+ * @returns {Mark[]}
+ */
 function begun(seen) {
   const found = releases(seen);
   const services = new Set(found.map((each) => each.service)).size;
   const together = new Map(found.map((each) => [`${iso(each.at)} ${each.version}`, each]));
-  const isShared = services <= 1 || together.size < found.length || new Set(found.map((each) => each.version)).size === together.size;
-  return isShared ? [...together.values()] : found.map((each) => ({ at: each.at, name: `${each.service} ${each.version}` }));
+  const isShared =
+    services <= 1 || together.size < found.length || new Set(found.map((each) => each.version)).size === together.size;
+  return isShared
+    ? [...together.values()]
+    : found.map((each) => ({ at: each.at, name: `${each.service} ${each.version}` }));
 }
 
 /** Versions that were used, the newest first. @param {Row[]} lines @param {Row[]} seen @returns {string[]} */

@@ -44,8 +44,11 @@ const sorted = (rows, value, down) => [...rows].sort((x, y) => compared(value(x)
 
 /** @param {Column} column @param {Row} row @param {boolean} head */
 const cell = (column, row, head) =>
-  h(head ? "th" : "td", { scope: head ? "row" : null, class: `${column.cls ?? ""} ${column.num ? "num" : ""}` },
-    column.cell ? column.cell(row) : row[column.key]);
+  h(
+    head ? "th" : "td",
+    { scope: head ? "row" : null, class: `${column.cls ?? ""} ${column.num ? "num" : ""}` },
+    column.cell ? column.cell(row) : row[column.key],
+  );
 
 /** @param {string} to @param {MouseEvent} event */
 function followed(to, event) {
@@ -71,14 +74,30 @@ export function grid(of) {
     draw();
   }
 
-  const heads = columns.map((column) => h("th", { scope: "col", class: `${column.cls ?? ""} ${column.num ? "num" : ""}`, title: column.title },
-    column.sort === false ? column.label : h("button", { type: "button", onclick: () => turned(column) }, column.label, h("span", { class: "arrow", "aria-hidden": "true" }))));
+  const heads = columns.map((column) =>
+    h(
+      "th",
+      { scope: "col", class: `${column.cls ?? ""} ${column.num ? "num" : ""}`, title: column.title },
+      column.sort === false
+        ? column.label
+        : h(
+            "button",
+            { type: "button", onclick: () => turned(column) },
+            column.label,
+            h("span", { class: "arrow", "aria-hidden": "true" }),
+          ),
+    ),
+  );
 
   /** @param {Row} row */
   function line(row) {
     const to = href?.(row);
     const click = to ? (/** @type {MouseEvent} */ event) => followed(to, event) : null;
-    return h("tr", { class: to ? "go" : "", onclick: click }, columns.map((column, i) => cell(column, row, i === 0)));
+    return h(
+      "tr",
+      { class: to ? "go" : "", onclick: click },
+      columns.map((column, i) => cell(column, row, i === 0)),
+    );
   }
 
   function ordered() {
@@ -86,7 +105,9 @@ export function grid(of) {
     const name = asked.replace(/^-/, "");
     const down = asked.startsWith("-");
     const column = columns.find((each) => each.key === name);
-    columns.forEach((each, i) => heads[i]?.setAttribute("aria-sort", each.key === name ? (down ? "descending" : "ascending") : "none"));
+    columns.forEach((each, i) =>
+      heads[i]?.setAttribute("aria-sort", each.key === name ? (down ? "descending" : "ascending") : "none"),
+    );
     const value = orders[name] ?? (column?.sort || ((/** @type {Row} */ row) => row[name]));
     return sorted(list, value, down);
   }
@@ -94,23 +115,66 @@ export function grid(of) {
   function turnPages() {
     const last = Math.ceil(list.length / PAGE) - 1;
     const to = (/** @type {number} */ next, /** @type {string} */ text) =>
-      h("button", { type: "button", class: "quiet", disabled: next < 0 || next > last, onclick: () => { page = next; draw(undefined, false); } }, text);
-    pages.replaceChildren(...(last > 0 ? [to(page - 1, "← Before"),
-      h("span", { class: "muted" }, `${int(page * PAGE + 1)} to ${int(Math.min(list.length, (page + 1) * PAGE))} of ${int(list.length)}`), to(page + 1, "Next →")] : []));
+      h(
+        "button",
+        {
+          type: "button",
+          class: "quiet",
+          disabled: next < 0 || next > last,
+          onclick: () => {
+            page = next;
+            draw(undefined, false);
+          },
+        },
+        text,
+      );
+    pages.replaceChildren(
+      ...(last > 0
+        ? [
+            to(page - 1, "← Before"),
+            h(
+              "span",
+              { class: "muted" },
+              `${int(page * PAGE + 1)} to ${int(Math.min(list.length, (page + 1) * PAGE))} of ${int(list.length)}`,
+            ),
+            to(page + 1, "Next →"),
+          ]
+        : []),
+    );
   }
 
-  /** Draws it, with other rows where they are given. @param {Row[]} [given] @param {boolean} [first] Whether its first page. */
+  /**
+   * Draws it, with other rows where they are given.
+   *
+   * @param {Row[]} [given]
+   * @param {boolean} [first] Whether its first page.
+   */
   function draw(given, first = true) {
     if (given) list = given;
     if (first) page = 0;
     const shown = ordered().slice(page * PAGE, (page + 1) * PAGE);
-    body.replaceChildren(...(shown.length ? shown.map(line) : [h("tr", null, h("td", { colspan: columns.length, class: "empty" }, empty))]));
+    body.replaceChildren(
+      ...(shown.length
+        ? shown.map(line)
+        : [h("tr", null, h("td", { colspan: columns.length, class: "empty" }, empty))]),
+    );
     turnPages();
     of.ondraw?.(shown);
   }
 
-  const table = h("table", { class: "grid" }, h("caption", { class: "sr" }, caption), h("thead", null, h("tr", null, heads)), body);
-  const el = h("div", null, h("div", { class: "scroll", role: "region", "aria-label": `${caption}, table`, tabindex: "0" }, table), pages);
+  const table = h(
+    "table",
+    { class: "grid" },
+    h("caption", { class: "sr" }, caption),
+    h("thead", null, h("tr", null, heads)),
+    body,
+  );
+  const el = h(
+    "div",
+    null,
+    h("div", { class: "scroll", role: "region", "aria-label": `${caption}, table`, tabindex: "0" }, table),
+    pages,
+  );
   draw();
   return { el, table, draw };
 }

@@ -1,10 +1,12 @@
 // Keys: search, rows, pages; never while somebody types, or where the browser's own keys are meant.
 
 import { $, $$, reveal } from "./elements.js";
-import { NAV, openHelp } from "./shell.js";
+import { openHelp } from "./help.js";
+import { NAV } from "./shell.js";
 import { link } from "./state.js";
 
 const PATIENCE = 1500;
+
 /** When `g` was pressed. */
 let chord = -Infinity;
 
@@ -39,7 +41,13 @@ export function pressed(event) {
   const isChord = event.timeStamp - chord < PATIENCE;
   chord = event.key === "g" && !isChord ? event.timeStamp : -Infinity;
   const page = isChord ? NAV.find(([, , key]) => key === event.key) : undefined;
-  const act = page ? () => { location.href = link(page[0]); } : isChord ? undefined : ACTS[event.key];
+  const act = page
+    ? () => {
+        location.href = link(page[0]);
+      }
+    : isChord
+      ? undefined
+      : ACTS[event.key];
   if (!act) return;
   event.preventDefault();
   act();

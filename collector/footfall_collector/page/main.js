@@ -6,13 +6,19 @@ import { marks } from "./figures.js";
 import { pressed } from "./keys.js";
 import { blank, title } from "./parts.js";
 import { NoReport, conditions, inventory, lines, notes, seen, state } from "./reports.js";
-import { PAGE, filters, footer, header, help } from "./shell.js";
+import { help } from "./help.js";
+import { PAGE, filters, footer, header } from "./shell.js";
 import { onChange, ranges, reread } from "./state.js";
 
 /** @typedef {import("./shell.js").Context} Context */
+
 /** @typedef {import("./elements.js").Kid} Kid */
 
-/** Of each page what draws it; no page loads another's. @type {Record<string, () => Promise<(context: Context) => Promise<Kid>>>} */
+/**
+ * Of each page what draws it; no page loads another's.
+ *
+ * @type {Record<string, () => Promise<(context: Context) => Promise<Kid>>>}
+ */
 const PAGES = {
   overview: async () => (await import("./pages/overview.js")).overview,
   feature: async () => (await import("./pages/feature.js")).feature,
@@ -25,14 +31,32 @@ const PAGES = {
   trust: async () => (await import("./pages/trust.js")).trust,
   empty: async () => (await import("./pages/empty.js")).empty,
 };
+
 const ALSO_EMPTY = ["live", "catalog", "trust"];
+
 let drawing = 0;
 
 /** @returns {Promise<Context>} */
 async function context() {
   const { now, before } = ranges();
-  const [features, versions, foot, noted, begun] = await Promise.all([inventory(), lines(now, before), state(now), notes(now), seen(now)]);
-  return { features, lines: versions, seen: begun, notes: noted, marks: marks(begun, noted), state: foot, now, before, where: conditions(features) };
+  const [features, versions, foot, noted, begun] = await Promise.all([
+    inventory(),
+    lines(now, before),
+    state(now),
+    notes(now),
+    seen(now),
+  ]);
+  return {
+    features,
+    lines: versions,
+    seen: begun,
+    notes: noted,
+    marks: marks(begun, noted),
+    state: foot,
+    now,
+    before,
+    where: conditions(features),
+  };
 }
 
 /** What the page shows; where nothing is stored yet, how to begin. @param {Context} found */
@@ -47,9 +71,27 @@ function failure(error) {
   if (!(error instanceof NoReport)) throw error;
   if (error.status === 401) {
     const next = encodeURIComponent(location.pathname + location.search);
-    return [title("Who are you?"), blank("This page is for operators", h("p", null, h("a", { href: `/login?next=${next}` }, "Log in"), " with an operator’s key: the last login is over."))];
+    return [
+      title("Who are you?"),
+      blank(
+        "This page is for operators",
+        h(
+          "p",
+          null,
+          h("a", { href: `/login?next=${next}` }, "Log in"),
+          " with an operator’s key: the last login is over.",
+        ),
+      ),
+    ];
   }
-  return [title("No figures now."), blank("The collector said why", h("p", null, error.message), h("p", null, h("button", { type: "button", class: "button", onclick: draw }, "Try again")))];
+  return [
+    title("No figures now."),
+    blank(
+      "The collector said why",
+      h("p", null, error.message),
+      h("p", null, h("button", { type: "button", class: "button", onclick: draw }, "Try again")),
+    ),
+  ];
 }
 
 /** What had the focus, so that it has it again. */
@@ -58,7 +100,9 @@ function focused() {
   const name = at?.closest("label")?.firstElementChild?.textContent ?? at?.textContent;
   return () => {
     if (at && at !== document.body && !at.isConnected) {
-      $$(at.tagName.toLowerCase()).find((each) => (each.closest("label")?.firstElementChild?.textContent ?? each.textContent) === name)?.focus();
+      $$(at.tagName.toLowerCase())
+        .find((each) => (each.closest("label")?.firstElementChild?.textContent ?? each.textContent) === name)
+        ?.focus();
     }
   };
 }
@@ -95,13 +139,20 @@ async function draw() {
 }
 
 document.body.append(help());
+
 $("#shell")?.replaceChildren(header());
+
 addEventListener("keydown", pressed);
+
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+
 addEventListener("popstate", () => {
   reread();
   draw();
 });
+
 onChange(draw);
+
 await draw();
+
 if (location.hash) reveal(document.getElementById(location.hash.slice(1)));

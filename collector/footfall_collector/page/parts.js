@@ -10,10 +10,17 @@ import { COMPARED, VERDICTS, pct, signed } from "./words.js";
 const CIRCLE = "M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3";
 /** @type {Record<string, string>} */
 const ICONS = {
-  new: "M8 2.5 9.6 6.4 13.5 8 9.6 9.6 8 13.5 6.4 9.6 2.5 8 6.4 6.4Z", growing: "M3 11 8 5l5 6", steady: "M3 8h10",
-  fading: "M3 5l5 6 5-6", unused: `${CIRCLE}M4.6 11.4l6.8-6.8`, expiring: `${CIRCLE}M8 5.2V8l2 1.6`,
-  expired: "M4 4l8 8M12 4l-8 8", few: "M4 8h.01M8 8h.01M12 8h.01", worse: "M8 2.8 14 13H2ZM8 6.6v3M8 11.4v.1",
-  good: "M3.5 8.5 6.5 11.5 12.5 4.5", look: `${CIRCLE}M8 5.5v3M8 10.5v.1`,
+  new: "M8 2.5 9.6 6.4 13.5 8 9.6 9.6 8 13.5 6.4 9.6 2.5 8 6.4 6.4Z",
+  growing: "M3 11 8 5l5 6",
+  steady: "M3 8h10",
+  fading: "M3 5l5 6 5-6",
+  unused: `${CIRCLE}M4.6 11.4l6.8-6.8`,
+  expiring: `${CIRCLE}M8 5.2V8l2 1.6`,
+  expired: "M4 4l8 8M12 4l-8 8",
+  few: "M4 8h.01M8 8h.01M12 8h.01",
+  worse: "M8 2.8 14 13H2ZM8 6.6v3M8 11.4v.1",
+  good: "M3.5 8.5 6.5 11.5 12.5 4.5",
+  look: `${CIRCLE}M8 5.5v3M8 10.5v.1`,
 };
 
 /** @param {string} name */
@@ -25,7 +32,11 @@ export const tag = (name, text, title) => h("span", { class: `chip ${name}`, tit
 
 /** @param {string | null} verdict Of `reporting.features`. */
 export function chip(verdict) {
-  const [name, text, title] = VERDICTS[verdict ?? ""] ?? ["few", "Not yet looked at", "The inventory is made anew every hour"];
+  const [name, text, title] = VERDICTS[verdict ?? ""] ?? [
+    "few",
+    "Not yet looked at",
+    "The inventory is made anew every hour",
+  ];
   return tag(name, text, title);
 }
 
@@ -43,8 +54,11 @@ export const mono = (text) => h("code", null, text);
 
 /** A share as a bar; the number stands beside it. @param {number} share @param {string} [tone] */
 export const bar = (share, tone = "") =>
-  h("span", { class: `bar ${tone}`, "aria-hidden": "true" },
-    h("span", { style: { width: `${Math.max(share > 0 ? 2 : 0, Math.min(100, share * 100))}%` } }));
+  h(
+    "span",
+    { class: `bar ${tone}`, "aria-hidden": "true" },
+    h("span", { style: { width: `${Math.max(share > 0 ? 2 : 0, Math.min(100, share * 100))}%` } }),
+  );
 
 /**
  * A small line; a gap where a figure is unknown.
@@ -62,7 +76,11 @@ export function spark(values, { width = 112, height = 22, tone = "" } = {}) {
     const ends = [run[0], run[run.length - 1]].map((end) => `${x(end?.[1] ?? 0)},${height - 2}`);
     return [s("polygon", { points: `${ends[0]} ${line} ${ends[1]}` }), s("polyline", { points: line })];
   });
-  return s("svg", { class: `spark ${tone}`, viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" }, ...drawn);
+  return s(
+    "svg",
+    { class: `spark ${tone}`, viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },
+    ...drawn,
+  );
 }
 
 /** Stretches without a gap. @param {(number | null)[]} values @returns {[number, number][][]} */
@@ -99,8 +117,13 @@ export const share = (now, before) => (before ? now / before - 1 : null);
  * @param {(key: string) => void} onpick
  */
 export const seg = (label, options, value, onpick) =>
-  h("div", { class: "seg", role: "group", "aria-label": label }, Object.entries(options).map(([key, text]) =>
-    h("button", { type: "button", "aria-pressed": String(key === value), onclick: () => onpick(key) }, text)));
+  h(
+    "div",
+    { class: "seg", role: "group", "aria-label": label },
+    Object.entries(options).map(([key, text]) =>
+      h("button", { type: "button", "aria-pressed": String(key === value), onclick: () => onpick(key) }, text),
+    ),
+  );
 
 /**
  * @param {string} label
@@ -111,8 +134,16 @@ export const seg = (label, options, value, onpick) =>
  */
 export function choose(label, options, value, onpick, cls = "") {
   const picked = (/** @type {Event} */ event) => onpick(/** @type {HTMLSelectElement} */ (event.target).value);
-  return h("label", { class: `choose ${cls}` }, h("span", null, label), h("select", { onchange: picked },
-    options.map(([key, text]) => h("option", { value: key, selected: key === value }, text))));
+  return h(
+    "label",
+    { class: `choose ${cls}` },
+    h("span", null, label),
+    h(
+      "select",
+      { onchange: picked },
+      options.map(([key, text]) => h("option", { value: key, selected: key === value }, text)),
+    ),
+  );
 }
 
 /**
@@ -128,11 +159,25 @@ export function choose(label, options, value, onpick, cls = "") {
 
 /** At most five figures, each with its change and one note. @param {...Tile} list */
 export const tiles = (...list) =>
-  h("dl", { class: "tiles" }, list.map(({ label, title, value, delta, note, graph, tone }) =>
-    h("div", { class: `tile ${tone ?? ""}` }, h("dt", { title }, label),
-      h("dd", null, h("span", { class: "value" }, value), graph),
-      h("dd", { class: "below" }, delta, delta && note ? h("span", { class: "muted" }, " · ") : null,
-        note ? h("span", { class: "muted" }, note) : null))));
+  h(
+    "dl",
+    { class: "tiles" },
+    list.map(({ label, title, value, delta, note, graph, tone }) =>
+      h(
+        "div",
+        { class: `tile ${tone ?? ""}` },
+        h("dt", { title }, label),
+        h("dd", null, h("span", { class: "value" }, value), graph),
+        h(
+          "dd",
+          { class: "below" },
+          delta,
+          delta && note ? h("span", { class: "muted" }, " · ") : null,
+          note ? h("span", { class: "muted" }, note) : null,
+        ),
+      ),
+    ),
+  );
 
 /**
  * A section with a title, a chart or anything else, and the same as a table.
@@ -142,31 +187,78 @@ export const tiles = (...list) =>
 export function panel({ title, note, body, table, actions, cls = "", id }) {
   const name = `p-${title.toLowerCase().replace(/[^a-z0-9]+/g, "-")}`;
   const content = h("div", { class: "body" }, body);
-  const tools = actions || table ? h("div", { class: "tools" }, actions, table ? asTable(title, content, body, table) : null) : null;
-  return h("section", { class: `panel ${cls}`, id, "aria-labelledby": name },
-    h("div", { class: "head" }, h("h2", { id: name }, title), note ? h("p", { class: "note" }, note) : null, tools), content);
+  const tools =
+    actions || table
+      ? h("div", { class: "tools" }, actions, table ? asTable(title, content, body, table) : null)
+      : null;
+  return h(
+    "section",
+    { class: `panel ${cls}`, id, "aria-labelledby": name },
+    h("div", { class: "head" }, h("h2", { id: name }, title), note ? h("p", { class: "note" }, note) : null, tools),
+    content,
+  );
 }
 
-/** The button that shows a chart's figures instead. @param {string} title @param {HTMLElement} content @param {Kid} body @param {() => Plain} table */
+/**
+ * The button that shows a chart's figures instead.
+ *
+ * @param {string} title
+ * @param {HTMLElement} content
+ * @param {Kid} body
+ * @param {() => Plain} table
+ */
 function asTable(title, content, body, table) {
   let isTable = false;
-  const button = h("button", { type: "button", class: "quiet", "aria-label": `${title} as a table`, onclick: () => {
-    isTable = !isTable;
-    button.textContent = isTable ? "Chart" : "Table";
-    button.setAttribute("aria-label", `${title} as a ${isTable ? "chart" : "table"}`);
-    content.replaceChildren(...(isTable ? [plainTable(title, table())] : flat(body)));
-    for (const chart of $$(".chart", content)) /** @type {any} */ (chart).chart?.resize();
-  } }, "Table");
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "quiet",
+      "aria-label": `${title} as a table`,
+      onclick: () => {
+        isTable = !isTable;
+        button.textContent = isTable ? "Chart" : "Table";
+        button.setAttribute("aria-label", `${title} as a ${isTable ? "chart" : "table"}`);
+        content.replaceChildren(...(isTable ? [plainTable(title, table())] : flat(body)));
+        for (const chart of $$(".chart", content)) /** @type {any} */ (chart).chart?.resize();
+      },
+    },
+    "Table",
+  );
   return button;
 }
 
 /** @param {string} caption @param {Plain} of */
 export const plainTable = (caption, { columns, rows }) =>
-  h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": `${caption}, table` },
-    h("table", { class: "plain" }, h("caption", { class: "sr" }, caption),
-      h("thead", null, h("tr", null, columns.map((name, i) => h("th", { scope: "col", class: i ? "num" : "" }, name)))),
-      h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, i) =>
-        i ? h("td", { class: "num" }, cell) : h("th", { scope: "row" }, cell)))))));
+  h(
+    "div",
+    { class: "scroll tall", tabindex: "0", role: "region", "aria-label": `${caption}, table` },
+    h(
+      "table",
+      { class: "plain" },
+      h("caption", { class: "sr" }, caption),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          columns.map((name, i) => h("th", { scope: "col", class: i ? "num" : "" }, name)),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        rows.map((row) =>
+          h(
+            "tr",
+            null,
+            row.map((cell, i) => (i ? h("td", { class: "num" }, cell) : h("th", { scope: "row" }, cell))),
+          ),
+        ),
+      ),
+    ),
+  );
 
 /** @param {Kid} text @param {Kid} [sub] @param {...Kid} more */
 export const title = (text, sub, ...more) =>
@@ -180,12 +272,15 @@ export const featureCell = (row, under = true) => [
 
 /** Names as links, with commas and `and`. @param {Record<string, any>[]} list @returns {Kid[]} */
 export const names = (list) =>
-  list.map((each, i) => [i ? (i === list.length - 1 ? " and " : ", ") : "", h("a", { href: toFeature(each.event) }, each.title)]);
+  list.map((each, i) => [
+    i ? (i === list.length - 1 ? " and " : ", ") : "",
+    h("a", { href: toFeature(each.event) }, each.title),
+  ]);
 
 /** Panels beside each other, by two; three where one would be left. @param {Kid[]} panels */
 export function beside(panels) {
   const rows = [];
-  for (let left = panels; left.length; ) {
+  for (let left = panels; left.length;) {
     const many = left.length === 3 ? 3 : 2;
     rows.push(h("div", { class: left.length === 1 ? "row" : "row half" }, left.slice(0, many)));
     left = left.slice(many);
@@ -193,5 +288,10 @@ export function beside(panels) {
   return rows;
 }
 
-/** What stands in the place of figures: why there are none, and the way out. @param {string} head @param {...Kid} why */
+/**
+ * What stands in the place of figures: why there are none, and the way out.
+ *
+ * @param {string} head
+ * @param {...Kid} why
+ */
 export const blank = (head, ...why) => h("section", { class: "panel blank" }, h("h2", null, head), why);

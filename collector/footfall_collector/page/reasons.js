@@ -4,8 +4,13 @@ import { spoken } from "./words.js";
 
 /** Where something was lost, by its signal. */
 export const SIGNALS = /** @type {Record<string, string>} */ ({
-  traces: "at the collector", logs: "at the collector", metrics: "at the collector", unknown: "at the collector",
-  spool: "in the spool", sdk: "in the application", subscriber: "at a backend",
+  traces: "at the collector",
+  logs: "at the collector",
+  metrics: "at the collector",
+  unknown: "at the collector",
+  spool: "in the spool",
+  sdk: "in the application",
+  subscriber: "at a backend",
 });
 
 /** What happened, and what to do. @type {Record<string, [string, string]>} */
@@ -23,7 +28,10 @@ const LOSSES = {
   malformed: ["Could not be read", "Update the sender’s SDK; if it stays, report it there."],
   unsupported_metric: ["No counter", "Send a counter instead of a gauge or a histogram."],
   deprecated_encoding: ["Form of before July 2021", "Update the sender’s SDK."],
-  counter_baseline: ["Counter that began unseen", "Nothing after an upgrade; else see why senders change their identity."],
+  counter_baseline: [
+    "Counter that began unseen",
+    "Nothing after an upgrade; else see why senders change their identity.",
+  ],
   counter_reset: ["Counter that fell", "Nothing after restarts; else give each sender a service.instance.id."],
   counter_limit: ["More counters than are kept", "Take attributes with many values off the counter."],
   fraction: ["Part of an occurrence", "Count whole occurrences, or send a cumulative counter."],
@@ -32,11 +40,20 @@ const LOSSES = {
   refused_by_store: ["Refused by the store", "Report it to Footfall: it should have been dropped before."],
   unreadable_in_spool: ["Damaged in the spool", "See the disk of the spool."],
   salt_missing: ["Hash could not be made any more", "Nothing, if rare; else look for a queue that was held up."],
-  resource_value: ["Service or version in no usual form", "Give the service a plain name, and a version such as 1.2.3."],
+  resource_value: [
+    "Service or version in no usual form",
+    "Give the service a plain name, and a version such as 1.2.3.",
+  ],
   resource_unlisted: ["Service that no catalog lists", "Add it to the catalog, if it is yours."],
   resource_personal: ["Service that may name somebody", "See what the sender puts there, or list it in the catalog."],
-  resource_limit: ["Too many services from one sender", "List services in the catalog, and give each sender its own key."],
-  queue_full: ["More happened than could be sent", "Counted all the same. Sample the event, or see why sending is slow."],
+  resource_limit: [
+    "Too many services from one sender",
+    "List services in the catalog, and give each sender its own key.",
+  ],
+  queue_full: [
+    "More happened than could be sent",
+    "Counted all the same. Sample the event, or see why sending is slow.",
+  ],
   export_failed: ["The collector could not be reached", "Look at the collector’s log and at the endpoint."],
   missed_by_retention: ["A backend was away too long", "Bring it with footfall export while it is stored."],
   erased: ["Erased, as somebody asked", "Nothing: whoever has the receipt asked for it."],

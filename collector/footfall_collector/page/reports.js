@@ -22,7 +22,11 @@ export class NoReport extends Error {
   }
 }
 
-/** Answers by their address, with the tag by which the collector knows them. @type {Map<string, {tag: string, body: Row}>} */
+/**
+ * Answers by their address, with the tag by which the collector knows them.
+ *
+ * @type {Map<string, {tag: string, body: Row}>}
+ */
 const known = new Map();
 const MOST_KNOWN = 200;
 
@@ -114,11 +118,20 @@ export function conditions(features) {
 export const ofChosenProduct = () => (get("product") === "all" ? {} : { product: [get("product")] });
 
 /** What operators noted of a period. @param {Range} range */
-export const notes = (range) => rowsIfAny("annotations", { range, by: ["text", "version", "product", "id"], where: { kind: ["note"] } });
+export const notes = (range) =>
+  rowsIfAny("annotations", { range, by: ["text", "version", "product", "id"], where: { kind: ["note"] } });
 
-/** When each version was first seen, in all that is kept; a view that was shared has only its period. @param {Range} range */
-export const seen = (range) => rowsIfAny("annotations", { range: get("share") ? range : { ...range, since: 0, until: Math.ceil((Date.now() + 1) / HOUR) * HOUR }, by: ["service", "environment", "version"],
-  where: { kind: ["version"], ...(get("env") === "all" ? {} : { environment: [plain(get("env"))] }) } });
+/**
+ * When each version was first seen, in all that is kept; a view that was shared has only its period.
+ *
+ * @param {Range} range
+ */
+export const seen = (range) =>
+  rowsIfAny("annotations", {
+    range: get("share") ? range : { ...range, since: 0, until: Math.ceil((Date.now() + 1) / HOUR) * HOUR },
+    by: ["service", "environment", "version"],
+    where: { kind: ["version"], ...(get("env") === "all" ? {} : { environment: [plain(get("env"))] }) },
+  });
 
 const INVENTORY = ["product", "event", "title", "owner", "surface", "feature", "expires", "last_day", "verdict"];
 
@@ -131,7 +144,8 @@ export const inventory = () => rows("features", { by: INVENTORY });
  * @param {Range} range
  */
 export async function state(range) {
-  if (get("share") && document.body.dataset.page === "feature") return { fresh: {}, complete: {}, lost: [], isShared: true };
+  if (get("share") && document.body.dataset.page === "feature")
+    return { fresh: {}, complete: {}, lost: [], isShared: true };
   const since = new Date(Math.floor(Date.now() / HOUR) * HOUR - HOUR).toISOString();
   const [overview, lost] = await Promise.all([
     fetched(`/api/reports/overview?since=${encodeURIComponent(since)}`),

@@ -1,12 +1,14 @@
 // Shell: what is around the figures of every page: its head with the filters, its foot, help.
 
-import { $, h, s } from "./elements.js";
+import { h, s } from "./elements.js";
 import { completeness, isRecent, ofCounted, sum, versions } from "./figures.js";
-import { choose, chip, seg } from "./parts.js";
-import { COMPARE, DEFAULTS, PERIODS, get, link, periodName, set } from "./state.js";
-import { DAY, VERDICTS, ago, complete, int, iso, plural } from "./words.js";
+import { openHelp } from "./help.js";
+import { choose, seg } from "./parts.js";
+import { COMPARE, DEFAULTS, get, link, periodName, PERIODS, set } from "./state.js";
+import { ago, complete, DAY, int, iso, plural } from "./words.js";
 
 /** @typedef {import("./reports.js").Row} Row */
+
 /**
  * What every page knows.
  *
@@ -24,15 +26,32 @@ import { DAY, VERDICTS, ago, complete, int, iso, plural } from "./words.js";
 
 /** Page, name, and the key after `g`. @type {[string, string, string][]} */
 export const NAV = [
-  ["overview", "Overview", "o"], ["releases", "Releases", "r"], ["failures", "Failures", "f"], ["speed", "Speed", "s"],
-  ["groups", "Groups", "g"], ["live", "Live", "l"], ["catalog", "Catalog", "c"], ["trust", "Trust", "t"],
+  ["overview", "Overview", "o"],
+  ["releases", "Releases", "r"],
+  ["failures", "Failures", "f"],
+  ["speed", "Speed", "s"],
+  ["groups", "Groups", "g"],
+  ["live", "Live", "l"],
+  ["catalog", "Catalog", "c"],
+  ["trust", "Trust", "t"],
 ];
+
 export const PAGE = document.body.dataset.page ?? "overview";
+
 const UNFILTERED = ["live", "catalog"];
-/** What can be chosen where it is not everything: completeness and groups are not kept by version. @type {Record<string, string[]>} */
+
+/**
+ * What can be chosen where it is not everything: completeness and groups are not kept by version.
+ *
+ * @type {Record<string, string[]>}
+ */
 const FILTERS = { trust: [], groups: ["product"] };
-const LEFT = "M6.4 2.2c1.9 0 2.9 1.7 2.9 3.9 0 2-1 4-2.7 4S3.7 8.3 3.7 6 4.6 2.2 6.4 2.2M4.3 11.4l4.3-.2c.3 1.5-.4 3-2 3-1.3 0-2.2-1.2-2.3-2.8";
-const RIGHT = "M13.6 5.6c1.8 0 2.7 1.6 2.7 3.8s-1.1 4-2.8 4-2.7-1.9-2.7-4 1-3.8 2.8-3.800M11.4 14.6l4.3.2c-.1 1.7-1 2.9-2.3 2.9-1.600 0-2.300-1.500-2-3.100";
+
+const LEFT =
+  "M6.4 2.2c1.9 0 2.9 1.7 2.9 3.9 0 2-1 4-2.7 4S3.7 8.3 3.7 6 4.6 2.2 6.4 2.2M4.3 11.4l4.3-.2c.3 1.5-.4 3-2 3-1.3 0-2.2-1.2-2.3-2.8";
+
+const RIGHT =
+  "M13.6 5.6c1.8 0 2.7 1.6 2.7 3.8s-1.1 4-2.8 4-2.7-1.9-2.7-4 1-3.8 2.8-3.800M11.4 14.6l4.3.2c-.1 1.7-1 2.9-2.3 2.9-1.600 0-2.300-1.500-2-3.100";
 
 function isDark() {
   const { theme } = document.documentElement.dataset;
@@ -55,40 +74,90 @@ function turnTheme() {
 const iconButton = (title, text, onclick, sign) =>
   h("button", { type: "button", class: "icon-button", title, onclick }, sign, h("span", { class: "sr" }, text));
 
-export const openHelp = () => /** @type {HTMLDialogElement | null} */ ($("#help"))?.showModal();
-
 /** The way out, for who has logged in. */
-const logOut = () => (document.body.dataset.login === "yes" && !get("share") ? h("a", { class: "log-out", href: "/logout" }, "Log out") : null);
+const logOut = () =>
+  document.body.dataset.login === "yes" && !get("share")
+    ? h("a", { class: "log-out", href: "/logout" }, "Log out")
+    : null;
 
 /** The head of every page. */
 export function header() {
   const here = PAGE === "feature" ? "overview" : PAGE;
-  const half = s("svg", { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" }, s("path", { d: "M8 2.5a5.5 5.5 0 1 0 0 11Z", class: "solid" }), s("circle", { cx: 8, cy: 8, r: 5.5 }));
-  const mark = s("svg", { viewBox: "0 0 20 20", class: "mark", "aria-hidden": "true" }, s("path", { d: LEFT }), s("path", { d: RIGHT }));
-  return h("header", { class: "top" }, h("a", { class: "brand", href: link("overview") }, mark, "Footfall"),
-    h("nav", { "aria-label": "Pages" }, h("ul", null, NAV.map(([page, name]) =>
-      h("li", null, h("a", { href: link(page), "aria-current": page === here ? "page" : null }, name))))),
-    h("div", { class: "right" }, iconButton("Light or dark", "Switch between light and dark", turnTheme, half),
-      iconButton("Keys and words (?)", "Keys and words", openHelp, h("span", { "aria-hidden": "true" }, "?")), logOut()));
+  const half = s(
+    "svg",
+    { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" },
+    s("path", { d: "M8 2.5a5.5 5.5 0 1 0 0 11Z", class: "solid" }),
+    s("circle", { cx: 8, cy: 8, r: 5.5 }),
+  );
+  const mark = s(
+    "svg",
+    { viewBox: "0 0 20 20", class: "mark", "aria-hidden": "true" },
+    s("path", { d: LEFT }),
+    s("path", { d: RIGHT }),
+  );
+  return h(
+    "header",
+    { class: "top" },
+    h("a", { class: "brand", href: link("overview") }, mark, "Footfall"),
+    h(
+      "nav",
+      { "aria-label": "Pages" },
+      h(
+        "ul",
+        null,
+        NAV.map(([page, name]) =>
+          h("li", null, h("a", { href: link(page), "aria-current": page === here ? "page" : null }, name)),
+        ),
+      ),
+    ),
+    h(
+      "div",
+      { class: "right" },
+      iconButton("Light or dark", "Switch between light and dark", turnTheme, half),
+      iconButton("Keys and words (?)", "Keys and words", openHelp, h("span", { "aria-hidden": "true" }, "?")),
+      logOut(),
+    ),
+  );
 }
 
-/** A filter, where there is something to choose. @param {string} label @param {string} key @param {[string, string][]} options */
+/**
+ * A filter, where there is something to choose.
+ *
+ * @param {string} label
+ * @param {string} key
+ * @param {[string, string][]} options
+ */
 const filter = (label, key, options) =>
   options.length > 1 || get(key) !== DEFAULTS[key]
-    ? choose(label, options, get(key), (value) => set({ [key]: value, ...(key === "product" ? { sort: "" } : {}) }), get(key) === DEFAULTS[key] ? "" : "set")
+    ? choose(
+        label,
+        options,
+        get(key),
+        (value) => set({ [key]: value, ...(key === "product" ? { sort: "" } : {}) }),
+        get(key) === DEFAULTS[key] ? "" : "set",
+      )
     : null;
 
 /** @param {string} all @param {Iterable<string | null>} values @returns {[string, string][]} */
 function options(all, values) {
   const known = [...new Set(values)];
   if (known.length < 2 && known[0] === null) return [["all", all]];
-  return [["all", all], ...known.map((value) => /** @type {[string, string]} */ ([value ?? "(none)", value ?? "none given"]))];
+  return [
+    ["all", all],
+    ...known.map((value) => /** @type {[string, string]} */ ([value ?? "(none)", value ?? "none given"])),
+  ];
 }
 
 /** @param {string} label @param {string} key @param {string} usual */
 function date(label, key, usual) {
-  const change = (/** @type {Event} */ event) => set({ [key]: /** @type {HTMLInputElement} */ (event.target).value, period: "custom" });
-  return h("label", { class: "choose" }, h("span", null, label), h("input", { type: "date", value: get(key) || usual, max: iso(Date.now()), onchange: change }));
+  const change = (/** @type {Event} */ event) =>
+    set({ [key]: /** @type {HTMLInputElement} */ (event.target).value, period: "custom" });
+  return h(
+    "label",
+    { class: "choose" },
+    h("span", null, label),
+    h("input", { type: "date", value: get(key) || usual, max: iso(Date.now()), onchange: change }),
+  );
 }
 
 /** @param {string} period What is chosen: a day is compared with that weekday. */
@@ -104,56 +173,92 @@ export function filters({ features, lines, seen, state }) {
   if (UNFILTERED.includes(PAGE) || state.fresh.position === 0 || get("share")) return null;
   const has = (/** @type {string} */ key) => (FILTERS[PAGE] ?? ["product", "env", "version"]).includes(key);
   const products = options("All products", features.map((each) => each.product).sort());
-  const body = h("div", { class: "filter-row" },
+  const body = h(
+    "div",
+    { class: "filter-row" },
     products.length > 2 && has("product") ? filter("Product", "product", products) : null,
-    has("env") && filter("Environment", "env", options("All environments", lines.map((row) => row.environment))),
+    has("env") &&
+      filter(
+        "Environment",
+        "env",
+        options(
+          "All environments",
+          lines.map((row) => row.environment),
+        ),
+      ),
     has("version") && filter("Version", "version", options("All versions", versions(lines, seen))),
     h("div", { class: "spacer" }),
     seg("Period", { ...PERIODS, custom: "Dates" }, get("period"), setPeriod),
-    get("period") === "custom" ? [date("From", "from", iso(Date.now() - 20 * DAY)), date("to", "to", iso(Date.now()))] : null,
-    FILTERS[PAGE] ? null : choose("against", Object.entries(COMPARE), get("compare"), (compare) => set({ compare })));
+    get("period") === "custom"
+      ? [date("From", "from", iso(Date.now() - 20 * DAY)), date("to", "to", iso(Date.now()))]
+      : null,
+    FILTERS[PAGE] ? null : choose("against", Object.entries(COMPARE), get("compare"), (compare) => set({ compare })),
+  );
   const chosen = ["product", "env", "version"].map(get).filter((value) => value !== "all");
   const said = [...(chosen.length ? chosen : ["Everything"]), PERIODS[get("period")] ?? "dates"];
-  return h("section", { "aria-label": "What the figures are of" }, h("details", { class: "filters", open: matchMedia("(min-width: 760px)").matches },
-    h("summary", null, h("span", null, said.join(" · ")), h("span", { class: "muted" }, "Change")), body));
+  return h(
+    "section",
+    { "aria-label": "What the figures are of" },
+    h(
+      "details",
+      { class: "filters", open: matchMedia("(min-width: 760px)").matches },
+      h("summary", null, h("span", null, said.join(" · ")), h("span", { class: "muted" }, "Change")),
+      body,
+    ),
+  );
 }
 
 /** Whether the figures can be trusted. @param {Context} context */
 export function footer({ state }) {
   const { fresh, lost, isShared } = state;
-  if (isShared) return h("footer", { class: "status" }, h("ul", null, h("li", { class: "muted" }, "A view that was shared, for looking · All times UTC · no person is in here")));
+  if (isShared)
+    return h(
+      "footer",
+      { class: "status" },
+      h(
+        "ul",
+        null,
+        h("li", { class: "muted" }, "A view that was shared, for looking · All times UTC · no person is in here"),
+      ),
+    );
   const tallied = completeness([state.complete]);
-  const stored = tallied.missing ? `${int(tallied.missing)} of ${int(tallied.emitted)} counted uses are not stored` : "every counted use is stored";
+  const stored = tallied.missing
+    ? `${int(tallied.missing)} of ${int(tallied.emitted)} counted uses are not stored`
+    : "every counted use is stored";
   const age = fresh.committed_at ? `last stored ${ago(fresh.committed_at)}` : "nothing stored within what is kept";
-  return h("footer", { class: "status" }, h("ul", null,
-    h("li", null, h("span", { class: `dot ${isRecent(fresh.committed_at) ? "good" : ""}`, "aria-hidden": "true" }), `Fresh: ${age}`),
-    h("li", null, h("a", { href: link("trust") }, `Complete: ${complete(tallied.share)}`),
-      h("span", { class: "muted" }, tallied.share === null ? " no sender keeps a tally" : ` ${[ofCounted(tallied), stored].filter(Boolean).join(": ")}`)),
-    h("li", null, h("a", { href: `${link("trust")}#losses` }, `Losses: ${int(sum(lost.map((row) => row.count)))}`), h("span", { class: "muted" }, ` in ${periodName()}, each with its reason`)),
-    h("li", { class: "end muted" }, "All times UTC · no person is in here")));
-}
-
-/** @type {[string, string][]} */
-const KEYS = [["/", "search"], ["j  k", "next, previous row"], ["Enter", "open the row"], ["u", "back to the overview"], ["?", "this"]];
-/** @type {[string, string][]} */
-const WORDS = [
-  ["Use", "Something declared happened and ended, well or badly. Exact: every use is counted, also those that were sampled out."],
-  ["Failed", "Of what ended as a success or a failure, the share that did not end well."],
-  ["p95", "95 of 100 uses were faster than this."],
-  ["Adoption", "Share of the groups that used the product which used the feature."],
-  ["Complete", "Stored uses, as a share of those the applications say they counted."],
-  ["Beyond chance", "A test says so, at most one time in twenty without cause. The page decides nothing itself."],
-];
-
-/** Keys and words. */
-export function help() {
-  const keys = [...KEYS, ...NAV.map(([, name, key]) => /** @type {[string, string]} */ ([`g ${key}`, name]))];
-  return h("dialog", { id: "help", "aria-labelledby": "help-title" },
-    h("form", { method: "dialog", class: "dialog-head" }, h("h2", { id: "help-title" }, "Keys and words"), h("button", { class: "quiet", value: "close" }, "Close")),
-    h("div", { class: "help" },
-      h("dl", { class: "keys" }, keys.map(([key, text]) => h("div", null, h("dt", null, key.split(/\s+/).map((each) => h("kbd", null, each))), h("dd", null, text)))),
-      h("dl", { class: "words" }, WORDS.map(([word, text]) => h("div", null, h("dt", null, word), h("dd", null, text))),
-        Object.entries(VERDICTS).map(([verdict, [, , text]]) => h("div", null, h("dt", null, chip(verdict)), h("dd", null, text))))));
+  return h(
+    "footer",
+    { class: "status" },
+    h(
+      "ul",
+      null,
+      h(
+        "li",
+        null,
+        h("span", { class: `dot ${isRecent(fresh.committed_at) ? "good" : ""}`, "aria-hidden": "true" }),
+        `Fresh: ${age}`,
+      ),
+      h(
+        "li",
+        null,
+        h("a", { href: link("trust") }, `Complete: ${complete(tallied.share)}`),
+        h(
+          "span",
+          { class: "muted" },
+          tallied.share === null
+            ? " no sender keeps a tally"
+            : ` ${[ofCounted(tallied), stored].filter(Boolean).join(": ")}`,
+        ),
+      ),
+      h(
+        "li",
+        null,
+        h("a", { href: `${link("trust")}#losses` }, `Losses: ${int(sum(lost.map((row) => row.count)))}`),
+        h("span", { class: "muted" }, ` in ${periodName()}, each with its reason`),
+      ),
+      h("li", { class: "end muted" }, "All times UTC · no person is in here"),
+    ),
+  );
 }
 
 /** How many there are of something that fits. @param {number} n @param {number} of */

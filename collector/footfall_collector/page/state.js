@@ -4,16 +4,37 @@ import { DAY, HOUR, iso } from "./words.js";
 
 /** @type {Record<string, string>} */
 export const DEFAULTS = {
-  product: "all", env: "all", version: "all", period: "30d", compare: "previous", from: "", to: "",
+  product: "all",
+  env: "all",
+  version: "all",
+  period: "30d",
+  compare: "previous",
+  from: "",
+  to: "",
 };
-export const PERIODS = /** @type {Record<string, string>} */ ({ "24h": "24 hours", "7d": "7 days", "14d": "14 days", "30d": "30 days" });
+export const PERIODS = /** @type {Record<string, string>} */ ({
+  "24h": "24 hours",
+  "7d": "7 days",
+  "14d": "14 days",
+  "30d": "30 days",
+});
 export const COMPARE = /** @type {Record<string, string>} */ ({
-  previous: "the period before", week: "a week earlier", month: "four weeks earlier", none: "nothing",
+  previous: "the period before",
+  week: "a week earlier",
+  month: "four weeks earlier",
+  none: "nothing",
 });
 /** Paths of pages by their names. */
 export const PATHS = /** @type {Record<string, string>} */ ({
-  overview: "/", feature: "/feature", releases: "/releases", failures: "/failures", speed: "/speed",
-  groups: "/groups", live: "/live", catalog: "/catalog", trust: "/trust",
+  overview: "/",
+  feature: "/feature",
+  releases: "/releases",
+  failures: "/failures",
+  speed: "/speed",
+  groups: "/groups",
+  live: "/live",
+  catalog: "/catalog",
+  trust: "/trust",
 });
 const MOST_DAYS = 400;
 
@@ -105,11 +126,17 @@ function chosen(now) {
   return [Math.floor(now / DAY) * DAY - (days - 1) * DAY, next];
 }
 
-/** The chosen period, and the one that it is compared with; `previous` is the one that `changes` takes, as long and directly before. */
+/**
+ * The chosen period, and the one that it is compared with.
+ *
+ * `previous` is the one that `changes` takes, as long and directly before.
+ */
 export function ranges(now = Date.now()) {
   const [since, until] = chosen(now);
   const unit = until - since <= 2 * DAY ? "hour" : "day";
-  const back = /** @type {Record<string, number>} */ ({ previous: until - since, week: 7 * DAY, month: 28 * DAY })[get("compare")];
+  const back = /** @type {Record<string, number>} */ ({ previous: until - since, week: 7 * DAY, month: 28 * DAY })[
+    get("compare")
+  ];
   const before = back ? range(since - back, until - back, unit) : null;
   return { now: range(since, until, unit), before };
 }

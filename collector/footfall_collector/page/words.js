@@ -98,7 +98,11 @@ export function groupWord(attribute, many = true) {
   return word.endsWith("y") ? `${word.slice(0, -1)}ies` : `${word}s`;
 }
 
-/** Verdicts of `reporting.features`: their class, their word, what they say. @type {Record<string, [string, string, string]>} */
+/**
+ * Verdicts of `reporting.features`: their class, their word, what they say.
+ *
+ * @type {Record<string, [string, string, string]>}
+ */
 export const VERDICTS = {
   new: ["new", "New", "First used in these days, or declared in them"],
   growing: ["growing", "Growing", "More uses than before, beyond chance"],
@@ -118,7 +122,11 @@ export const COMPARED = {
   "too few to tell": ["few", "Too few to tell"],
 };
 
-/** Kinds of failures that come with the instrumentation; catalogs may add to them. @type {Record<string, [string, string]>} */
+/**
+ * Kinds of failures that come with the instrumentation; catalogs may add to them.
+ *
+ * @type {Record<string, [string, string]>}
+ */
 const ERRORS = {
   provider_unavailable: ["Provider away", "Something the feature depends on could not be reached"],
   provider_timeout: ["Provider too slow", "It did not answer in time"],

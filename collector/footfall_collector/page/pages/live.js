@@ -23,7 +23,10 @@ const MISSED = ["lost", "refused"];
 
 const AGAIN = 10;
 /** Names of the filters in the address, and in the stream's. @type {[string, string][]} */
-const FILTERS = [["product", "product"], ["env", "environment"]];
+const FILTERS = [
+  ["product", "product"],
+  ["env", "environment"],
+];
 
 /** Of whom it is; the stream cannot be asked for what has no environment. */
 const chosen = () => FILTERS.filter(([key]) => !["all", "(none)"].includes(get(key)));
@@ -36,22 +39,37 @@ function address() {
 
 /** @param {Context} context */
 export async function live({ features }) {
-  const of = chosen().map(([key, name]) => `${name} ${get(key)}`).join(", ");
-  return [title("Live", `What arrives now, as it is stored${of && `, of ${of}`}: this is all that is known of each.`), stream(titles(features))];
+  const of = chosen()
+    .map(([key, name]) => `${name} ${get(key)}`)
+    .join(", ");
+  return [
+    title("Live", `What arrives now, as it is stored${of && `, of ${of}`}: this is all that is known of each.`),
+    stream(titles(features)),
+  ];
 }
 
 /** What stands there where the collector has none. @param {string} why */
-const noStream = (why) => blank("There is no stream", h("p", null, why), h("p", null, "In a terminal, ", mono("footfall tail"), " shows the same."));
+const noStream = (why) =>
+  blank(
+    "There is no stream",
+    h("p", null, why),
+    h("p", null, "In a terminal, ", mono("footfall tail"), " shows the same."),
+  );
 
 /** Why there is none: an `EventSource` does not say. @returns {Promise<{isOver: boolean, why: string}>} */
 async function refusal() {
-  const answer = await fetch(address(), { headers: { accept: "text/event-stream" }, cache: "no-store" }).catch(() => null);
+  const answer = await fetch(address(), { headers: { accept: "text/event-stream" }, cache: "no-store" }).catch(
+    () => null,
+  );
   if (answer === null) return { isOver: false, why: "The collector does not answer" };
   if (answer.ok) {
     await answer.body?.cancel();
     return { isOver: false, why: "The stream broke off" };
   }
-  const why = await answer.json().then((body) => String(body.message), () => `The collector answered ${answer.status}`);
+  const why = await answer.json().then(
+    (body) => String(body.message),
+    () => `The collector answered ${answer.status}`,
+  );
   return { isOver: answer.status !== 503, why };
 }
 
@@ -68,8 +86,14 @@ function stream(named) {
   let again = 0;
 
   const draw = () => {
-    const fits = buffer.filter((each) => !only || (only === "missed" ? MISSED.includes(each.kind) : each.row.status && each.row.status !== "ok"));
-    body.replaceChildren(...(fits.length ? fits.slice(0, SHOWN).map((each) => line(each, named)) : [h("tr", null, h("td", { colspan: 6, class: "empty" }, "Nothing has arrived since this page was opened."))]));
+    const fits = buffer.filter(
+      (each) => !only || (only === "missed" ? MISSED.includes(each.kind) : each.row.status && each.row.status !== "ok"),
+    );
+    body.replaceChildren(
+      ...(fits.length
+        ? fits.slice(0, SHOWN).map((each) => line(each, named))
+        : [h("tr", null, h("td", { colspan: 6, class: "empty" }, "Nothing has arrived since this page was opened."))]),
+    );
     rate.textContent = int(sum(perSecond));
     strip.replaceChildren(spark(perSecond, { width: 240, height: 30 }));
   };
@@ -108,8 +132,10 @@ function stream(named) {
     close();
     said.textContent = isPaused ? "Paused" : "Connecting …";
     if (isPaused || document.visibilityState !== "visible") return;
-    const mine = source = new EventSource(address());
-    source.addEventListener("open", () => { said.textContent = "Listening"; });
+    const mine = (source = new EventSource(address()));
+    source.addEventListener("open", () => {
+      said.textContent = "Listening";
+    });
     source.addEventListener("error", () => {
       if (mine.readyState === EventSource.CLOSED) closed(mine);
       else said.textContent = "The stream broke off; it is tried again";
@@ -118,16 +144,55 @@ function stream(named) {
     source.addEventListener("summary", summed);
     source.addEventListener("away", away);
   };
-  const pause = h("button", { type: "button", class: "button", "aria-pressed": String(isPaused), onclick: () => {
-    isPaused = !isPaused;
-    pause.setAttribute("aria-pressed", String(isPaused));
-    pause.textContent = isPaused ? "Go on" : "Pause";
-    follow();
-  } }, isPaused ? "Go on" : "Pause");
-  const section = h("section", { class: "panel", "aria-label": "Arriving" },
-    h("div", { class: "head live-head" }, h("p", null, rate, " in the last minute"), strip, said,
-      h("div", { class: "tools" }, choose("Show", [["", "everything"], ["failed", "failures"], ["missed", "what is not let in"]], "", (next) => { only = next; draw(); }), pause)),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Arrived just now, newest first" }, table(body)));
+  const pause = h(
+    "button",
+    {
+      type: "button",
+      class: "button",
+      "aria-pressed": String(isPaused),
+      onclick: () => {
+        isPaused = !isPaused;
+        pause.setAttribute("aria-pressed", String(isPaused));
+        pause.textContent = isPaused ? "Go on" : "Pause";
+        follow();
+      },
+    },
+    isPaused ? "Go on" : "Pause",
+  );
+  const section = h(
+    "section",
+    { class: "panel", "aria-label": "Arriving" },
+    h(
+      "div",
+      { class: "head live-head" },
+      h("p", null, rate, " in the last minute"),
+      strip,
+      said,
+      h(
+        "div",
+        { class: "tools" },
+        choose(
+          "Show",
+          [
+            ["", "everything"],
+            ["failed", "failures"],
+            ["missed", "what is not let in"],
+          ],
+          "",
+          (next) => {
+            only = next;
+            draw();
+          },
+        ),
+        pause,
+      ),
+    ),
+    h(
+      "div",
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Arrived just now, newest first" },
+      table(body),
+    ),
+  );
   document.addEventListener("visibilitychange", follow);
   const tick = setInterval(() => {
     if (!section.isConnected && perSecond.length) {
@@ -147,19 +212,72 @@ function stream(named) {
 }
 
 /** @param {HTMLElement} body */
-const table = (body) => h("table", { class: "grid live" }, h("caption", { class: "sr" }, "Arrived just now, newest first"),
-  h("thead", null, h("tr", null, [["Time", "num"], ["Feature", ""], ["Event", "wide-only"], ["How it ended", ""], ["Took", "num"], ["Sent by", "wide-only"]].map(([text, cls]) => h("th", { scope: "col", class: cls }, text)))), body);
+const table = (body) =>
+  h(
+    "table",
+    { class: "grid live" },
+    h("caption", { class: "sr" }, "Arrived just now, newest first"),
+    h(
+      "thead",
+      null,
+      h(
+        "tr",
+        null,
+        [
+          ["Time", "num"],
+          ["Feature", ""],
+          ["Event", "wide-only"],
+          ["How it ended", ""],
+          ["Took", "num"],
+          ["Sent by", "wide-only"],
+        ].map(([text, cls]) => h("th", { scope: "col", class: cls }, text)),
+      ),
+    ),
+    body,
+  );
 
 /** @param {Arrival} arrival @param {(event: string) => string} named */
 function line({ kind, at, row }, named) {
   const time = h("td", { class: "num" }, clock(at, true));
   if (MISSED.includes(kind)) {
     const [reason] = (kind === "lost" ? lost : refused)(String(row.reason ?? "refused"));
-    return h("tr", { class: "failed-row" }, time, h("th", { scope: "row" }, none("not let in")), h("td", { class: "wide-only" }, mono(row.reason ?? "")), h("td", null, h("span", { class: "chip worse" }, icon("expired"), reason)), h("td", { class: "num" }, row.count > 1 ? `${int(row.count)} times` : ""), h("td", { class: "wide-only" }, row.signal ?? ""));
+    return h(
+      "tr",
+      { class: "failed-row" },
+      time,
+      h("th", { scope: "row" }, none("not let in")),
+      h("td", { class: "wide-only" }, mono(row.reason ?? "")),
+      h("td", null, h("span", { class: "chip worse" }, icon("expired"), reason)),
+      h("td", { class: "num" }, row.count > 1 ? `${int(row.count)} times` : ""),
+      h("td", { class: "wide-only" }, row.signal ?? ""),
+    );
   }
   const isBad = row.status && row.status !== "ok";
-  const end = isBad ? h("span", { class: "chip worse", title: errorWord(row.error_type ?? null)[1] }, icon("worse"), errorWord(row.error_type ?? null)[0]) : h("span", { class: "ok" }, spoken(String(row.action ?? "")).toLowerCase());
+  const end = isBad
+    ? h(
+        "span",
+        { class: "chip worse", title: errorWord(row.error_type ?? null)[1] },
+        icon("worse"),
+        errorWord(row.error_type ?? null)[0],
+      )
+    : h("span", { class: "ok" }, spoken(String(row.action ?? "")).toLowerCase());
   const sender = [row.service, row.service_version].filter(Boolean).join(" ");
-  return h("tr", { class: isBad ? "failed-row" : "" }, time, h("th", { scope: "row" }, h("a", { class: "name", href: toFeature(row.event) }, named(row.event))), h("td", { class: "wide-only" }, mono(row.event)), h("td", null, end),
-    h("td", { class: "num" }, kind === "counted" ? plural(row.count ?? 1, "use") : typeof row.duration_ms === "number" ? ms(row.duration_ms) : none(DASH, "no duration")), h("td", { class: "wide-only" }, sender || none(DASH)));
+  return h(
+    "tr",
+    { class: isBad ? "failed-row" : "" },
+    time,
+    h("th", { scope: "row" }, h("a", { class: "name", href: toFeature(row.event) }, named(row.event))),
+    h("td", { class: "wide-only" }, mono(row.event)),
+    h("td", null, end),
+    h(
+      "td",
+      { class: "num" },
+      kind === "counted"
+        ? plural(row.count ?? 1, "use")
+        : typeof row.duration_ms === "number"
+          ? ms(row.duration_ms)
+          : none(DASH, "no duration"),
+    ),
+    h("td", { class: "wide-only" }, sender || none(DASH)),
+  );
 }
