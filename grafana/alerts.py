@@ -17,17 +17,24 @@ SOURCE: Final = "footfall"
 """The data source of provisioning/datasources/footfall.yaml."""
 DASHBOARDS: Final = {"/": "overview", "/feature": "feature", "/trust": "pipeline"}
 """Where Grafana shows what a page of the collector does."""
+_SINCE: Final = "to_char({} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI \"UTC\"')"
 HEADING: Final = """\
 # Grafana's alert rules, written by alerts.py: they fire as docs/alerts.md says. Whom Grafana tells is left
 # to its contact points and policies; each has the label source=footfall.
 """
-_FOUND: Final = """\
+_ABOUT: Final = """\
 SELECT coalesce(product, '') AS product, coalesce(subject, '') AS subject,
        coalesce((SELECT min(feature) FROM reporting.catalog WHERE event = subject), '') AS feature,
-       (firing AND silenced_until IS NULL)::integer AS firing
+       {columns}
 FROM reporting.alerts WHERE rule = '{name}'"""
+_FIRING: Final = "(firing AND silenced_until IS NULL)::integer AS firing"
+_SAYS: Final = f"what, sure, {_SINCE.format('since')} AS since, 1 AS said"
 _LOOKED: Final = """\
 SELECT count(*) FILTER (WHERE overdue OR failing)::integer AS not_looked_at FROM reporting.alert_rules"""
+_NOT_LOOKED: Final = f"""\
+SELECT coalesce(string_agg(rule, ', ' ORDER BY rule), '') AS rules,
+       coalesce({_SINCE.format("min(looked_at)")}, '') AS looked_at, 1 AS said
+FROM reporting.alert_rules WHERE overdue OR failing"""  # noqa: S608  # a constant
 
 
 def rules() -> list[dict[str, Any]]:
@@ -40,10 +47,14 @@ def _found(rule: Rule) -> dict[str, Any]:
     subject = "{{ if $labels.subject }}{{ $labels.subject }}: {{ end }}"
     annotations = {
         "summary": product + subject + rule.title,
-        "description": f"Look first: {rule.first}. What is so, and how sure: footfall alerts list.",
+        "description": (
+            "{{ with $values.C }}{{ .Labels.what }}. Since: {{ .Labels.since }}."
+            " How sure: {{ .Labels.sure }}. {{ end }}" + f"Look first: {rule.first}."
+        ),
         "dashboard": f"/d/footfall-{DASHBOARDS[rule.page]}{_chosen(rule)}",
     }
-    return _rule(rule.name, rule.title.capitalize(), _FOUND.format(name=rule.name), annotations)
+    fires, says = (_ABOUT.format(columns=c, name=rule.name) for c in (_FIRING, _SAYS))
+    return _rule(rule.name, rule.title.capitalize(), fires, says, annotations)
 
 
 def _chosen(rule: Rule) -> str:
@@ -55,19 +66,28 @@ def _chosen(rule: Rule) -> str:
 
 def _looked() -> dict[str, Any]:
     annotations = {
-        "summary": "nobody looks whether there are alerts",
-        "description": "Look first: whether a collector runs, and its log; then footfall doctor.",
+        "summary": "rules of alerts are not looked at",
+        "description": (
+            "{{ with $values.C }}Not known: {{ .Labels.rules }}. Last look: {{ .Labels.looked_at }}."
+            " How sure: certain: no collector has noted a look. {{ end }}"
+            "Look first: whether a collector runs, and its log; then footfall doctor."
+        ),
     }
-    return _rule("alerts_overdue", "Nobody looks for alerts", _LOOKED, annotations)
+    return _rule("alerts_overdue", "Alerts are not looked at", _LOOKED, _NOT_LOOKED, annotations)
 
 
-def _rule(name: str, title: str, sql: str, annotations: dict[str, str]) -> dict[str, Any]:
-    """One that fires while a row has more than 0: how long it must, the collector has decided."""
+def _rule(
+    name: str, title: str, fires: str, says: str, annotations: dict[str, str]
+) -> dict[str, Any]:
+    """One that fires while a row has more than 0: how long it must, the collector has decided.
+
+    What it says are labels of `$values.C`: texts that change while it fires, and so none of the alert's own.
+    """
     return {
         "uid": f"footfall-{name.replace('_', '-')}",
         "title": title,
         "condition": "B",
-        "data": [_query(sql), _threshold()],
+        "data": [_query("A", fires), _threshold(), _query("C", says)],
         "for": "0s",
         "noDataState": "OK",  # nothing was found
         "execErrState": "Error",
@@ -76,10 +96,16 @@ def _rule(name: str, title: str, sql: str, annotations: dict[str, str]) -> dict[
     }
 
 
-def _query(sql: str) -> dict[str, Any]:
-    model = {"refId": "A", "rawSql": sql, "format": "table", "rawQuery": True, "editorMode": "code"}
+def _query(name: str, sql: str) -> dict[str, Any]:
+    model = {
+        "refId": name,
+        "rawSql": sql,
+        "format": "table",
+        "rawQuery": True,
+        "editorMode": "code",
+    }
     period = {"from": 600, "to": 0}
-    return {"refId": "A", "relativeTimeRange": period, "datasourceUid": SOURCE, "model": model}
+    return {"refId": name, "relativeTimeRange": period, "datasourceUid": SOURCE, "model": model}
 
 
 def _threshold() -> dict[str, Any]:

@@ -1,6 +1,9 @@
 """Grafana's alert rules: as they are written, what they read, and that they fire with the collector's."""
 
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 import uuid
@@ -32,16 +35,41 @@ def rules():
 
 def fires(session, rule):
     """What Grafana makes of a table: a series for each combination of texts, which fires above 0."""
-    query, threshold = rule["data"]
+    query, threshold, _ = rule["data"]
     assert threshold["model"]["conditions"] == [{"evaluator": {"type": "gt", "params": [0]}}]
     assert (rule["condition"], threshold["model"]["expression"]) == ("B", "A")
+    return {tuple(labels.values()): number > 0 for labels, number in series(session, query)}
+
+
+def series(session, query):
+    """What Grafana makes of a table: of each row its texts are labels, and one column is the number."""
     cursor = session.execute(query["model"]["rawSql"])
-    numbers = [n for n, column in enumerate(cursor.description) if column.type_display == "int4"]
-    assert len(numbers) == 1, "Grafana takes one number"
-    return {
-        tuple(value for n, value in enumerate(row) if n not in numbers): row[numbers[0]] > 0
-        for row in cursor.fetchall()
-    }
+    types = {column.name: column.type_display for column in cursor.description}
+    [number] = [name for name, type_ in types.items() if type_ == "int4"]
+    assert {*types.values()} <= {"int4", "text"}, "a time would make it a time series"
+    rows = [dict(zip(types, row, strict=True)) for row in cursor.fetchall()]
+    return [({name: row[name] for name in types if name != number}, row[number]) for row in rows]
+
+
+def said(session, rule, expand):
+    """What Grafana says of each series that fires: its annotations, filled in.
+
+    A value of `$values` is of the series whose labels are the same, more or fewer.
+    """
+    fires, _, says = rule["data"]
+    others = series(session, says)
+    found = []
+    for labels, number in series(session, fires):
+        values = {
+            query["refId"]: {"labels": more, "value": value}
+            for query, every in ((fires, [(labels, number)]), (says, others))
+            for more, value in every
+            if labels.items() <= more.items()
+        }
+        if number > 0:
+            texts = expand([*rule["annotations"].values()], labels, values)
+            found.append(dict(zip(rule["annotations"], texts, strict=True)))
+    return found
 
 
 @pytest.fixture
@@ -64,6 +92,24 @@ def grafana(store_database):
         ) as session:
             yield session
         admin.execute(sql.SQL("DROP ROLE {}").format(name))
+
+
+@pytest.fixture(scope="module")
+def expand(tmp_path_factory):
+    """Go's text/template, with the variables that Grafana gives it (expand.go)."""
+    if shutil.which("go") is None:
+        pytest.skip("needs Go")
+    program = tmp_path_factory.mktemp("go") / "expand"
+    source = Path(__file__).with_name("golang") / "expand.go"
+    environment = {**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local"}
+    subprocess.run(["go", "build", "-o", program, source], check=True, env=environment)
+
+    def expanded(texts, labels, values):
+        given = json.dumps({"texts": texts, "labels": labels, "values": values})
+        done = subprocess.run([program], input=given, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    return expanded
 
 
 def test_the_committed_file_is_what_is_written(tmp_path):
@@ -116,6 +162,55 @@ def test_an_alert_on_an_event_says_its_feature(reader):
     assert fires(reader, found["no_events"]) == {("shop", "", ""): True}
 
 
+@pytest.mark.requirement("A10")
+def test_a_message_says_what_since_when_how_sure_and_what_first(query, grafana, expand):
+    found = rules()
+    query(
+        "INSERT INTO footfall.alert_rules VALUES ('losses', now() - interval '1 hour', 1, 'looked')"
+    )
+    for subject, what, sure in (
+        (
+            "bakery.order",
+            "9.5% of 1,054 uses <failed> {{ .Labels.sure }}",
+            "by chance, in one of 10",
+        ),
+        ("bakery.cart", "7.0% of 100 uses failed", "certain: it was counted"),
+    ):
+        query(
+            "INSERT INTO footfall.alerts VALUES ('failure_share', 'bakery', %s, true, 0,"
+            " '2026-06-16 14:37+00', now(), true, NULL, %s, %s)",
+            [subject, what, sure],
+        )
+    assert said(grafana, found["failure_share"], expand) == [
+        {
+            "summary": f"bakery: {event}: fails more than before",
+            "description": f"{what}. Since: 2026-06-16 14:37 UTC. How sure: {sure}. Look first: which"
+            " type of error it is, and whether it came with a version.",
+            "dashboard": "/d/footfall-feature?var-product=bakery",
+        }
+        for event, what, sure in (
+            (
+                "bakery.order",
+                "9.5% of 1,054 uses <failed> {{ .Labels.sure }}",
+                "by chance, in one of 10",
+            ),
+            ("bakery.cart", "7.0% of 100 uses failed", "certain: it was counted"),
+        )
+    ]
+    [overdue] = said(grafana, found["alerts_overdue"], expand)
+    assert re.match(
+        r"Not known: losses\. Last look: \d{4}-\d\d-\d\d \d\d:\d\d UTC\.", overdue["description"]
+    )
+
+
+def test_a_message_lacks_nothing_but_figures_where_grafana_has_none(expand):
+    for rule in rules().values():
+        labels = {"product": "", "subject": "", "feature": ""}
+        texts = expand([*rule["annotations"].values()], labels, {})
+        assert not [text for text in texts if "no value" in text]
+        assert texts[1].startswith("Look first: ")
+
+
 @pytest.mark.requirement("C7")
 @pytest.mark.requirement("A10")
 def test_they_fire_and_clear_with_the_collectors(store_database, query, grafana):
@@ -127,7 +222,7 @@ def test_they_fire_and_clear_with_the_collectors(store_database, query, grafana)
     query(COMMITTED)
     looking = evaluator(store_database, AlertsConfig(fire_after=2, clear_after=1))
     again = "UPDATE footfall.alert_clock SET looked_at = looked_at - interval '1 hour'"
-    said = []
+    told = []
     for change in (None, None, "silence", "speak", "end"):
         if change == "silence":
             query(
@@ -138,10 +233,10 @@ def test_they_fire_and_clear_with_the_collectors(store_database, query, grafana)
         if change == "end":
             query("DELETE FROM footfall.subscribers")
         assert looking.evaluate({}) is not None
-        said.append(fires(grafana, found["subscriber_behind"]))
+        told.append(fires(grafana, found["subscriber_behind"]))
         query(again)
     about = ("", "otlp/there", "")
-    assert said == [{about: False}, {about: True}, {about: False}, {about: True}, {}]
+    assert told == [{about: False}, {about: True}, {about: False}, {about: True}, {}]
     assert fires(grafana, found["alerts_overdue"]) == {(): False}
     query("UPDATE footfall.alert_rules SET looked_at = looked_at - interval '6 minutes'")
     assert fires(grafana, found["alerts_overdue"]) == {(): True}

@@ -10,6 +10,7 @@ import click
 import msgspec
 from psycopg import Connection
 
+from footfall_collector.cli.alert_list import print_rules, time_of
 from footfall_collector.cli.options import (
     OneLine,
     Wrong,
@@ -22,7 +23,7 @@ from footfall_collector.config.config import load_alerts
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import notify, postgres
 from footfall_exporters.postgres.alerts import keeping
-from footfall_exporters.postgres.alerts.listing import Found, Listed, listed, products
+from footfall_exporters.postgres.alerts.listing import Listed, listed, products
 from footfall_exporters.postgres.alerts.message import sample
 from footfall_exporters.postgres.alerts.rules import RULES
 from footfall_exporters.postgres.alerts.state import ANY_RULE
@@ -68,9 +69,7 @@ def list_(as_json: bool, config: str | None) -> None:
         told = msgspec.json.encode({"rules": [_plain(rule) for rule in rules]})
         click.echo(msgspec.json.format(told).decode())
         return
-    for rule in rules:
-        _print(rule)
-    _print_looked(rules)
+    print_rules(rules)
 
 
 @commands.command(cls=OneLine)
@@ -107,7 +106,7 @@ def silence(rule: str, length: dt.timedelta, product: str | None, config: str | 
         until = keeping.silence(connection, rule, product or "", length)
     about = f"{rule}{f' of {product}' if product else ''}"
     if length:
-        click.echo(f"nobody is told of {about} until {_time(until)}")
+        click.echo(f"nobody is told of {about} until {time_of(until)}")
     else:
         click.echo(f"people are told of {about} again")
 
@@ -124,39 +123,8 @@ def _store(config: str | None, use: Use) -> Iterator[Connection]:
         yield connection
 
 
-def _print(rule: Listed) -> None:
-    quiet = f", silenced until {_time(rule.silenced_until)}" if rule.silenced_until else ""
-    failed = (
-        f", not known: {rule.looked.outcome}" if rule.looked.outcome.startswith("failed") else ""
-    )
-    click.echo(f"{rule.rule}: {rule.state}{quiet}{failed}")
-    for each in rule.alerts:
-        click.echo(f"  {_about(each)}since {_time(each.since)}: {each.what} ({each.sure})")
-
-
-def _about(found: Found) -> str:
-    named = " ".join(filter(None, (found.subject, found.product and f"of {found.product}")))
-    state = "" if found.firing else "pending, "
-    silenced = f"silenced until {_time(found.silenced_until)}, " if found.silenced_until else ""
-    return f"{named + ': ' if named else ''}{state}{silenced}"
-
-
-def _print_looked(rules: list[Listed]) -> None:
-    times = [rule.looked.at for rule in rules if rule.looked.at]
-    if not times:
-        click.echo("no collector has looked yet: one does so every minute")
-        return
-    is_overdue = any(rule.looked.overdue for rule in rules)
-    advice = ", which is overdue: see whether a collector runs" if is_overdue else ""
-    click.echo(f"looked at {_time(max(times))}{advice}")
-
-
 def _plain(rule: Listed) -> dict[str, Any]:
     alerts = [each._asdict() for each in rule.alerts]
     looked = {"looked_at" if k == "at" else k: v for k, v in rule.looked._asdict().items()}
     state = {"rule": rule.rule, "state": rule.state, "silenced_until": rule.silenced_until}
     return {**state, **looked, "alerts": alerts}
-
-
-def _time(moment: dt.datetime) -> str:
-    return f"{moment.astimezone(dt.UTC):%Y-%m-%d %H:%M} UTC"
