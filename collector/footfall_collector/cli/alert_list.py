@@ -1,4 +1,4 @@
-"""The rules of alerts as a table, for a terminal or a pipe, and below it what they found, one after the other."""
+"""The rules of alerts as a table, for a terminal or a pipe, and below it what they found, one by one."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
