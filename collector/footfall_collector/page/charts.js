@@ -84,7 +84,7 @@ export function drawWaiting() {
   for (const [node, make] of waiting.splice(0)) {
     if (!node.isConnected) continue;
     const made = echarts.init(node, null, { renderer: "svg" });
-    made.setOption(make());
+    made.setOption(spaced(make(), node.clientWidth));
     /** @type {any} */ (node).chart = made;
     drawn.push(made);
     watch.observe(node);
@@ -125,6 +125,23 @@ function named({ data, inside }) {
       ? { value, label }
       : value || { value: 0, itemStyle: { borderWidth: 0 } },
   );
+}
+
+const [LETTER, AXIS, GAP] = [6.2, 40, 6];
+
+/** Marks of which no name lies upon another: the newest keeps its place, a former one moves aside or has none. @param {any} option @param {number} width */
+function spaced(option, width) {
+  const room = width - AXIS - (option.grid?.right ?? 0);
+  let end = Infinity;
+  for (const mark of [...(option.series?.[0]?.markLine?.data ?? [])].sort((a, b) => b.xAxis - a.xAxis)) {
+    const x = AXIS + (room * (mark.xAxis + 0.5)) / option.xAxis.data.length;
+    const long = mark.name.length * LETTER;
+    const begins = (/** @type {string} */ align) => x - long * ({ center: 0.5, right: 1 }[align] ?? 0);
+    const align = [mark.label.align, "right", "left"].find((each) => begins(each) > AXIS && begins(each) + long < end);
+    mark.label = align ? { align } : { show: false };
+    if (align) end = begins(align) - GAP;
+  }
+  return option;
 }
 
 /** @param {Series} each @param {number} open The step that goes on, which is pale. */

@@ -30,6 +30,7 @@ addEventListener("securitypolicyviolation",
     (event) => console.error("refused by the policy: " + event.violatedDirective));
 """
 PATIENCE = 30_000
+LOOKS = ("light", "dark", "phone", "dark phone")
 
 
 def apart(work: Callable[[], Any]) -> Any:
@@ -134,8 +135,9 @@ def browser(chromium: str) -> Iterator[Browser]:  # noqa: F811
 
 def looked(browser: Browser, look: str) -> BrowserContext:
     """A context in which pages are dark, light, or as on a phone."""
-    size = {"width": 390, "height": 844} if look == "phone" else {"width": 1440, "height": 900}
-    scheme = "dark" if look == "dark" else "light"
+    wide = {"width": 1440, "height": 900}
+    size = {"width": 390, "height": 844} if look.endswith("phone") else wide
+    scheme = "dark" if look.startswith("dark") else "light"
     return browser.new_context(viewport=size, color_scheme=scheme)  # type: ignore[arg-type]
 
 

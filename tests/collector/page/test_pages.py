@@ -9,7 +9,8 @@ import httpx
 import pytest
 from playwright.sync_api import TimeoutError
 
-from collector.page.conftest import PATIENCE
+from collector.page.conftest import LOOKS, PATIENCE
+from collector.page.drawn import flaws, pictured
 from support.stores import TODAY
 
 PAGES = {
@@ -24,27 +25,20 @@ PAGES = {
     "/trust": "of what was counted is stored",
 }
 DASH = "\N{EN DASH}"
-WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
-    [...document.querySelectorAll("main *")]
-        .filter((each) => each.getBoundingClientRect().right > innerWidth + 1)
-        .map((each) => `${each.tagName} ${each.className} ${each.textContent.slice(0, 40)}`).slice(0, 8)"""
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize("look", ["light", "dark", "phone"])
+@pytest.mark.parametrize("look", LOOKS)
 def test_every_page_is_drawn_without_an_error_or_a_violation_and_asks_nobody_else(
     tabs, site, axe, look, path
 ):
     at = tabs(look)
     page = at.go(path)
     assert PAGES[path] in page.inner_text("h1")
-    assert page.evaluate(WIDE) == []
-    for chart in page.query_selector_all(".chart:visible"):
-        assert chart.query_selector("svg path"), chart.get_attribute("aria-label")
+    pictured(page, f"{path.partition('?')[0].strip('/') or 'overview'} {look}")
+    assert flaws(page) == []
     assert at.wrong == []
     assert {url for url in at.asked if not url.startswith((site, "data:"))} == set()
-    if look == "phone":  # its colours are those of the others
-        return
     page.evaluate(axe)
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
     assert [(each["id"], [n["target"] for n in each["nodes"]]) for each in found] == []
