@@ -29,6 +29,7 @@ WATCH = """
 addEventListener("securitypolicyviolation",
     (event) => console.error("refused by the policy: " + event.violatedDirective));
 """
+SHOWN = Path(__file__).with_name("shown.js").read_text()
 PATIENCE = 30_000
 LOOKS = ("light", "dark", "phone", "dark phone")
 
@@ -165,6 +166,16 @@ def tabs(browser: Browser, site: str) -> Iterator[Open]:
     yield tab
     for each in known.values():
         each.page.context.close()
+
+
+@pytest.fixture
+def shown(tabs: Open) -> Callable[[str], dict[str, Any]]:
+    """What a page says in figures, its charts as tables."""
+
+    def read(path: str) -> dict[str, Any]:
+        return tabs("light").go(path).evaluate(SHOWN)  # type: ignore[no-any-return]
+
+    return read
 
 
 @pytest.fixture(scope="package")

@@ -11,6 +11,7 @@ from playwright.sync_api import TimeoutError
 
 from collector.page.conftest import LOOKS, PATIENCE
 from collector.page.drawn import flaws, pictured
+from collector.page.told import DASH, duration, percent, whole
 from support.stores import TODAY
 
 PAGES = {
@@ -24,7 +25,6 @@ PAGES = {
     "/catalog": "17 declared events",
     "/trust": "of what was counted is stored",
 }
-DASH = "\N{EN DASH}"
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -42,21 +42,6 @@ def test_every_page_is_drawn_without_an_error_or_a_violation_and_asks_nobody_els
     page.evaluate(axe)
     found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
     assert [(each["id"], [n["target"] for n in each["nodes"]]) for each in found] == []
-
-
-def whole(number):
-    return f"{number:,}"
-
-
-def percent(share, signed=False):
-    value = share * 100
-    places = 2 if value and abs(value) < 0.1 else 1 if abs(value) < 10 else 0
-    text = f"{abs(value):.{places}f}\N{NARROW NO-BREAK SPACE}%"
-    return ("+" if value > 0 else "\N{MINUS SIGN}" if value < 0 else "") + text if signed else text
-
-
-def duration(ms):
-    return f"{ms} ms" if ms < 1000 else f"{ms / 1000:.2f} s"
 
 
 WORDS = {"too few to tell": "Too few to tell"}
