@@ -196,6 +196,31 @@ def test_subscribers_and_certificates(store_database, query):
     }
 
 
+def test_refused_requests_are_told_by_reason(store_database, query):
+    query("""INSERT INTO footfall.refused_hours
+        SELECT now() - ago * interval '1 hour', signal, reason, has_key, n FROM (VALUES
+            (1, 'traces', 'key', false, 9), (20, 'traces', 'key', false, 40),
+            (25, 'traces', 'key', false, 90), (2, 'traces', 'rate', true, 12),
+            (2, 'logs', 'invalid', false, 9), (2, 'logs', 'store', true, 99),
+            (2, 'logs', 'unavailable', true, 99), (2, 'logs', 'gone', true, 99),
+            (800, 'logs', 'path', true, 99)
+        ) AS said (ago, signal, reason, has_key, n)""")
+    done = evaluator(store_database, config_of()).evaluate({})
+    said = {c.state.about.subject: (c.state.what, c.state.first) for c in done.changes}
+    assert said == {
+        "traces refused_key": (
+            "traces: 40 requests were refused (key) within one hour of the last day, of senders that showed"
+            " no key of ours; on most other days none",
+            "give the sender its key (`footfall keys new`), or let it send the new one",
+        ),
+        "traces refused_rate with a key": (
+            "traces: 12 requests were told to come again (rate) within one hour of the last day, of senders"
+            " with a key; on most other days none",
+            "nothing, if rare: senders retry; else raise the key's requests_per_minute",
+        ),
+    }
+
+
 def test_a_rule_that_cannot_be_asked_keeps_its_state_and_holds_up_no_other(store_database, query):
     query(OVERDUE)
     rules = evaluator(store_database, config_of())

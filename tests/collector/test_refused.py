@@ -40,6 +40,11 @@ def bearer(token):
     return {"authorization": f"Bearer {token}"}
 
 
+def by_the_hour(query):
+    rows = query("SELECT signal, reason, has_key, requests FROM footfall.refused_hours")
+    return {tuple(row[:3]): row[3] for row in rows}
+
+
 def kept(query):
     rows = query("SELECT signal, reason, key, service, requests FROM reporting.refused")
     return {tuple(row[:4]): row[4] for row in rows}
@@ -93,6 +98,13 @@ async def test_what_is_refused_over_http_is_kept_by_reason_and_sender(config, qu
         "unknown refused_path": 1, "unknown refused_protocol": 1,
         "metrics refused_path": 1, "logs refused_origin": 1,
     }  # fmt: skip
+    assert by_the_hour(query) == {
+        ("traces", "key", False): 3, ("logs", "key", False): 1, ("traces", "key", True): 1,
+        ("traces", "invalid", True): 1, ("traces", "media_type", True): 1,
+        ("traces", "encoding", True): 1, ("traces", "too_large", True): 1,
+        ("unknown", "path", False): 1, ("unknown", "protocol", False): 1,
+        ("metrics", "path", False): 1, ("traces", "rate", True): 1, ("logs", "origin", False): 1,
+    }  # fmt: skip
 
 
 async def test_what_is_refused_over_grpc_is_kept(config, query):
@@ -127,6 +139,8 @@ async def test_a_service_is_kept_when_something_of_it_is_stored(config, query):
         ("traces", "service", "shop", "shop"): 1,
         ("traces", "service", "shop", None): 2,
     }
+    assert by_the_hour(query) == {("traces", "service", True): 3}
+    assert query("SELECT hour = date_trunc('hour', now()) FROM footfall.refused_hours") == [(True,)]
 
 
 async def test_it_is_kept_within_seconds_and_without_a_transaction_each(config, query):

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from exporters.fortnights import DAY, HOUR, Fortnight, slots
-from footfall_exporters.postgres.alerts import facts, rates, shares
+from footfall_exporters.postgres.alerts import facts, rates, refusals, shares
 from footfall_exporters.postgres.alerts.counts import Counts, Hour, Part, Slow
 from footfall_exporters.postgres.alerts.message import Kind, Message
 from footfall_processors.notice import as_text
@@ -76,6 +76,10 @@ def findings():
     yield from shares.latency_p95(slow, past, PRODUCTS, 1.5, lambda _: now)
     found = {("sdk", "queue_full"): 1240, ("traces", "expired_event"): 36}
     yield from facts.losses(found, 10, lambda *_: "sample the event, or see why sending is slow")
+    days = [1240, *(12,) * 8]
+    refused = [refusals.Busiest("traces", "key", False, ago, n) for ago, n in enumerate(days)]
+    give = "give the sender its key (`footfall keys new`), or let it send the new one"
+    yield from refusals.refused_requests(refused, 10, lambda *_: give)
     yield from facts.expired_events(found, 1)
     yield facts.overdue("rollups", "failed: DiskFull (SQLSTATE 53100)", 74 * 60, is_overdue=False)
     yield facts.behind("otlp/warehouse", 4210, 95 * 60)

@@ -9,8 +9,9 @@ import pytest
 from exporters.alert_samples import DOCUMENT, PRODUCTS, p95_of, sample_of, samples, seen, slower
 from exporters.fortnights import DAY, HOUR, Fortnight, poisson, slots
 from footfall_collector.receivers.page import PAGES
-from footfall_exporters.postgres.alerts import chance, rates, shares
+from footfall_exporters.postgres.alerts import chance, rates, refusals, shares
 from footfall_exporters.postgres.alerts.counts import Slow
+from footfall_exporters.postgres.alerts.refusals import Busiest
 from footfall_exporters.postgres.alerts.rules import RULES
 from footfall_exporters.postgres.reports.histograms import slot_at
 
@@ -127,6 +128,45 @@ def test_days_that_differ_make_shares_uneven_and_one_bad_day_does_not():
     assert chance.unevenness(bad) < 2.5
     assert bad[-1][1] < 100
     assert chance.without_bad(even) == even
+
+
+def refused(*numbers, has_key=False):
+    """What is told where the busiest hour of today had so many, that of yesterday so many, ..."""
+    days = [Busiest("traces", "key", has_key, ago, n) for ago, n in enumerate(numbers)]
+    return [*refusals.refused_requests(days, 10, lambda signal, reason: f"see {signal} {reason}")]
+
+
+@pytest.mark.requirement("A10")
+def test_refused_requests_are_told_where_there_are_more_than_on_most_days():
+    [finding] = refused(10)
+    assert finding.about == ("refused_requests", "", "traces refused_key")
+    assert finding.first == "see traces refused_key"
+    assert refused(9) == []
+    assert refused(0, 900) == []
+    assert refused(100, *(0, 400, 300, 200, 0, 49), *(1,) * 20), "three busy days are no rhythm"
+    assert refused(100, *(0, 400, 300, 200, 0, 51), *(1,) * 20) == []
+
+
+@pytest.mark.requirement("A10")
+def test_a_neighbour_who_comes_and_goes_is_told_of_seldom():
+    """Each day more than on the one before: some alerts in a month, not one an hour."""
+    days, told = [], 0
+    for day in range(28):
+        days.insert(0, min(10 * 3**day, 10**9))
+        told += bool(refused(*days))
+    assert 0 < told <= 21
+    assert not refused(10**9, *days)
+    steady = [refused(*(1000,) * day) for day in range(1, 28)]
+    assert [bool(found) for found in steady] == [True] * 4 + [False] * 23
+
+
+@pytest.mark.requirement("A10")
+def test_a_neighbour_hides_nothing_of_senders_with_a_key():
+    noise = [Busiest("traces", "invalid", False, ago, 10**6) for ago in range(28)]
+    own = [Busiest("traces", "invalid", True, 0, 12)]
+    [finding] = refusals.refused_requests([*noise, *own], 10, lambda *_: "")
+    assert finding.about.subject == "traces refused_invalid with a key"
+    assert "12 requests were refused" in finding.what
 
 
 def test_the_messages_in_the_document_are_those_that_are_sent():

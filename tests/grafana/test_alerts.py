@@ -131,6 +131,40 @@ def test_there_is_one_for_each_rule_and_one_more():
         assert re.match("/d/([a-z-]+)", link)[1] in written
 
 
+def test_grafana_knows_every_field():
+    """Its reader passes over others without a word (its AlertRuleGroupV1, AlertRuleV1 and QueryV1)."""
+    file = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    [group] = file["groups"]
+    assert (file["apiVersion"], file.keys()) == (1, {"apiVersion", "groups"})
+    assert group.keys() <= {"orgId", "name", "folder", "interval", "rules"}
+    assert len({rule["title"] for rule in group["rules"]}) == len(group["rules"])
+    for rule in group["rules"]:
+        assert rule.keys() <= {
+            "uid", "title", "condition", "data", "dashboardUid", "panelId", "noDataState", "execErrState",
+            "for", "keepFiringFor", "missing_series_evals_to_resolve", "annotations", "labels", "isPaused",
+            "notification_settings", "record",
+        }  # fmt: skip
+        assert rule["noDataState"] in {"Alerting", "NoData", "OK", "KeepLast"}
+        assert rule["execErrState"] in {"Alerting", "Error", "OK", "KeepLast"}
+        assert {rule["for"], group["interval"]} == {"0s", "1m"}
+        assert [query["refId"] for query in rule["data"]] == ["A", "B", "C"]
+        for query in rule["data"]:
+            assert query.keys() <= {
+                "refId",
+                "queryType",
+                "relativeTimeRange",
+                "datasourceUid",
+                "model",
+            }
+            assert query["model"]["refId"] == query["refId"]
+            assert query["datasourceUid"] in {"footfall", "__expr__"}
+        texts = [*rule["annotations"].values(), *rule["labels"].values()]
+        assert all(isinstance(text, str) for text in texts)
+        assert not re.search(r"\$\{", "".join(texts)), (
+            "Grafana would take it for a variable of its own"
+        )
+
+
 def led(rule, **labels):
     """Where an alert's link leads, as Go's templates fill it in."""
     text = rule["annotations"]["dashboard"]

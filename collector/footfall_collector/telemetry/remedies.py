@@ -84,6 +84,8 @@ def advice(signal: str, reason: str) -> str:
     """What to do about losses of a reason, by where they happened."""
     if signal == SUBSCRIBER:
         return DELIVERING.get(reason, REFUSED)
+    if reason.removeprefix("refused_") in REFUSALS:
+        return REFUSALS[reason.removeprefix("refused_")]
     if reason == ERASED:
         return "nothing: whoever has the receipt of these events asked for it"
     return (SENDING if signal == SDK else RECEIVED).get(reason, "see docs/losses.md")

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 import psycopg
 from psycopg import AsyncConnection, sql
 
-from footfall_exporters.postgres import latency, locks, partitions, ratings, spans, thinning
+from footfall_exporters.postgres import (
+    latency,
+    locks,
+    partitions,
+    ratings,
+    refused,
+    spans,
+    thinning,
+)
 from footfall_exporters.postgres.connecting import PURGING, connect
 from footfall_exporters.postgres.holding import Holder
 from footfall_exporters.postgres.thinning import Rule
@@ -155,6 +163,7 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
         ("sessions_gone", "day", rollups),
         ("session_times_gone", "day", rollups),
         ("refused_daily", "day", rollups),
+        ("refused_hours", "hour", now - refused.HOURS),
         ("parked", "parked_at", rollups),
     ):
         query = sql.SQL("DELETE FROM footfall.{} WHERE {} < %s")

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 import psycopg
 from psycopg import Connection
 
-from footfall_exporters.postgres.alerts import facts, rates, shares
+from footfall_exporters.postgres.alerts import facts, rates, refusals, shares
 from footfall_exporters.postgres.alerts.counts import Counts, Reading, p95_ms
 from footfall_exporters.postgres.alerts.finding import Finding
 from footfall_exporters.postgres.alerts.rules import RULES, Thresholds
@@ -79,6 +79,9 @@ class Looking:
             "failure_share": lambda: self._failure_share(store.counts),
             "latency_p95": lambda: self._latency_p95(store),
             "losses": lambda: facts.losses(store.lost, limits.losses, self._advice),
+            "refused_requests": lambda: refusals.refused_requests(
+                refusals.busiest(connection, now), limits.refused_requests, self._advice
+            ),
             "expired_events": lambda: facts.expired_events(store.lost, limits.expired_events),
             "housekeeping_overdue": lambda: facts.housekeeping_overdue(connection),
             "subscriber_behind": lambda: facts.subscriber_behind(

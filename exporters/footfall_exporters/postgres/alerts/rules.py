@@ -41,6 +41,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
         failure_times: By which factor more often than before something fails.
         latency_times: By which factor the 95th percentile is higher than before.
         losses: Of one reason, within an hour.
+        refused_requests: Requests refused for one reason, within an hour.
         expired_events: Within an hour.
         subscriber_minutes: How old the oldest is that a subscriber has not taken.
         certificate_days: Before a certificate ends.
@@ -51,6 +52,7 @@ class Thresholds(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     failure_times: float = 1.5
     latency_times: float = 1.5
     losses: int = 10
+    refused_requests: int = 10
     expired_events: int = 1
     subscriber_minutes: float = 60
     certificate_days: float = 14
@@ -86,6 +88,12 @@ _ALL: Final = (
         "losses",
         "events are lost",
         "what footfall doctor says of this reason",
+        "/trust",
+    ),
+    Rule(
+        "refused_requests",
+        "requests are refused",
+        "what footfall doctor says of this reason, and whose they are",
         "/trust",
     ),
     Rule(
