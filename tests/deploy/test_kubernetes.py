@@ -22,12 +22,18 @@ from support.waiting import until
 
 FOLDER = ROOT / "deploy" / "kubernetes"
 SCHEMA = json.loads(Path(__file__).with_name("kubernetes-1.34.json").read_text())
+GRAFANA = FOLDER / "grafana"
+PROVISIONING = ROOT / "grafana" / "provisioning"
 KUSTOMIZATION = yaml.safe_load((FOLDER / "kustomization.yaml").read_text())
-WRITTEN = [
-    document
-    for name in KUSTOMIZATION["resources"]
-    for document in yaml.safe_load_all((FOLDER / name).read_text())
-]
+OPTIONAL = re.findall(r"(?m)^#  - (\S+\.yaml)", (FOLDER / "kustomization.yaml").read_text())
+
+
+def written(folder: Path, names: list[str]) -> list[dict[str, Any]]:
+    return [d for name in names for d in yaml.safe_load_all((folder / name).read_text())]
+
+
+WRITTEN = written(FOLDER, [*KUSTOMIZATION["resources"], *OPTIONAL])
+BESIDE = written(GRAFANA, yaml.safe_load((GRAFANA / "kustomization.yaml").read_text())["resources"])
 needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="needs kubectl")
 
 
@@ -67,7 +73,9 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("document", WRITTEN, ids=lambda d: f"{d['kind']}-{d['metadata']['name']}")
+@pytest.mark.parametrize(
+    "document", WRITTEN + BESIDE, ids=lambda d: f"{d['kind']}-{d['metadata']['name']}"
+)
 def test_every_resource_is_one_by_the_schema_of_its_kind(document: dict[str, Any]) -> None:
     assert mistakes(document) == []
     assert mistakes({**document, "specs": {}})
@@ -108,7 +116,75 @@ def test_kustomize_refuses_what_is_not_filled_in(tmp_path: Path) -> None:
     assert "secrets.env" in done.stderr or "keys.yaml" in done.stderr
 
 
-@pytest.mark.parametrize("pod", pods().values(), ids=pods())
+@needs_kubectl
+def test_grafana_has_the_dashboards_and_alert_rules_of_the_compose_file(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(GRAFANA, tmp_path / "grafana"))
+    shutil.copytree(PROVISIONING, folder / "provisioning")
+    shutil.copy(folder / "secrets.env.example", folder / "secrets.env")
+    done = subprocess.run(["kubectl", "kustomize", folder], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    documents = list(yaml.safe_load_all(done.stdout))
+    assert [mistake for document in documents for mistake in mistakes(document)] == []
+    assert {d["metadata"]["namespace"] for d in documents} == {"footfall"}
+    maps = {d["metadata"]["name"]: d["data"] for d in documents if d["kind"] == "ConfigMap"}
+    (pod,) = pods(documents).values()
+    volumes = {v["name"]: v.get("configMap", {}).get("name") for v in pod["volumes"]}
+    shown = {
+        f"{mount['mountPath']}/{name}": text
+        for mount in pod["containers"][0]["volumeMounts"]
+        for name, text in maps.get(volumes[mount["name"]], {}).items()
+    }
+    files = [file for file in PROVISIONING.rglob("*") if file.is_file()]
+    assert shown == {
+        f"/etc/grafana/provisioning/{file.relative_to(PROVISIONING)}": file.read_text()
+        for file in files
+    }
+    assert all(len(json.dumps(data)) < 1_000_000 for data in maps.values())  # of a ConfigMap
+    assert (folder / ".gitignore").read_text().split() == ["secrets.env", "provisioning/"]
+
+
+def test_grafana_is_set_as_in_the_compose_file() -> None:
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["grafana"]
+    (container,) = pods(BESIDE)["grafana"]["containers"]
+    assert compose["image"] == f"${{GRAFANA_IMAGE:-{container['image']}}}"
+    secret = (GRAFANA / "secrets.env.example").read_text()
+    names = re.findall(r"(?m)^(\w+)=", secret)
+    set_here = {each["name"]: each["value"] for each in container["env"]}
+    assert set_here.keys() | {*names} == compose["environment"].keys()
+    same = {n: v for n, v in compose["environment"].items() if n[:3] == "GF_" and n not in names}
+    assert {name: set_here[name] for name in same} == same
+    limit = container["resources"]["limits"]["memory"]
+    assert limit.replace("Mi", "m") == compose["mem_limit"]
+
+
+@needs_kubectl
+def test_who_is_told_of_alerts_is_three_lines(
+    filled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands behind a #, taken away."""
+    filled = Path(shutil.copytree(filled, tmp_path / "kubernetes"))
+    for name in ("collector.yaml", "secrets.env", "kustomization.yaml"):
+        text = (filled / name).read_text()
+        uncommented = re.sub(r"(?m)^#(alerts:|ALERTS_TEAM=|  - network)", r"\1", text)
+        assert uncommented.count("\n") == text.count("\n")
+        assert uncommented != text
+        (filled / name).write_text(uncommented)
+    done = subprocess.run(["kubectl", "kustomize", filled], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    documents = list(yaml.safe_load_all(done.stdout))
+    assert [mistake for document in documents for mistake in mistakes(document)] == []
+    (rule,) = named("NetworkPolicy", "footfall-alerts", documents)["spec"]["egress"]
+    assert {port["port"] for port in rule["ports"]} == {443, 465, 587}
+    monkeypatch.setenv("ALERTS_TEAM", "mailtos://user:password@example.org?to=team@example.org")
+    monkeypatch.setenv("FOOTFALL_DSN", "dbname=none")
+    monkeypatch.setenv("TELEMETRY_HASH_SALT", "")
+    said = footfall("alerts", "test", "--dry-run", "--config", filled / "collector.yaml")
+    assert said.startswith("to team: E-Mail (mailtos://********)")
+
+
+@pytest.mark.parametrize(
+    "pod", [*pods().values(), *pods(BESIDE).values()], ids=[*pods(), *pods(BESIDE)]
+)
 def test_every_pod_keeps_to_the_restricted_standard_and_more(pod: dict[str, Any]) -> None:
     # kubernetes.io/docs/concepts/security/pod-security-standards, "Restricted"
     labels = named("Namespace", "footfall")["metadata"]["labels"]
@@ -117,7 +193,8 @@ def test_every_pod_keeps_to_the_restricted_standard_and_more(pod: dict[str, Any]
     assert user is not None
     context = pod["securityContext"]
     assert context["runAsNonRoot"] is True
-    assert context["runAsUser"] == int(user[1])
+    own = pod["containers"][0]["image"] == "footfall-collector"
+    assert context["runAsUser"] == (int(user[1]) if own else 472)  # Grafana's image has that one
     assert context["seccompProfile"] == {"type": "RuntimeDefault"}
     assert not pod.keys() & {"hostNetwork", "hostPID", "hostIPC"}
     assert {next(iter(v.keys() - {"name"})) for v in pod["volumes"]} <= {
@@ -162,7 +239,7 @@ def test_ports_probes_and_secrets_agree_with_the_configuration() -> None:
     assert probes["livenessProbe"]["path"] == probes["startupProbe"]["path"] == "/healthz"
     example = (FOLDER / "secrets.env.example").read_text()
     asked = set(re.findall(r"\$\{env:(\w+)\}", (FOLDER / "collector.yaml").read_text()))
-    assert set(re.findall(r"(?m)^(\w+)=", example)) == asked
+    assert set(re.findall(r"(?m)^#?(\w+)=", example)) == asked
     assert (FOLDER / ".gitignore").read_text().split() == ["secrets.env", "keys.yaml"]
     mounts = {m["mountPath"] for m in container["volumeMounts"]}
     keys = collector["receivers"]["otlp"]["auth"]["keys_file"]
