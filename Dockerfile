@@ -1,4 +1,4 @@
-# The collector, with an external Postgres: nothing but Python and what `footfall[collector]` needs.
+# The collector, with an external Postgres: nothing but Python and what `footfall[digest]` needs, which can tell people.
 # A digest, where you want one: --build-arg PYTHON_IMAGE=python:3.13-slim@sha256:...
 ARG PYTHON_IMAGE=python:3.13-slim
 FROM ${PYTHON_IMAGE} AS build
@@ -16,8 +16,8 @@ COPY grafana/provisioning ./grafana/provisioning
 # Without pip, and what seldom runs is not compiled: with both, the image would be larger than 250 MB.
 RUN python -m venv --without-pip /opt/footfall \
     && pip --python /opt/footfall install --no-cache-dir --no-compile --disable-pip-version-check \
-        --constraint constraints.txt ".[collector]" \
-    && /opt/footfall/bin/python -m compileall -q -x '/(alembic|mako|pygments|sqlalchemy)/' /opt/footfall/lib
+        --constraint constraints.txt ".[digest]" \
+    && /opt/footfall/bin/python -m compileall -q -x '/(alembic|apprise|mako|pygments|sqlalchemy)/' /opt/footfall/lib
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/footfall /opt/footfall

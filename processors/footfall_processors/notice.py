@@ -206,7 +206,7 @@ def as_markdown(of: Notice) -> str:
     parts = [f"# {_plain(of.title)}"]
     for heading, body in of.sections:
         parts.append(f"## {_plain(heading)}")
-        parts += (_listed(each, "- `{}`: {}", str, _plain, "\n\n", "<{}>") for each in body)
+        parts += (_listed(each, "- `{}`: {}", _code, _plain, "\n\n", "<{}>") for each in body)
     return "\n\n".join(parts)
 
 
@@ -234,6 +234,11 @@ FORMATS: Final[Mapping[str, Callable[[Notice], str]]] = {
 
 def _underlined(text: str, line: str) -> str:
     return f"{text}\n{line * len(text)}"
+
+
+def _code(text: str) -> str:
+    """A name, which ends no span of code."""
+    return text.replace("`", "'")
 
 
 def _plain(text: str) -> str:

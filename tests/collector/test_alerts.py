@@ -252,7 +252,7 @@ def message(**more):
 @pytest.mark.requirement("A10")
 def test_a_message_says_what_since_when_how_sure_and_where_to_look():
     text = as_text(message().notice(URL + "/"))
-    assert text.splitlines()[0] == "Alert: shop.gift_card: fails more than before"
+    assert text.splitlines()[0] == "Alert: shop.gift_card: more failures than before"
     for line in (
         "failure_share shop shop.gift_card",
         "12.0 % of <100> uses failed.",

@@ -2,9 +2,11 @@
 
 import asyncio
 import datetime as dt
+import importlib
 import io
 import json
 import logging
+import re
 from contextlib import AsyncExitStack
 
 import msgspec
@@ -291,6 +293,40 @@ def test_a_dry_run_says_what_would_go_where_and_sends_nothing(run, used, webhook
     for secret in (SECRET, "1234567890123", "127.0.0.1", "example.org"):
         assert secret not in done.output
     assert (webhook.asked, mail.taken) == (0, [])
+
+
+@pytest.mark.requirement("A10")
+@pytest.mark.parametrize(
+    ("url", "plugin", "address"),
+    [
+        (f"discord://1234567890123/{SECRET}abcdefgh", "discord", "notify_url"),
+        ("slack://T1JJ3T3L2/A1BRTD4JD/TIiajkdnlazkcOXrIdevi7FQ/general", "slack", "webhook_url"),
+    ],
+)
+def test_nobody_is_called_in_a_chat_by_what_a_catalog_says(
+    webhook, monkeypatch, url, plugin, address
+):
+    """Through apprise as it is; its Discord calls whom it finds in what is sent."""
+    module = importlib.import_module(f"apprise.plugins.{plugin}")
+    there = webhook.url.replace("json:", "http:")
+    monkeypatch.setattr(getattr(module, f"Notify{plugin.title()}"), address, there)
+    webhook.answer = b"ok"  # as Slack says
+    words = "@everyone @here <@123> <@&456> <!channel> <#general> ana@example.org `@all`"
+    items = (Item(words, words),)
+    notice = Notice(f"Alert: {words}", [Section(words, [Paragraph(words, items)])])
+    assert notify.targets({"chat": url})["chat"].send(notice)
+    [sent] = webhook.taken
+    assert "allow_mentions" not in sent
+    text = json.dumps({k: v for k, v in sent.items() if k != "channel"}, ensure_ascii=False)
+    assert "everyone" in text
+    assert not re.search(r"@[\w&!]", text)
+    assert plugin == "discord" or "<" not in text, "<!channel> calls in Slack alone"
+
+
+def test_mail_and_webhooks_get_addresses_as_they_are(webhook):
+    notice = Notice("Features", [Section("Owners", [Paragraph("ana@example.org")])])
+    for url in (webhook.url, "mailto://127.0.0.1:25?from=a@example.org&to=ana@example.org"):
+        assert "ana@example.org" in notify.targets({"it": url})["it"].body(notice)
 
 
 @pytest.mark.requirement("A10")

@@ -77,6 +77,8 @@ def test_a_statement_is_printed_as_a_table_as_json_and_as_csv(ask):
         "rows": [{"event": "shop.order", "count": 7}],
     }
     assert ask("--csv", "--command", USED).output == "event,count\nshop.order,7\n"
+    formulas = """SELECT '=1+1' AS "@x", '+1' AS y, '-' AS z, '@a' AS b, -5 AS n, 'a=1' AS t"""
+    assert ask("--csv", "--command", formulas).output == "'@x,y,z,b,n,t\n'=1+1,'+1,'-,'@a,-5,a=1\n"
 
 
 def test_what_is_wider_than_the_terminal_is_printed_row_by_row(ask):

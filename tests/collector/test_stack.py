@@ -59,7 +59,7 @@ def test_the_stack_holds_all_that_it_mounts_and_builds_from(stack):
 
 def test_its_image_has_this_version_and_runs_as_the_image_of_a_checkout(stack):
     ours, theirs = ((f / "Dockerfile").read_text() for f in (stack / "docker", ROOT))
-    assert f"ARG FOOTFALL=footfall[collector]=={version('footfall')}\n" in ours
+    assert f"ARG FOOTFALL=footfall[digest]=={version('footfall')}\n" in ours
     names = ("ARG PYTHON_IMAGE", "ENV", "USER", "EXPOSE", "ENTRYPOINT", "CMD")
     for name in names:
         (line,) = [line for line in ours.splitlines() if line.startswith(name)]

@@ -113,3 +113,8 @@ def test_what_is_installed_runs_and_the_image_stays_small(installed: Path) -> No
     (packages,) = installed.glob("lib/python*/site-packages")
     compiled = {file.parent.parent.name for file in packages.rglob("__pycache__/*.pyc")}
     assert {"footfall_collector", "starlette", "grpc"} <= compiled
+    configuration = installed.parent / "collector.yaml"
+    configuration.write_text("alerts: {targets: {hook: 'json://127.0.0.1/x'}}\n")
+    tried = [footfall, "alerts", "test", "--dry-run", "--config", configuration]
+    said = subprocess.run(tried, capture_output=True, text=True, check=True, env={})
+    assert said.stdout.startswith("to hook: JSON (json://********)")

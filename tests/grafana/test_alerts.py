@@ -217,7 +217,7 @@ def test_a_message_says_what_since_when_how_sure_and_what_first(query, grafana, 
         )
     assert said(grafana, found["failure_share"], expand) == [
         {
-            "summary": f"bakery: {event}: fails more than before",
+            "summary": f"bakery: {event}: more failures than before",
             "description": f"{what}. Since: 2026-06-16 14:37 UTC. How sure: {sure}. Look first: which"
             " type of error it is, and whether it came with a version.",
             "dashboard": "/d/footfall-feature?var-product=bakery",

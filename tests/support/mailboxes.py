@@ -11,11 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Webhook(ThreadingHTTPServer):
-    """Keeps what is posted; answers `status`."""
+    """Keeps what is posted; answers `status`, and `answer`."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), _Posted)
-        self.taken, self.asked, self.status = [], 0, 200
+        self.taken, self.asked, self.status, self.answer = [], 0, 200, b""
 
     @property
     def url(self):
@@ -29,8 +29,9 @@ class _Posted(BaseHTTPRequestHandler):
         if self.server.status == 200:
             self.server.taken.append(json.loads(body))
         self.send_response(self.server.status)
-        self.send_header("content-length", "0")
+        self.send_header("content-length", str(len(self.server.answer)))
         self.end_headers()
+        self.wfile.write(self.server.answer)
 
     def log_message(self, *_):
         """Says nothing."""

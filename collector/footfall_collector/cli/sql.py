@@ -1,6 +1,5 @@
 """The command `footfall sql`: questions of one's own, in psql where it is installed."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -14,7 +13,7 @@ from psycopg import Connection
 from footfall_collector.cli.options import config_option, json_option, read_made_store
 from footfall_collector.cli.tables import print_rows
 from footfall_collector.errors import failing_plainly
-from footfall_exporters import postgres
+from footfall_exporters import postgres, spreadsheets
 from footfall_exporters.postgres import asking, programs
 from footfall_exporters.postgres.asking import Answer
 
@@ -76,8 +75,7 @@ def _print_all(answers: list[Answer], *, as_csv: bool = False, as_json: bool = F
             click.echo(json.dumps({"status": answer.status, "rows": rows}, default=str))
         elif as_csv:
             if answer.columns:
-                writer = csv.writer(sys.stdout, lineterminator="\n")
-                writer.writerows([answer.columns, *answer.rows])
+                click.echo(spreadsheets.as_csv(answer.columns, answer.rows), nl=False)
         elif answer.columns:
             print_rows(answer.columns, answer.rows)
         else:

@@ -93,9 +93,9 @@ def _stack() -> dict[str, str]:
     files["docker/constraints.txt"] = files.pop("constraints.txt")
     here = files["docker-compose.yml"].replace("context: .\n", "context: docker\n")
     files["docker-compose.yml"] = here.replace(_EXAMPLE, "./events.yaml")
-    package = f"ARG FOOTFALL=footfall[collector]=={version('footfall')}"
+    package = f"ARG FOOTFALL=footfall[digest]=={version('footfall')}"
     files["docker/Dockerfile"] = files["docker/Dockerfile"].replace(
-        "ARG FOOTFALL=footfall[collector]", package
+        "ARG FOOTFALL=footfall[digest]", package
     )
     return files
 

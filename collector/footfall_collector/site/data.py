@@ -1,18 +1,15 @@
 """What is published, as JSON and CSV: row for row as `reporting.published` has it."""
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Any, Final
 
 from footfall_exporters.postgres.published import Day, Published
+from footfall_exporters.spreadsheets import as_csv
 
 COLUMNS: Final = ("day", "product", "event", "title", "surface", "feature", "count")
 GENERATOR: Final = "footfall publish"
 """By which a folder is known."""
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
-"""What a spreadsheet would take for a formula."""
 
 
 def json_of(published: Published, files: Sequence[str]) -> str:
@@ -28,10 +25,7 @@ def json_of(published: Published, files: Sequence[str]) -> str:
 
 def csv_of(published: Published) -> str:
     """The figures with a heading; texts are texts, whatever a spreadsheet would make of them."""
-    text = io.StringIO()
-    rows = [[_harmless(cell) for cell in row] for row in published.figures]
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *rows])
-    return text.getvalue()
+    return as_csv(COLUMNS, published.figures)
 
 
 def embedded(published: Published) -> str:
@@ -53,7 +47,3 @@ def embedded(published: Published) -> str:
 
 def _days(published: Published) -> list[dict[str, Any]]:
     return [dict(zip(Day._fields, day, strict=True)) for day in published.days]
-
-
-def _harmless(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell

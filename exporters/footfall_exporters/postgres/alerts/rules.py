@@ -74,7 +74,7 @@ _ALL: Final = (
     ),
     Rule(
         "failure_share",
-        "fails more than before",
+        "more failures than before",
         "which type of error it is, and whether it came with a version",
         _FEATURE,
     ),

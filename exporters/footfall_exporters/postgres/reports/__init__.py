@@ -1,8 +1,6 @@
 """The reports: what is asked most, answered from the `reporting` views for command line and HTTP."""
 
-import csv
 import datetime as dt
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -31,6 +29,7 @@ from footfall_exporters.postgres.reports.state import (
     views_of,
     why_empty,
 )
+from footfall_exporters.spreadsheets import as_csv
 
 UTC: Final = zones.UTC
 REPORTS: Final[Mapping[str, str]] = {name: kind.title for name, kind in KINDS.items()}
@@ -80,12 +79,8 @@ class Report:
         return period | zone | {"rows": self.records()} | more | notes
 
     def csv(self) -> str:
-        """The rows with a heading, times in ISO 8601; what is missing is empty."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(
-            [self.columns, *(map(_plain, row) for row in self.rows)]
-        )
-        return text.getvalue()
+        """The rows with a heading, times in ISO 8601; what is missing is empty, and no text a formula."""
+        return as_csv(self.columns, (map(_plain, row) for row in self.rows))
 
 
 def report(connection: Connection, name: str, days: int) -> Report:
