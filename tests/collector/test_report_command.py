@@ -100,7 +100,7 @@ WRONG = [
     ),
     (["changes", "--tz", "Europe/Berlin"], "is in UTC, in no other zone"),
     (["features", "--tz", "Europe/Berlin"], "is in UTC, in no other zone"),
-    (["walkers"], "there is no such report; there are usage, errors, changes"),
+    (["walkers"], "there is no such report; there are usage, errors, outcomes, changes"),
     (["usage", "--limit", "0"], "0 is not in the range 1<=x<=100000"),
     (["usage", "--days", "0"], "0 is not in the range 1<=x<=3650"),
     (["usage", "--days", "many"], "'many' is not a valid integer range"),

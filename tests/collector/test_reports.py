@@ -367,7 +367,16 @@ async def test_what_has_not_changed_is_not_sent_again(get, store_database, catal
     assert (as_csv.status_code, as_csv.headers["etag"] != tag) == (200, True)
     async with writing(store_database, catalog) as writer:
         await writer.consume(batch(one_row(MIDNIGHT - HOUR, VISIT), losses={Loss.MALFORMED: 1}))
-    asks = {"usage", "changes", "errors", "latency", "losses", "completeness", "catalog"}
+    asks = {
+        "usage",
+        "changes",
+        "errors",
+        "outcomes",
+        "latency",
+        "losses",
+        "completeness",
+        "catalog",
+    }
     after = await get(path, **{"if-none-match": tag})
     assert (after.status_code == 200) == (name in asks)
 

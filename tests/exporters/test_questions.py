@@ -419,13 +419,14 @@ def test_percentiles_of_many_are_those_of_the_rows_to_their_bucket(
     with connect_sync(store_database, READING) as connection:
         found = ask(connection, "latency", Asked(LAST, where, by))
     keys = len(by) or 3  # surface, feature and event are the same for all
-    assert found.columns[keys:] == ("observations", "p50_ms", "p95_ms", "p99_ms")
+    percentiles = ("observations", "p50_ms", "p95_ms", "p99_ms")
+    assert found.columns[keys:] == (*percentiles, "p95_low_ms", "p95_high_ms")
     assert "at most 2.2 % off" in found.notes[-1]
     assert len(found.rows) == len(groups)
     for row in found.rows:
         values = groups[row[:keys] if by else ()]
         assert row[keys] == len(values)
-        for share, shown in zip((0.5, 0.95, 0.99), row[keys + 1 :], strict=True):
+        for share, shown in zip((0.5, 0.95, 0.99), row[keys + 1 : keys + 4], strict=True):
             exact = ranked(values, share)
             assert abs(shown - exact) <= 0.022 * exact + 0.5
     p95 = [row[keys + 2] for row in found.rows]

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from footfall_exporters.postgres import REPORTS, Report
 from footfall_exporters.postgres.reports.completeness import Completeness
-from footfall_exporters.postgres.reports.kinds import KINDS
+from footfall_exporters.postgres.reports.kinds import BOUNDS, KINDS
 from footfall_exporters.postgres.reports.trends import Trend
 from footfall_exporters.postgres.reports.zones import zone_of
 
@@ -186,7 +186,7 @@ def _notes(report: Report) -> Iterator[str]:
 
 def _layouts(report: Report, *, has_trend: bool) -> Iterator[_Layout]:
     """From what says most to what is narrowest."""
-    filled = [n for n, name in enumerate(report.columns) if _says_something(report, n, name)]
+    filled = [n for n, name in enumerate(report.columns) if _is_shown(report, n, name)]
     fewer, fewest = (
         [n for n in filled if report.columns[n] not in implied]
         for implied in (_BY_EVENT, _BY_EVENT | _BY_ERROR)
@@ -198,9 +198,10 @@ def _layouts(report: Report, *, has_trend: bool) -> Iterator[_Layout]:
         yield _Layout(fewest, SIMPLE_HEAD, trend)
 
 
-def _says_something(report: Report, n: int, name: str) -> bool:
+def _is_shown(report: Report, n: int, name: str) -> bool:
+    """Whether a column says something, and is no bound of another one."""
     values = [row[n] for row in report.rows]
-    if name in _IF_ANY and not any(values):
+    if name in BOUNDS or (name in _IF_ANY and not any(values)):
         return False
     return name in _ALWAYS or not any(all(v is same for v in values) for same in (None, True))
 

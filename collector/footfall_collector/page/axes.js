@@ -56,17 +56,34 @@ const LONGEST = 18;
 /** @param {string} name */
 const short = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name);
 
-/** Marks where something began: those of one step are one. @param {Mark[]} marks @param {Range} range */
-export function placed(marks, { times, until }) {
+/** How wide a letter of a label is, about, and how far apart two are at least. */
+const [LETTER, APART] = [6, 8];
+
+/**
+ * Marks where something began: those of one step are one. A label that would lie over another one goes above it;
+ * where there is no room either, the tooltip has it.
+ *
+ * @param {Mark[]} marks
+ * @param {Range} range
+ * @param {number} room How wide the plot is.
+ */
+export function placed(marks, { times, until }, room) {
   /** @type {Map<number, string[]>} */
   const found = new Map();
   for (const { at, name } of marks) {
     const index = at < until ? times.findLastIndex((time) => time <= at) : -1;
     if (index >= 0) found.set(index, [...(found.get(index) ?? []), name]);
   }
-  return [...found].map(([xAxis, names]) => ({
-    xAxis,
-    name: names.length > 2 ? `${names.length} marks` : names.map(short).join(", "),
-    label: { align: xAxis > times.length * 0.88 ? "right" : "center" },
-  }));
+  const ends = [-Infinity, -Infinity];
+  return [...found]
+    .sort(([a], [b]) => a - b)
+    .map(([xAxis, names]) => {
+      const name = names.length > 2 ? `${names.length} marks` : names.map(short).join(", ");
+      const align = xAxis > times.length * 0.88 ? "right" : "center";
+      const [long, at] = [name.length * LETTER, ((xAxis + 0.5) / times.length) * room];
+      const begin = at - (align === "right" ? long : long / 2);
+      const row = ends.findIndex((end) => end + APART < begin);
+      if (row >= 0) ends[row] = begin + long;
+      return { xAxis, name, label: { align, distance: row > 0 ? 18 : 4, ...(row < 0 ? { show: false } : {}) } };
+    });
 }

@@ -1,9 +1,11 @@
 // Charts: figures over time, drawn by ECharts as SVG, with tooltips made of elements, as the policy wants it.
 
 import { apart, placed, scaleOf, tick } from "./axes.js";
+import { BAND, bands, topOf } from "./bands.js";
+import { width } from "./drawing.js";
 import { h } from "./elements.js";
 import { isOpen } from "./state.js";
-import { clock, day, int, when } from "./words.js";
+import { between, clock, day, int, when } from "./words.js";
 
 /** @typedef {import("./state.js").Range} Range */
 
@@ -22,6 +24,7 @@ import { clock, day, int, when } from "./words.js";
  * @property {number} [width]
  * @property {string} [end] What stands at the end of the line.
  * @property {string} [label] The colour of that.
+ * @property {[Values, Values]} [sure] Between what each figure lies, drawn as a band.
  * @property {[string, string]} [inside] A name inside its own area, and its colour.
  */
 
@@ -36,8 +39,6 @@ import { clock, day, int, when } from "./words.js";
  * @property {Values | null} [before]
  */
 
-const echarts = /** @type {any} */ (globalThis).echarts;
-
 const probe = h("span", { class: "probe", "aria-hidden": "true" });
 
 /** A token's colour in this theme. @param {string} name */
@@ -45,50 +46,6 @@ export function colour(name) {
   if (!probe.isConnected) document.body.append(probe);
   probe.style.color = `var(--${name})`;
   return getComputedStyle(probe).color;
-}
-
-/** @type {any[]} */
-let drawn = [];
-
-/** @type {[HTMLElement, () => any][]} */
-const waiting = [];
-
-const watch = new ResizeObserver((entries) => {
-  for (const { target } of entries) /** @type {any} */ (target).chart?.resize();
-});
-
-/** Ends all charts, before the page is drawn again. */
-export function dispose() {
-  for (const chart of drawn) {
-    watch.unobserve(chart.getDom());
-    chart.dispose();
-  }
-  drawn = [];
-}
-
-/**
- * A chart in an element of its own.
- *
- * @param {string} label What it says, in a sentence.
- * @param {string} size
- * @param {() => any} make Its option, made when it is drawn, so that the colours are those of the theme.
- */
-export function chart(label, size, make) {
-  const node = h("div", { class: `chart ${size}`, role: "img", "aria-label": label });
-  waiting.push([node, make]);
-  return node;
-}
-
-/** Draws the charts that wait, once they are in the document, where they have a size. */
-export function drawWaiting() {
-  for (const [node, make] of waiting.splice(0)) {
-    if (!node.isConnected) continue;
-    const made = echarts.init(node, null, { renderer: "svg" });
-    made.setOption(spaced(make(), node.clientWidth));
-    /** @type {any} */ (node).chart = made;
-    drawn.push(made);
-    watch.observe(node);
-  }
 }
 
 /** @param {string} head @param {[string, string, string?][]} lines */
@@ -127,23 +84,6 @@ function named({ data, inside }) {
   );
 }
 
-const [LETTER, AXIS, GAP] = [6.2, 40, 6];
-
-/** Marks of which no name lies upon another: the newest keeps its place, a former one moves aside or has none. @param {any} option @param {number} width */
-function spaced(option, width) {
-  const room = width - AXIS - (option.grid?.right ?? 0);
-  let end = Infinity;
-  for (const mark of [...(option.series?.[0]?.markLine?.data ?? [])].sort((a, b) => b.xAxis - a.xAxis)) {
-    const x = AXIS + (room * (mark.xAxis + 0.5)) / option.xAxis.data.length;
-    const long = mark.name.length * LETTER;
-    const begins = (/** @type {string} */ align) => x - long * ({ center: 0.5, right: 1 }[align] ?? 0);
-    const align = [mark.label.align, "right", "left"].find((each) => begins(each) > AXIS && begins(each) + long < end);
-    mark.label = align ? { align } : { show: false };
-    if (align) end = begins(align) - GAP;
-  }
-  return option;
-}
-
 /** @param {Series} each @param {number} open The step that goes on, which is pale. */
 function points(each, open) {
   if (each.inside) return named(each);
@@ -162,18 +102,27 @@ export function timeOption({ range, series, format = int, max, marks = [], label
   const [ink, line, grey] = [colour("ink-2"), colour("line"), colour("before")];
   const font = { fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, color: ink };
   const former = before && before.some((v) => v) ? before : null;
-  const values = [...series.flatMap((each) => each.data), ...(former ?? [])].map((v) => v ?? 0);
-  const axis = scaleOf(max ?? Math.max(0, ...values), labels ? 4 : 2, format === int);
+  const axis = scaleOf(max ?? topOf(series, former ?? []), labels ? 4 : 2, format === int);
   const open = isOpen(range) ? times.length - 1 : -1;
-  const places = placed(marks, range);
+  const beside = series.some((each) => each.end) ? 72 : 8;
+  const places = placed(marks, range, labels ? width - beside - 44 : 0);
   const moved = apart(series, axis.max);
   const every = Math.ceil(times.length / (innerWidth < 760 ? 3 : 5));
   const isLabelled = (/** @type {number} */ i) =>
     i === 0 || (labels ? i % every === 0 && i < times.length - 2 : i === times.length - 1);
-  const head = (/** @type {number} */ i) => when(times[i] ?? 0, unit) + (i === open ? " (so far)" : "");
+  const head = (/** @type {number} */ i) =>
+    [
+      when(times[i] ?? 0, unit) + (i === open ? " (so far)" : ""),
+      ...places.filter((place) => place.xAxis === i).map((place) => place.name),
+    ].join(" · ");
+  const sureOf = (/** @type {any} */ p) => {
+    const sure = series[p.seriesIndex]?.sure?.map((list) => list[p.dataIndex]) ?? [];
+    const text = between(sure[0], sure[1], (v) => format(v ?? 0));
+    return text ? ` (${text})` : "";
+  };
   const said = (/** @type {any} */ p) => [
     p.seriesName,
-    p.value === null || p.value === undefined ? "not known" : format(p.value),
+    p.value === null || p.value === undefined ? "not known" : `${format(p.value)}${sureOf(p)}`,
     p.seriesName === "before" ? grey : series[p.seriesIndex]?.color,
   ];
   const markLine = places.length
@@ -182,7 +131,7 @@ export function timeOption({ range, series, format = int, max, marks = [], label
         symbol: "none",
         animation: false,
         lineStyle: { color: ink, type: [1, 3], width: 1, opacity: 0.8 },
-        label: { show: labels, formatter: (/** @type {any} */ p) => p.name, ...font, distance: 4 },
+        label: { show: labels, formatter: (/** @type {any} */ p) => p.name, ...font },
         data: places,
       }
     : undefined;
@@ -191,8 +140,8 @@ export function timeOption({ range, series, format = int, max, marks = [], label
     textStyle: font,
     grid: {
       left: 4,
-      right: series.some((each) => each.end) ? 72 : 8,
-      top: places.length && labels ? 20 : 10,
+      right: beside,
+      top: places.length && labels ? (places.some((place) => place.label.distance > 4) ? 34 : 20) : 10,
       bottom: 2,
       outerBoundsMode: "same",
       outerBoundsContain: "axisLabel",
@@ -234,7 +183,7 @@ export function timeOption({ range, series, format = int, max, marks = [], label
       formatter: (/** @type {any[]} */ list) =>
         tip(
           head(list[0].dataIndex),
-          list.map((p) => /** @type {any} */ (said(p))),
+          list.filter((p) => p.seriesName !== BAND).map((p) => /** @type {any} */ (said(p))),
         ),
     },
     series: [
@@ -268,6 +217,7 @@ export function timeOption({ range, series, format = int, max, marks = [], label
           : undefined,
         markLine: i === 0 ? markLine : undefined,
       })),
+      ...bands(series),
       ...(former
         ? [
             {

@@ -1,5 +1,7 @@
 // Elements. Whatever is shown goes through `append` or an attribute that is no code: nothing is parsed as HTML.
 
+import { isGuest } from "./state.js";
+
 /** @typedef {Node | string | number | null | undefined | false | Kid[]} Kid */
 /** @typedef {Record<string, any> | null} Props */
 
@@ -43,15 +45,21 @@ export function flat(kids) {
   return [typeof kids === "number" ? String(kids) : kids];
 }
 
+/** Whether a link leads to what a guest may not see: it is text then. @param {string} tag @param {Props} props */
+const isShut = (tag, props) => tag === "a" && isGuest() && !String(props?.href ?? "").startsWith("#");
+
 /**
- * An HTML element.
+ * An HTML element; for guests of a shared view a link to another page is its text alone.
  *
  * @template {keyof HTMLElementTagNameMap} T
  * @param {T} tag
  * @param {Props} [props]
  * @param {...Kid} kids
  */
-export const h = (tag, props = null, ...kids) => fill(document.createElement(tag), props, kids);
+export const h = (tag, props = null, ...kids) =>
+  isShut(tag, props)
+    ? /** @type {any} */ (fill(document.createElement("span"), { ...props, href: null }, kids))
+    : fill(document.createElement(tag), props, kids);
 
 /**
  * An SVG element.

@@ -1,7 +1,7 @@
 // Tables that sort, filter by page and lead somewhere. No more than a page of rows is in the document.
 
 import { h } from "./elements.js";
-import { get, set } from "./state.js";
+import { get, isGuest, set } from "./state.js";
 import { int } from "./words.js";
 
 /** @typedef {import("./elements.js").Kid} Kid */
@@ -91,7 +91,7 @@ export function grid(of) {
 
   /** @param {Row} row */
   function line(row) {
-    const to = href?.(row);
+    const to = isGuest() ? undefined : href?.(row);
     const click = to ? (/** @type {MouseEvent} */ event) => followed(to, event) : null;
     return h(
       "tr",

@@ -3,7 +3,7 @@
 import { $, $$, reveal } from "./elements.js";
 import { openHelp } from "./help.js";
 import { NAV } from "./shell.js";
-import { link } from "./state.js";
+import { isGuest, link } from "./state.js";
 
 const PATIENCE = 1500;
 
@@ -27,7 +27,7 @@ const ACTS = {
   k: () => step(-1),
   "?": openHelp,
   u: () => {
-    location.href = link("overview");
+    if (!isGuest()) location.href = link("overview");
   },
 };
 
@@ -40,7 +40,7 @@ export function pressed(event) {
   }
   const isChord = event.timeStamp - chord < PATIENCE;
   chord = event.key === "g" && !isChord ? event.timeStamp : -Infinity;
-  const page = isChord ? NAV.find(([, , key]) => key === event.key) : undefined;
+  const page = isChord && !isGuest() ? NAV.find(([, , key]) => key === event.key) : undefined;
   const act = page
     ? () => {
         location.href = link(page[0]);

@@ -1,6 +1,6 @@
 // Starts the page: its shell at once, its figures when they have come, all again when something is chosen.
 
-import { dispose, drawWaiting } from "./charts.js";
+import { dispose, drawWaiting } from "./drawing.js";
 import { $, $$, flat, h, reveal } from "./elements.js";
 import { marks } from "./figures.js";
 import { pressed } from "./keys.js";

@@ -2,12 +2,14 @@
 
 import { $$, flat, h, s } from "./elements.js";
 import { toFeature } from "./state.js";
-import { COMPARED, VERDICTS, pct, signed } from "./words.js";
+import { COMPARED, pct, signed, VERDICTS } from "./words.js";
 
 /** @typedef {import("./elements.js").Kid} Kid */
+
 /** @typedef {{columns: string[], rows: Kid[][]}} Plain */
 
 const CIRCLE = "M8 3a5 5 0 1 0 0 10A5 5 0 0 0 8 3";
+
 /** @type {Record<string, string>} */
 const ICONS = {
   new: "M8 2.5 9.6 6.4 13.5 8 9.6 9.6 8 13.5 6.4 9.6 2.5 8 6.4 6.4Z",
@@ -51,48 +53,6 @@ export const none = (text, title) => h("span", { class: "none", title }, text);
 
 /** @param {Kid} text */
 export const mono = (text) => h("code", null, text);
-
-/** A share as a bar; the number stands beside it. @param {number} share @param {string} [tone] */
-export const bar = (share, tone = "") =>
-  h(
-    "span",
-    { class: `bar ${tone}`, "aria-hidden": "true" },
-    h("span", { style: { width: `${Math.max(share > 0 ? 2 : 0, Math.min(100, share * 100))}%` } }),
-  );
-
-/**
- * A small line; a gap where a figure is unknown.
- *
- * @param {(number | null)[]} values
- * @param {{width?: number, height?: number, tone?: string}} [how]
- */
-export function spark(values, { width = 112, height = 22, tone = "" } = {}) {
-  const max = Math.max(0, ...values.map((v) => v ?? 0)) || 1;
-  const step = width / Math.max(1, values.length - 1);
-  const x = (/** @type {number} */ i) => (i * step).toFixed(1);
-  const y = (/** @type {number} */ v) => (height - 2 - (v / max) * (height - 4)).toFixed(1);
-  const drawn = runs(values).map((run) => {
-    const line = run.map(([v, i]) => `${x(i)},${y(v)}`).join(" ");
-    const ends = [run[0], run[run.length - 1]].map((end) => `${x(end?.[1] ?? 0)},${height - 2}`);
-    return [s("polygon", { points: `${ends[0]} ${line} ${ends[1]}` }), s("polyline", { points: line })];
-  });
-  return s(
-    "svg",
-    { class: `spark ${tone}`, viewBox: `0 0 ${width} ${height}`, width, height, "aria-hidden": "true" },
-    ...drawn,
-  );
-}
-
-/** Stretches without a gap. @param {(number | null)[]} values @returns {[number, number][][]} */
-function runs(values) {
-  /** @type {[number, number][][]} */
-  const found = [[]];
-  values.forEach((value, i) => {
-    if (value === null) found.push([]);
-    else found[found.length - 1]?.push([value, i]);
-  });
-  return found.filter((run) => run.length);
-}
 
 /**
  * A change with its direction as a sign; it has no colour of its own, which only a verdict gives.

@@ -1,6 +1,6 @@
 // Reports: every figure comes from /api/reports, and is asked for again only where it may have changed.
 
-import { get } from "./state.js";
+import { get, isGuest } from "./state.js";
 import { DAY, HOUR } from "./words.js";
 
 /** @typedef {Record<string, any>} Row */
@@ -128,7 +128,7 @@ export const notes = (range) =>
  */
 export const seen = (range) =>
   rowsIfAny("annotations", {
-    range: get("share") ? range : { ...range, since: 0, until: Math.ceil((Date.now() + 1) / HOUR) * HOUR },
+    range: isGuest() ? range : { ...range, since: 0, until: Math.ceil((Date.now() + 1) / HOUR) * HOUR },
     by: ["service", "environment", "version"],
     where: { kind: ["version"], ...(get("env") === "all" ? {} : { environment: [plain(get("env"))] }) },
   });
@@ -144,7 +144,7 @@ export const inventory = () => rows("features", { by: INVENTORY });
  * @param {Range} range
  */
 export async function state(range) {
-  if (get("share") && document.body.dataset.page === "feature")
+  if (isGuest() && document.body.dataset.page === "feature")
     return { fresh: {}, complete: {}, lost: [], isShared: true };
   const since = new Date(Math.floor(Date.now() / HOUR) * HOUR - HOUR).toISOString();
   const [overview, lost] = await Promise.all([

@@ -4,7 +4,7 @@ import { h, s } from "./elements.js";
 import { completeness, isRecent, ofCounted, sum, versions } from "./figures.js";
 import { openHelp } from "./help.js";
 import { choose, seg } from "./parts.js";
-import { COMPARE, DEFAULTS, get, link, periodName, PERIODS, set } from "./state.js";
+import { COMPARE, DEFAULTS, get, isGuest, link, periodName, PERIODS, set } from "./state.js";
 import { ago, complete, DAY, int, iso, plural } from "./words.js";
 
 /** @typedef {import("./reports.js").Row} Row */
@@ -76,13 +76,26 @@ const iconButton = (title, text, onclick, sign) =>
 
 /** The way out, for who has logged in. */
 const logOut = () =>
-  document.body.dataset.login === "yes" && !get("share")
-    ? h("a", { class: "log-out", href: "/logout" }, "Log out")
-    : null;
+  document.body.dataset.login === "yes" && !isGuest() ? h("a", { class: "log-out", href: "/logout" }, "Log out") : null;
+
+/** The way to each page; guests have one page alone. */
+function pages() {
+  const here = PAGE === "feature" ? "overview" : PAGE;
+  const item = (/** @type {string} */ page, /** @type {string} */ name) =>
+    h("li", null, h("a", { href: link(page), "aria-current": page === here ? "page" : null }, name));
+  return h(
+    "nav",
+    { "aria-label": "Pages" },
+    h(
+      "ul",
+      null,
+      NAV.map(([page, name]) => item(page, name)),
+    ),
+  );
+}
 
 /** The head of every page. */
 export function header() {
-  const here = PAGE === "feature" ? "overview" : PAGE;
   const half = s(
     "svg",
     { viewBox: "0 0 16 16", class: "icon", "aria-hidden": "true" },
@@ -99,17 +112,7 @@ export function header() {
     "header",
     { class: "top" },
     h("a", { class: "brand", href: link("overview") }, mark, "Footfall"),
-    h(
-      "nav",
-      { "aria-label": "Pages" },
-      h(
-        "ul",
-        null,
-        NAV.map(([page, name]) =>
-          h("li", null, h("a", { href: link(page), "aria-current": page === here ? "page" : null }, name)),
-        ),
-      ),
-    ),
+    isGuest() ? null : pages(),
     h(
       "div",
       { class: "right" },
@@ -170,7 +173,7 @@ function setPeriod(period) {
 
 /** What the figures are of. @param {Context} context */
 export function filters({ features, lines, seen, state }) {
-  if (UNFILTERED.includes(PAGE) || state.fresh.position === 0 || get("share")) return null;
+  if (UNFILTERED.includes(PAGE) || state.fresh.position === 0 || isGuest()) return null;
   const has = (/** @type {string} */ key) => (FILTERS[PAGE] ?? ["product", "env", "version"]).includes(key);
   const products = options("All products", features.map((each) => each.product).sort());
   const body = h(

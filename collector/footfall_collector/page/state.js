@@ -50,6 +50,9 @@ export const onChange = (draw) => {
 /** @param {string} key */
 export const get = (key) => params.get(key) ?? DEFAULTS[key] ?? "";
 
+/** Whether this is a view that was shared: its link opens this page, and no other. */
+export const isGuest = () => get("share") !== "";
+
 /** Reads the address again, after the browser has gone back. */
 export function reread() {
   for (const key of [...params.keys()]) params.delete(key);

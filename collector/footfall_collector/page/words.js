@@ -47,6 +47,20 @@ export const signed = (n, format = int) => (n > 0 ? `+${format(n)}` : n < 0 ? `$
 /** @param {number} share A difference of two shares. */
 export const points = (share) => `${signed(share * 100, (v) => v.toFixed(1))} points`;
 
+/**
+ * Between which bounds something lies: `2.1 to 3.4 %`.
+ *
+ * @param {Figure} low
+ * @param {Figure} high
+ * @param {(n: Figure) => string} format
+ */
+export function between(low, high, format) {
+  if (low === null || low === undefined || high === null || high === undefined) return "";
+  const [from, to] = [format(low), format(high)];
+  const unit = /\s\S+$/.exec(to)?.[0] ?? "";
+  return `${unit && from.endsWith(unit) ? from.slice(0, -unit.length) : from} to ${to}`;
+}
+
 /** @param {number} msec How long, in one unit. */
 export function span(msec) {
   const minutes = msec / 60e3;
@@ -65,6 +79,12 @@ export const ago = (at) => (Date.now() - moment(at) < 1000 ? "just now" : `${spa
 
 /** When an hour is all that is known. @param {string} hour */
 export const lastUse = (hour) => (Date.now() - moment(hour) < 2 * HOUR ? "within 2 hours" : ago(hour));
+
+/** When something began of which the hour is all that is known. @param {number} hour */
+export function sinceHour(hour) {
+  const hours = Math.floor(Date.now() / HOUR) - Math.floor(hour / HOUR);
+  return hours < 1 ? "this hour" : hours < 2 ? "last hour" : ago(hour);
+}
 
 /** @param {string | number} at */
 export function day(at) {

@@ -23,10 +23,10 @@ _FOOT = ("losses", "overview")
 """What was lost, how far the store is, and how complete: of all, whatever the filters. Of `overview` guests
 get no more than that (receivers/reports.py), and it is of all that is kept: no period counts."""
 VIEWS: Final[Mapping[str, Sequence[str]]] = {
-    "/": (*_EVERY, *_FOOT, "changes", "groups", "latency"),
-    "/feature": (*_EVERY, "catalog", "completeness", "errors", "groups", "latency"),
-    "/releases": (*_EVERY, *_FOOT, "errors", "latency"),
-    "/failures": (*_EVERY, *_FOOT, "errors"),
+    "/": (*_EVERY, *_FOOT, "changes", "groups", "latency", "outcomes"),
+    "/feature": (*_EVERY, "catalog", "completeness", "errors", "groups", "latency", "outcomes"),
+    "/releases": (*_EVERY, *_FOOT, "errors", "latency", "outcomes"),
+    "/failures": (*_EVERY, *_FOOT, "errors", "outcomes"),
     "/speed": (*_EVERY, *_FOOT, "latency"),
     "/groups": (
         *(*_EVERY, *_FOOT, "concurrent", "groups", "ratings", "session_length", "sessions"),
@@ -39,6 +39,7 @@ _COLUMNS: Final = {"event": "event", "env": "environment", "version": "version"}
 _ALL_OF = frozenset(_COLUMNS.values())
 _HELD: Final[Mapping[str, frozenset[str]]] = {
     "usage": _ALL_OF, "errors": _ALL_OF, "latency": _ALL_OF, "changes": _ALL_OF, "releases": _ALL_OF,
+    "outcomes": _ALL_OF,
     "features": frozenset({"event"}), "catalog": frozenset({"event"}), "groups": frozenset({"event"}),
     "completeness": frozenset({"event"}),
 }  # fmt: skip

@@ -84,6 +84,8 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "change_low": "The lower end of the 95 % interval of that, bursts left aside; NULL: too few came",
         "change_high": "Its upper end",
         "failures": "Of what ended in the last 28 days (success, failure), the share that did not end well",
+        "failures_low": "The lower end of the 95 % interval of that (Wilson's), were there chance alone",
+        "failures_high": "Its upper end",
         "p95_ms": "95 % of its durations in the last 28 days were no longer, in milliseconds",
         "first_used": "The hour in which it first came, by its beginning, UTC, of all that is kept",
         "last_used": "The hour in which it last came, up to the last day",

@@ -7,7 +7,7 @@ import pytest
 
 from collector.keyed import ALL, SHOP, write_keys
 from collector.page.conftest import PATIENCE, READY, collecting
-from collector.page.test_pages import WIDE
+from collector.page.drawn import flaws
 from footfall_collector.security import shares
 from footfall_exporters.postgres import page_keys
 
@@ -31,7 +31,7 @@ def test_an_operator_logs_in_and_out(opened, closed, axe):
     for key in (SHOP, ALL):
         page.evaluate(axe)
         assert page.evaluate("axe.run().then((found) => found.violations)") == []
-        assert page.evaluate(WIDE) == []
+        assert flaws(page) == []
         page.get_by_label("Key of an operator").fill(key)
         page.get_by_role("button", name="Log in").click()
         if key == SHOP:
@@ -60,7 +60,7 @@ def test_the_way_out_is_in_the_head_of_every_page(opened, closed, axe, look):
     for path in ("/", "/trust"):
         page = site.go(path)
         assert page.get_by_role("link", name="Log out").get_attribute("href") == "/logout"
-        assert page.evaluate(WIDE) == []
+        assert flaws(page) == []
     page.evaluate(axe)
     assert page.evaluate("axe.run('header').then((found) => found.violations)") == []
 
@@ -121,5 +121,27 @@ def test_a_shared_view_is_drawn_for_who_has_its_link(opened, closed, store, addr
     assert page.get_by_role("link", name="Log out").count() == 0, "nobody is logged in"
     assert page.locator(".blank").count() == 0 or "collector said" not in page.content()
     assert page.context.cookies() == []
+    assert page.locator("nav[aria-label=Pages]").count() == 0
+    assert page.locator("a[href^='/']").count() == 0, "nothing leads a guest to the login"
     page.goto(f"{closed}/trust?{urlsplit(shared).query}")
     assert "another view" in page.content()
+
+
+def test_a_guest_to_whom_nothing_failed_is_offered_no_other_view(opened, closed, store, site):
+    address = "/failures?version=0.0.1"
+    page = opened(at=closed).go(link(store, address))
+    assert page.inner_text("h1") == "Nothing failed."
+    everything = "Look at everything, 30 days"
+    assert page.get_by_role("button", name=everything).count() == 0
+    page = opened().go(address)
+    page.get_by_role("button", name=everything).click()
+    page.wait_for_url(f"{site}/failures")
+
+
+def test_keys_lead_a_guest_nowhere(opened, closed, store):
+    page = opened(at=closed).go(link(store, "/speed"))
+    before = page.url
+    for key in ("j", "Enter", "g", "t", "u", "?"):
+        page.keyboard.press(key)
+    page.wait_for_selector("#help[open]")
+    assert page.url == before

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from collector.page.conftest import apart, collecting
-from collector.page.test_pages import PAGES, WIDE
+from collector.page.drawn import flaws
+from collector.page.test_pages import PAGES
 from conftest import new_database
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import annotations, prepare
@@ -142,5 +143,5 @@ def test_five_hundred_features_are_paged_and_found(opened, hostile):
 def test_long_names_do_not_break_the_page(opened, hostile, look):
     at = opened(look, at=hostile)
     for path in ("/catalog?q=nnnn", "/feature?event=shop.e0", "/?q=nnnn"):
-        assert at.go(path).evaluate(WIDE) == [], path
+        assert flaws(at.go(path)) == [], path
     assert at.page.locator(".inventory tbody tr").count() == 1

@@ -150,7 +150,7 @@ def test_what_a_feature_is_made_of(shown, now, before, report):
         for name, of in journal.ends(mine, "provider").items()
     )
     week = Counter((use.hour, use.day.weekday()) for use in mine)
-    assert column(page["When it is used"], *"Mon Tue Wed Thu Fri Sat Sun".split()) == [
+    assert column(page["When it is used"], *["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]) == [
         [f"{hour:02}", *(whole(week[hour, d]) for d in range(7))] for hour in range(24)
     ]
 

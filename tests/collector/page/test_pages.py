@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError
 
 from collector.page.conftest import LOOKS, PATIENCE
 from collector.page.drawn import flaws, pictured
-from collector.page.told import DASH, duration, percent, whole
+from collector.page.told import DASH, THIN, duration, percent, whole
 from support.stores import TODAY
 
 PAGES = {
@@ -44,6 +44,11 @@ def test_every_page_is_drawn_without_an_error_or_a_violation_and_asks_nobody_els
     assert [(each["id"], [n["target"] for n in each["nodes"]]) for each in found] == []
 
 
+def between(low, high):
+    """The bounds of a change, in whole per cent."""
+    return f"{percent(low, True, 0)} to {percent(high, True, 0)}".replace(f"{THIN}% to", " to")
+
+
 WORDS = {"too few to tell": "Too few to tell"}
 
 
@@ -52,6 +57,8 @@ def told(row):
     verdict = WORDS.get(row["verdict"], row["verdict"].capitalize())
     moved = row["change"] if row["verdict"] not in ("unused", "too few to tell") else None
     change = "" if moved is None else "no change" if not moved else percent(moved, signed=True)
+    if moved is not None and row["change_low"] is not None:
+        change += between(row["change_low"], row["change_high"])
     share = row["failures"]
     return [
         row["event"],
@@ -92,6 +99,31 @@ def test_figures_are_sums_of_the_reports(opened, report):
     assert values[:2] == [whole(uses), percent(failed / uses)]
 
 
+BANDS = """() => [...document.querySelectorAll(".chart")].filter((each) => each.chart)
+    .map((each) => each.chart.getOption().series)
+    .map((all) => all.filter((one) => one.name === "band").map((one) => one.data))"""
+
+
+def test_bounds_are_those_of_the_reports(opened, report):
+    """A feature's share, by day and in all, and its p95."""
+    event = "api.seeds.lookup"
+    page = opened().go(f"/feature?event={event}&period=14d")
+    days = [TODAY - dt.timedelta(days=ago) for ago in range(13, -1, -1)]
+    of = {"since": f"{days[0]}", "event": event}
+    [all_of], [fast] = report("outcomes", by="event", **of), report("latency", by="event", **of)
+    tile = page.inner_text(".tiles")
+    low, high = percent(all_of["share_low"]), percent(all_of["share_high"])
+    assert f"{low[:-2]} to {high}" in tile
+    assert f"{fast['p95_low_ms']} to {fast['p95_high_ms']} ms" in tile
+    by_day = {row["day"]: row for row in report("outcomes", by="day", **of)}
+    [foot, on], *more = [found for found in page.evaluate(BANDS) if found]
+    for day, bottom, height in zip(map(str, days), foot, on, strict=False):
+        row = by_day[day]
+        assert (bottom, bottom + height) == pytest.approx((row["share_low"], row["share_high"]))
+    assert len(foot) == 13, "the day that goes on is left out"
+    assert len(more) == 1, "so has the p95"
+
+
 def test_completeness_is_one_figure_and_what_is_too_much_makes_up_for_nothing(opened, report):
     rows = report("completeness")
     emitted, stored, untallied, surplus = (
@@ -118,6 +150,20 @@ def test_a_version_is_first_seen_when_the_report_says(opened, report):
     shown = dict(page.evaluate(VERSIONS))
     at = first["api-service", "2.14.0"]
     assert shown["2.14.0"] == f"{at.day} {at:%b}"
+
+
+SINCE = """async () => {
+    const main = document.querySelector("script[src$='/main.js']").src;
+    const { sinceHour } = await import(main.replace("main.js", "words.js"));
+    const hour = Math.floor(Date.now() / 3600e3) * 3600e3;
+    return [hour, hour - 1, hour - 3600e3 * 5, hour - 3600e3 * 70].map(sinceHour);
+}"""
+
+
+def test_of_what_is_known_to_the_hour_no_minute_is_said(opened):
+    this, last, five, days = opened().go("/catalog").evaluate(SINCE)
+    assert (this, last, days) == ("this hour", "last hour", "3 days ago")
+    assert five in ("5 hours ago", "6 hours ago")
 
 
 def test_a_release_that_fails_more_is_said_where_it_matters(opened, report):

@@ -1,13 +1,16 @@
 // What a feature is made of: its endings, versions, providers, groups, and what the catalog says.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { h } from "../elements.js";
 import { failedShare, grouped, natural, tally, total, values } from "../figures.js";
 import { grid } from "../grid.js";
-import { bar, mono, none, panel } from "../parts.js";
-import { DASH, errorWord, groupWord, int, ms, pct } from "../words.js";
+import { bar, failedBar } from "../bars.js";
+import { mono, none, panel } from "../parts.js";
+import { errorWord, groupWord, int, ms, pct } from "../words.js";
 
 /** @typedef {import("./feature.js").Asked} Asked */
+
 /** @typedef {import("../reports.js").Row} Row */
 
 /** @typedef {import("../shell.js").Context} Context */
@@ -65,15 +68,17 @@ export function endings(of, isCompared) {
 /** @param {Asked} of */
 export function versionsPanel(of) {
   const fast = new Map(of.fastByVersion.map((row) => [`${row.service} ${row.service_version}`, row.p95_ms]));
+  const sure = new Map(of.outcomesByVersion.map((row) => [`${row.service} ${row.service_version}`, row]));
   const services = grouped(of.byVersion, "service");
   const list = [...services].flatMap(([service, mine]) =>
     [...grouped(mine, "service_version")].map(([version, found]) => {
-      const { uses: n, ...ended } = tally(found);
+      const ended = sure.get(`${service || null} ${version || null}`);
       return {
         service,
         version,
-        n,
-        failed: failedShare({ uses: n, ...ended }),
+        n: tally(found).uses,
+        ended,
+        failed: ended?.share ?? null,
         p95: fast.get(`${service || null} ${version || null}`) ?? null,
         told: of.versions.find((row) => row.service === service && row.version === version)?.verdict,
       };
@@ -106,15 +111,7 @@ export function versionsPanel(of) {
           key: "failed",
           label: "Failed",
           num: true,
-          cell: (row) =>
-            row.failed === null
-              ? none(DASH)
-              : h(
-                  "span",
-                  { class: "pair", title: row.told },
-                  bar(row.failed / most, row.told === "fails more" ? "bad" : ""),
-                  h("span", { class: row.told === "fails more" ? "bad fixed" : "fixed" }, pct(row.failed)),
-                ),
+          cell: (row) => failedBar(row.ended, most, { tone: row.told === "fails more" ? "bad" : "", said: row.told }),
         },
         { key: "p95", label: "p95", num: true, cell: (row) => ms(row.p95) },
       ],
@@ -124,10 +121,11 @@ export function versionsPanel(of) {
 
 /** @param {Asked} of */
 export function providers(of) {
+  const sure = new Map(of.outcomesByProvider.map((row) => [row.provider, row]));
   const list = [...grouped(of.byProvider, "provider")]
     .filter(([name]) => name)
     .map(([name, mine]) => ({ name, ...tally(mine) }))
-    .map((each) => ({ ...each, share: failedShare(each) }));
+    .map((each) => ({ ...each, ended: sure.get(each.name), share: failedShare(each) }));
   if (!list.length) return [];
   const most = Math.max(0.01, ...list.map((each) => each.share ?? 0));
   return [
@@ -146,10 +144,7 @@ export function providers(of) {
             key: "share",
             label: "Failed",
             num: true,
-            cell: (row) =>
-              row.share === null
-                ? none(DASH)
-                : h("span", { class: "pair" }, bar(row.share / most), h("span", { class: "fixed" }, pct(row.share))),
+            cell: (row) => failedBar(row.ended, most),
           },
         ],
       }).el,

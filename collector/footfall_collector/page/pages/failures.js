@@ -1,12 +1,14 @@
 // Failures: which kinds, where, since when.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { h } from "../elements.js";
 import { failedShare, grouped, ofProduct, steps, sum, tally, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
-import { bar, blank, change, featureCell, icon, names, none, panel, share, tiles, title } from "../parts.js";
+import { failedBar } from "../bars.js";
+import { blank, change, featureCell, icon, names, none, panel, share, tiles, title } from "../parts.js";
 import { rows } from "../reports.js";
-import { get, set, toFeature } from "../state.js";
+import { get, isGuest, set, toFeature } from "../state.js";
 import { DASH, errorWord, int, pct, plural, points } from "../words.js";
 import { compared, failingMore } from "./findings.js";
 
@@ -22,13 +24,14 @@ const SHADES = 5;
 export async function failures(context) {
   const { now, before, where, features } = context;
   const by = ["event", "action", "status"];
-  const [failed, failedBefore, where2, used, usedBefore, versions] = await Promise.all([
+  const [failed, failedBefore, where2, used, usedBefore, versions, outcomes] = await Promise.all([
     rows("errors", { range: now, by: [now.unit, "error_type"], where }),
     before ? rows("errors", { range: before, by: ["error_type"], where }) : [],
     rows("errors", { range: now, by: ["event", "error_type"], where }),
     rows("usage", { range: now, by, where }),
     before ? rows("usage", { range: before, by, where }) : [],
     compared(where),
+    rows("outcomes", { range: now, by: ["event"], where }),
   ]);
   const worse = failingMore(versions, ofProduct(features, get("product")));
   const [present, former] = [tally(used), tally(usedBefore)];
@@ -43,7 +46,8 @@ export async function failures(context) {
     ],
     "A failure keeps its kind, never its message.",
   );
-  const list = byEvent(context, used, usedBefore, where2, worse);
+  const ended = new Map(outcomes.map((row) => [row.event, row]));
+  const list = byEvent(context, used, usedBefore, where2, worse, ended);
   return [head, figures(present, former, failed, list), kinds(context, failed, failedBefore), matrix(list, failed)];
 }
 
@@ -51,19 +55,21 @@ const nothing = () =>
   blank(
     "No failure in this choice",
     h("p", null, "Nothing that failed is stored for it."),
-    h(
-      "p",
-      null,
-      h(
-        "button",
-        {
-          type: "button",
-          class: "button",
-          onclick: () => set({ product: "", env: "", version: "", period: "", from: "", to: "" }),
-        },
-        "Look at everything, 30 days",
-      ),
-    ),
+    isGuest()
+      ? null
+      : h(
+          "p",
+          null,
+          h(
+            "button",
+            {
+              type: "button",
+              class: "button",
+              onclick: () => set({ product: "", env: "", version: "", period: "", from: "", to: "" }),
+            },
+            "Look at everything, 30 days",
+          ),
+        ),
   );
 
 /**
@@ -165,9 +171,10 @@ function kinds({ now, before, marks: marked }, failed, failedBefore) {
  * @param {Row[]} usedBefore
  * @param {Row[]} failed
  * @param {Map<string, Row>} worse
+ * @param {Map<string, Row>} ended Of `outcomes`.
  * @returns {Row[]}
  */
-function byEvent({ features }, used, usedBefore, failed, worse) {
+function byEvent({ features }, used, usedBefore, failed, worse, ended) {
   const past = grouped(usedBefore, "event");
   const kindsOf = grouped(failed, "event");
   const named = titles(features);
@@ -181,6 +188,7 @@ function byEvent({ features }, used, usedBefore, failed, worse) {
       title: named(event),
       ...present,
       share: now,
+      ended: ended.get(event),
       moved: now !== null && then !== null ? now - then : null,
       worse: worse.get(event),
       owner: owners.get(event) ?? null,
@@ -222,14 +230,12 @@ function matrix(list, failed) {
           num: true,
           cls: "failed",
           cell: (row) =>
-            h(
-              "span",
-              { class: "pair" },
-              row.worse
+            failedBar(row.ended, biggest, {
+              tone: row.worse ? "bad" : "",
+              before: row.worse
                 ? h("span", { class: "since" }, icon("worse"), h("span", null, `since ${row.worse.version}`))
-                : bar((row.share ?? 0) / biggest),
-              h("span", { class: row.worse ? "bad fixed" : "fixed" }, pct(row.share)),
-            ),
+                : undefined,
+            }),
         },
         {
           key: "moved",

@@ -5,7 +5,7 @@ import { completeness, failedShare, ofCounted, ofProduct, tally } from "../figur
 import { beside, blank, change, chip, mono, none, share, tag, tiles } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
 import { get, link, toFeature } from "../state.js";
-import { complete, day, daysLeft, int, lastUse, ms, pct, plural, points } from "../words.js";
+import { between, complete, day, daysLeft, int, lastUse, ms, pct, plural, points } from "../words.js";
 import { failing, speed, uses } from "./courses.js";
 import { carries, endings, groupsPanel, providers, versionsPanel } from "./facts.js";
 import { compared } from "./findings.js";
@@ -70,6 +70,10 @@ async function asked({ now, before, where }, event) {
     whole,
     versions,
     declared,
+    outcomes,
+    outcomesAll,
+    outcomesByVersion,
+    outcomesByProvider,
   ] = await Promise.all([
     rows("usage", { range: now, by: [now.unit, ...by], where: mine }),
     before ? rows("usage", { range: before, by: [before.unit, ...by], where: mine }) : [],
@@ -85,6 +89,10 @@ async function asked({ now, before, where }, event) {
     rowsIfAny("completeness", { range: now, by: ["event"], where: { event: [event] } }),
     compared({ ...where, event: [event] }),
     rowsIfAny("catalog", { by: ["event", "description", "surface", "expires"], where: { event: [event] } }),
+    rows("outcomes", { range: now, by: [now.unit], where: mine }),
+    rows("outcomes", { range: now, by: ["event"], where: mine }),
+    rows("outcomes", { range: now, by: ["service", "version"], where: mine }),
+    rowsIfAny("outcomes", { range: now, by: ["provider"], where: mine }),
   ]);
   return {
     used,
@@ -101,6 +109,10 @@ async function asked({ now, before, where }, event) {
     whole,
     versions,
     declared,
+    outcomes,
+    outcomesAll,
+    outcomesByVersion,
+    outcomesByProvider,
   };
 }
 
@@ -170,6 +182,8 @@ function figures(found, of) {
   const [failed, failedBefore] = [failedShare(present), failedShare(former)];
   const [fast, fastBefore] = [of.fastAll[0], of.fastBefore[0]];
   const worse = of.versions.some((row) => row.event === found.event && row.verdict === "fails more");
+  const sure = between(of.outcomesAll[0]?.share_low, of.outcomesAll[0]?.share_high, pct);
+  const sureFast = between(fast?.p95_low_ms, fast?.p95_high_ms, ms);
   return tiles(
     {
       label: "Uses",
@@ -181,7 +195,7 @@ function figures(found, of) {
       label: "Failed",
       value: pct(failed),
       delta: failed !== null && failedBefore !== null ? change(failed - failedBefore, { format: points }) : null,
-      note: plural(present.failed, "failure"),
+      note: [sure, plural(present.failed, "failure")].filter(Boolean).join(" · "),
       tone: worse ? "bad" : "",
     },
     {
@@ -189,7 +203,7 @@ function figures(found, of) {
       title: "95 of 100 uses were faster",
       value: ms(fast?.p95_ms),
       delta: change(share(fast?.p95_ms, fastBefore?.p95_ms)),
-      note: fast ? `half within ${ms(fast.p50_ms)}` : "nothing with a duration",
+      note: fast ? [sureFast, `half within ${ms(fast.p50_ms)}`].filter(Boolean).join(" · ") : "nothing with a duration",
     },
     {
       label: "Adoption",

@@ -1,10 +1,12 @@
 // Groups: how many are active, what they use, and what nobody can know; sessions and ratings where there are any.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { h } from "../elements.js";
 import { ofProduct, values } from "../figures.js";
 import { grid } from "../grid.js";
-import { bar, beside, blank, panel, title } from "../parts.js";
+import { bar } from "../bars.js";
+import { beside, blank, panel, title } from "../parts.js";
 import { ofChosenProduct, rowsIfAny } from "../reports.js";
 import { get, toFeature } from "../state.js";
 import { day, groupWord, int, pct, plural } from "../words.js";

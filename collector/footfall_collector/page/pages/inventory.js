@@ -3,10 +3,11 @@
 import { h } from "../elements.js";
 import { grouped, tallies, tally } from "../figures.js";
 import { grid } from "../grid.js";
-import { bar, change, chip, featureCell, icon, mono, none, spark } from "../parts.js";
+import { bar, failedBar, spark } from "../bars.js";
+import { change, chip, featureCell, icon, mono, none } from "../parts.js";
 import { rows } from "../reports.js";
 import { get, set, toFeature } from "../state.js";
-import { DASH, DAY, int, lastUse, ms, pct } from "../words.js";
+import { between, DASH, DAY, int, lastUse, ms, pct, signed } from "../words.js";
 import { daysOf, kept, section } from "./choosing.js";
 
 /** @typedef {import("../reports.js").Row} Row */
@@ -78,8 +79,7 @@ function columns(all, trends, isYoung) {
       label: "Change",
       cls: "verdict",
       title: "Against as many days before, and what that amounts to",
-      cell: (row) =>
-        h("span", { class: "pair" }, chip(row.verdict), change(UNTOLD.includes(row.verdict) ? null : row.change)),
+      cell: (row) => h("span", { class: "pair" }, chip(row.verdict), UNTOLD.includes(row.verdict) ? null : moved(row)),
     },
     {
       key: "failures",
@@ -122,7 +122,6 @@ function columns(all, trends, isYoung) {
 
 /** @param {Row} row @param {number} biggest */
 function failed(row, biggest) {
-  if (row.failures === null) return none(DASH, "nothing ended as a success or a failure");
   const since = row.worse
     ? h(
         "span",
@@ -133,13 +132,19 @@ function failed(row, biggest) {
         icon("worse"),
         h("span", null, `since ${row.worse.version}`),
       )
-    : bar(row.failures / biggest);
-  return h(
-    "span",
-    { class: "pair" },
-    since,
-    h("span", { class: row.worse ? "bad fixed" : "fixed" }, pct(row.failures)),
-  );
+    : undefined;
+  const { failures, failures_low, failures_high } = row;
+  const ended = { share: failures, share_low: failures_low, share_high: failures_high };
+  return failedBar(ended, biggest, { tone: row.worse ? "bad" : "", before: since });
+}
+
+/** How much more, or less, and between which bounds that lies. @param {Row} row */
+function moved(row) {
+  const sure = between(row.change_low, row.change_high, (v) => signed(v ?? 0, (n) => pct(n, 0)));
+  return [
+    change(row.change),
+    sure ? h("span", { class: "sure muted", title: "With 95 % certainty, bursts left aside" }, sure) : null,
+  ];
 }
 
 /** @param {Row} row */

@@ -2,26 +2,36 @@
 
 import { h } from "../elements.js";
 import { sum, titles } from "../figures.js";
-import { blank, choose, icon, mono, none, spark, title } from "../parts.js";
+import { spark } from "../bars.js";
+import { blank, choose, icon, mono, none, title } from "../parts.js";
 import { lost, refused } from "../reasons.js";
 import { get, toFeature } from "../state.js";
 import { DASH, clock, errorWord, int, ms, plural, spoken } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
+
 /** @typedef {import("../shell.js").Context} Context */
+
 /** @typedef {"stored" | "counted" | "lost" | "refused"} Kind */
+
 /** @typedef {{kind: Kind, at: number, row: Row}} Arrival */
 
 const STREAM = "/api/live";
+
 const KEPT = 200;
+
 const SHOWN = 24;
+
 const MINUTE = 60;
+
 /** @type {Kind[]} */
 const KINDS = ["stored", "counted", "lost", "refused"];
+
 /** What was not let in, beside what was. */
 const MISSED = ["lost", "refused"];
 
 const AGAIN = 10;
+
 /** Names of the filters in the address, and in the stream's. @type {[string, string][]} */
 const FILTERS = [
   ["product", "product"],

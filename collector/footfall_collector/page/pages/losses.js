@@ -1,10 +1,12 @@
 // What was lost, and what was not taken at the door.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { h } from "../elements.js";
 import { completeness, grouped, steps, sum, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
-import { mono, none, panel, spark } from "../parts.js";
+import { spark } from "../bars.js";
+import { mono, none, panel } from "../parts.js";
 import { lost, refused as refusedWord, SIGNALS } from "../reasons.js";
 import { toFeature } from "../state.js";
 import { complete, day, int } from "../words.js";

@@ -2,7 +2,8 @@
 
 import { h } from "../elements.js";
 import { completeness, failedShare, finished, grouped, ofCounted, ofProduct, tallies, tally } from "../figures.js";
-import { change, names, share, spark, tiles } from "../parts.js";
+import { spark } from "../bars.js";
+import { change, names, share, tiles } from "../parts.js";
 import { ofChosenProduct, rows, rowsIfAny } from "../reports.js";
 import { get, link, periodName } from "../state.js";
 import { complete, day, groupWord, int, ms, pct, plural, points } from "../words.js";

@@ -1,13 +1,14 @@
 // Releases: what a version made worse or better, feature by feature; which version carries the use.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { h } from "../elements.js";
 import { failedShare, grouped, marks, natural, releases as firsts, steps, tally, titles, total } from "../figures.js";
 import { grid } from "../grid.js";
 import { blank, mono, names, none, panel, seg, title } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
 import { get, set } from "../state.js";
-import { ago, day, int, ms, pct } from "../words.js";
+import { between, day, int, ms, pct, sinceHour } from "../words.js";
 import { byFeature } from "./compared.js";
 
 /** @typedef {import("../reports.js").Row} Row */
@@ -33,12 +34,13 @@ export async function releases(context) {
   const { version: _, ...others } = where;
   const mine = service ? { ...others, service: [service] } : others;
   const known = firsts(seen).filter((each) => each.service === service);
-  const [used, fast, side] = await Promise.all([
+  const [used, fast, side, outcomes] = await Promise.all([
     rows("usage", { range: now, by: [now.unit, "version", "action", "status"], where: mine }),
     rows("latency", { range: now, by: ["version"], where: mine }),
     rowsIfAny("releases", { where: { ...mine, ...pair(known) } }),
+    rows("outcomes", { range: now, by: ["version"], where: mine }),
   ]);
-  const list = ofVersions(used, fast, known);
+  const list = ofVersions(used, fast, known, outcomes);
   if (!list.length)
     return [
       title("No version was used."),
@@ -85,9 +87,16 @@ function pair(known) {
   return former ? { version: [former.name, get("release")] } : {};
 }
 
-/** @param {Row[]} used @param {Row[]} fast @param {import("../charts.js").Mark[]} known @returns {Row[]} */
-function ofVersions(used, fast, known) {
+/**
+ * @param {Row[]} used
+ * @param {Row[]} fast
+ * @param {import("../charts.js").Mark[]} known
+ * @param {Row[]} outcomes
+ * @returns {Row[]}
+ */
+function ofVersions(used, fast, known, outcomes) {
   const slow = new Map(fast.map((row) => [row.service_version ?? "", row.p95_ms]));
+  const ended = new Map(outcomes.map((row) => [row.service_version ?? "", row]));
   return [...grouped(used, "service_version")]
     .map(([version, mine]) => {
       const found = tally(mine);
@@ -95,6 +104,7 @@ function ofVersions(used, fast, known) {
         version,
         ...found,
         share: failedShare(found),
+        ended: ended.get(version),
         p95: slow.get(version) ?? null,
         at: known.find((each) => each.name === version)?.at ?? null,
       };
@@ -129,7 +139,7 @@ function heading(side, { features }, known) {
   const at = known.find((each) => each.name === whole.version)?.at;
   return title(
     [`${whole.version}: `, said.length ? said : "no difference seen so far", "."],
-    `${whole.service} · ${at ? `first seen ${ago(at)}, ${day(at)} · ` : ""}against ${whole.former}, which is looked at from 28 days before`,
+    `${whole.service} · ${at ? `first seen ${sinceHour(at)}, ${day(at)} · ` : ""}against ${whole.former}, which is looked at from 28 days before`,
   );
 }
 
@@ -181,7 +191,13 @@ function listing(list, side, notes) {
           : []),
         { key: "at", label: "First seen", num: true, cell: (row) => (row.at ? day(row.at) : none("not known")) },
         { key: "uses", label: "Uses", num: true, cell: (row) => int(row.uses) },
-        { key: "share", label: "Failed", num: true, cell: (row) => pct(row.share) },
+        {
+          key: "share",
+          label: "Failed",
+          num: true,
+          cell: (row) =>
+            h("span", { title: between(row.ended?.share_low, row.ended?.share_high, pct) }, pct(row.share)),
+        },
         { key: "p95", label: "p95", num: true, cls: "wide-only", cell: (row) => ms(row.p95) },
       ],
     }).el,

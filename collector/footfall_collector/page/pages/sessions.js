@@ -1,10 +1,12 @@
 // Sessions and ratings, where a product has them.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { h } from "../elements.js";
 import { grouped, steps, total, values } from "../figures.js";
 import { grid } from "../grid.js";
-import { bar, mono, none, panel } from "../parts.js";
+import { bar } from "../bars.js";
+import { mono, none, panel } from "../parts.js";
 import { DASH, int, plural, span } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */

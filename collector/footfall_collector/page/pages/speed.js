@@ -1,20 +1,25 @@
 // Speed: how long each feature takes, over time and in one picture.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { h, s } from "../elements.js";
 import { grouped, titles, values } from "../figures.js";
 import { grid } from "../grid.js";
 import { blank, change, featureCell, mono, none, panel, share, title } from "../parts.js";
 import { rows } from "../reports.js";
 import { toFeature } from "../state.js";
-import { DASH, int, ms } from "../words.js";
+import { between, DASH, int, ms } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
+
 /** @typedef {import("../shell.js").Context} Context */
 
 const TICKS = [100, 1000, 10000];
+
 const [WIDTH, LEAST, MOST] = [200, 10, 100000];
+
 const SHOWN = 6;
+
 /** Fewer have no 95 of 100: it is named the slowest from so many measured uses on. */
 const ENOUGH = 20;
 
@@ -160,6 +165,15 @@ const every = (list) =>
         { key: "range", label: axis(), sort: false, cls: "trend", cell: range },
         { key: "p50_ms", label: "Half within", num: true, cls: "adoption", cell: (row) => ms(row.p50_ms) },
         { key: "p95_ms", label: "p95", num: true, cls: "uses", cell: (row) => ms(row.p95_ms) },
+        {
+          key: "p95_low_ms",
+          label: "between",
+          title: "Where the p95 lies with 95 % certainty, were there chance alone",
+          num: true,
+          sort: false,
+          cls: "last",
+          cell: (row) => between(row.p95_low_ms, row.p95_high_ms, ms) || none(DASH, "fewer than 73 were measured"),
+        },
         { key: "p99_ms", label: "p99", num: true, cls: "adoption", cell: (row) => ms(row.p99_ms) },
         {
           key: "drift",

@@ -1,6 +1,7 @@
 // Uses by surface, in small multiples whose sizes compare.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { h } from "../elements.js";
 import { beforeLine, finished, grouped, tallies, tally } from "../figures.js";
 import { change, none, panel, share } from "../parts.js";

@@ -4,23 +4,28 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from footfall_exporters.postgres import bounds
+
 DIGITS: Final = 12
 """Of each bucket, in decimal, from the right; the first ones are empty."""
-COLUMNS: Final = ("observations", "p50_ms", "p95_ms", "p99_ms")
+COLUMNS: Final = ("observations", "p50_ms", "p95_ms", "p99_ms", "p95_low_ms", "p95_high_ms")
 SHARES: Final = (0.5, 0.95, 0.99)
 _WIDE: Final = 2 ** (1 / 16)
 """How much greater the end of a bucket is than its beginning."""
 
 
-def decoded(histogram: str) -> tuple[int, ...]:
+def decoded(histogram: str) -> tuple[int | None, ...]:
     """How many durations a histogram has, and their percentiles by nearest rank, in whole milliseconds.
+
+    The last two are the bounds of the 95th one; None where there are too few.
 
     Args:
         histogram: Its decimal digits.
     """
     buckets = [*_buckets(histogram)]
     total = sum(number for _, number in buckets)
-    return (total, *(_quantile(buckets, math.ceil(share * total)) for share in SHARES))
+    ranks = [*(math.ceil(share * total) for share in SHARES), *bounds.ranks(total)]
+    return (total, *(_quantile(buckets, rank) for rank in ranks))
 
 
 def _buckets(histogram: str) -> Iterator[tuple[int, int]]:
@@ -30,13 +35,14 @@ def _buckets(histogram: str) -> Iterator[tuple[int, int]]:
             yield slot, number
 
 
-def _quantile(buckets: Sequence[tuple[int, int]], rank: int) -> int:
-    seen = 0
+def _quantile(buckets: Sequence[tuple[int, int]], rank: int) -> int | None:
+    """The duration of a rank, from 1 on; None where there is none."""
+    seen = 0 if rank > 0 else -math.inf
     for slot, number in buckets:
         seen += number
         if seen >= rank:
             return round(_milliseconds(slot))
-    return 0
+    return None
 
 
 def _milliseconds(slot: int) -> float:
@@ -62,6 +68,6 @@ def ordered(
 
     def by(row: tuple[Any, ...]) -> tuple[Any, ...]:
         names = [(value is None, str(value)) for value in row[:keys]]
-        return [row[n] for n in times], -row[keys + COLUMNS.index("p95_ms")], names
+        return [row[n] for n in times], -(row[keys + COLUMNS.index("p95_ms")] or 0), names
 
     return sorted(rows, key=by)

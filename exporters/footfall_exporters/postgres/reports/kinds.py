@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final, LiteralString
 
+from footfall_exporters.postgres import bounds
+
 HISTOGRAM: Final = "histogram"
 """The measure that is decoded before it is shown (histograms.py)."""
 
@@ -90,6 +92,19 @@ def _percentile(name: LiteralString, share: LiteralString) -> Measure:
     return Measure(name, value, adds=False)
 
 
+def _between(
+    name: LiteralString, found: tuple[LiteralString, LiteralString], form: LiteralString
+) -> tuple[Measure, Measure]:
+    """The bounds of a figure (bounds.py), each written in a form of SQL."""
+    unit: LiteralString = "_ms" if name.endswith("_ms") else ""
+    stem = name.removesuffix("_ms")
+    low, high = (form.replace("{}", each) for each in found)
+    return Measure(f"{stem}_low{unit}", low, adds=False), Measure(
+        f"{stem}_high{unit}", high, adds=False
+    )
+
+
+_FAILED: LiteralString = "sum(count) FILTER (WHERE status <> 'ok')"
 _SECONDS = Measure("seconds", "round(sum(seconds))::bigint")
 ADDED_UP: Final = Kind(
     "How long it took",
@@ -124,6 +139,27 @@ KINDS: Final[Mapping[str, Kind]] = {
         trend="count",
         daily="usage_by_day",
     ),
+    "outcomes": Kind(
+        "What ended, and which share of it failed",
+        "usage",
+        "hour",
+        ("surface", "feature", "event"),
+        (
+            Measure("ends", "sum(count)::bigint"),
+            Measure("failures", "coalesce(" + _FAILED + ", 0)::bigint"),
+            Measure("share", "(coalesce(" + _FAILED + ", 0) / sum(count))::float8", adds=False),
+            *_between(
+                "share",
+                bounds.share("coalesce(" + _FAILED + ", 0)", "sum(count)"),
+                "round(({})::numeric, 4)::float8",
+            ),
+        ),
+        only="action IN ('success', 'failure')",
+        listed=True,
+        trend="failures",
+        daily="usage_by_day",
+        empty="Only what ends as a success or a failure is in it.",
+    ),
     "changes": Kind(
         "What moved, against as long a period before",
         "usage",
@@ -153,6 +189,7 @@ KINDS: Final[Mapping[str, Kind]] = {
             _percentile("p50_ms", "0.5"),
             _percentile("p95_ms", "0.95"),
             _percentile("p99_ms", "0.99"),
+            *_between("p95_ms", bounds.slow("duration_ms"), "{}"),
         ),
         lead="p95_ms",
         only="duration_ms IS NOT NULL",
@@ -284,7 +321,11 @@ KINDS: Final[Mapping[str, Kind]] = {
             _sum("uses"),
             _sum("uses_before"),
             _kept("change", "round(change::numeric, 2)::float8", "product", "event"),
+            _kept("change_low", "round(change_low::numeric, 2)::float8", "product", "event"),
+            _kept("change_high", "round(change_high::numeric, 2)::float8", "product", "event"),
             _kept("failures", "round(failures::numeric, 3)::float8", "product", "event"),
+            _kept("failures_low", "round(failures_low::numeric, 4)::float8", "product", "event"),
+            _kept("failures_high", "round(failures_high::numeric, 4)::float8", "product", "event"),
             _kept("p95_ms", "round(p95_ms)::integer", "product", "event"),
             _kept("adoption", "round(adoption::numeric, 3)::float8", "product", "event"),
             _kept("last_used", "last_used"),
@@ -348,3 +389,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
 }
 """Name → what it asks."""
+BOUNDS: Final = frozenset(
+    measure.name
+    for kind in KINDS.values()
+    for measure in kind.measures
+    if "_low" in measure.name or "_high" in measure.name
+)
+"""Figures that say between what another one lies: a terminal's tables leave them out."""

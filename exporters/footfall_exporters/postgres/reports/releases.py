@@ -120,7 +120,7 @@ def _slow(
     pair: _Pair,
     asked: Asked,
     views: Mapping[str, Columns],
-) -> dict[tuple[str, str], int]:
+) -> dict[tuple[str, str], int | None]:
     """The 95th percentile of the durations of each version and event, in milliseconds."""
     where = {
         **{key: values for key, values in asked.where.items() if key not in _PAIR},
@@ -154,7 +154,7 @@ def _often(connection: Connection, pair: _Pair, asked: Asked) -> dict[tuple[str,
 def _rows(
     pair: _Pair,
     versions: Mapping[tuple[str, str], Mapping[str, Days]],
-    slow: Mapping[tuple[str, str], int],
+    slow: Mapping[tuple[str, str], int | None],
     often: Mapping[tuple[str, str], float],
 ) -> Iterator[tuple[Any, ...]]:
     """All first, then each event that ended in either one."""

@@ -15,7 +15,7 @@ from typing import Final
 import psycopg
 from psycopg import sql
 
-from footfall_exporters.postgres import glossary
+from footfall_exporters.postgres import bounds, glossary
 from footfall_exporters.postgres.daily import OF_HOURS, STALE
 from footfall_exporters.postgres.erasing import ERASED
 from footfall_exporters.postgres.holding import SchemaConflict
@@ -72,7 +72,10 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
     dims = [c for table, c, _ in rows if table == "feature_dims"]
     dims = [c for c in dims if c not in ("emitted_event", "drop_reason")]
     values = [c for table, c, identifies in rows if table == "feature_events" and not identifies]
+    low, high = bounds.share("i.failures", "i.ends")
     parts = {
+        "failures_low": sql.SQL(low),
+        "failures_high": sql.SQL(high),
         "sender": sql.SQL(_SENDER),
         "dims": _list("d", dims),
         "values": _list("e", values),

@@ -4,7 +4,8 @@ SELECT product, event, title, nullif(owner, '') AS owner, surface, feature, expi
        i.last_day, i.days, i.uses, i.uses_before,
        i.uses / nullif(i.uses_before, 0)::float8 - 1 AS change,
        i.low - 1 AS change_low, i.high - 1 AS change_high,
-       i.failures / nullif(i.ends, 0)::float8 AS failures, i.p95_ms, i.first_used, i.last_used,
+       i.failures / nullif(i.ends, 0)::float8 AS failures,
+       {failures_low} AS failures_low, {failures_high} AS failures_high, i.p95_ms, i.first_used, i.last_used,
        a.groups AS active_groups, a.span AS active_per, a.adoption,
        CASE WHEN i.event IS NULL THEN NULL
             WHEN expires <= i.last_day THEN 'expired' WHEN expires <= i.last_day + 30 THEN 'expiring'
