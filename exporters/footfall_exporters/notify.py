@@ -8,10 +8,11 @@ import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from footfall_processors.notice import FORMATS, Notice
 
+Tone = Literal["info", "success", "warning"]
 SERVICE_S: Final = 60.0
 """Seconds that a target may take."""
 _READ_BY_PROGRAMS: Final = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
@@ -40,14 +41,20 @@ class Target:
         whole = FORMATS[self.form](notice)
         return whole if self.form == "html" else self._inert(whole.partition("\n\n")[2])
 
-    def send(self, notice: Notice) -> bool:
-        """Sends it, in as many parts as it takes; whether all of it was taken. It waits for that."""
+    def send(self, notice: Notice, tone: Tone = "info") -> bool:
+        """Sends it, in as many parts as it takes; whether all of it was taken. It waits for that.
+
+        Args:
+            notice: What is sent.
+            tone: How it is shown, where the service has colours or signs.
+        """
         plugin, apprise = _plugin(self._url), _apprise()
         if plugin is None:
             return False
         sender = apprise.Apprise(plugin, asset=plugin.asset)
         body, form = self.body(notice), apprise.NotifyFormat(self.form)
-        return bool(sender.notify(body=body, title=self._inert(notice.title), body_format=form))
+        title, kind = self._inert(notice.title), apprise.NotifyType(tone)
+        return bool(sender.notify(body=body, title=title, notify_type=kind, body_format=form))
 
     def _inert(self, text: str) -> str:
         """With a space of no width in each mention; mail and webhooks know none."""
@@ -95,12 +102,11 @@ def _plugin(url: str) -> Any:
 
 
 def _form(plugin: Any) -> str:
-    """HTML where that comes first, as in mail; else Markdown, where it is understood."""
+    """What the URL asks for; else HTML where that comes first, as in mail, or Markdown where it is known."""
     found = plugin.notify_format
     forms = [str(form.value) for form in (found if isinstance(found, tuple) else (found,))]
-    if forms[0] == "html":
-        return "html"
-    return "markdown" if "markdown" in forms else "text"
+    best = "html" if forms[0] == "html" else "markdown" if "markdown" in forms else "text"
+    return str(plugin.resolve_format(_apprise().NotifyFormat(best)).value)
 
 
 def _apprise() -> Any:

@@ -1,5 +1,6 @@
 """R-numbers C7 and A10: alerts are sent once, tried again, and say nothing that nobody should read."""
 
+import asyncio
 import datetime as dt
 import json
 import logging
@@ -90,9 +91,26 @@ async def test_of_many_collectors_one_sends_it_and_once(
     assert state(query) == []
     titles = [posted["title"] for posted in webhook.taken]
     assert titles == [f"{word}: partitions: housekeeping is overdue" for word in ("Alert", "Over")]
+    assert [posted["type"] for posted in webhook.taken] == ["warning", "success"]
     assert "the task partitions is overdue: made 2 days" in webhook.taken[0]["message"]
     page = mail.taken[0].get_body(("html",)).get_content()
     assert f'<a href="{URL}/trust">' in page
+
+
+async def test_that_postgres_is_away_is_logged_once(often, webhook, caplog):
+    tried = 0
+
+    def hang_up(_, writer):
+        nonlocal tried
+        tried += 1
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as away:
+        dsn = f"host=127.0.0.1 port={away.sockets[0].getsockname()[1]} connect_timeout=5"
+        async with Alerts(dsn, config_of(webhook)).running():
+            await until(lambda: tried >= 10)
+    said = sorted(record.getMessage().partition(" wait for ")[0] for record in caplog.records)
+    assert said == ["alerts", "alerts for t0"]
 
 
 async def test_a_target_that_is_away_is_tried_again_and_holds_up_no_other(
@@ -216,9 +234,31 @@ def test_refused_requests_are_told_by_reason(store_database, query):
         "traces refused_rate with a key": (
             "traces: 12 requests were told to come again (rate) within one hour of the last day, of senders"
             " with a key; on most other days none",
-            "nothing, if rare: senders retry; else raise the key's requests_per_minute",
+            "nothing, if rare: senders retry; else raise the key's requests_per_minute; footfall doctor names"
+            " the keys",
         ),
     }
+
+
+def test_expired_events_are_named_with_who_answers_for_them(store_database, query):
+    query("""INSERT INTO footfall.ingest_batches (id, digest, received_at, signal, accepted, losses)
+        VALUES (1, gen_random_uuid(), now(), 'traces', 0, '{"expired_event": 3}')""")
+    columns = (
+        "product, event, title, description, owner, surface, feature, actions, expires, declared"
+    )
+    query(
+        f"INSERT INTO footfall.catalog_events ({columns}, first_declared, last_declared, version)"
+        " SELECT 'shop', 'shop.' || name, '', '', owner, 'web', name, '{invoke}',"
+        "   current_date - ago, declared, now(), now(), ''"
+        " FROM (VALUES ('fax', 'ana', 1, true), ('beep', '', 9, true), ('today', 'bo', 0, true),"
+        "   ('former', 'bo', 9, false), ('a', 'x', 5, true), ('z', 'x', 5, true)"
+        ") AS t (name, owner, ago, declared)"
+    )
+    [change] = evaluator(store_database, config_of()).evaluate({}).changes
+    assert change.state.what == (
+        "3 in the last hour of events whose last day is over (shop.a of x, shop.beep, shop.fax of ana and 2"
+        " more); none is stored"
+    )
 
 
 def test_a_rule_that_cannot_be_asked_keeps_its_state_and_holds_up_no_other(store_database, query):

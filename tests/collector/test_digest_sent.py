@@ -323,6 +323,15 @@ def test_nobody_is_called_in_a_chat_by_what_a_catalog_says(
     assert plugin == "discord" or "<" not in text, "<!channel> calls in Slack alone"
 
 
+def test_a_target_has_the_form_that_its_url_asks_for(webhook):
+    notice = Notice("Features", [Section("Owners", [Paragraph("a_b")])])
+    forms = {"": "## Owners\n\na\\_b", "?format=text": "Owners\n------\n\na_b"}
+    for asked, body in forms.items():
+        assert notify.targets({"it": webhook.url + asked})["it"].send(notice)
+        assert webhook.taken[-1]["message"] == body
+    assert notify.targets({"it": webhook.url + "?format=html"})["it"].form == "html"
+
+
 def test_mail_and_webhooks_get_addresses_as_they_are(webhook):
     notice = Notice("Features", [Section("Owners", [Paragraph("ana@example.org")])])
     for url in (webhook.url, "mailto://127.0.0.1:25?from=a@example.org&to=ana@example.org"):

@@ -14,12 +14,12 @@ from footfall_collector.telemetry.remedies import advice, is_expected
 from footfall_exporters import notify
 from footfall_exporters.background import beside
 from footfall_exporters.faults import log_fault
-from footfall_exporters.notify import Target
+from footfall_exporters.notify import Target, Tone
 from footfall_exporters.postgres import connect_sync
 from footfall_exporters.postgres.alerts.evaluating import KEEPING, Evaluated, Evaluator, is_silenced
 from footfall_exporters.postgres.alerts.keeping import Waiting
 from footfall_exporters.postgres.alerts.looking import Looking
-from footfall_exporters.postgres.alerts.message import Message
+from footfall_exporters.postgres.alerts.message import Kind, Message
 from footfall_exporters.postgres.alerts.state import Change, Turn
 from footfall_processors import OperatorError
 
@@ -30,6 +30,7 @@ FIRST_LOOK = 20.0
 LOOK_EVERY = 15.0
 """Seconds between two tries; of all collectors one looks, once a minute."""
 _SENDING = replace(KEEPING, name="footfall alert messages", idle="300s")
+_TONES: Mapping[Kind, Tone] = {Kind.FIRES: "warning", Kind.CLEARED: "success", Kind.TEST: "info"}
 log = logging.getLogger("footfall.alerts")
 
 
@@ -53,6 +54,7 @@ class Alerts:
         self._dsn, self._config, self._certificates, self._url = dsn, config, certificates, url
         self._targets = notify.targets(config.targets) if config and config.targets else {}
         self._sending: dict[str, asyncio.Task[None]] = {}
+        self._waiting: set[str] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -78,12 +80,19 @@ class Alerts:
         try:
             done = await asyncio.to_thread(rules.evaluate, self._certificates())
         except (psycopg.Error, OperatorError) as error:
-            log.warning("alerts wait for Postgres (%s)", type(error).__name__)
+            self._wait("alerts", error)
         except Exception as error:  # a fault of ours must not end it
             log_fault(log, "alerts cannot be looked at", error)
         else:
+            self._waiting.discard("alerts")
             if done is not None:
                 _log(done)
+
+    def _wait(self, what: str, error: Exception) -> None:
+        """Says so once, until Postgres is there again."""
+        if what not in self._waiting:
+            self._waiting.add(what)
+            log.warning("%s wait for Postgres (%s)", what, type(error).__name__)
 
     def _send(self) -> None:
         """Each target by itself: one that is away, or slow, holds up no other."""
@@ -95,9 +104,11 @@ class Alerts:
         try:
             await asyncio.to_thread(deliver, self._dsn, name, target, self._url)
         except (psycopg.Error, OperatorError) as error:
-            log.warning("alerts for %s wait for Postgres (%s)", name, type(error).__name__)
+            self._wait(f"alerts for {name}", error)
         except Exception as error:  # a fault of ours must not end it
             log_fault(log, f"alerts for {name} cannot be sent", error)
+        else:
+            self._waiting.discard(f"alerts for {name}")
 
 
 def evaluator(
@@ -140,7 +151,7 @@ def deliver(dsn: str, name: str, target: Target, url: str | None) -> None:
 
 def _taken(target: Target, message: Message, url: str | None) -> bool:
     try:
-        return target.send(message.notice(url))
+        return target.send(message.notice(url), _TONES[message.kind])
     except Exception as error:  # whatever it is, it is tried again
         log.warning("sending an alert failed (%s)", type(error).__name__)
         return False

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from psycopg import Connection
@@ -19,6 +19,7 @@ Losses = Mapping[tuple[str, str], int]
 Advice = Callable[[str, str], str | None]
 """What to do about losses of a signal and reason; None: they are expected."""
 _EXPIRED: Final = Loss.EXPIRED_EVENT.value
+_NAMED: Final = 3
 
 
 def lost(connection: Connection, now: dt.datetime) -> Losses:
@@ -45,12 +46,29 @@ def losses(found: Losses, least: int, advice: Advice) -> Iterator[Finding]:
             yield Finding(About("losses", "", f"{signal} {reason}"), what, first=first)
 
 
-def expired_events(found: Losses, least: int) -> Iterator[Finding]:
-    """Whether so many came that the catalog has let expire."""
+def expired(connection: Connection) -> list[str]:
+    """The events of the catalog whose last day is over, each with its owner.
+
+    Raises:
+        psycopg.Error: Postgres refused.
+    """
+    return [event for (event,) in connection.execute(query("alerts_expired")).fetchall()]
+
+
+def expired_events(
+    found: Losses, least: int, names: Callable[[], Sequence[str]]
+) -> Iterator[Finding]:
+    """Whether so many came that the catalog has let expire; which these may be."""
     number = sum(n for (_, reason), n in found.items() if reason == _EXPIRED)
     if number >= least:
-        what = f"{number:,} in the last hour of events whose last day is over; none is stored"
+        over = f" ({_some(found_over)})" if (found_over := names()) else ""
+        what = f"{number:,} in the last hour of events whose last day is over{over}; none is stored"
         yield Finding(About("expired_events"), what)
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def housekeeping_overdue(connection: Connection) -> Iterator[Finding]:

@@ -82,7 +82,9 @@ class Looking:
             "refused_requests": lambda: refusals.refused_requests(
                 refusals.busiest(connection, now), limits.refused_requests, self._advice
             ),
-            "expired_events": lambda: facts.expired_events(store.lost, limits.expired_events),
+            "expired_events": lambda: facts.expired_events(
+                store.lost, limits.expired_events, lambda: facts.expired(connection)
+            ),
             "housekeeping_overdue": lambda: facts.housekeeping_overdue(connection),
             "subscriber_behind": lambda: facts.subscriber_behind(
                 connection, limits.subscriber_minutes

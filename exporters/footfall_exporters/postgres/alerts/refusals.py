@@ -82,4 +82,5 @@ def _finding(
     )
     subject = f"{signal} refused_{reason}{' with a key' if has_key else ''}"
     first = advice(signal, f"refused_{reason}") or ""
+    first += "; footfall doctor names the keys" if has_key else ""
     return Finding(About("refused_requests", "", subject), what, first=first)
