@@ -13,6 +13,7 @@ def rows() -> Rows:
             number("Active groups, latest day", "shared/groups_latest", 24, rows=True),
             trend("Active groups per day", "audience/groups", 12, stacked=False),
             trend("Groups per day, by feature", "feature/groups", 12, stacked=False),
+            trend("Features per group and day", "audience/depth", 24, stacked=False),
             listing("Adoption", "audience/adoption", 12, {"Groups": COUNT, "Adoption": SHARE}),
             listing("Weeks and months", "audience/periods", 12, {"Groups": COUNT}),
         ],

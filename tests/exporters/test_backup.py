@@ -52,6 +52,10 @@ async def fill(dsn, catalog):
             "INSERT INTO footfall.groups_counts (span, scope, start, attribute, kind, groups)"
             " VALUES ('day', 'all', current_date - 2, 'guild_id', 'daily', 12)"
         )
+        connection.execute(
+            "INSERT INTO footfall.groups_depth (scope, start, attribute, features, groups)"
+            " VALUES ('all', current_date - 2, 'guild_id', 3, 12)"
+        )
         connection.execute("INSERT INTO footfall.publishing VALUES ('testbed', 5)")
         connection.execute(
             "INSERT INTO footfall.published_days VALUES (current_date - 2, 'testbed', 5)"

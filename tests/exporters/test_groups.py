@@ -5,7 +5,7 @@ What is expected is reckoned in Python from what was stored, erased and dropped 
 
 import asyncio
 import datetime as dt
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import asynccontextmanager
 
 import psycopg
@@ -50,6 +50,9 @@ DECLARE = """
 FOUND = """
     SELECT period, day, attribute, scope, product, feature, event, groups, reason FROM reporting.groups
 """
+DEPTH = """
+    SELECT start, attribute, scope, nullif(product, ''), features, groups, reason FROM footfall.groups_depth
+"""
 ONE_DAY = dt.timedelta(days=1)
 
 
@@ -93,12 +96,23 @@ def cells_of(rows):
     return found
 
 
+def depth_of(rows):
+    """How many groups used how many features, by attribute: of all, and of each product's."""
+    used = defaultdict(set)
+    for event, feature, values in rows:
+        product = PRODUCTS.get(event)
+        for attribute, value in values.items():
+            used[attribute, "all", None, value].add((product, feature))
+            used[attribute, "product", product, value].add(feature)
+    return Counter((*cell, len(features)) for (*cell, _), features in used.items())
+
+
 class Known:
     """What is stored, and what was counted."""
 
     def __init__(self):
         self.live, self.had, self.dropped = defaultdict(list), set(), set()
-        self.counted, self.shown = set(), {}
+        self.counted, self.shown, self.deep = set(), {}, {}
 
     def store(self, rows):
         for time, _, of, values in rows:
@@ -138,6 +152,9 @@ class Known:
         if (span, first) in self.counted:
             return
         self.counted.add((span, first))
+        if span == "day":
+            deep = depth_of(self.live[on])
+            self.deep |= {(on, *cell): (number, None) for cell, number in deep.items()}
         for attribute, kind in KINDS.items():
             reason = self._reason(span, kind, first, end)
             if reason:
@@ -165,6 +182,10 @@ class Known:
 
 def shown(query):
     return {tuple(row[:7]): row[7:] for row in query(FOUND)}
+
+
+def deep(query):
+    return {tuple(row[:5]): row[5:] for row in query(DEPTH)}
 
 
 @asynccontextmanager
@@ -283,7 +304,7 @@ def test_groups_are_those_of_the_rows_when_their_period_was_counted(
         async with writing(dsn, catalog) as writer:
             for step in [*steps, ("count", (40, 1))]:
                 await perform(step, dsn, query, writer.consume, known)
-                assert shown(query) == known.shown
+                assert (shown(query), deep(query)) == (known.shown, known.deep)
 
     with (
         new_database(postgres_server, store_template, making, dropping) as dsn,

@@ -1,6 +1,8 @@
 """What the panels of groups, sessions, ratings and the pipeline show, of the same data."""
 
 import datetime as dt
+import math
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -173,6 +175,37 @@ def groups_by_feature(data: Known, view: View) -> list[Row]:
         for (day, product, feature, attribute), number in found.items()
         if on_day(day, view) and takes(view, "product", product) and takes(view, "feature", feature)
     ]
+
+
+def depth(data: Known, view: View) -> list[Row]:
+    """Mean, median and p90 of how many features a group used, unless fewer than five are behind it."""
+    products = view.chosen.get("product")
+    used, by_feature = defaultdict(set), defaultdict(set)
+    for use in data.uses:
+        if use.group is not None and use.observed and (not products or use.product in products):
+            attribute = "org_id" if use.product == "shop" else "guild_id"
+            cell = use.day, use.product if products else None, attribute
+            used[cell, use.group].add((use.product, use.feature))
+            by_feature[cell, use.product, use.feature].add(use.group)
+    found = []
+    for day, product, attribute in {cell for cell, _ in used}:
+        mine = sorted(len(f) for (c, _), f in used.items() if c == (day, product, attribute))
+        known = all(
+            shown(len(who)) for (c, *_), who in by_feature.items() if c == (day, product, attribute)
+        )
+        figures: dict[str, float | None] = {"mean": statistics.fmean(mine)}
+        if not known or len(mine) < FEWEST:
+            figures["mean"] = None
+        for name, share in (("median", 0.5), ("p90", 0.9)):
+            value = mine[math.ceil(share * len(mine)) - 1]
+            behind = min(sum(n >= value for n in mine), sum(n <= value for n in mine))
+            figures[name] = value if shown(behind) else None
+        found += [
+            (midnight(day), " · ".join(filter(None, (product, attribute, name))), value)
+            for name, value in figures.items()
+            if on_day(day, view)
+        ]
+    return found
 
 
 def periods(data: Known, view: View) -> list[Row]:
@@ -402,6 +435,7 @@ REST: dict[str, Figures] = {
     "Adoption": adoption,
     "Alerts": alerts,
     "Rules of alerts": alert_rules,
+    "Features per group and day": depth,
     "Weeks and months": periods,
     "Numbers of groups that are not there": unknown_groups,
     "Sessions": sessions_together,

@@ -39,7 +39,12 @@ from footfall_processors import Catalog, DocumentError
 DAYS = 7
 """Of a period that nobody names."""
 _SENDERS = ("service", "version", "environment")
-_OF_VIEWS = {"usage": _SENDERS, "events": _SENDERS, "groups": ("event", "feature", "product")}
+_OF_VIEWS = {
+    "usage": _SENDERS,
+    "events": _SENDERS,
+    "groups": ("event", "feature", "product"),
+    "depth": ("product",),
+}
 """Columns that a view has in every store, beside those that it is counted by unasked."""
 _OF_ONE = "--where, --by, --tz, --limit and --csv are of one report: name it"
 

@@ -29,7 +29,16 @@ VIEWS: Final[Mapping[str, Sequence[str]]] = {
     "/failures": (*_EVERY, *_FOOT, "errors", "outcomes"),
     "/speed": (*_EVERY, *_FOOT, "latency"),
     "/groups": (
-        *(*_EVERY, *_FOOT, "concurrent", "groups", "ratings", "session_length", "sessions"),
+        *(
+            *_EVERY,
+            *_FOOT,
+            "concurrent",
+            "depth",
+            "groups",
+            "ratings",
+            "session_length",
+            "sessions",
+        ),
     ),
     "/catalog": (*_EVERY, *_FOOT, "catalog"),
 }

@@ -1,5 +1,8 @@
 """Distinct groups by day, week and month, in all and of what they used (docs/design.md, "Rollups"; ADR 35).
 
+Of a day there is as well how many of them used how many features: its depth (ADR 41). It is counted with the
+day, or by itself where an earlier Footfall has counted that.
+
 A period is counted once, when it has settled, and shown only then (ADR 22). Would what is sent later move the
 number, then anybody who may send could ask it whether a group was there.
 """
@@ -96,7 +99,7 @@ async def settle(connection: AsyncConnection, day: dt.date) -> None:
     Raises:
         psycopg.Error: Postgres refused; what was done stays done.
     """
-    for span in (_Span("day", day), *await _longer(connection, day)):
+    for span in (*_of(day), *await _longer(connection, day)):
         async with connection.transaction():
             await _count(connection, span, [PARENT])
 
@@ -119,9 +122,15 @@ async def finish(connection: AsyncConnection, table: str, day: dt.date) -> None:
     [dropped] = await (await connection.execute(known, [day])).fetchone() or [True]
     if dropped:
         return
-    await _count(connection, _Span("day", day), [table])
+    for span in _of(day):
+        await _count(connection, span, [table])
     for span in await _longer(connection, day):
         await _count(connection, span, [PARENT, table])
+
+
+def _of(day: dt.date) -> tuple[_Span, _Span]:
+    """A day, and its depth, which is counted with it unless it was counted before there was one."""
+    return _Span("day", day), _Span("depth", day)
 
 
 async def _longer(connection: AsyncConnection, day: dt.date) -> list[_Span]:
@@ -134,8 +143,7 @@ async def _longer(connection: AsyncConnection, day: dt.date) -> list[_Span]:
 
 async def _uncounted(connection: AsyncConnection, name: str, until: dt.date) -> list[_Span]:
     found = await connection.execute(query(name), {"until": until}, prepare=False)
-    rows = await found.fetchall()
-    return [_Span(*row) if len(row) > 1 else _Span("day", *row) for row in rows]
+    return [_Span(*row) for row in await found.fetchall()]
 
 
 async def _count_some(connection: AsyncConnection, spans: list[_Span], end: float) -> int:
@@ -152,6 +160,8 @@ async def _count(connection: AsyncConnection, span: _Span, tables: list[str]) ->
     """Counts a period from these tables, unless it is counted."""
     if (await connection.execute(_CLAIM, span)).rowcount == 0:
         return
+    if span.name == "day":
+        await connection.execute(_CLAIM, _Span("depth", span.start))
     await connection.execute(_PLANNED)
     for hashed, where in (await _hashed(connection, tables)).items():
         parameters = {"span": span.name, "start": span.start, "end": span.end}
@@ -159,7 +169,7 @@ async def _count(connection: AsyncConnection, span: _Span, tables: list[str]) ->
         found = await connection.execute(query("groups_reason"), parameters)
         [reason] = await found.fetchone() or [None]
         parameters["reason"] = reason
-        unknown = reason is not None and span.name != "day"
+        unknown = reason is not None and span.name in ("week", "month")
         statement = query("groups_unknown") if unknown else _counting(hashed, where)
         # Planned anew each time: only then are partitions left out by these very days.
         await connection.execute(statement, parameters, prepare=False)

@@ -156,6 +156,7 @@ async def forget(connection: AsyncConnection, now: dt.datetime, rollup_days: int
         ("latency_days", "day", rollups),
         ("latency_percentiles", "day", rollups),
         ("groups_counts", "start", rollups),
+        ("groups_depth", "start", rollups),
         ("groups_counted", "start", rollups),
         ("dropped_days", "day", rollups),
         ("losses_daily", "day", rollups),

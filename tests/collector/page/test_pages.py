@@ -193,6 +193,28 @@ def test_a_products_groups_are_asked_for(opened):
     assert all("where=product%3Dsahasrahbot" in url for url in asked)
 
 
+DEPTH = ("mean", "median", "p90", "groups_1", "groups_2_3", "groups_4_7", "groups_8_up")
+
+
+def test_how_many_features_a_guild_uses_is_what_the_report_says(opened, report):
+    rows = {dt.date.fromisoformat(row["day"]).day: row for row in report("depth", since="7d")}
+    page = opened().go("/groups?period=7d")
+    page.get_by_role("button", name="Features per guild as a table").click()
+    panel = page.locator(".panel", has=page.locator("h2:text-is('Features per guild')"))
+    lines = [text.split("\t") for text in panel.locator("tbody tr").all_inner_texts()]
+    shown = {int(re.findall(r"\d+", day)[0]): figures for day, *figures in lines}
+    told = [
+        (shown[day][n], row[name])
+        for day, row in rows.items()
+        for n, name in enumerate(DEPTH)
+        if day in shown
+    ]
+    assert all(cell == "not known" for cell, figure in told if figure is None)
+    known = [(float(cell), figure) for cell, figure in told if figure is not None]
+    assert len(known) >= 7
+    assert [cell for cell, _ in known] == [figure for _, figure in known]
+
+
 def test_a_stream_that_is_refused_says_why_and_is_tried_again(opened, site):
     with contextlib.ExitStack() as stack:
         for _ in range(16):

@@ -10,6 +10,7 @@ import { beside, blank, panel, title } from "../parts.js";
 import { ofChosenProduct, rowsIfAny } from "../reports.js";
 import { get, toFeature } from "../state.js";
 import { day, groupWord, int, pct, plural } from "../words.js";
+import { depth } from "./depth.js";
 import { concurrent, daily, lengthsPanel, rated, sessions } from "./sessions.js";
 
 /** @typedef {import("../reports.js").Row} Row */
@@ -22,8 +23,9 @@ import { concurrent, daily, lengthsPanel, rated, sessions } from "./sessions.js"
 export async function groups(context) {
   const { now, features, marks: marked } = context;
   const days = daily(now);
-  const [active, weeks, began, lengths, most, ratings] = await Promise.all([
+  const [active, deep, weeks, began, lengths, most, ratings] = await Promise.all([
     rowsIfAny("groups", { range: days, where: ofChosenProduct() }),
+    rowsIfAny("depth", { range: days, where: ofChosenProduct() }),
     rowsIfAny("groups", { range: days, by: ["week"], where: ofChosenProduct() }),
     rowsIfAny("sessions", { range: days, by: ["day", "service"] }),
     rowsIfAny("session_length", { range: days, by: ["length"] }),
@@ -38,6 +40,14 @@ export async function groups(context) {
       course(
         attribute,
         active.filter((row) => row.attribute === attribute),
+        days,
+        marked,
+      ),
+    ),
+    ...attributes.flatMap((attribute) =>
+      depth(
+        attribute,
+        deep.filter((row) => row.attribute === attribute),
         days,
         marked,
       ),

@@ -181,6 +181,13 @@ def _groups(
     return _limited(_found(connection, "groups", build("groups", kind, asked, views), asked), asked)
 
 
+def _depth(
+    connection: Connection, kind: Kind, asked: Asked, views: Mapping[str, Columns]
+) -> Report:
+    kind, asked = active.deep(kind, asked)
+    return _limited(_found(connection, "depth", build("depth", kind, asked, views), asked), asked)
+
+
 def _check_zone(name: str, asked: Asked) -> None:
     """Refuses a time zone where time is kept by days of UTC, or days are not made of its hours.
 
@@ -196,7 +203,12 @@ def _check_zone(name: str, asked: Asked) -> None:
     zones.clocks(asked.zone, period, dt.datetime.now(dt.UTC))
 
 
-_COMPARED: Final = {"changes": _changes, "groups": _groups, "releases": _releases}
+_COMPARED: Final = {
+    "changes": _changes,
+    "depth": _depth,
+    "groups": _groups,
+    "releases": _releases,
+}
 """What is no one statement, or another one."""
 ZONED: Final = tuple(
     name

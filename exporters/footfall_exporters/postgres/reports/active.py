@@ -1,4 +1,4 @@
-"""How many groups were active: which of the numbers that are kept of them a question is about.
+"""How many groups were active, how many features they used: which of the numbers that are kept is asked for.
 
 None can be added to another. So what tells one from another is always shown, whether it was asked for or not.
 """
@@ -42,6 +42,28 @@ def chosen(kind: Kind, asked: Asked) -> tuple[Kind, Asked]:
     since = asked.period and Period(_begun(asked.period.since, step), asked.period.until)
     return replace(kind, only=_STEPS[step] + _SCOPES[scope]), replace(
         asked, by=list(by) if asked.by or scope else [], period=since
+    )
+
+
+def deep(kind: Kind, asked: Asked) -> tuple[Kind, Asked]:
+    """What is to be asked of `reporting.depth`: days of all features, or of each product's.
+
+    Args:
+        kind: The report of depth.
+        asked: The question.
+
+    Raises:
+        WrongQuestion: it is not about days.
+    """
+    if any(asked.counts_by(step) for step in _STEPS if step != "day"):
+        raise WrongQuestion("by", "depth is counted by day alone", "count by day")
+    scope: LiteralString = "product" if {*asked.by, *asked.where} & {"product"} else "all"
+    pinned = {name for name, values in asked.where.items() if len(values) == 1}
+    needed = [name for name in ("day", "attribute", scope) if name not in ("all", *pinned)]
+    by = dict.fromkeys([*needed, *asked.by])
+    only: LiteralString = "scope = 'product'" if scope == "product" else "scope = 'all'"
+    return replace(kind, only=only), replace(
+        asked, by=list(by) if asked.by or scope != "all" else []
     )
 
 

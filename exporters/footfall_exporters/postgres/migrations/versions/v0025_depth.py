@@ -1,0 +1,11 @@
+"""How many features each group used, by day."""
+
+from footfall_exporters.postgres.migrations.run import run_sql
+
+revision = "0025"
+down_revision = "0024"
+
+
+def upgrade() -> None:
+    """Runs v0025_depth.sql."""
+    run_sql(__file__)
