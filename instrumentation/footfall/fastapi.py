@@ -8,13 +8,16 @@
 >>> app.include_router(footfall.fastapi.router(get_viewer=viewer, key="ffk_..."))
 """
 
+import os
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 from uuid import UUID
 
 from fastapi import APIRouter, Request
 
-from footfall.web import PROXY_PATH, forwarding
+from footfall._decision import is_development
+from footfall.web import DASHBOARD_PATH, PROXY_PATH, forwarding
+from footfall.web._dashboard import Dashboard
 from footfall.web._proxy import ROUTES, Proxy
 
 Viewer: TypeAlias = str | int | UUID | None
@@ -26,12 +29,17 @@ def router(
     collector: str | None = None,
     key: str | None = None,
     path: str = PROXY_PATH,
+    dashboard: str | None = DASHBOARD_PATH,
+    environment: str | None = None,
 ) -> APIRouter:
     """The routes; whoever `get_viewer` names is the viewer, whatever a page says.
 
     `POST path` counts (`{"event", "count"}`), `GET path?days=N` is the viewer's summary; `POST path/events`,
     `/track`, `/psr` and `/receipt` are those of the HTTP API. They take requests of the site's own pages
     alone. What goes wrong is an answer, `{"ok": false, "error": ...}`: never an exception.
+
+    In development there is a page as well, at `dashboard`: the counts of whoever is logged in, and the shares
+    that were accepted, skipped, edited and undone. Production has no such route.
 
     Args:
         get_viewer: Says who sends a request, from the application's own session; None for nobody. A function
@@ -40,6 +48,8 @@ def router(
             http://localhost:4318/telemetry, when not given.
         key: An API key that may name viewers; FOOTFALL_API_KEY when not given.
         path: Where the routes are.
+        dashboard: Where the page for developers is; None: nowhere.
+        environment: As for `footfall.web.developers_only`.
     """
     proxy = Proxy(get_viewer, forwarding(collector, key), path, Request)
     made = APIRouter()
@@ -47,4 +57,7 @@ def router(
         # What is no function is served as the ASGI application that it is.
         endpoint: Any = proxy
         made.add_route(path.rstrip("/") + below, endpoint, include_in_schema=False)
+    if dashboard is not None and is_development(os.environ, environment):
+        page: Any = Dashboard(path.rstrip("/"), below=True)
+        made.add_route(dashboard, page, include_in_schema=False)
     return made

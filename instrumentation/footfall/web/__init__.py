@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from footfall.web._forwarding import Forwarding
 
 PROXY_PATH: Final = "/api/telemetry"
+DASHBOARD_PATH: Final = "/developer/telemetry"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -251,6 +252,30 @@ def developers_only(app: Any, *, environment: str | None = None) -> Any:
     from footfall.web._proxy import nothing_here
 
     return nothing_here
+
+
+def dashboard(*, endpoint: str = PROXY_PATH, environment: str | None = None) -> Any:
+    """A page for developers: what is counted of whoever is logged in to their site (R-number B5).
+
+    It shows the counts of 7 and 30 days, and of what was shown (`suggestion_shown`) the shares that were
+    accepted, skipped, edited and undone. In production it is 404. `footfall.fastapi.router()` has it already.
+
+    Args:
+        endpoint: Where `proxy()` is, or a route of your own that answers `GET ?days=N` as it does.
+        environment: As for `developers_only`.
+
+    Returns:
+        The ASGI application to mount, at `/developer/telemetry` or elsewhere.
+
+    Example:
+        >>> import footfall.web
+        >>> from starlette.applications import Starlette
+        >>> from starlette.routing import Route
+        >>> app = Starlette(routes=[Route("/developer/telemetry", footfall.web.dashboard())])
+    """
+    from footfall.web._dashboard import Dashboard
+
+    return developers_only(Dashboard(endpoint), environment=environment)
 
 
 def forwarding(collector: str | None, key: str | None) -> "Forwarding":
