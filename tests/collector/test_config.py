@@ -340,6 +340,38 @@ def test_a_static_hash_needs_a_salt(write):
     }
 
 
+def test_the_page_of_what_is_published_needs_that_and_a_path_of_its_own(write):
+    some = "exporters: {postgres: {published: {products: [small]}}}\n"
+    loaded = load_config(write(f"{some}service: {{public: {{}}}}"), {})
+    assert (loaded.service.public.path, loaded.service.public.requests_per_minute) == (
+        "/public",
+        120,
+    )
+    assert load_config(write(some), {}).service.public is None
+    [(_, where, said)] = mistakes(write("service: {public: {}}"))
+    assert (where, "`exporters.postgres.published`" in said) == ("service.public", True)
+    gateway = (
+        "exporters: {jsonl: {}, postgres: {published: {products: [small]}}}\n"
+        "service: {public: {}, pipelines: {traces: {exporters: [jsonl]}}}"
+    )
+    assert ("service.public", True) in {
+        (where, "nothing is" in said) for _, where, said in mistakes(write(gateway))
+    }
+    off = "receivers: {otlp: {protocols: {http: null}}}\nservice: {public: {}}\n"
+    [(_, where, said)] = mistakes(write(some + off))
+    assert (where, "must not be null" in said) == ("service.public", True)
+    for path in ("/v1", "/v1/figures"):
+        [(_, where, said)] = mistakes(write(f"{some}service: {{public: {{path: {path}}}}}"))
+        assert (where, "below /v1" in said) == ("service.public.path", True)
+    api = f"{some}receivers: {{http_api: {{}}}}\nservice: {{public: {{path: /telemetry/public}}}}"
+    assert ("service.public.path", "is below /telemetry, which takes what is sent") in {
+        (where, said) for _, where, said in mistakes(write(api), {"TELEMETRY_HASH_SALT": SALT})
+    }
+    for path in ("public", "/", "/a/", "/a b", "/a/../b", "/\u00e9"):
+        [(_, where, _)] = mistakes(write(f'{some}service: {{public: {{path: "{path}"}}}}'))
+        assert where == "service.public.path"
+
+
 def test_what_is_to_be_published_is_a_product_of_a_catalog_and_of_more_than_one(write):
     loaded = load_config(write("exporters: {postgres: {published: {products: [small]}}}"), {})
     assert (loaded.postgres.published.products, loaded.postgres.published.k) == (("small",), 5)

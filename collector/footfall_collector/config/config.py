@@ -27,13 +27,14 @@ from footfall_collector.config.schema import (
     File,
     GrpcConfig,
     HttpConfig,
+    PublicConfig,
     ServiceConfig,
 )
 from footfall_collector.signals import SIGNALS
 from footfall_exporters.contracts import Settings, SubscriberConfig
 from footfall_exporters.postgres import PostgresConfig
 from footfall_processors import Catalog, SaltError, load_catalog, needs_static_salt, static_salts
-from footfall_processors.document import Document, DocumentError, Mistake, peek
+from footfall_processors.document import Document, DocumentError, Keys, Mistake, peek
 from footfall_processors.hashing import Period
 
 _CATALOG = "processors.footfall.catalog"
@@ -111,6 +112,8 @@ def load_config(
         if environment.get(DEVELOPMENT):
             http_api.check_development(document, otlp_http.endpoint if otlp_http else "")
     _check_published(document, reading.exporters.get(STORE), found)
+    if file is not None and file.service.public is not None:
+        _check_public(document, file, file.service.public, reading.exporters.get(STORE))
     mistakes = document.mistakes + mistakes
     if mistakes or file is None or found is None:
         raise DocumentError(mistakes)
@@ -223,6 +226,24 @@ def _check_published(
         for place, name in enumerate(store.published.products):
             if name not in catalog.products:
                 document.wrong(("exporters", STORE, "published", "products", place), said)
+
+
+def _check_public(
+    document: Document, file: File, public: PublicConfig, store: PostgresConfig | None
+) -> None:
+    """Notes what the page of what is published lacks, and a path that is another's."""
+    path: Keys = ("service", "public")
+    stores = any(STORE in pipeline.exporters for pipeline in file.service.pipelines.values())
+    if not stores or store is None or not store.published.products:
+        right = "name its products under `exporters.postgres.published`"
+        document.wrong(path, f"shows what is published, and nothing is: {right}")
+    if file.receivers.otlp.protocols.http is None:
+        right = "`receivers.otlp.protocols.http` must not be null"
+        document.wrong(path, f"is on the listener of OTLP/HTTP: {right}")
+    taken = ("/v1", *(file.receivers.http_api.prefixes if file.receivers.http_api else ()))
+    of_another = [each for each in taken if f"{public.path}/".startswith(f"{each}/")]
+    if of_another:
+        document.wrong((*path, "path"), f"is below {of_another[0]}, which takes what is sent")
 
 
 def _salts(

@@ -195,6 +195,18 @@ class OperatorConfig(_Struct, frozen=True):
     tls: TlsConfig | None = None
 
 
+class PublicConfig(_Struct, frozen=True):
+    """The page of what is published, for anybody, on the listener of OTLP/HTTP; off without this section.
+
+    Attributes:
+        path: Where it is; what it is made of is below.
+        requests_per_minute: Of an address; what comes beyond is 429.
+    """
+
+    path: Annotated[str, msgspec.Meta(pattern=r"^(/[A-Za-z0-9_-]+)+$(?!\n)")] = "/public"
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 120
+
+
 class LogsConfig(_Struct, frozen=True):
     """The collector's own log, on standard error.
 
@@ -219,6 +231,7 @@ class ServiceConfig(_Struct, frozen=True):
     Attributes:
         pipelines: The signals that are taken; one without a pipeline is refused.
         operator: The operator's listener; null switches it off.
+        public: The page of what is published; off without.
         workers: Processes that share the ports.
         telemetry: The collector's own log.
     """
@@ -227,6 +240,7 @@ class ServiceConfig(_Struct, frozen=True):
         default_factory=lambda: dict.fromkeys(SIGNALS, PipelineConfig())
     )
     operator: OperatorConfig | None = OperatorConfig()
+    public: PublicConfig | None = None
     workers: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     telemetry: TelemetryConfig = TelemetryConfig()
 

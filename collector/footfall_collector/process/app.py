@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from footfall_collector.config.config import Config
 from footfall_collector.config.http_api import HttpApiConfig
@@ -21,7 +21,7 @@ from footfall_collector.process.backend import Backend, opened
 from footfall_collector.process.reload import Reloading
 from footfall_collector.receivers import grpc as otlp_grpc
 from footfall_collector.receivers import http as otlp_http
-from footfall_collector.receivers import live, operator, page, reports
+from footfall_collector.receivers import live, operator, page, public, reports
 from footfall_collector.receivers.admission import Gate
 from footfall_collector.receivers.intake import Intake
 from footfall_collector.receivers.operator import NotReady
@@ -165,9 +165,16 @@ class _Parts:
                 self._config, intake, backend, self._gate, self._stack, self._reloads
             )
             addresses[1] = await self._enter(
-                otlp_http.serve(http, intake, decoders, tls, shared=shared, api=routes)
+                otlp_http.serve(
+                    http, intake, decoders, tls, shared=shared, api=routes, public=self._public()
+                )
             )
         return addresses[0], addresses[1]
+
+    def _public(self) -> list[BaseRoute]:
+        """The page of what is published, where it is configured."""
+        config = self._config.service.public
+        return public.routes(config, self._dsn) if config else []
 
     async def _serve_operator(self) -> str | None:
         config = self._config.service.operator

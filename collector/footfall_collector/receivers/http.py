@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route, Router
+from starlette.routing import BaseRoute, Mount, Route, Router
 from starlette.types import ASGIApp
 
 from footfall_collector.config.schema import HttpConfig
@@ -46,6 +46,7 @@ async def serve(
     *,
     shared: bool = False,
     api: Sequence[Route] = (),
+    public: Sequence[BaseRoute] = (),
 ) -> AsyncIterator[str]:
     """Serves until the context ends, then lets requests in flight finish; yields host:port.
 
@@ -56,11 +57,12 @@ async def serve(
         tls: The listener's; plain text without.
         shared: Whether other processes listen on the same port.
         api: The routes of the HTTP API.
+        public: What anybody may look at.
 
     Raises:
         StartError: the port cannot be had.
     """
-    app = application(config, intake, decoders, api)
+    app = application(config, intake, decoders, api, public)
     context = tls.context if tls else None
     listening = http_server.listening(
         app,
@@ -76,9 +78,13 @@ async def serve(
 
 
 def application(
-    config: HttpConfig, intake: Intake, decoders: Sequence[Decoder], api: Sequence[Route] = ()
+    config: HttpConfig,
+    intake: Intake,
+    decoders: Sequence[Decoder],
+    api: Sequence[Route] = (),
+    public: Sequence[BaseRoute] = (),
 ) -> ASGIApp:
-    """The ASGI application: the signals' routes, those of the browser client and of the HTTP API."""
+    """The ASGI application: the signals' routes, the browser client's, the HTTP API's, and `public`."""
     # A redirect to the path without its slash would send a client to whatever host it named.
     otlp: ASGIApp = Router(
         [_route(intake, decoder, config.max_request_body_size) for decoder in decoders],
@@ -86,7 +92,12 @@ def application(
     )
     if config.cors:
         otlp = cors.Pages(otlp, config.cors, intake.telemetry)
-    routes = [Mount("/v1", otlp), *browser.routes(), *api]  # the API's for their methods alone
+    routes = [
+        Mount("/v1", otlp),
+        *browser.routes(),
+        *api,
+        *public,
+    ]  # the API's for their methods alone
     app = Starlette(
         routes=routes, exception_handlers={HTTPException: _wrong_place(intake.telemetry)}
     )

@@ -57,7 +57,7 @@ class Logins:
 
     def wait(self, address: str) -> float:
         """Seconds until another key may be tried from an address; 0.0: one may, and is counted."""
-        known = hmac.digest(self._unguessable, _network(address), "sha256")
+        known = hmac.digest(self._unguessable, network(address), "sha256")
         return self._tries.take(known, TRIES)
 
     async def begin(self, token: str) -> str | None:
@@ -95,7 +95,7 @@ class Logins:
         return login if self._operators.has(login.key) else None
 
 
-def _network(address: str) -> bytes:
+def network(address: str) -> bytes:
     """Whose tries are counted together: an IPv4 address, or the 64 bits of IPv6 that one customer has."""
     try:
         found = ipaddress.ip_address(address)

@@ -9,7 +9,11 @@ import { groupWord, int } from "../words.js";
 
 /** @typedef {import("../state.js").Range} Range */
 
-/** Figures of the report `depth`: name, column, and colour of those that are drawn. @type {[string, string, string?][]} */
+/**
+ * Figures of the report `depth`: name, column, and colour of those that are drawn.
+ *
+ * @type {[string, string, string?][]}
+ */
 const FIGURES = [
   ["Average", "mean", "series"],
   ["Median", "median", "before"],
