@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -251,6 +252,10 @@ def draw_store(place: Path) -> None:
         draw("up", typed, read(source, "undeclared_event"))
         for name, arguments in OF_THE_STORE.items():
             draw_one(name, f"{arguments} --config collector.yaml", place)
+        alerts = "alerts list --config collector.yaml"
+        while "no collector has looked yet" in printed(f"footfall {alerts}".split(), place):
+            time.sleep(1)
+        draw_one("alerts-list", alerts, place)
 
 
 def write_gallery() -> None:
