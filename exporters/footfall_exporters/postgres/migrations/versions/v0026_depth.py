@@ -2,10 +2,10 @@
 
 from footfall_exporters.postgres.migrations.run import run_sql
 
-revision = "0025"
-down_revision = "0024"
+revision = "0026"
+down_revision = "0025"
 
 
 def upgrade() -> None:
-    """Runs v0025_depth.sql."""
+    """Runs v0026_depth.sql."""
     run_sql(__file__)
