@@ -166,15 +166,21 @@ class _Parts:
             )
             addresses[1] = await self._enter(
                 otlp_http.serve(
-                    http, intake, decoders, tls, shared=shared, api=routes, public=self._public()
+                    http, intake, decoders, tls, shared=shared, api=routes, public=self._pages()
                 )
             )
         return addresses[0], addresses[1]
 
-    def _public(self) -> list[BaseRoute]:
-        """The page of what is published, where it is configured."""
-        config = self._config.service.public
-        return public.routes(config, self._dsn) if config else []
+    def _pages(self) -> list[BaseRoute]:
+        """What browsers may look at beside: what is published, and in development what is counted of one."""
+        config, http_api = self._config.service.public, self._config.http_api
+        found = public.routes(config, self._dsn) if config else []
+        if self._config.development and http_api is not None:
+            from footfall.web import DASHBOARD_PATH, dashboard
+
+            page = dashboard(endpoint=f"{http_api.prefixes[0]}/summary", environment="development")
+            found.append(Route(DASHBOARD_PATH, page))
+        return found
 
     async def _serve_operator(self) -> str | None:
         config = self._config.service.operator

@@ -62,6 +62,21 @@ def test_a_header_or_the_sites_own_page_with_a_cookie_names_the_viewer(developin
     assert developing.post("/telemetry/ingest", json=BODY).status_code == 401
 
 
+@pytest.mark.requirement("B5")
+def test_it_has_the_page_that_shows_developers_what_is_counted_of_them(developing):
+    page = developing.get("/developer/telemetry")
+    assert page.headers["content-type"].startswith("text/html")
+    assert 'data-endpoint="/telemetry/summary"' in page.text
+    asked = developing.get("/telemetry/summary?days=7", headers={"cookie": "sd_viewer=me_1"})
+    assert asked.json()["ok"] is True
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert developing.get("/developer/telemetry?dashboard.js").text.startswith("//")
+
+
+def test_no_other_collector_has_that_page(api):
+    assert api.http.get("/developer/telemetry").status_code == 404
+
+
 def refused(*command):
     import subprocess
 
