@@ -1,6 +1,7 @@
 // Depth: how many different features each active group uses on a day.
 
-import { chart, colour, timeOption, timeTable } from "../charts.js";
+import { colour, timeOption, timeTable } from "../charts.js";
+import { chart } from "../drawing.js";
 import { values } from "../figures.js";
 import { panel } from "../parts.js";
 import { groupWord, int } from "../words.js";
