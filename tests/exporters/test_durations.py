@@ -4,6 +4,7 @@ What is expected is reckoned in Python from what was stored, erased and dropped.
 """
 
 import asyncio
+import datetime as dt
 import math
 import random
 import re
@@ -62,7 +63,7 @@ class Known:
         self.counts = Counter()
 
     def count(self, time, of, number=1):
-        self.counts[moment(time).date(), of.event, of.action, of.service_version] += number
+        self.counts[moment(time // HOUR * HOUR), of.event, of.action, of.service_version] += number
 
     def store(self, rows):
         for time, duration, of, values in rows:
@@ -122,12 +123,41 @@ def compare(query, known):
 
 
 def counted_right(query, known):
-    """What `reporting.usage_by_day` has, whatever was followed."""
+    """What `reporting.usage_by_day` has, whatever was followed: of each day, and of its hours."""
+    days = Counter()
+    for (hour, *of), number in known.counts.items():
+        days[hour.date(), *of] += number
     found = query(
-        "SELECT day, event, action, service_version, sum(count)::int FROM reporting.usage_by_day"
-        " GROUP BY 1, 2, 3, 4 HAVING sum(count) <> 0"
+        "SELECT day, event, action, service_version, sum(count)::bigint, sum(hours)"
+        " FROM reporting.usage_by_day GROUP BY 1, 2, 3, 4 HAVING sum(count) <> 0"
     )
-    assert {tuple(key): number for *key, number in found} == +known.counts
+    assert {tuple(key): number for *key, number, _ in found} == +days
+    by_hour = {
+        (dt.datetime.combine(of_day, dt.time(n), dt.UTC), *of): number
+        for of_day, *of, _, hours in found
+        for n in range(24)
+        if (number := int(hours) // 10 ** (20 * n) % 10**20)
+    }
+    assert by_hour == +known.counts
+    taken_apart(query, by_hour)
+
+
+def taken_apart(query, by_hour):
+    """What SQL makes of the hours of days, added up over what is counted apart."""
+    expected = Counter()
+    for (hour, *_), number in by_hour.items():
+        expected[hour] += number
+    summed = "(SELECT day, sum(hours) AS hours FROM reporting.usage_by_day GROUP BY 1) AS d"
+    found = query(f"SELECT h.* FROM {summed}, reporting.hours_of(d.day, d.hours) AS h")
+    assert dict(found) == expected
+    for cut in (0, 1, 13, 23, 24):
+        before = query(f"SELECT day, reporting.count_before(hours, {cut}) FROM {summed}")
+        assert +Counter(dict(before)) == +Counter(
+            {
+                d: sum(n for h, n in expected.items() if h.date() == d and h.hour < cut)
+                for d, _ in before
+            }
+        )
 
 
 def shown_right(query, known):
@@ -393,7 +423,7 @@ async def test_a_store_of_before_is_right_at_once_and_is_filled_day_by_day(
             known.drop(MIDNIGHT // DAY - 10)
             known.counts = +Counter(
                 {
-                    key: n for key, n in known.counts.items() if key[0] > day(10)
+                    key: n for key, n in known.counts.items() if key[0].date() > day(10)
                 }  # nobody counted the rest
             )
             prepare(former, Settings(catalog))

@@ -1,4 +1,6 @@
-"""Counts by day, added up from those by hour (docs/design.md, "Rollups").
+"""Counts by day, added up from those by hour (docs/design.md, "Rollups"; ADR 43).
+
+`hours` has the same count hour by hour, twenty decimal digits each, so that `sum()` adds all hours at once.
 
 A day is added up anew whenever it may have changed, so that adding it up once more changes nothing. Until
 then whoever asks reads its hours: those of days of commits that are not followed yet, and of days that are
@@ -41,15 +43,18 @@ STALE: Final = f"""
 """  # noqa: S608  # constants
 """The days of which the sums may be wrong."""
 OF_HOURS: Final = """
-    SELECT dim_id, sum(count)::bigint AS count FROM footfall.feature_counts
+    SELECT dim_id, sum(count)::bigint AS count, sum(footfall.in_hour(hour, count)) AS hours
+    FROM footfall.feature_counts
     WHERE hour >= d.day::timestamp AT TIME ZONE 'UTC' AND hour < (d.day + 1)::timestamp AT TIME ZONE 'UTC'
     GROUP BY dim_id
 """
 _RENEW = f"""
-    INSERT INTO footfall.feature_counts_days AS c (day, dim_id, count)
-    SELECT d.day, h.dim_id, h.count FROM unnest(%s::date[]) AS d (day) CROSS JOIN LATERAL ({OF_HOURS}) AS h
+    INSERT INTO footfall.feature_counts_days AS c (day, dim_id, count, hours)
+    SELECT d.day, h.dim_id, h.count, h.hours
+    FROM unnest(%s::date[]) AS d (day) CROSS JOIN LATERAL ({OF_HOURS}) AS h
     ORDER BY 1, 2
-    ON CONFLICT (day, dim_id) DO UPDATE SET count = excluded.count WHERE c.count <> excluded.count
+    ON CONFLICT (day, dim_id) DO UPDATE SET count = excluded.count, hours = excluded.hours
+    WHERE c.hours <> excluded.hours
 """  # noqa: S608  # constants
 _ALL_STALE = f"""
     INSERT INTO footfall.feature_counts_stale

@@ -101,6 +101,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
     "usage_by_day": {
         "day": "The day on which it happened, UTC",
         "count": "How many times: exact, whatever is sampled",
+        "hours": "The same by the hour, 20 decimal digits each (docs/adr/0043): sum() adds them",
     },
     "latency": {
         "day": "The day on which it happened, UTC",

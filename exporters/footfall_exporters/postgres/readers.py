@@ -10,12 +10,13 @@ from psycopg import sql
 from footfall_exporters.embedded import Listening
 from footfall_exporters.embedded.listening import LOGIN
 from footfall_exporters.postgres import locks
+from footfall_exporters.postgres.connecting import PLANNING
 from footfall_exporters.postgres.views import READER
 
 log = logging.getLogger("footfall.postgres")
 _MOST = 10
 """Connections of its own, of the 40 that there are."""
-_SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "60s"}
+_SETTINGS = {"default_transaction_read_only": "on", "statement_timeout": "60s"} | PLANNING
 
 
 class ReadersConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

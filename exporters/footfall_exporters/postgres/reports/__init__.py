@@ -169,7 +169,10 @@ def _changes(
 def _releases(
     connection: Connection, kind: Kind, asked: Asked, views: Mapping[str, Columns]
 ) -> Report:
-    rows = releases.compared(connection, "releases", (kind, ADDED_UP), asked, views)
+    counts = replace(kind, view=kind.daily, time="day")
+    if not {counts.view, ADDED_UP.view} <= views.keys():
+        raise OtherViews
+    rows = releases.compared(connection, "releases", (counts, ADDED_UP), asked, views)
     more = asked.limit is not None and len(rows) > asked.limit
     return Report("releases", None, releases.COLUMNS, rows[: asked.limit], more=more)
 

@@ -11,9 +11,9 @@ from typing import Any, Final, LiteralString, NamedTuple
 
 from psycopg import sql
 
-from footfall_exporters.postgres.reports import zones
+from footfall_exporters.postgres.reports import reading, zones
 from footfall_exporters.postgres.reports.asked import MOST_ROWS, Asked, WrongQuestion
-from footfall_exporters.postgres.reports.kinds import Kind, Measure
+from footfall_exporters.postgres.reports.kinds import HISTOGRAM, Kind, Measure
 
 Columns = Mapping[str, str]
 """The columns of a view with their types."""
@@ -149,10 +149,24 @@ class _Building:
             "keys": _listed(self._key(name) for name in self._by),
             "names": _listed(map(sql.Identifier, self._by)),
             "numbers": _listed(sql.Literal(n + 1) for n in range(len(self._by))),
-            "view": sql.Identifier("reporting", self._kind.view),
+            "view": self._view(),
             "order": _listed(self._order([measure.name for measure in measures])),
             "limit": self._limit(),
         }
+
+    def _view(self) -> sql.Composable:
+        """What is read: of counts by the hour whole days, where there are any."""
+        kind, period = self._kind, self._asked.period
+        if period is None or kind.view != reading.HOURS:
+            return sql.Identifier("reporting", kind.view)
+        steps = [name for name in self._by if name in steps_of(kind)]
+        return reading.counts(period.whole(HOUR), self._needed(), steps, self._asked.zone)
+
+    def _needed(self) -> Sequence[str]:
+        """The dimensions that it is about."""
+        kind = self._kind
+        named = {*self._by, *self._where, *kind.outcome}
+        return [n for n in self._dimensions if n in named or n in kind.only]
 
     def _columns(self) -> list[str]:
         """What it is counted by; of the report's own columns those that no catalog declares are NULL."""
@@ -258,7 +272,8 @@ class _Building:
         lead = kind.lead if kind.lead in figures else figures[0]
         times = [name for name in self._by if name in steps]
         yield from map(sql.Identifier, times)
-        if not kind.listed or self._asked.by or self._asked.limit:
+        is_ranked = not kind.listed or self._asked.by or self._asked.limit
+        if is_ranked and lead != HISTOGRAM:
             sign = "{} ASC NULLS LAST" if kind.rising else "{} DESC NULLS LAST"
             yield sql.SQL(sign).format(sql.Identifier(lead))
         for name in self._by:

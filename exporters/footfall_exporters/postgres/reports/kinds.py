@@ -176,6 +176,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         (),
         (_sum("count"),),
         only="action IN ('success', 'failure')",
+        daily="usage_by_day",
         tallied=False,
         empty="It takes two versions of a service, of which each has ended something (success, failure).",
     ),

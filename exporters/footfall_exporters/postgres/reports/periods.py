@@ -9,9 +9,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from psycopg import Connection
+from psycopg import Connection, sql
 
 from footfall_exporters.postgres.asking import as_owner
+from footfall_exporters.postgres.reports import reading
+from footfall_exporters.postgres.reports.asked import Period
 from footfall_exporters.postgres.reports.distinct import Span, distinct
 
 Interval = Literal["hour", "day", "week", "month"]
@@ -28,8 +30,8 @@ LEAST: Final[Mapping[Interval, dt.timedelta]] = {
 }
 """How long an interval is at least."""
 _COUNTS = """
-    SELECT hour, event, sum(count)::bigint FROM reporting.usage
-    WHERE hour >= %s AND hour < %s GROUP BY 1, 2
+    SELECT hour, event, sum(count)::bigint FROM {counts}
+    WHERE hour >= {since} AND hour < {until} GROUP BY 1, 2
 """
 _RECENT = """
     SELECT * FROM reporting.events WHERE created_at >= %s AND created_at < %s
@@ -55,7 +57,7 @@ class Attributes(NamedTuple):
 def summary(connection: Connection, span: Span, interval: Interval, attributes: Attributes) -> Json:
     """Totals, counts by event, the ten most frequent, and how it went from interval to interval."""
     span = whole_hours(span)
-    counts = _counts(connection, span)
+    counts = _counts(connection, span, interval)
     total = _sum(counts)
     trends = [
         {"timestamp": written(each.since), "eventCount": _sum(counts, each).total()}
@@ -73,7 +75,7 @@ def summary(connection: Connection, span: Span, interval: Interval, attributes: 
 def metrics(connection: Connection, span: Span, interval: Interval, attributes: Attributes) -> Json:
     """Of each interval how many events, how many users, and the five most frequent events."""
     span = whole_hours(span)
-    counts, parts = _counts(connection, span), intervals(span, interval)
+    counts, parts = _counts(connection, span, interval), intervals(span, interval)
     with as_owner(connection):
         users = distinct(connection, attributes.users, parts)
     each = [
@@ -91,7 +93,7 @@ def metrics(connection: Connection, span: Span, interval: Interval, attributes: 
 def last_hour(connection: Connection, now: dt.datetime, attributes: Attributes) -> Json:
     """The last 60 minutes: this hour's counts, and of the hour before the share that is within them."""
     this = _hour_of(now)
-    counts = _counts(connection, Span(this - _HOUR, now + _HOUR))
+    counts = _counts(connection, Span(this - _HOUR, now + _HOUR), "hour")
     share = 1 - (now - this) / _HOUR
     total = Counter[str]()
     for hour, found in counts.items():
@@ -107,7 +109,7 @@ def last_hour(connection: Connection, now: dt.datetime, attributes: Attributes) 
 def events(connection: Connection, span: Span) -> Json:
     """How often which event was, the most frequent first."""
     span = whole_hours(span)
-    total = _sum(_counts(connection, span))
+    total = _sum(_counts(connection, span, "day"))
     return {"events": _top(total, len(total)), "period": _period(span)}
 
 
@@ -157,9 +159,15 @@ def _hour_of(moment: dt.datetime) -> dt.datetime:
     return moment.astimezone(dt.UTC).replace(minute=0, second=0, microsecond=0)
 
 
-def _counts(connection: Connection, span: Span) -> Counts:
+def _counts(connection: Connection, span: Span, interval: Interval) -> Counts:
+    """By hour, or by days that begin with it where nobody tells the hours of a day apart."""
     counts: dict[dt.datetime, Counter[str]] = {}
-    for hour, event, number in connection.execute(_COUNTS, span).fetchall():
+    query = sql.SQL(_COUNTS).format(
+        counts=reading.counts(Period(*span), ["event"], [interval]),
+        since=sql.Literal(span.since),
+        until=sql.Literal(span.until),
+    )
+    for hour, event, number in connection.execute(query).fetchall():
         counts.setdefault(hour, Counter())[event] = number
     return counts
 

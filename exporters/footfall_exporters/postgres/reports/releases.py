@@ -11,7 +11,7 @@ from footfall_exporters.postgres.queries import query
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import Columns, build
 from footfall_exporters.postgres.reports.histograms import decoded
-from footfall_exporters.postgres.reports.kinds import Kind
+from footfall_exporters.postgres.reports.kinds import Kind, Measure
 from footfall_exporters.postgres.reports.sequential import (
     FEW,
     LEVEL,
@@ -28,7 +28,8 @@ COLUMNS: Final = (
 BACK: Final = dt.timedelta(days=28)
 """So long before the first day of the newer version the former one is looked at."""
 ALL: Final = "(all)"
-_BY: Final = ("service", "service_version", "day", "event", "status")
+_BY: Final = ("service", "service_version", "day")
+_FAILED: Final = Measure("failed", "coalesce(sum(count) FILTER (WHERE status <> 'ok'), 0)::bigint")
 _PAIR: Final = frozenset({"service", "service_version", "version"})
 Days = dict[dt.date, Day]
 
@@ -77,40 +78,57 @@ def compared(
         raise WrongQuestion("by", "versions are compared event by event", "ask without `by`")
     counts, histograms = kinds
     question = replace(asked, by=_BY, limit=None)
-    statement = build(name, replace(counts, time="hour"), question, views)
+    statement = build(name, counts, question, views)
     found = connection.execute(statement.text, statement.parameters).fetchall()
-    by_version = _by_version(found)
     rows: list[tuple[Any, ...]] = []
-    for pair in _pairs(by_version):
+    for pair in _pairs(found):
+        versions = _versions(connection, name, counts, pair, asked, views)
         slow = _slow(connection, name, histograms, pair, asked, views)
         often = _often(connection, pair, asked) if "groups" in views else {}
-        rows += _rows(pair, by_version, slow, often)
+        rows += _rows(pair, versions, slow, often)
     return rows
 
 
-def _by_version(
-    found: Iterable[tuple[Any, ...]],
-) -> dict[tuple[str, str], dict[str, Days]]:
-    """Of each service and version the days of each event."""
-    versions: dict[tuple[str, str], dict[str, Days]] = {}
-    for service, version, day, event, status, count in found:
-        if service is None or version is None:
-            continue
-        days = versions.setdefault((service, version), {}).setdefault(event, {})
-        ends, failures = days.get(day, Day(0, 0))
-        days[day] = Day(ends + count, failures + count * (status != "ok"))
+def _pairs(found: Iterable[tuple[Any, ...]]) -> Iterator[_Pair]:
+    """Of services, versions, and the days on which they ended something."""
+    firsts: dict[str, dict[str, dt.date]] = {}
+    for service, version, day, *_ in found:
+        if service is not None and version is not None:
+            known = firsts.setdefault(service, {})
+            known[version] = min(day, known.get(version, day))
+    for service, known in sorted(firsts.items()):
+        if len(known) > 1:
+            (_, former), (first, version) = sorted((day, name) for name, day in known.items())[-2:]
+            yield _Pair(service, former, version, first - BACK)
+
+
+def _versions(
+    connection: Connection,
+    name: str,
+    kind: Kind,
+    pair: _Pair,
+    asked: Asked,
+    views: Mapping[str, Columns],
+) -> dict[str, dict[str, Days]]:
+    """Of both versions the days of each event."""
+    kind = replace(kind, measures=(*kind.measures, _FAILED))
+    statement = build(name, kind, _of_pair(pair, asked, ("service_version", "event", "day")), views)
+    versions: dict[str, dict[str, Days]] = {pair.former: {}, pair.version: {}}
+    found = connection.execute(statement.text, statement.parameters)
+    for version, event, day, ends, failures in found.fetchall():
+        versions[version].setdefault(event, {})[day] = Day(ends, failures)
     return versions
 
 
-def _pairs(versions: Mapping[tuple[str, str], Mapping[str, Days]]) -> Iterator[_Pair]:
-    firsts: dict[str, list[tuple[dt.date, str]]] = {}
-    for (service, version), events in versions.items():
-        first = min(day for days in events.values() for day in days)
-        firsts.setdefault(service, []).append((first, version))
-    for service, known in sorted(firsts.items()):
-        if len(known) > 1:
-            (_, former), (first, version) = sorted(known)[-2:]
-            yield _Pair(service, former, version, first - BACK)
+def _of_pair(pair: _Pair, asked: Asked, by: Sequence[str]) -> Asked:
+    """What is asked of both versions, from the day on from which they are compared."""
+    where = {
+        **{key: values for key, values in asked.where.items() if key not in _PAIR},
+        "service": [pair.service],
+        "service_version": [pair.former, pair.version],
+    }
+    since = dt.datetime.combine(pair.since, dt.time(), dt.UTC)
+    return Asked(Period(since, None), where, by)
 
 
 def _slow(
@@ -122,14 +140,7 @@ def _slow(
     views: Mapping[str, Columns],
 ) -> dict[tuple[str, str], int | None]:
     """The 95th percentile of the durations of each version and event, in milliseconds."""
-    where = {
-        **{key: values for key, values in asked.where.items() if key not in _PAIR},
-        "service": [pair.service],
-        "service_version": [pair.former, pair.version],
-    }
-    period = Period(dt.datetime.combine(pair.since, dt.time(), dt.UTC), None)
-    question = Asked(period, where, ("service_version", "event"))
-    statement = build(name, kind, question, views)
+    statement = build(name, kind, _of_pair(pair, asked, ("service_version", "event")), views)
     found = connection.execute(statement.text, statement.parameters).fetchall()
     return {(version, event): decoded(histogram)[2] for version, event, histogram in found}
 
@@ -153,12 +164,12 @@ def _often(connection: Connection, pair: _Pair, asked: Asked) -> dict[tuple[str,
 
 def _rows(
     pair: _Pair,
-    versions: Mapping[tuple[str, str], Mapping[str, Days]],
+    versions: Mapping[str, Mapping[str, Days]],
     slow: Mapping[tuple[str, str], int | None],
     often: Mapping[tuple[str, str], float],
 ) -> Iterator[tuple[Any, ...]]:
     """All first, then each event that ended in either one."""
-    both = [_recent(versions[pair.service, v], pair.since) for v in (pair.former, pair.version)]
+    both = [versions[v] for v in (pair.former, pair.version)]
     events = sorted(both[0].keys() | both[1].keys())
     each = [
         _Compared(event, *(list(of.get(event, {}).values()) for of in both)) for event in events
@@ -182,14 +193,6 @@ def _verdict(change: Difference | None) -> str:
     if change.low > 0:
         return "fails more"
     return "fails less" if change.high < 0 else "no difference seen"
-
-
-def _recent(events: Mapping[str, Days], since: dt.date) -> dict[str, Days]:
-    recent = {
-        event: {day: of for day, of in days.items() if day >= since}
-        for event, days in events.items()
-    }
-    return {event: days for event, days in recent.items() if days}
 
 
 def _added(every: Iterable[Days]) -> Days:

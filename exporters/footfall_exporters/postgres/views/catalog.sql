@@ -1,12 +1,19 @@
 -- One row per event that a catalog declares or declared, with what came of it in all: 0 where nobody has
 -- used it
+WITH stale AS MATERIALIZED ({stale}), counted AS NOT MATERIALIZED (
+    SELECT day, dim_id, count, hours FROM footfall.feature_counts_days
+    WHERE day <> ALL (ARRAY(SELECT day FROM stale))
+    UNION ALL
+    SELECT d.day, h.dim_id, h.count, h.hours FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
+)
 SELECT product, event, title, nullif(description, '') AS description, nullif(owner, '') AS owner,
        surface, feature, actions, expires, declared, first_declared, last_declared, version,
        coalesce(count, 0)::bigint AS count, last_used
 FROM footfall.catalog_events LEFT JOIN (
-    SELECT d.event, sum(c.count) AS count, max(c.hour) AS last_used
+    -- An hour has twenty decimal digits: how long the number is says which is the last one.
+    SELECT d.event, sum(e.count) AS count,
+           max(e.day + (length(c.hours::text) - 1) / 20 * interval '1 hour') AT TIME ZONE 'UTC' AS last_used
     FROM (
-        SELECT dim_id, sum(count) AS count, max(hour) AS hour
-        FROM footfall.feature_counts GROUP BY dim_id
-    ) AS c JOIN footfall.feature_dims d ON d.id = c.dim_id GROUP BY d.event
+        SELECT dim_id, sum(count) AS count, max(day) AS day FROM counted WHERE count > 0 GROUP BY dim_id
+    ) AS e JOIN counted c USING (dim_id, day) JOIN footfall.feature_dims d ON d.id = e.dim_id GROUP BY d.event
 ) AS used USING (event)

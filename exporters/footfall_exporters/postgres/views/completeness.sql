@@ -8,8 +8,13 @@ SELECT event, coalesce(sum(stored) FILTER (WHERE emitted > 0), 0)::bigint AS sto
        coalesce(sum(stored - emitted) FILTER (WHERE emitted > 0 AND stored > emitted), 0)
            ::bigint AS surplus
 FROM (
-    WITH counted AS MATERIALIZED (
-        SELECT dim_id, sum(count) AS count FROM footfall.feature_counts GROUP BY dim_id
+    WITH stale AS MATERIALIZED ({stale}), counted AS MATERIALIZED (
+        SELECT dim_id, sum(count) AS count FROM (
+            SELECT dim_id, count FROM footfall.feature_counts_days
+            WHERE day <> ALL (ARRAY(SELECT day FROM stale))
+            UNION ALL
+            SELECT h.dim_id, h.count FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
+        ) AS days GROUP BY dim_id
     )
     SELECT event, sum(stored) AS stored, sum(emitted) AS emitted
     FROM (

@@ -5,9 +5,13 @@ WITH stale AS MATERIALIZED ({stale}), counted AS (
     WHERE day <> ALL (ARRAY(SELECT day FROM stale))
     UNION ALL
     SELECT d.day, h.dim_id, h.count FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
-), tallied AS (
-    SELECT DISTINCT emitted_event AS event, ROW({sender})::text AS sender
-    FROM footfall.feature_dims d WHERE d.event = 'footfall.emitted' AND emitted_event IS NOT NULL
+), senders AS MATERIALIZED (
+    SELECT d.id, CASE WHEN d.surface = 'footfall' THEN d.emitted_event ELSE d.event END AS event,
+           d.surface = 'footfall' AS tallies, dense_rank() OVER (ORDER BY {sender}) AS sender
+    FROM footfall.feature_dims d
+    WHERE d.surface <> 'footfall' OR (d.event = 'footfall.emitted' AND d.emitted_event IS NOT NULL)
+), dims AS MATERIALIZED (
+    SELECT id, event, sender, tallies, bool_or(tallies) OVER (PARTITION BY event, sender) AS keeps FROM senders
 )
 SELECT day, event, coalesce(sum(stored) FILTER (WHERE keeps), 0)::bigint AS stored,
        sum(emitted)::bigint AS emitted,
@@ -15,15 +19,8 @@ SELECT day, event, coalesce(sum(stored) FILTER (WHERE keeps), 0)::bigint AS stor
        coalesce(sum(stored) FILTER (WHERE NOT keeps), 0)::bigint AS untallied,
        coalesce(sum(stored - emitted) FILTER (WHERE keeps AND stored > emitted), 0)::bigint AS surplus
 FROM (
-    SELECT s.day, s.event, t.event IS NOT NULL AS keeps, s.stored, s.emitted
-    FROM (
-        SELECT c.day, CASE WHEN d.surface = 'footfall' THEN d.emitted_event ELSE d.event END AS event,
-               ROW({sender})::text AS sender,
-               coalesce(sum(c.count) FILTER (WHERE d.surface <> 'footfall'), 0) AS stored,
-               coalesce(sum(c.count) FILTER (WHERE d.surface = 'footfall'), 0) AS emitted
-        FROM counted c JOIN footfall.feature_dims d ON d.id = c.dim_id
-        WHERE d.surface <> 'footfall'
-            OR (d.event = 'footfall.emitted' AND d.emitted_event IS NOT NULL)
-        GROUP BY 1, 2, 3
-    ) AS s LEFT JOIN tallied t USING (event, sender)
-) AS senders GROUP BY day, event
+    SELECT c.day, d.event, d.sender, d.keeps,
+           coalesce(sum(c.count) FILTER (WHERE NOT d.tallies), 0) AS stored,
+           coalesce(sum(c.count) FILTER (WHERE d.tallies), 0) AS emitted
+    FROM counted c JOIN dims d ON d.id = c.dim_id GROUP BY 1, 2, 3, 4
+) AS tallied GROUP BY day, event

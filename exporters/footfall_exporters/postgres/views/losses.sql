@@ -1,13 +1,19 @@
 -- What was not stored or not passed on, by reason and day (UTC). Signal sdk: dropped before sending; signal
 -- subscriber: not taken by a backend; reasons refused_...: whole requests
+WITH stale AS MATERIALIZED ({stale}), counted AS (
+    SELECT day, dim_id, count FROM footfall.feature_counts_days
+    WHERE day <> ALL (ARRAY(SELECT day FROM stale))
+    UNION ALL
+    SELECT d.day, h.dim_id, h.count FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
+)
 SELECT day, signal, reason, sum(count)::bigint AS count FROM (
     SELECT (b.received_at AT TIME ZONE 'UTC')::date AS day, b.signal, l.key AS reason,
            l.value::bigint AS count
     FROM footfall.ingest_batches b, jsonb_each_text(b.losses) l
     UNION ALL SELECT day, signal, reason, count FROM footfall.losses_daily
     UNION ALL
-    SELECT (c.hour AT TIME ZONE 'UTC')::date, 'sdk', d.drop_reason, c.count
-    FROM footfall.feature_counts c JOIN footfall.feature_dims d ON d.id = c.dim_id
+    SELECT c.day, 'sdk', d.drop_reason, c.count
+    FROM counted c JOIN footfall.feature_dims d ON d.id = c.dim_id
     WHERE d.event = 'footfall.dropped' AND d.drop_reason IS NOT NULL
     UNION ALL
     SELECT day, signal, 'refused_' || reason, requests FROM footfall.refused_daily
