@@ -17,7 +17,7 @@ COPY grafana/provisioning ./grafana/provisioning
 RUN python -m venv --without-pip /opt/footfall \
     && pip --python /opt/footfall install --no-cache-dir --no-compile --disable-pip-version-check \
         --constraint constraints.txt ".[digest]" \
-    && /opt/footfall/bin/python -m compileall -q -x '/(alembic|apprise|mako|pygments|sqlalchemy)/' /opt/footfall/lib
+    && /opt/footfall/bin/python -m compileall -q -x '/(alembic|apprise|mako|markdown|oauthlib|pygments|sqlalchemy)/' /opt/footfall/lib
 
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/footfall /opt/footfall
