@@ -15,7 +15,8 @@ from footfall_collector.receivers import refusals
 from footfall_collector.security.keys import make_token
 from footfall_collector.telemetry.instruments import Refused
 from footfall_collector.telemetry.refused import MOST, Tally
-from footfall_exporters.postgres import refused
+from footfall_exporters.postgres import refused, retention
+from footfall_exporters.postgres.connecting import PURGING, connect
 from footfall_exporters.postgres.refused import BY_STORE, COME_AGAIN
 from footfall_processors import Loss
 from support.collectors import configured, connected
@@ -174,6 +175,14 @@ async def test_what_could_not_be_kept_is_kept_later(store_database, query):
         await refused.add(store_database, tally.take() or counted)
     assert kept(query) == {("logs", "invalid", None, None): 3}
     assert query("SELECT day FROM reporting.refused") == [(TODAY,)]
+
+
+async def test_hours_go_after_a_month(store_database, query):
+    query("""INSERT INTO footfall.refused_hours
+        SELECT now() - ago * interval '1 day', 'logs', 'key', false, ago FROM unnest(ARRAY[29, 31]) AS ago""")
+    async with await connect(store_database, PURGING) as connection:
+        await retention.forget(connection, dt.datetime.now(dt.UTC), 400)
+    assert query("SELECT requests FROM footfall.refused_hours") == [(29,)]
 
 
 # What they mean
