@@ -171,7 +171,7 @@ def test_rows_that_are_left_out_are_mentioned(ask, used):
 def test_an_empty_store_has_an_empty_table_that_says_so(ask, name):
     done = ask(name)
     assert (done.exit_code, done.stderr) == (0, "")
-    if name not in ("catalog", "concurrent", "features"):  # these have rows of what is not used
+    if name not in ("attributes", "catalog", "concurrent", "features"):  # of what is not used
         [line] = done.output.splitlines()
         assert line.startswith(postgres.REPORTS[name])
         assert "(UTC): nothing yet." in line
@@ -243,7 +243,7 @@ def test_a_store_of_a_former_version_is_one_line_whatever_is_asked(ask, used, st
         [line] = done.stderr.splitlines()
         assert done.exit_code == 1, words
         assert "another version of Footfall; run `footfall migrate`" in line
-    assert answered == {"annotations", "concurrent"}  # neither asks what is changed here
+    assert answered == {"annotations", "attributes", "concurrent"}  # none asks what is changed here
 
 
 def test_a_report_during_a_migration_is_one_line(ask, store_database, monkeypatch):

@@ -142,7 +142,7 @@ def test_no_reporting_view_has_an_identity_column(query):
         "housekeeping", "ratings", "refused", "retention", "catalog", "sessions", "sessions_alive",
         "concurrent", "time_open", "freshness", "features", "durations", "durations_by_hour",
         "published", "published_days", "groups", "completeness_by_day", "session_lengths",
-        "alerts", "alert_rules", "depth",
+        "alerts", "alert_rules", "depth", "attributes", "backends",
     }  # fmt: skip
     hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
     assert not [name for _, name, _ in columns if name in hashed or "hash" in name]
@@ -335,7 +335,7 @@ async def test_the_groups_report_counts_distinct_hashes_of_days_that_have_settle
 
 def test_reports_of_an_empty_store_are_empty(store_database):
     with psycopg.connect(store_database) as connection:
-        for name in set(postgres.REPORTS) - {"catalog", "concurrent", "features"}:
+        for name in set(postgres.REPORTS) - {"attributes", "catalog", "concurrent", "features"}:
             assert report(connection, name, 30).rows == []
         assert {row["count"] for row in report(connection, "catalog", 30).records()} == {0}
         assert {row["most"] for row in report(connection, "concurrent", 30).records()} == {0}

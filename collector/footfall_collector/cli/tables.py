@@ -18,7 +18,7 @@ from rich.text import Text
 
 from footfall_exporters.postgres import REPORTS, Report
 from footfall_exporters.postgres.reports.completeness import Completeness
-from footfall_exporters.postgres.reports.kinds import BOUNDS, KINDS
+from footfall_exporters.postgres.reports.kinds import ASIDE, KINDS
 from footfall_exporters.postgres.reports.trends import Trend
 from footfall_exporters.postgres.reports.zones import zone_of
 
@@ -199,9 +199,9 @@ def _layouts(report: Report, *, has_trend: bool) -> Iterator[_Layout]:
 
 
 def _is_shown(report: Report, n: int, name: str) -> bool:
-    """Whether a column says something, and is no bound of another one."""
+    """Whether a column says something, and is none that is left out here."""
     values = [row[n] for row in report.rows]
-    if name in BOUNDS or (name in _IF_ANY and not any(values)):
+    if name in ASIDE or (name in _IF_ANY and not any(values)):
         return False
     return name in _ALWAYS or not any(all(v is same for v in values) for same in (None, True))
 

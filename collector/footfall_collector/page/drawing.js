@@ -15,7 +15,14 @@ function fit(chart) {
     chart.resize();
     width = now;
     chart.setOption(chart.again());
+    scale(chart.getDom());
   } else chart.resize();
+}
+
+/** Lets paper have it in another size. @param {HTMLElement} node */
+function scale(node) {
+  const svg = node.querySelector("svg");
+  svg?.setAttribute("viewBox", `0 0 ${node.clientWidth} ${node.clientHeight}`);
 }
 
 /** @type {any[]} */
@@ -57,6 +64,7 @@ export function drawWaiting() {
     const made = echarts.init(node, null, { renderer: "svg" });
     width = node.clientWidth;
     made.setOption(make());
+    scale(node);
     made.again = make;
     /** @type {any} */ (node).chart = made;
     drawn.push(made);

@@ -2,7 +2,7 @@
 
 import { $$, flat, h, s } from "./elements.js";
 import { toFeature } from "./state.js";
-import { COMPARED, pct, signed, VERDICTS } from "./words.js";
+import { COMPARED, pct, signed, SPEEDS, VERDICTS } from "./words.js";
 
 /** @typedef {import("./elements.js").Kid} Kid */
 
@@ -45,6 +45,13 @@ export function chip(verdict) {
 /** @param {string} verdict Of `releases`. */
 export function comparedChip(verdict) {
   const [name, text] = COMPARED[verdict] ?? ["few", verdict];
+  return tag(name, text);
+}
+
+/** Whether a version is slower. @param {string | null} speed Of `releases`. */
+export function speedChip(speed) {
+  if (speed === null) return none("\u2013", "not measured in two versions");
+  const [name, text] = SPEEDS[speed] ?? ["few", speed];
   return tag(name, text);
 }
 

@@ -142,6 +142,14 @@ export const COMPARED = {
   "too few to tell": ["few", "Too few to tell"],
 };
 
+/** Whether a version is slower, by `releases`. @type {Record<string, [string, string]>} */
+export const SPEEDS = {
+  slower: ["worse", "Slower"],
+  faster: ["good", "Faster"],
+  "no difference seen": ["steady", "No difference"],
+  "too few to tell": ["few", "Too few to tell"],
+};
+
 /**
  * Kinds of failures that come with the instrumentation; catalogs may add to them.
  *

@@ -24,7 +24,10 @@ _FOOT = ("losses", "overview")
 get no more than that (receivers/reports.py), and it is of all that is kept: no period counts."""
 VIEWS: Final[Mapping[str, Sequence[str]]] = {
     "/": (*_EVERY, *_FOOT, "changes", "groups", "latency", "outcomes"),
-    "/feature": (*_EVERY, "catalog", "completeness", "errors", "groups", "latency", "outcomes"),
+    "/feature": (
+        *(*_EVERY, "attributes", "catalog", "completeness", "distribution", "errors", "groups"),
+        *("latency", "outcomes"),
+    ),
     "/releases": (*_EVERY, *_FOOT, "errors", "latency", "outcomes"),
     "/failures": (*_EVERY, *_FOOT, "errors", "outcomes"),
     "/speed": (*_EVERY, *_FOOT, "latency"),
@@ -40,7 +43,7 @@ VIEWS: Final[Mapping[str, Sequence[str]]] = {
             "sessions",
         ),
     ),
-    "/catalog": (*_EVERY, *_FOOT, "catalog"),
+    "/catalog": (*_EVERY, *_FOOT, "attributes", "catalog"),
 }
 """Pages that can be shared → the reports that they are made of."""
 _COLUMNS: Final = {"event": "event", "env": "environment", "version": "version"}
@@ -48,14 +51,14 @@ _COLUMNS: Final = {"event": "event", "env": "environment", "version": "version"}
 _ALL_OF = frozenset(_COLUMNS.values())
 _HELD: Final[Mapping[str, frozenset[str]]] = {
     "usage": _ALL_OF, "errors": _ALL_OF, "latency": _ALL_OF, "changes": _ALL_OF, "releases": _ALL_OF,
-    "outcomes": _ALL_OF,
+    "outcomes": _ALL_OF, "distribution": _ALL_OF, "attributes": frozenset({"event"}),
     "features": frozenset({"event"}), "catalog": frozenset({"event"}), "groups": frozenset({"event"}),
     "completeness": frozenset({"event"}),
 }  # fmt: skip
 """Which of these columns each report has."""
 _PERIODS: Final = {"24h": 1, "7d": 7, "14d": 14, "30d": 30}
 _COMPARED: Final = {"week": 7, "month": 28, "none": 0}
-_ORDERS: Final = ("sort", "vs", "ps", "rs", "ls", "hs", "ws", "qs")
+_ORDERS: Final = ("sort", "vs", "ps", "rs", "ls", "hs", "ws", "qs", "bs")
 """Of each table the parameter of an address that says its order."""
 _CHOSEN: Final = (
     "q", "verdict", "owner", "surface", "column", "scale", "changed", "service", "release",

@@ -57,6 +57,21 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "version": "Which version it is, or came with; NULL: none was given",
         "text": "What happened, in the operator's words; of a version its service and itself",
     },
+    "attributes": {
+        "product": "The product in whose catalog it is",
+        "attribute": "The attribute's name in the catalog",
+        "holds": "What it holds: enum, number, boolean, hash, identifier (a UUID) or text",
+        "lasts": "For how long equal hashes stay equal: daily, weekly, monthly or static; NULL: it is none",
+        "names": "If it could name somebody: no, pseudonym (it stands for somebody) or maybe (text)",
+        "description": "What the catalog says of it; NULL where it says nothing",
+    },
+    "backends": {
+        "backend": "The subscriber's id in the configuration",
+        "behind": "How many commits it has not taken: 0 where it has all",
+        "waiting_since": "When the oldest of them was, by Postgres' clock; NULL where there is none",
+        "refused": "How many requests its backend refused for good, and nobody has brought since",
+        "moved_at": "When it last took something, by Postgres' clock",
+    },
     "catalog": {
         "product": "The product in whose catalog it is",
         "title": "What people call it: its title in the catalog, or its feature as words",

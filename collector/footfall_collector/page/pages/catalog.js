@@ -1,22 +1,32 @@
 // Catalog: each declared event: what it means, who answers for it, until when, whether it is used.
 
 import { h } from "../elements.js";
+import { grouped } from "../figures.js";
 import { grid } from "../grid.js";
 import { chip, choose, mono, none, title } from "../parts.js";
-import { rows } from "../reports.js";
+import { rows, rowsIfAny } from "../reports.js";
 import { get, periodName, set, toFeature } from "../state.js";
 import { day, daysLeft, int, lastUse, plural } from "../words.js";
+import { carriedCell } from "./carried.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 /** @typedef {import("../shell.js").Context} Context */
 
 const BY = ["product", "event", "title", "description", "owner", "surface", "expires", "declared"];
 
+const CARRIED = ["product", "event", "attribute", "holds", "lasts", "names", "description"];
+
 /** @param {Context} context */
 export async function catalog({ features, state }) {
   const verdicts = new Map(features.map((each) => [`${each.product} ${each.event}`, each.verdict]));
-  const all = (await rows("catalog", { by: BY })).map((row) => ({
+  const [events, attributes] = await Promise.all([
+    rows("catalog", { by: BY }),
+    rowsIfAny("attributes", { by: CARRIED }),
+  ]);
+  const carried = grouped(attributes, "event");
+  const all = events.map((row) => ({
     ...row,
+    carried: (carried.get(row.event) ?? []).filter((each) => each.product === row.product),
     event: row.event,
     declared: row.declared,
     expires: row.expires,
@@ -67,6 +77,13 @@ function section(all) {
         ? [{ key: "product", label: "Product", cls: "adoption", cell: (/** @type {Row} */ row) => cut(row.product) }]
         : []),
       { key: "surface", label: "Surface", cls: "adoption", cell: (row) => cut(row.surface) },
+      {
+        key: "carried",
+        label: "Carries",
+        sort: false,
+        cls: "last",
+        cell: (row) => (row.carried.length ? carriedCell(row.carried) : none("nothing")),
+      },
       { key: "owner", label: "Owner", cls: "owner", cell: (row) => row.owner ?? none("nobody") },
       {
         key: "expires",

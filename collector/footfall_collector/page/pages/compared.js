@@ -3,7 +3,7 @@
 import { h, s } from "../elements.js";
 import { titles } from "../figures.js";
 import { grid } from "../grid.js";
-import { comparedChip, featureCell, mono, none, panel } from "../parts.js";
+import { comparedChip, featureCell, mono, none, panel, speedChip } from "../parts.js";
 import { toFeature } from "../state.js";
 import { COMPARED, DASH, int, ms, pct, points } from "../words.js";
 import { ALL } from "./releases.js";
@@ -100,6 +100,13 @@ export function byFeature(side, { features }) {
               row.p95_ms === null || row.p95_before_ms === null
                 ? none(ms(row.p95_ms))
                 : wasNow(ms(row.p95_before_ms), ms(row.p95_ms)),
+          },
+          {
+            key: "speed",
+            label: "Speed",
+            title: "By a test of the slowest uses, at every look",
+            cls: "last",
+            cell: (row) => speedChip(row.speed),
           },
           {
             key: "ends",

@@ -8,6 +8,7 @@ import { grid } from "../grid.js";
 import { bar, failedBar } from "../bars.js";
 import { mono, none, panel } from "../parts.js";
 import { errorWord, groupWord, int, ms, pct } from "../words.js";
+import { carriedList } from "./carried.js";
 
 /** @typedef {import("./feature.js").Asked} Asked */
 
@@ -173,14 +174,15 @@ export function groupsPanel(of, { now, marks }) {
 
 /** @param {Row} found @param {Asked} of */
 export function carries(found, of) {
-  const actions = [...grouped(of.used, "action")].map(([action, mine]) => [
-    mono(action),
-    ` ${int(total(mine, "count"))}`,
-    h("br"),
-  ]);
+  const used = grouped(of.used, "action");
+  const declared = String(of.declared[0]?.actions ?? "").split(" ");
+  const actions = [...new Set([...declared, ...used.keys()])]
+    .filter(Boolean)
+    .map((action) => [mono(action), ` ${int(total(used.get(action) ?? [], "count"))}`, h("br")]);
   /** @type {[string, import("../elements.js").Kid][]} */
   const facts = [
     ["Actions", actions.length ? actions : none("none in this period")],
+    ["Carries", of.attributes.length ? carriedList(of.attributes) : none("nothing but its name and how it ended")],
     ["Owner", found.owner ?? none("nobody")],
     ["Surface", found.surface],
     ["Product", found.product],

@@ -10,6 +10,7 @@ import { failing, speed, uses } from "./courses.js";
 import { carries, endings, groupsPanel, providers, versionsPanel } from "./facts.js";
 import { compared } from "./findings.js";
 import { rhythm } from "./rhythm.js";
+import { spread } from "./spread.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 
@@ -38,6 +39,7 @@ export async function feature(context) {
     ...providers(of),
     ...groupsPanel(of, context),
     await rhythm(found, context),
+    ...spread(found, of.distribution),
     carries(found, of),
   ];
   return [
@@ -70,6 +72,8 @@ async function asked({ now, before, where }, event) {
     whole,
     versions,
     declared,
+    attributes,
+    distribution,
     outcomes,
     outcomesAll,
     outcomesByVersion,
@@ -89,6 +93,11 @@ async function asked({ now, before, where }, event) {
     rowsIfAny("completeness", { range: now, by: ["event"], where: { event: [event] } }),
     compared({ ...where, event: [event] }),
     rowsIfAny("catalog", { by: ["event", "description", "surface", "expires"], where: { event: [event] } }),
+    rowsIfAny("attributes", {
+      by: ["attribute", "holds", "lasts", "names", "description"],
+      where: { event: [event] },
+    }),
+    rowsIfAny("distribution", { range: now, by: ["event"], where: mine }),
     rows("outcomes", { range: now, by: [now.unit], where: mine }),
     rows("outcomes", { range: now, by: ["event"], where: mine }),
     rows("outcomes", { range: now, by: ["service", "version"], where: mine }),
@@ -109,6 +118,8 @@ async function asked({ now, before, where }, event) {
     whole,
     versions,
     declared,
+    attributes,
+    distribution,
     outcomes,
     outcomesAll,
     outcomesByVersion,
@@ -123,6 +134,9 @@ function heading(found, listed, declared, versions) {
   const worse = versions
     .filter((row) => row.verdict === "fails more")
     .map((row) => tag("worse", `Fails more since ${row.version}`));
+  const slower = versions
+    .filter((row) => row.speed === "slower")
+    .map((row) => tag("worse", `Slower since ${row.version}`));
   const expiry = found.expires
     ? `${daysLeft(found.expires) > 0 ? "expires" : "expired"} ${day(found.expires)}`
     : "never expires";
@@ -136,7 +150,7 @@ function heading(found, listed, declared, versions) {
       "div",
       null,
       h("p", { class: "crumbs" }, h("a", { href: link("overview") }, "Overview"), " / ", found.surface),
-      h("h1", null, found.title, " ", chip(found.verdict), worse),
+      h("h1", null, found.title, " ", chip(found.verdict), worse, slower),
       h(
         "p",
         { class: "muted" },

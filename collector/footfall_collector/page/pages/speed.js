@@ -5,10 +5,11 @@ import { chart } from "../drawing.js";
 import { h, s } from "../elements.js";
 import { grouped, titles, values } from "../figures.js";
 import { grid } from "../grid.js";
-import { blank, change, featureCell, mono, none, panel, share, title } from "../parts.js";
+import { blank, change, featureCell, mono, names, none, panel, share, speedChip, title } from "../parts.js";
 import { rows } from "../reports.js";
 import { toFeature } from "../state.js";
-import { between, DASH, int, ms } from "../words.js";
+import { between, DASH, int, ms, SPEEDS } from "../words.js";
+import { compared } from "./findings.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 
@@ -26,12 +27,14 @@ const ENOUGH = 20;
 /** @param {Context} context */
 export async function speed(context) {
   const { now, before, where, features } = context;
-  const [present, former] = await Promise.all([
+  const [present, former, versions] = await Promise.all([
     rows("latency", { range: now, by: ["event"], where }),
     before ? rows("latency", { range: before, by: ["event"], where }) : [],
+    compared(where),
   ]);
   const named = titles(features);
   const owners = new Map(features.map((each) => [each.event, each.owner]));
+  const told = mostTelling(versions);
   const past = new Map(former.map((row) => [row.event, row.p95_ms]));
   /** @type {Row[]} */
   const list = present.map((row) => ({
@@ -42,7 +45,9 @@ export async function speed(context) {
     p95_ms: row.p95_ms,
     before: past.get(row.event) ?? null,
     drift: share(row.p95_ms, past.get(row.event)),
+    since: told.get(row.event),
   }));
+  const slower = list.filter((row) => row.since?.speed === "slower");
   const slowest = list.find((row) => row.observations >= ENOUGH);
   if (!list.length)
     return [
@@ -52,8 +57,15 @@ export async function speed(context) {
         h("p", null, "What carries ", mono("duration_ms"), " is here: instrumented code sends it by itself."),
       ),
     ];
+  const worse = slower.length
+    ? [
+        names(slower),
+        ` ${slower.length > 1 ? "are" : "is"} slower since ${[...new Set(slower.map((row) => row.since.version))].join(", ")}. `,
+      ]
+    : null;
   const said = slowest
     ? [
+        worse,
         h("a", { href: toFeature(slowest.event) }, slowest.title),
         ` is the slowest: 95 of 100 uses within ${ms(slowest.p95_ms)}.`,
       ]
@@ -61,11 +73,19 @@ export async function speed(context) {
   return [
     title(
       said,
-      "Of single uses that carry a duration. No test says yet whether a change is more than chance, so none has a colour.",
+      "Of single uses that carry a duration. Whether a version is slower is said by a test of its slowest uses, at every look.",
     ),
     await courses(context, list),
     every(list),
   ];
+}
+
+/** Of each event what is said of its speed; of several services the worst. @param {Row[]} versions Of `releases`. */
+function mostTelling(versions) {
+  const order = Object.keys(SPEEDS);
+  const rank = (/** @type {Row} */ row) => order.indexOf(row.speed);
+  const told = versions.filter((row) => row.speed !== null).sort((a, b) => rank(b) - rank(a));
+  return new Map(told.map((row) => [row.event, row]));
 }
 
 /** The most measured ones, over time. @param {Context} context @param {Row[]} list */
@@ -148,6 +168,14 @@ const axis = () =>
     ),
   );
 
+/** @param {Row} row Of `releases`. */
+const sinceRelease = (row) =>
+  h(
+    "span",
+    { title: `${row.version}: p95 ${ms(row.p95_before_ms)} before, ${ms(row.p95_ms)} since` },
+    speedChip(row.speed),
+  );
+
 /** @param {Row[]} list */
 const every = (list) =>
   panel({
@@ -177,10 +205,18 @@ const every = (list) =>
         { key: "p99_ms", label: "p99", num: true, cls: "adoption", cell: (row) => ms(row.p99_ms) },
         {
           key: "drift",
-          label: "p95 against before",
+          label: "Against before",
           num: true,
-          cls: "verdict",
+          cls: "last",
           cell: (row) => change(row.drift) ?? none(DASH, "nothing was measured before"),
+        },
+        {
+          key: "speed",
+          label: "Since the release",
+          title: "Whether the newest version is slower than the one before, by a test of the slowest uses",
+          cls: "verdict",
+          sort: (row) => Object.keys(SPEEDS).indexOf(row.since?.speed),
+          cell: (row) => (row.since ? sinceRelease(row.since) : none(DASH, "not measured in two versions")),
         },
         { key: "observations", label: "Measured uses", num: true, cls: "last", cell: (row) => int(row.observations) },
         { key: "owner", label: "Owner", cls: "owner", cell: (row) => row.owner ?? none("nobody") },

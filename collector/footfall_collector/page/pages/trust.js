@@ -7,6 +7,7 @@ import { beside, none, panel, tag, title } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
 import { link, periodName } from "../state.js";
 import { ago, complete, DASH, day, int, plural, span, spoken } from "../words.js";
+import { passedOn } from "./backends.js";
 import { door, least, lossesPanel, notStored } from "./losses.js";
 
 /** @typedef {import("../reports.js").Row} Row */
@@ -21,13 +22,14 @@ const DAY = 864e5;
 export async function trust(context) {
   const { now } = context;
   const days = daily(now);
-  const [byDay, byEvent, losses, refused, kept, tasks] = await Promise.all([
+  const [byDay, byEvent, losses, refused, kept, tasks, backends] = await Promise.all([
     rows("completeness", { range: days, by: ["day"] }),
     rows("completeness", { range: days, by: ["event"] }),
     rows("losses", { range: days, by: ["day", "signal", "reason"] }),
     rows("refused", { range: days, by: ["signal", "reason"] }),
     rows("retention"),
     rowsIfAny("housekeeping"),
+    rowsIfAny("backends"),
   ]);
   const missing = steps(byDay, days).map(([row]) => (row?.emitted ? completeness([row]).missing : null));
   return [
@@ -35,7 +37,8 @@ export async function trust(context) {
     way(byDay, losses, refused),
     h("div", { class: "row two-one" }, notStored(missing, days), least(byEvent, context)),
     lossesPanel(losses, days),
-    ...beside([...door(refused), ...housekeeping(tasks), privacy(context, kept)]),
+    ...beside([...passedOn(backends), privacy(context, kept)]),
+    ...beside([...door(refused), ...housekeeping(tasks)]),
   ];
 }
 

@@ -20,7 +20,8 @@ from footfall_exporters.postgres.reports.building import (
     step_of,
     steps_of,
 )
-from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered
+from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered, spread
+from footfall_exporters.postgres.reports.histograms import STEPS as STEPS_OF_TIME
 from footfall_exporters.postgres.reports.kinds import ADDED_UP, ADDED_UP_BY_HOUR, KINDS, Kind
 from footfall_exporters.postgres.reports.state import (
     OtherViews,
@@ -206,9 +207,21 @@ def _check_zone(name: str, asked: Asked) -> None:
     zones.clocks(asked.zone, period, dt.datetime.now(dt.UTC))
 
 
+def _distribution(
+    connection: Connection, kind: Kind, asked: Asked, views: Mapping[str, Columns]
+) -> Report:
+    statement = build("distribution", kind, replace(asked, limit=None, bound=None), views)
+    found = _found(connection, "distribution", statement, asked)
+    groups = sorted(found.rows, key=lambda row: [(each is None, str(each)) for each in row[:-1]])
+    rows = [(*row[:-1], *step) for row in groups for step in spread(row[-1])]
+    columns = (*found.columns[:-1], *STEPS_OF_TIME)
+    return _limited(replace(found, columns=columns, rows=rows), asked)
+
+
 _COMPARED: Final = {
     "changes": _changes,
     "depth": _depth,
+    "distribution": _distribution,
     "groups": _groups,
     "releases": _releases,
 }
@@ -234,6 +247,10 @@ def _kind(connection: Connection, kind: Kind, asked: Asked) -> Kind:
     period = asked.period
     if kind.daily and _is_of_days(asked):
         return replace(kind, view=kind.daily, time="day")
+    if kind.view == ADDED_UP_BY_HOUR.view:
+        # Of days on which hours are no longer kept there are whole days.
+        is_kept = period is not None and period.since >= dt.datetime.now(dt.UTC) - HOURS
+        return kind if is_kept else replace(kind, view=kind.daily, time="day")
     if kind.summed is None or period is None:
         return kind
     first = freshness(connection).observed_from

@@ -2,7 +2,8 @@
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Final
 
@@ -12,6 +13,9 @@ DIGITS: Final = 12
 """Of each bucket, in decimal, from the right; the first ones are empty."""
 COLUMNS: Final = ("observations", "p50_ms", "p95_ms", "p99_ms", "p95_low_ms", "p95_high_ms")
 SHARES: Final = (0.5, 0.95, 0.99)
+STEPS: Final = ("from_ms", "to_ms", "observations")
+_TOGETHER = 4
+"""Buckets of a step."""
 _WIDE: Final = 2 ** (1 / 16)
 """How much greater the end of a bucket is than its beginning."""
 
@@ -31,6 +35,37 @@ def decoded(histogram: str) -> tuple[int | None, ...]:
     return (total, *(_quantile(seen, rank) for rank in ranks))
 
 
+def spread(histogram: str) -> Iterator[tuple[int, int, int]]:
+    """How many durations took how long, in steps of a fifth (four of them double it), from the fastest on.
+
+    Durations are whole milliseconds: where a step has none it could be of, it is left out.
+
+    Args:
+        histogram: Its decimal digits.
+
+    Yields:
+        Above how many milliseconds, up to how many, and how many durations, which may be none in between.
+    """
+    steps: Counter[int] = Counter()
+    for slot, number in _buckets(histogram):
+        steps[-(-max(0, slot - 1) // _TOGETHER)] += number
+    for step in range(min(steps, default=0), max(steps, default=-1) + 1):
+        if _end(step - 1) < _end(step):
+            yield max(0, _end(step - 1)), _end(step), steps[step]
+
+
+def _end(step: int) -> int:
+    """The longest duration of a step."""
+    return math.floor(2 ** (step * _TOGETHER / 16)) if step >= 0 else -1
+
+
+def _buckets(histogram: str) -> Iterator[tuple[int, int]]:
+    """The slot of each bucket that has any, and how many it has."""
+    for slot, end in enumerate(range(len(histogram), 0, -DIGITS)):
+        if number := int(histogram[max(0, end - DIGITS) : end]):
+            yield slot, number
+
+
 def _quantile(seen: Sequence[int], rank: int) -> int | None:
     """The duration of a rank, from 1 on, where so many are in each slot or before it; None: there is none."""
     slot = bisect_left(seen, rank)
@@ -45,6 +80,24 @@ def _milliseconds(slot: int) -> float:
 def slot_at(ms: float) -> int:
     """The slot whose durations are told as this one."""
     return round(ms) if ms <= 1 else 1 + round(math.log(ms * (1 + _WIDE) / 2, _WIDE))
+
+
+def slot_of(histograms: Iterable[str], share: float) -> int:
+    """The slot in which a percentile of several histograms together lies."""
+    together: Counter[int] = Counter()
+    for histogram in histograms:
+        together.update(dict(_buckets(histogram)))
+    rank, seen = math.ceil(share * together.total()), 0
+    for slot in sorted(together):
+        seen += together[slot]
+        if seen >= rank:
+            return slot
+    return 0
+
+
+def digits_above(slot: int) -> str:
+    """What a histogram is divided by, so that what is above a slot is left."""
+    return f"1{'0' * (DIGITS * (slot + 1))}"
 
 
 def ordered(

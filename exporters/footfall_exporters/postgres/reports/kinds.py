@@ -199,6 +199,16 @@ KINDS: Final[Mapping[str, Kind]] = {
         empty="Only what has a duration is in it.",
         summed=ADDED_UP,
     ),
+    "distribution": Kind(
+        "How durations are spread",
+        "durations_by_hour",
+        "hour",
+        ("surface", "feature", "event"),
+        (Measure(HISTOGRAM, "sum(histogram)::text"),),
+        hidden=frozenset({"observations"}),
+        daily="durations",
+        empty="Only what has a duration is in it.",
+    ),
     "groups": Kind(
         "Active groups",
         "groups",
@@ -361,8 +371,23 @@ KINDS: Final[Mapping[str, Kind]] = {
         "catalog",
         "",
         ("product", "event", "title", "owner", "expires", "declared"),
-        (_sum("count"), _kept("last_used", "last_used")),
+        (
+            _sum("count"),
+            _kept("last_used", "last_used"),
+            _kept("actions", "array_to_string(actions, ' ')"),
+        ),
         hidden=frozenset(),
+    ),
+    "attributes": Kind(
+        "What events may carry",
+        "attributes",
+        "",
+        ("product", "event", "attribute", "holds", "lasts", "names"),
+        (Measure("events", "count(DISTINCT event)", adds=False),),
+        listed=True,
+        hidden=frozenset(),
+        tallied=False,
+        empty="No event that is declared carries anything.",
     ),
     "annotations": Kind(
         "What happened",
@@ -383,6 +408,21 @@ KINDS: Final[Mapping[str, Kind]] = {
         tallied=False,
         note="a row without an event is of those that were too small to be told apart",
         empty="The days of a product are published once it is listed in the configuration.",
+    ),
+    "backends": Kind(
+        "What is passed on, and how far that is",
+        "backends",
+        "",
+        ("backend",),
+        (
+            _kept("behind", "behind"),
+            _kept("waiting_since", "waiting_since"),
+            _kept("refused", "refused"),
+            _kept("moved_at", "moved_at"),
+        ),
+        listed=True,
+        tallied=False,
+        empty="A backend is in it as soon as a collector follows the store for it.",
     ),
     "housekeeping": Kind(
         "What keeps the store in shape",
@@ -410,10 +450,10 @@ KINDS: Final[Mapping[str, Kind]] = {
     ),
 }
 """Name → what it asks."""
-BOUNDS: Final = frozenset(
+ASIDE: Final = frozenset(
     measure.name
     for kind in KINDS.values()
     for measure in kind.measures
     if "_low" in measure.name or "_high" in measure.name
-)
-"""Figures that say between what another one lies: a terminal's tables leave them out."""
+) | {"actions"}
+"""Between what another figure lies, and lists: a terminal's tables leave them out."""

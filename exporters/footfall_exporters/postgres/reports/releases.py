@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 from psycopg import Connection
 
 from footfall_exporters.postgres.queries import query
+from footfall_exporters.postgres.reports import speed
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import Columns, build
 from footfall_exporters.postgres.reports.histograms import decoded
@@ -23,7 +24,7 @@ from footfall_exporters.postgres.reports.sequential import (
 COLUMNS: Final = (
     "service", "former", "version", "event", "ends_before", "ends", "failed_before", "failed",
     "difference", "low", "high", "verdict", "p95_before_ms", "p95_ms",
-    "uses_per_group_before", "uses_per_group",
+    "uses_per_group_before", "uses_per_group", "speed",
 )  # fmt: skip
 BACK: Final = dt.timedelta(days=28)
 """So long before the first day of the newer version the former one is looked at."""
@@ -83,9 +84,12 @@ def compared(
     rows: list[tuple[Any, ...]] = []
     for pair in _pairs(found):
         versions = _versions(connection, name, counts, pair, asked, views)
-        slow = _slow(connection, name, histograms, pair, asked, views)
+        question = _of_pair(pair, asked, ("service_version", "event"))
+        lengths = _lengths(connection, name, histograms, question, views)
+        long = speed.long_days(connection, histograms, question, lengths, views)
+        slow = {key: decoded(histogram)[2] for key, histogram in lengths.items()}
         often = _often(connection, pair, asked) if "groups" in views else {}
-        rows += _rows(pair, versions, slow, often)
+        rows += _rows(pair, versions, slow, often, _speeds(pair, long))
     return rows
 
 
@@ -131,18 +135,22 @@ def _of_pair(pair: _Pair, asked: Asked, by: Sequence[str]) -> Asked:
     return Asked(Period(since, None), where, by)
 
 
-def _slow(
-    connection: Connection,
-    name: str,
-    kind: Kind,
-    pair: _Pair,
-    asked: Asked,
-    views: Mapping[str, Columns],
-) -> dict[tuple[str, str], int | None]:
-    """The 95th percentile of the durations of each version and event, in milliseconds."""
-    statement = build(name, kind, _of_pair(pair, asked, ("service_version", "event")), views)
+def _lengths(
+    connection: Connection, name: str, kind: Kind, question: Asked, views: Mapping[str, Columns]
+) -> dict[tuple[str, str], str]:
+    """The histogram of the durations of each version and event."""
+    statement = build(name, kind, question, views)
     found = connection.execute(statement.text, statement.parameters).fetchall()
-    return {(version, event): decoded(histogram)[2] for version, event, histogram in found}
+    return {(version, event): histogram for version, event, histogram in found}
+
+
+def _speeds(pair: _Pair, long: Mapping[str, speed.Days]) -> dict[str, str]:
+    """Of each event that was measured in both versions whether the newer one is slower."""
+    both = {
+        event: (of.get(pair.former, []), of.get(pair.version, [])) for event, of in long.items()
+    }
+    enough = sum(speed.is_enough(*of) for of in both.values())
+    return {event: speed.slower(*of, LEVEL / max(1, enough)) for event, of in both.items()}
 
 
 def _often(connection: Connection, pair: _Pair, asked: Asked) -> dict[tuple[str, str], float]:
@@ -167,6 +175,7 @@ def _rows(
     versions: Mapping[str, Mapping[str, Days]],
     slow: Mapping[tuple[str, str], int | None],
     often: Mapping[tuple[str, str], float],
+    speeds: Mapping[str, str],
 ) -> Iterator[tuple[Any, ...]]:
     """All first, then each event that ended in either one."""
     both = [versions[v] for v in (pair.former, pair.version)]
@@ -184,7 +193,16 @@ def _rows(
         told = [
             each.get((v, of.event)) for each in (slow, often) for v in (pair.former, pair.version)
         ]
-        yield *pair[:3], of.event, *ends, *rates, *figures, _verdict(change), *told
+        yield (
+            *pair[:3],
+            of.event,
+            *ends,
+            *rates,
+            *figures,
+            _verdict(change),
+            *told,
+            speeds.get(of.event),
+        )
 
 
 def _verdict(change: Difference | None) -> str:
