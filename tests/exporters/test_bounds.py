@@ -10,7 +10,7 @@ import pytest
 from footfall_exporters.postgres import bounds, reports
 from footfall_exporters.postgres.housekeeping import Housekeeper
 from footfall_exporters.postgres.reports import ask
-from footfall_exporters.postgres.reports.asked import Asked, last_days
+from footfall_exporters.postgres.reports.asked import Asked, Period, last_days
 from footfall_exporters.postgres.tasks import House
 from support.batches import DAY, HOUR, batch, dimension, one_row
 from support.stores import MIDNIGHT, writing
@@ -68,6 +68,14 @@ async def test_shares_have_the_bounds_of_wilson(store_database, ended):
 async def test_outcomes_are_of_what_fits(store_database, ended):
     [row] = asked(store_database, "outcomes", by=["event"], where={"provider": ["smz3", "smr"]})
     assert (row["event"], row["ends"], row["failures"]) == ("shop.order", 207, 10)
+
+
+async def test_outcomes_of_days_and_a_part_of_one_are_the_same(store_database, ended):
+    begin = dt.datetime.fromtimestamp((MIDNIGHT - 3 * DAY) / 1e6, dt.UTC)
+    period = Period(begin, begin + dt.timedelta(days=3, hours=5))
+    with psycopg.connect(store_database) as connection:
+        [row] = ask(connection, "outcomes", Asked(period, by=["event"])).records()
+    assert (row["ends"], row["failures"]) == (247, 10)
 
 
 def binomial(number, share):

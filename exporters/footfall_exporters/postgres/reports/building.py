@@ -166,7 +166,8 @@ class _Building:
         """The dimensions that it is about."""
         kind = self._kind
         named = {*self._by, *self._where, *kind.outcome}
-        return [n for n in self._dimensions if n in named or n in kind.only]
+        said = " ".join([kind.only, *(measure.value for measure in kind.measures)])
+        return [n for n in self._dimensions if n in named or n in said]
 
     def _columns(self) -> list[str]:
         """What it is counted by; of the report's own columns those that no catalog declares are NULL."""
