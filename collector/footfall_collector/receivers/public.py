@@ -27,6 +27,7 @@ from footfall_collector.security.login import network
 from footfall_collector.security.rate import RateLimit
 from footfall_collector.site import site
 from footfall_collector.site.style import HASH
+from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres.published import published
 from footfall_processors import OperatorError
 
@@ -145,6 +146,9 @@ class PublicPage:
             files = await asyncio.to_thread(_files, dsn) if dsn else None
         except (psycopg.Error, OperatorError) as error:
             log.warning("what is published cannot be read: %s", type(error).__name__)
+            files = None
+        except Exception as error:  # a fault of ours must not have every request try again
+            log_fault(log, "making the public page failed", error)
             files = None
         now = self._clock()
         self._due = now + (AGAIN_S if files is None else FRESH_S)

@@ -31,8 +31,11 @@ def share(part: LiteralString, whole: LiteralString) -> tuple[LiteralString, Lit
     )  # fmt: skip
     middle: LiteralString = "(" + part + ") + " + _SQUARE + " / 2"
     size: LiteralString = "(" + whole + " + " + _SQUARE + ")"
-    low: LiteralString = "greatest(0, (" + middle + " - " + half + ") / " + size + ")"
-    return low, "least(1, (" + middle + " + " + half + ") / " + size + ")"
+    some: LiteralString = (
+        "CASE WHEN " + whole + " > 0 THEN "
+    )  # greatest() and least() leave NULLs out
+    low: LiteralString = some + "greatest(0, (" + middle + " - " + half + ") / " + size + ") END"
+    return low, some + "least(1, (" + middle + " + " + half + ") / " + size + ") END"
 
 
 def ranks(number: int) -> tuple[int, int]:

@@ -19,4 +19,4 @@ COMMENT ON COLUMN footfall.groups_depth.groups IS 'How many used so many; NULL w
 COMMENT ON COLUMN footfall.groups_depth.reason IS
     'Why it cannot: salt_lost, hash_changed or dropped; or sampled: they used so many at least';
 -- Days that are counted, and whose observations are there still, have this counted in the background.
-UPDATE footfall.housekeeping SET next_run = last_run WHERE task = 'groups';
+UPDATE footfall.housekeeping SET next_run = coalesce(last_run, next_run) WHERE task = 'groups';
