@@ -16,6 +16,9 @@ Tone = Literal["info", "success", "warning"]
 SERVICE_S: Final = 60.0
 """Seconds that a target may take."""
 _READ_BY_PROGRAMS: Final = frozenset({"json", "jsons", "xml", "xmls", "form", "forms"})
+_MAIL: Final = frozenset(
+    ("mailto", "mailtos", "azure", "brevo", "mailgun", "o365", "resend", "sendgrid", "ses")
+)  # fmt: skip
 _MENTION: Final = re.compile(r"@(?=[\w&!])")
 """What a chat, or apprise on the way there, could take for somebody to call: @everyone, @here, <@123>."""
 _LIBRARIES: Final = ("apprise", "requests_oauthlib", "oauthlib", "urllib3")
@@ -39,7 +42,7 @@ class Target:
     def body(self, notice: Notice) -> str:
         """What it is sent, below its title; it calls nobody, whatever a catalog says."""
         whole = FORMATS[self.form](notice)
-        return whole if self.form == "html" else self._inert(whole.partition("\n\n")[2])
+        return self._inert(whole if self.form == "html" else whole.partition("\n\n")[2])
 
     def send(self, notice: Notice, tone: Tone = "info") -> bool:
         """Sends it, in as many parts as it takes; whether all of it was taken. It waits for that.
@@ -58,7 +61,7 @@ class Target:
 
     def _inert(self, text: str) -> str:
         """With a space of no width in each mention; mail and webhooks know none."""
-        if self.form == "html" or self.schema in _READ_BY_PROGRAMS:
+        if self.schema in _MAIL | _READ_BY_PROGRAMS:
             return text
         return _MENTION.sub("@\u200b", text)
 

@@ -256,8 +256,8 @@ def test_expired_events_are_named_with_who_answers_for_them(store_database, quer
     )
     [change] = evaluator(store_database, config_of()).evaluate({}).changes
     assert change.state.what == (
-        "3 in the last hour of events whose last day is over (shop.a of x, shop.beep, shop.fax of ana and 2"
-        " more); none is stored"
+        "3 in the last hour of events whose last day is over (over in the catalog: shop.a of x, shop.beep,"
+        " shop.fax of ana and 2 more); none is stored"
     )
 
 

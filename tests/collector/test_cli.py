@@ -180,7 +180,15 @@ def test_reports_are_printed_as_json(invoke, filled):
     assert rows("usage", 1) == [{**fields, "action": "success", "count": 3}]
     assert rows("usage", 7) == [{**fields, "action": "success", "count": 5}]
     assert rows("latency", 7) == [
-        {**fields, "observations": 5, "p50_ms": 83, "p95_ms": 83, "p99_ms": 83}
+        {
+            **fields,
+            "observations": 5,
+            "p50_ms": 83,
+            "p95_ms": 83,
+            "p99_ms": 83,
+            "p95_low_ms": 83,
+            "p95_high_ms": None,
+        }
     ]
     assert rows("errors", 7) == []
     assert rows("groups", 7) == []  # no day of theirs has been counted yet

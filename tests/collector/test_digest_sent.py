@@ -296,6 +296,7 @@ def test_a_dry_run_says_what_would_go_where_and_sends_nothing(run, used, webhook
 
 
 @pytest.mark.requirement("A10")
+@pytest.mark.parametrize("form", ["", "?format=html"])
 @pytest.mark.parametrize(
     ("url", "plugin", "address"),
     [
@@ -304,7 +305,7 @@ def test_a_dry_run_says_what_would_go_where_and_sends_nothing(run, used, webhook
     ],
 )
 def test_nobody_is_called_in_a_chat_by_what_a_catalog_says(
-    webhook, monkeypatch, url, plugin, address
+    webhook, monkeypatch, url, plugin, address, form
 ):
     """Through apprise as it is; its Discord calls whom it finds in what is sent."""
     module = importlib.import_module(f"apprise.plugins.{plugin}")
@@ -314,7 +315,7 @@ def test_nobody_is_called_in_a_chat_by_what_a_catalog_says(
     words = "@everyone @here <@123> <@&456> <!channel> <#general> ana@example.org `@all`"
     items = (Item(words, words),)
     notice = Notice(f"Alert: {words}", [Section(words, [Paragraph(words, items)])])
-    assert notify.targets({"chat": url})["chat"].send(notice)
+    assert notify.targets({"chat": url + form})["chat"].send(notice)
     [sent] = webhook.taken
     assert "allow_mentions" not in sent
     text = json.dumps({k: v for k, v in sent.items() if k != "channel"}, ensure_ascii=False)

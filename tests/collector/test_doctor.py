@@ -528,6 +528,10 @@ def tallied(query, *events):
                 " INSERT INTO footfall.feature_counts SELECT date_trunc('hour', now()), id, %s FROM d",
                 name, surface, f"s{number}", distro, event if at else None, counted,
             )  # fmt: skip
+    query(
+        "INSERT INTO footfall.feature_counts_stale SELECT (now() AT TIME ZONE 'UTC')::date"
+        " ON CONFLICT DO NOTHING"
+    )
 
 
 def test_completeness_is_said_and_a_surplus_is_a_warning(store_database, query):

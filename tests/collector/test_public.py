@@ -1,6 +1,7 @@
 """The page of what is published, on the listener of OTLP/HTTP: for anybody, and no more than that."""
 
 import asyncio
+import socket
 
 import httpx
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from collector.keyed import ALL, write_keys
 from collector.test_publish import figures, published  # noqa: F401  # a fixture
 from footfall_collector.config.schema import PublicConfig, ServiceConfig
+from footfall_collector.receivers import public
 from footfall_collector.receivers.public import FRESH_S, KEPT_S, PublicPage
 from footfall_exporters.postgres import PostgresConfig
 from footfall_exporters.postgres.publishing import PublishedConfig
@@ -112,6 +114,11 @@ async def test_it_leads_to_itself_and_may_be_kept_a_while(store_database, catalo
         plain = await client.http.get("/open/figures/", headers={"accept-encoding": "identity"})
         assert plain.content == page.content
         assert "content-encoding" not in plain.headers
+        refused = {"accept-encoding": "br, gzip;q=0"}
+        plain = await client.http.get("/open/figures/", headers=refused)
+        assert "content-encoding" not in plain.headers
+        packed = await client.http.get("/open/figures/", headers={"accept-encoding": "GZip;q=0.5"})
+        assert packed.headers["content-encoding"] == "gzip"
         badge = await client.http.get("/open/figures/badges/shop.svg")
         assert badge.headers["content-type"] == "image/svg+xml"
         assert badge.headers["cross-origin-resource-policy"] == "cross-origin"
@@ -183,3 +190,30 @@ async def test_a_store_that_cannot_be_read_is_said_to_nobody_but_the_log(store_d
     assert await page.days() == (503, "10")
     assert "what is published cannot be read" in caplog.text
     assert "no_such_" not in caplog.text
+
+
+async def test_a_store_that_hangs_holds_up_nobody(store_database, monkeypatch, beside):
+    monkeypatch.setattr(public, "PATIENT_S", 0.1)
+    page = Page(store_database)
+    before = set[str]()
+    while not before:  # the first one may take longer than that
+        before = found if isinstance(found := await page.days(), set) else before
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        page.dsn, page.now = f"host=127.0.0.1 port={port} dbname=footfall", page.now + FRESH_S
+        assert await asyncio.gather(*(page.days() for _ in range(20))) == [before] * 20
+        silent.settimeout(0.2)
+        silent.accept()[0].close()
+        with pytest.raises(TimeoutError):  # all of them asked once
+            silent.accept()
+
+
+async def test_a_fault_of_ours_is_logged_and_the_last_site_shown(
+    store_database, monkeypatch, caplog, beside
+):
+    page = Page(store_database)
+    before = await page.days()
+    monkeypatch.setattr(public, "site", {}.__getitem__)
+    page.now += FRESH_S
+    assert [await page.days(), await page.days()] == [before, before]
+    assert caplog.text.count("making the public page failed") == 1

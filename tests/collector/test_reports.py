@@ -189,7 +189,7 @@ async def test_the_reports_of_the_command_are_there_for_a_period(ask, used):
 @pytest.mark.parametrize(
     ("name", "query", "status", "said"),
     [
-        ("nothing", {}, 404, "the reports are annotations, catalog, changes, completeness, concurrent"),
+        ("nothing", {}, 404, "the reports are annotations, attributes, backends, catalog, changes"),
         ("summary", {"since": "yesterday"}, 400, "`since` must be a date or a time of ISO 8601"),
         ("summary", {"until": "0001-01-01T00:00:00+14:00"}, 400, "`until` must be a date"),
         ("summary", {"until": "0001-01-02"}, 400, "`until` must be a date"),

@@ -78,6 +78,15 @@ async def test_outcomes_of_days_and_a_part_of_one_are_the_same(store_database, e
     assert (row["ends"], row["failures"]) == (247, 10)
 
 
+async def test_what_was_erased_to_nothing_has_no_share(store_database, ended, query):
+    query("UPDATE footfall.feature_counts SET count = 0")  # as erasing leaves them
+    stale = "SELECT DISTINCT day FROM footfall.feature_counts_days"
+    query(f"INSERT INTO footfall.feature_counts_stale {stale} ON CONFLICT DO NOTHING")
+    [row] = asked(store_database, "outcomes", by=["event"])
+    assert (row["ends"], row["failures"]) == (0, 0)
+    assert [row[name] for name in ("share", "share_low", "share_high")] == [None] * 3
+
+
 def binomial(number, share):
     """How likely each number of successes is."""
     logs = [

@@ -117,10 +117,11 @@ attributes:
   kind: {type: enum, values: [in, out]}
   branch: {type: string, hash: weekly}
   note: {type: string}
+  weight: {type: float, min: 0, max: 50}
   urgent: {type: bool}
   transfer: {type: uuid}
 events:
-  bank.transfer: {surface: web, feature: transfer, attributes: [amount, kind, branch, note, urgent]}
+  bank.transfer: {surface: web, feature: transfer, attributes: [amount, kind, branch, note, urgent, weight]}
   bank.cancel: {surface: web, feature: transfer, attributes: [transfer]}
 """
 
@@ -132,15 +133,16 @@ def test_what_an_event_may_carry_is_there_with_whether_it_could_name_somebody(de
     )
     declare(CARRYING)
     assert query(asked) == [
-        ("bank.transfer", "amount", "number", None, "no", "How much"),
+        ("bank.transfer", "amount", "number", None, "maybe", "How much"),
         ("bank.transfer", "branch", "hash", "weekly", "pseudonym", None),
         ("bank.transfer", "kind", "enum", None, "no", None),
         ("bank.transfer", "note", "text", None, "maybe", None),
         ("bank.transfer", "urgent", "boolean", None, "no", None),
+        ("bank.transfer", "weight", "number", None, "no", None),
         ("bank.cancel", "transfer", "identifier", None, "pseudonym", None),
     ]
     other = "product: forum\nevents:\n  forum.post: {surface: web, feature: post}\n"
     declare(other)
-    assert len(query(asked)) == 6, "one product forgets nothing of another"
+    assert len(query(asked)) == 7, "one product forgets nothing of another"
     declare("\n".join(line for line in CARRYING.splitlines() if "bank.cancel" not in line))
     assert {row[0] for row in query(asked)} == {"bank.transfer"}

@@ -54,7 +54,7 @@ class Alerts:
         self._dsn, self._config, self._certificates, self._url = dsn, config, certificates, url
         self._targets = notify.targets(config.targets) if config and config.targets else {}
         self._sending: dict[str, asyncio.Task[None]] = {}
-        self._waiting: set[str] = set()
+        self._waiting: dict[str, str] = {}
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -84,15 +84,16 @@ class Alerts:
         except Exception as error:  # a fault of ours must not end it
             log_fault(log, "alerts cannot be looked at", error)
         else:
-            self._waiting.discard("alerts")
+            self._waiting.pop("alerts", None)
             if done is not None:
                 _log(done)
 
     def _wait(self, what: str, error: Exception) -> None:
-        """Says so once, until Postgres is there again."""
-        if what not in self._waiting:
-            self._waiting.add(what)
-            log.warning("%s wait for Postgres (%s)", what, type(error).__name__)
+        """Says so once of each kind of error, until Postgres is there again."""
+        kind = type(error).__name__
+        if self._waiting.get(what) != kind:
+            self._waiting[what] = kind
+            log.warning("%s wait for Postgres (%s)", what, kind)
 
     def _send(self) -> None:
         """Each target by itself: one that is away, or slow, holds up no other."""
@@ -108,7 +109,7 @@ class Alerts:
         except Exception as error:  # a fault of ours must not end it
             log_fault(log, f"alerts for {name} cannot be sent", error)
         else:
-            self._waiting.discard(f"alerts for {name}")
+            self._waiting.pop(f"alerts for {name}", None)
 
 
 def evaluator(

@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import logging
 import math
+import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -35,6 +36,8 @@ FRESH_S: Final = 300.0
 """For how long a site is shown before it is made anew."""
 KEPT_S: Final = 3600.0
 """For how long it is, where the store does not answer: what is published no more is gone by then."""
+PATIENT_S: Final = 5.0
+"""How long whoever asks waits for a new site, before the last one is shown."""
 AGAIN_S: Final = 10
 """After how many seconds a store that did not answer is asked again."""
 POLICY: Final = (
@@ -49,6 +52,8 @@ _HEADERS: Final = {
     "x-frame-options": "DENY",
 }
 _SHOWN: Final = {"cache-control": f"public, max-age={FRESH_S:.0f}", "vary": "accept-encoding"}
+_GZIP: Final = re.compile(r"\bgzip\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)
+"""That it is taken (RFC 9110, section 12.5.3)."""
 _KINDS: Final = {
     "html": "text/html; charset=utf-8",
     "json": "application/json",
@@ -96,7 +101,7 @@ class PublicPage:
         self._rates, self._unguessable = RateLimit(clock), secrets.token_bytes(32)
         self._files: Mapping[str, _File] = {}
         self._made = self._due = -math.inf
-        self._making = asyncio.Lock()
+        self._making: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers GET and HEAD; a WebSocket is closed."""
@@ -133,11 +138,12 @@ class PublicPage:
     async def _current(self) -> Mapping[str, _File] | None:
         """The site, made anew where it is time; None where the store is away, and the last one too old.
 
-        Whoever comes meanwhile waits, and asks for no second one.
+        Whoever comes meanwhile waits for the same one, and not for long: a store that hangs holds up nobody.
         """
-        async with self._making:
-            if self._clock() >= self._due:
-                await self._make()
+        if self._making is None and self._clock() >= self._due:
+            self._making = asyncio.create_task(self._make())
+        if self._making is not None:
+            await asyncio.wait([self._making], timeout=PATIENT_S)
         return self._files if self._clock() - self._made <= KEPT_S else None
 
     async def _make(self) -> None:
@@ -154,6 +160,7 @@ class PublicPage:
         self._due = now + (AGAIN_S if files is None else FRESH_S)
         if files is not None:
             self._files, self._made = files, now
+        self._making = None
 
 
 def _files(dsn: str) -> Mapping[str, _File]:
@@ -177,6 +184,6 @@ def _shown(request: Request, name: str, file: _File) -> Response:
     if any(each in ("*", file.tag, file.tag.removeprefix("W/")) for each in known):
         return Response(None, 304, headers)
     content = file.plain
-    if "gzip" in request.headers.get("accept-encoding", ""):
+    if _GZIP.search(request.headers.get("accept-encoding", "")):
         content, headers["content-encoding"] = file.compressed, "gzip"
     return Response(content, headers=headers, media_type=_KINDS[kind])

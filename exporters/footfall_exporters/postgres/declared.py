@@ -44,7 +44,7 @@ class Held(NamedTuple):
         holds: enum, number, boolean, hash, identifier or text.
         lasts: For how long equal hashes stay equal.
         names: Whether it could name somebody: `no`; `pseudonym`, which stands for somebody; or `maybe`, as
-            text does in which a name is not recognised.
+            text does in which a name is not recognised, and a number of any size, which may be an account's.
     """
 
     holds: str
@@ -88,7 +88,7 @@ def held(attribute: Attribute) -> Held:
     if attribute.hash is not None:
         return Held("hash", attribute.hash, "pseudonym")
     if attribute.type in _NUMBERS:
-        return Held("number", None, "no")
+        return Held("number", None, "maybe" if None in (attribute.min, attribute.max) else "no")
     return _OTHERS[attribute.type]
 
 

@@ -62,7 +62,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "attribute": "The attribute's name in the catalog",
         "holds": "What it holds: enum, number, boolean, hash, identifier (a UUID) or text",
         "lasts": "For how long equal hashes stay equal: daily, weekly, monthly or static; NULL: it is none",
-        "names": "If it could name somebody: no, pseudonym (it stands for somebody) or maybe (text)",
+        "names": "If it could name somebody: no, pseudonym (it stands for one), maybe (text, any number)",
         "description": "What the catalog says of it; NULL where it says nothing",
     },
     "backends": {

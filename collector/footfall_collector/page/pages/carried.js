@@ -20,7 +20,7 @@ const LASTS = { daily: "of a day", weekly: "of a week", monthly: "of a month", s
 
 /** Whether it can name somebody: a class, a word, what that means. @type {Record<string, [string, string, string]>} */
 const NAMES = {
-  no: ["steady", "names nobody", "A list, a number, or yes and no: nobody’s name fits in"],
+  no: ["steady", "names nobody", "A list, a number within bounds, or yes and no: nobody’s name fits in"],
   pseudonym: ["look", "stands for somebody", "It tells that it is the same one again, and not who; no report shows it"],
   maybe: [
     "worse",
@@ -33,7 +33,11 @@ const NAMES = {
 const held = ({ holds, lasts }) => [HOLDS[holds] ?? holds, lasts ? LASTS[lasts] : ""].filter(Boolean).join(" ");
 
 /** @param {Row} row Of `attributes`. */
-export const naming = (row) => NAMES[row.names] ?? ["look", row.names, ""];
+export function naming(row) {
+  const [kind, word, meaning] = NAMES[row.names] ?? ["look", row.names, ""];
+  const unbounded = row.names === "maybe" && row.holds === "number";
+  return [kind, word, unbounded ? "A number without bounds: an account’s would fit in" : meaning];
+}
 
 /** Each attribute in a line of its own. @param {Row[]} attributes */
 export const carriedList = (attributes) =>

@@ -61,7 +61,8 @@ def expired_events(
     """Whether so many came that the catalog has let expire; which these may be."""
     number = sum(n for (_, reason), n in found.items() if reason == _EXPIRED)
     if number >= least:
-        over = f" ({_some(found_over)})" if (found_over := names()) else ""
+        every = names()
+        over = f" (over in the catalog: {_some(every)})" if every else ""
         what = f"{number:,} in the last hour of events whose last day is over{over}; none is stored"
         yield Finding(About("expired_events"), what)
 

@@ -147,7 +147,11 @@ KINDS: Final[Mapping[str, Kind]] = {
         (
             Measure("ends", "sum(count)::bigint"),
             Measure("failures", "coalesce(" + _FAILED + ", 0)::bigint"),
-            Measure("share", "(coalesce(" + _FAILED + ", 0) / sum(count))::float8", adds=False),
+            Measure(
+                "share",
+                "(coalesce(" + _FAILED + ", 0) / nullif(sum(count), 0))::float8",
+                adds=False,
+            ),
             *_between(
                 "share",
                 bounds.share("coalesce(" + _FAILED + ", 0)", "sum(count)"),
