@@ -41,11 +41,21 @@ import { between, clock, day, int, when } from "./words.js";
 
 const probe = h("span", { class: "probe", "aria-hidden": "true" });
 
+/** Colours by theme and token: each is looked up once, as it has the whole page styled. @type {Map<string, string>} */
+const colours = new Map();
+let family = "";
+
 /** A token's colour in this theme. @param {string} name */
 export function colour(name) {
+  const theme = document.documentElement.dataset.theme ?? matchMedia("(prefers-color-scheme: dark)").matches;
+  const key = `${theme} ${name}`;
+  const known = colours.get(key);
+  if (known) return known;
   if (!probe.isConnected) document.body.append(probe);
   probe.style.color = `var(--${name})`;
-  return getComputedStyle(probe).color;
+  const found = getComputedStyle(probe).color;
+  colours.set(key, found);
+  return found;
 }
 
 /** @param {string} head @param {[string, string, string?][]} lines */
@@ -100,7 +110,8 @@ export function timeOption({ range, series, format = int, max, marks = [], label
   const { times, unit } = range;
   const isBar = series[0]?.type === "bar";
   const [ink, line, grey] = [colour("ink-2"), colour("line"), colour("before")];
-  const font = { fontFamily: getComputedStyle(document.body).fontFamily, fontSize: 11, color: ink };
+  family ||= getComputedStyle(document.body).fontFamily;
+  const font = { fontFamily: family, fontSize: 11, color: ink };
   const former = before && before.some((v) => v) ? before : null;
   const axis = scaleOf(max ?? topOf(series, former ?? []), labels ? 4 : 2, format === int);
   const open = isOpen(range) ? times.length - 1 : -1;

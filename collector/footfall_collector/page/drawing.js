@@ -10,19 +10,19 @@ export let width = 0;
 /** Draws a chart anew where its size has changed. @param {any} chart */
 function fit(chart) {
   if (!chart) return;
-  const now = chart.getDom().clientWidth;
-  if (now && now !== chart.getWidth()) {
-    chart.resize();
-    width = now;
-    chart.setOption(chart.again());
-    scale(chart.getDom());
-  } else chart.resize();
+  const { clientWidth, clientHeight } = chart.getDom();
+  const isWider = clientWidth !== chart.getWidth();
+  if (!clientWidth || (!isWider && clientHeight === chart.getHeight())) return;
+  chart.resize({ width: clientWidth, height: clientHeight });
+  width = clientWidth;
+  if (isWider) chart.setOption(chart.again());
+  scale(chart);
 }
 
-/** Lets paper have it in another size. @param {HTMLElement} node */
-function scale(node) {
-  const svg = node.querySelector("svg");
-  svg?.setAttribute("viewBox", `0 0 ${node.clientWidth} ${node.clientHeight}`);
+/** Lets paper have it in another size. @param {any} chart */
+function scale(chart) {
+  const svg = chart.getDom().querySelector("svg");
+  svg?.setAttribute("viewBox", `0 0 ${chart.getWidth()} ${chart.getHeight()}`);
 }
 
 /** @type {any[]} */
@@ -57,17 +57,26 @@ export function chart(label, size, make) {
   return node;
 }
 
-/** Draws the charts that wait, once they are in the document, where they have a size. */
+/** Draws the charts that wait, once they are in the document: all are measured before one of them is drawn. */
 export function drawWaiting() {
-  for (const [node, make] of waiting.splice(0)) {
-    if (!node.isConnected) continue;
-    const made = echarts.init(node, null, { renderer: "svg" });
-    width = node.clientWidth;
+  const there = waiting.splice(0).filter(([node]) => node.isConnected);
+  const sizes = there.map(([node]) => ({ width: node.clientWidth, height: node.clientHeight }));
+  for (const [i, [node, make]] of there.entries()) {
+    const made = echarts.init(node, null, { renderer: "svg", ...sizes[i] });
+    width = sizes[i]?.width ?? 0;
     made.setOption(make());
-    scale(node);
+    scale(made);
     made.again = make;
     /** @type {any} */ (node).chart = made;
     drawn.push(made);
     watch.observe(node);
+  }
+}
+
+/** Draws all charts in the colours of another theme; all else has them by itself. */
+export function recolour() {
+  for (const chart of drawn) {
+    width = chart.getWidth();
+    chart.setOption(chart.again());
   }
 }

@@ -1,6 +1,6 @@
 // Starts the page: its shell at once, its figures when they have come, all again when something is chosen.
 
-import { dispose, drawWaiting } from "./drawing.js";
+import { dispose, drawWaiting, recolour } from "./drawing.js";
 import { $, $$, flat, h, reveal } from "./elements.js";
 import { marks } from "./figures.js";
 import { pressed } from "./keys.js";
@@ -144,7 +144,7 @@ $("#shell")?.replaceChildren(header());
 
 addEventListener("keydown", pressed);
 
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour);
 
 addEventListener("popstate", () => {
   reread();

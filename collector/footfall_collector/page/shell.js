@@ -1,5 +1,6 @@
 // Shell: what is around the figures of every page: its head with the filters, its foot, help.
 
+import { recolour } from "./drawing.js";
 import { h, s } from "./elements.js";
 import { completeness, isRecent, ofCounted, sum, versions } from "./figures.js";
 import { openHelp } from "./help.js";
@@ -67,7 +68,8 @@ function turnTheme() {
   } catch {
     // Storage may be off: it is kept as long as the page is open.
   }
-  set({ theme: "" });
+  set({ theme: "" }, get("theme") !== "");
+  recolour();
 }
 
 /** @param {string} title @param {string} text For readers. @param {() => void} onclick @param {Node | string} sign */

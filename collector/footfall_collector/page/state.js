@@ -148,3 +148,11 @@ export function ranges(now = Date.now()) {
 export const isOpen = (of) => of.until > Date.now() && of.times.length > 1;
 
 export const periodName = () => PERIODS[get("period")] ?? "these days";
+
+const narrow = matchMedia("(max-width: 759px)");
+
+/** Whether the window is as narrow as a phone. */
+export const isNarrow = () => narrow.matches;
+
+/** Draws the page again when its window becomes narrow, or wide. */
+narrow.addEventListener("change", () => drawAgain());

@@ -6,7 +6,7 @@ import { grid } from "../grid.js";
 import { bar, failedBar, spark } from "../bars.js";
 import { change, chip, featureCell, icon, mono, none } from "../parts.js";
 import { rows } from "../reports.js";
-import { get, set, toFeature } from "../state.js";
+import { get, isNarrow, set, toFeature } from "../state.js";
 import { between, DASH, DAY, int, lastUse, ms, pct, signed } from "../words.js";
 import { daysOf, kept, section } from "./choosing.js";
 
@@ -58,14 +58,19 @@ function columns(all, trends, isYoung) {
       trends.get(row.event)?.length ? spark(trends.get(row.event) ?? [], { width, height }) : null,
     );
   return [
-    { key: "title", label: "Feature", cls: "feature", cell: (row) => [featureCell(row), line(row, 120, 18)] },
+    {
+      key: "title",
+      label: "Feature",
+      cls: "feature",
+      cell: (row) => [featureCell(row), isNarrow() ? line(row, 120, 18) : null],
+    },
     { key: "event", label: "Event", cls: "event", cell: (row) => mono(row.event) },
     {
       key: "trend",
       label: "Trend",
       cls: "trend",
       sort: false,
-      cell: (row) => (row.shown ? line(row) : none("no use")),
+      cell: (row) => (row.shown ? !isNarrow() && line(row) : none("no use")),
     },
     {
       key: "shown",
@@ -174,7 +179,7 @@ const owner = (row) =>
       );
 
 /**
- * Draws the lines of what is in the document: of 500 features those of a hundred.
+ * Draws the lines of what is in the document: of 500 features those of fifty.
  *
  * @param {Row[]} shown
  * @param {Map<string, number[]>} trends

@@ -1,0 +1,1 @@
+"""What the built-in page costs in Chromium."""
