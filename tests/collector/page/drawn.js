@@ -39,6 +39,9 @@
         const hasText = [...node.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
         if (["hidden", "clip"].includes(overflowX) && textOverflow !== "ellipsis" && hasText) found.push(`cut without a sign: ${said(node)}`);
     }
-    if (document.documentElement.scrollWidth > innerWidth) found.push(`wider than the window: ${document.documentElement.scrollWidth}`);
+    if (document.documentElement.scrollWidth > innerWidth) {
+        const beyond = [...document.querySelectorAll("body *")].filter((node) => node.getBoundingClientRect().right + scrollX > innerWidth);
+        found.push(`wider than the window: ${document.documentElement.scrollWidth}, by ${beyond.map((node) => `${node.tagName}.${node.className}`).slice(-3)}`);
+    }
     return [...new Set(found)];
 }
