@@ -16,7 +16,7 @@ export function spread(found, steps) {
   if (!steps.length) return [];
   return [
     panel({
-      title: "How durations are spread",
+      title: "Durations",
       note: "measured uses by how long they took; each step is a fifth longer",
       body: chart(`How many uses of ${found.title} took how long: ${most(steps)}`, "m", () => option(steps)),
       table: () => ({
