@@ -56,6 +56,16 @@ const LONGEST = 18;
 /** @param {string} name */
 const short = (name) => (name.length > LONGEST ? `${name.slice(0, LONGEST)}…` : name);
 
+/** A tooltip of a step of the axis, drawn by what is within it. */
+export const bubble = {
+  trigger: "axis",
+  confine: true,
+  padding: 0,
+  borderWidth: 0,
+  backgroundColor: "transparent",
+  extraCssText: "box-shadow:none",
+};
+
 /** How wide a letter of a label is, about, and how far apart two are at least. */
 const [LETTER, APART] = [6, 8];
 

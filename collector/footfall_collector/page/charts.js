@@ -1,6 +1,6 @@
 // Charts: figures over time, drawn by ECharts as SVG, with tooltips made of elements, as the policy wants it.
 
-import { apart, placed, scaleOf, tick } from "./axes.js";
+import { apart, bubble, placed, scaleOf, tick } from "./axes.js";
 import { BAND, bands, topOf } from "./bands.js";
 import { width } from "./drawing.js";
 import { h } from "./elements.js";
@@ -180,12 +180,7 @@ export function timeOption({ range, series, format = int, max, marks = [], label
       splitLine: { lineStyle: { color: line } },
     },
     tooltip: {
-      trigger: "axis",
-      confine: true,
-      padding: 0,
-      borderWidth: 0,
-      backgroundColor: "transparent",
-      extraCssText: "box-shadow:none",
+      ...bubble,
       axisPointer: {
         type: isBar ? "shadow" : "line",
         lineStyle: { color: ink },

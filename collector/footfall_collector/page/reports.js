@@ -93,6 +93,19 @@ export const rowsIfAny = (name, asked) =>
     throw error;
   });
 
+/**
+ * What is asked for at once, by its names.
+ *
+ * @template {Record<string, any>} T
+ * @param {T} asked
+ * @returns {Promise<{ [K in keyof T]: Awaited<T[K]> }>}
+ */
+export async function together(asked) {
+  const answers = await Promise.all(Object.values(asked));
+  const named = Object.fromEntries(Object.keys(asked).map((name, at) => [name, answers[at]]));
+  return /** @type {any} */ (named);
+}
+
 /** @param {string} value As the address has it; `(none)` is what has none. */
 const plain = (value) => (value === "(none)" ? "" : value);
 

@@ -3,7 +3,7 @@
 import { h } from "../elements.js";
 import { completeness, failedShare, ofCounted, ofProduct, tally } from "../figures.js";
 import { beside, blank, change, chip, mono, none, share, tag, tiles } from "../parts.js";
-import { rows, rowsIfAny } from "../reports.js";
+import { rows, rowsIfAny, together } from "../reports.js";
 import { get, link, toFeature } from "../state.js";
 import { between, complete, day, daysLeft, int, lastUse, ms, pct, plural, points } from "../words.js";
 import { failing, speed, uses } from "./courses.js";
@@ -54,77 +54,34 @@ export async function feature(context) {
 /** @typedef {Awaited<ReturnType<typeof asked>>} Asked */
 
 /** @param {Context} context @param {string} event */
-async function asked({ now, before, where }, event) {
+function asked({ now, before, where }, event) {
   const mine = { ...where, event: [event] };
   const by = ["action", "status"];
-  const [
-    used,
-    usedBefore,
-    kinds,
-    kindsBefore,
-    fast,
-    fastAll,
-    fastBefore,
-    byVersion,
-    fastByVersion,
-    byProvider,
-    active,
-    whole,
-    versions,
-    declared,
-    attributes,
-    distribution,
-    outcomes,
-    outcomesAll,
-    outcomesByVersion,
-    outcomesByProvider,
-  ] = await Promise.all([
-    rows("usage", { range: now, by: [now.unit, ...by], where: mine }),
-    before ? rows("usage", { range: before, by: [before.unit, ...by], where: mine }) : [],
-    rows("errors", { range: now, by: ["error_type"], where: mine }),
-    before ? rows("errors", { range: before, by: ["error_type"], where: mine }) : [],
-    rows("latency", { range: now, by: [now.unit], where: mine }),
-    rows("latency", { range: now, by: ["event"], where: mine }),
-    before ? rows("latency", { range: before, by: ["event"], where: mine }) : [],
-    rows("usage", { range: now, by: ["service", "version", ...by], where: mine }),
-    rows("latency", { range: now, by: ["service", "version"], where: mine }),
-    rowsIfAny("usage", { range: now, by: ["provider", ...by], where: mine }),
-    rowsIfAny("groups", { range: now, by: ["day", "event"], where: { event: [event] } }),
-    rowsIfAny("completeness", { range: now, by: ["event"], where: { event: [event] } }),
-    compared({ ...where, event: [event] }),
-    rowsIfAny("catalog", { by: ["event", "description", "surface", "expires"], where: { event: [event] } }),
-    rowsIfAny("attributes", {
+  return together({
+    used: rows("usage", { range: now, by: [now.unit, ...by], where: mine }),
+    usedBefore: before ? rows("usage", { range: before, by: [before.unit, ...by], where: mine }) : [],
+    kinds: rows("errors", { range: now, by: ["error_type"], where: mine }),
+    kindsBefore: before ? rows("errors", { range: before, by: ["error_type"], where: mine }) : [],
+    fast: rows("latency", { range: now, by: [now.unit], where: mine }),
+    fastAll: rows("latency", { range: now, by: ["event"], where: mine }),
+    fastBefore: before ? rows("latency", { range: before, by: ["event"], where: mine }) : [],
+    byVersion: rows("usage", { range: now, by: ["service", "version", ...by], where: mine }),
+    fastByVersion: rows("latency", { range: now, by: ["service", "version"], where: mine }),
+    byProvider: rowsIfAny("usage", { range: now, by: ["provider", ...by], where: mine }),
+    active: rowsIfAny("groups", { range: now, by: ["day", "event"], where: { event: [event] } }),
+    whole: rowsIfAny("completeness", { range: now, by: ["event"], where: { event: [event] } }),
+    versions: compared({ ...where, event: [event] }),
+    declared: rowsIfAny("catalog", { by: ["event", "description", "surface", "expires"], where: { event: [event] } }),
+    attributes: rowsIfAny("attributes", {
       by: ["attribute", "holds", "lasts", "names", "description"],
       where: { event: [event] },
     }),
-    rowsIfAny("distribution", { range: now, by: ["event"], where: mine }),
-    rows("outcomes", { range: now, by: [now.unit], where: mine }),
-    rows("outcomes", { range: now, by: ["event"], where: mine }),
-    rows("outcomes", { range: now, by: ["service", "version"], where: mine }),
-    rowsIfAny("outcomes", { range: now, by: ["provider"], where: mine }),
-  ]);
-  return {
-    used,
-    usedBefore,
-    kinds,
-    kindsBefore,
-    fast,
-    fastAll,
-    fastBefore,
-    byVersion,
-    fastByVersion,
-    byProvider,
-    active,
-    whole,
-    versions,
-    declared,
-    attributes,
-    distribution,
-    outcomes,
-    outcomesAll,
-    outcomesByVersion,
-    outcomesByProvider,
-  };
+    distribution: rowsIfAny("distribution", { range: now, by: ["event"], where: mine }),
+    outcomes: rows("outcomes", { range: now, by: [now.unit], where: mine }),
+    outcomesAll: rows("outcomes", { range: now, by: ["event"], where: mine }),
+    outcomesByVersion: rows("outcomes", { range: now, by: ["service", "version"], where: mine }),
+    outcomesByProvider: rowsIfAny("outcomes", { range: now, by: ["provider"], where: mine }),
+  });
 }
 
 /** @param {Row} found @param {Row[]} listed @param {Row | undefined} declared @param {Row[]} versions */

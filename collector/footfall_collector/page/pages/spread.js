@@ -1,5 +1,6 @@
 // How durations are spread: measured uses by how long they took.
 
+import { bubble } from "../axes.js";
 import { colour } from "../charts.js";
 import { chart } from "../drawing.js";
 import { h } from "../elements.js";
@@ -57,12 +58,7 @@ function option(steps) {
       splitLine: { lineStyle: { color: line } },
     },
     tooltip: {
-      trigger: "axis",
-      confine: true,
-      padding: 0,
-      borderWidth: 0,
-      backgroundColor: "transparent",
-      extraCssText: "box-shadow:none",
+      ...bubble,
       axisPointer: { type: "shadow", shadowStyle: { color: colour("hover"), opacity: 0.6 } },
       formatter: (/** @type {any[]} */ [{ dataIndex }]) => tip(steps[dataIndex] ?? {}),
     },
