@@ -42,16 +42,23 @@ STALE: Final = f"""
     SELECT day FROM ({_EVERY}) AS every WHERE EXISTS ({_LOST})
 """  # noqa: S608  # constants
 """The days of which the sums may be wrong."""
-OF_HOURS: Final = """
+_OF_HOURS = """
     SELECT dim_id, sum(count)::bigint AS count, sum(footfall.in_hour(hour, count)) AS hours
     FROM footfall.feature_counts
     WHERE hour >= d.day::timestamp AT TIME ZONE 'UTC' AND hour < (d.day + 1)::timestamp AT TIME ZONE 'UTC'
     GROUP BY dim_id
 """
+COUNTED: Final = f"""
+    SELECT day, dim_id, count, hours FROM footfall.feature_counts_days
+    WHERE day <> ALL (ARRAY(SELECT day FROM stale))
+    UNION ALL
+    SELECT d.day, h.dim_id, h.count, h.hours FROM stale d CROSS JOIN LATERAL ({_OF_HOURS}) AS h
+"""  # noqa: S608  # constants
+"""The counts of all days, where `stale` is what `STALE` finds: right at every moment."""
 _RENEW = f"""
     INSERT INTO footfall.feature_counts_days AS c (day, dim_id, count, hours)
     SELECT d.day, h.dim_id, h.count, h.hours
-    FROM unnest(%s::date[]) AS d (day) CROSS JOIN LATERAL ({OF_HOURS}) AS h
+    FROM unnest(%s::date[]) AS d (day) CROSS JOIN LATERAL ({_OF_HOURS}) AS h
     ORDER BY 1, 2
     ON CONFLICT (day, dim_id) DO UPDATE SET count = excluded.count, hours = excluded.hours
     WHERE c.hours <> excluded.hours

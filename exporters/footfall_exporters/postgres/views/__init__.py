@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from footfall_exporters.postgres import bounds, glossary
-from footfall_exporters.postgres.daily import OF_HOURS, STALE
+from footfall_exporters.postgres.daily import COUNTED, STALE
 from footfall_exporters.postgres.erasing import ERASED
 from footfall_exporters.postgres.holding import SchemaConflict
 from footfall_exporters.postgres.latency import HOURS, UNFILLED
@@ -85,7 +85,7 @@ def create_views(connection: psycopg.Connection, event_time: str = "second") -> 
         "unfilled": sql.SQL(UNFILLED),
         "hours": sql.Literal(f"{HOURS.days} days"),
         "stale": sql.SQL(STALE),
-        "of_hours": sql.SQL(OF_HOURS),
+        "counted": sql.SQL(COUNTED),
         "adoption": sql.SQL(query("adoption")),
         "fewest": sql.Literal(FEWEST),
         "operator": sql.SQL(_OPERATOR),

@@ -1,10 +1,5 @@
 -- What happened, one row each: what operators say, and when each version of a service was first seen
-WITH stale AS MATERIALIZED ({stale}), counted AS NOT MATERIALIZED (
-    SELECT day, dim_id, count, hours FROM footfall.feature_counts_days
-    WHERE day <> ALL (ARRAY(SELECT day FROM stale))
-    UNION ALL
-    SELECT d.day, h.dim_id, h.count, h.hours FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
-)
+WITH stale AS MATERIALIZED ({stale}), counted AS NOT MATERIALIZED ({counted})
 SELECT 'note' AS kind, id::text AS id, at, nullif(product, '') AS product, NULL AS service,
        NULL AS environment, nullif(version, '') AS version, text
 FROM footfall.annotations

@@ -4,12 +4,7 @@ SELECT product, event, title, nullif(description, '') AS description, nullif(own
        surface, feature, actions, expires, declared, first_declared, last_declared, version,
        coalesce(count, 0)::bigint AS count, last_used
 FROM footfall.catalog_events LEFT JOIN (
-    WITH stale AS MATERIALIZED ({stale}), counted AS NOT MATERIALIZED (
-        SELECT day, dim_id, count, hours FROM footfall.feature_counts_days
-        WHERE day <> ALL (ARRAY(SELECT day FROM stale))
-        UNION ALL
-        SELECT d.day, h.dim_id, h.count, h.hours FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
-    )
+    WITH stale AS MATERIALIZED ({stale}), counted AS NOT MATERIALIZED ({counted})
     -- An hour has twenty decimal digits: how long the number is says which is the last one.
     SELECT d.event, sum(e.count) AS count,
            max(e.day + (length(c.hours::text) - 1) / 20 * interval '1 hour') AT TIME ZONE 'UTC' AS last_used

@@ -9,12 +9,7 @@ SELECT event, coalesce(sum(stored) FILTER (WHERE emitted > 0), 0)::bigint AS sto
            ::bigint AS surplus
 FROM (
     WITH stale AS MATERIALIZED ({stale}), counted AS MATERIALIZED (
-        SELECT dim_id, sum(count) AS count FROM (
-            SELECT dim_id, count FROM footfall.feature_counts_days
-            WHERE day <> ALL (ARRAY(SELECT day FROM stale))
-            UNION ALL
-            SELECT h.dim_id, h.count FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
-        ) AS days GROUP BY dim_id
+        SELECT dim_id, sum(count) AS count FROM ({counted}) AS days GROUP BY dim_id
     )
     SELECT event, sum(stored) AS stored, sum(emitted) AS emitted
     FROM (

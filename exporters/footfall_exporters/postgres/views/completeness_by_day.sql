@@ -1,11 +1,6 @@
 -- The same per event and day (UTC); a use shortly before midnight may be in the next day's tally, and a
 -- late one is in the day on which it was. Senders that keep a tally are those that ever sent one
-WITH stale AS MATERIALIZED ({stale}), counted AS (
-    SELECT day, dim_id, count FROM footfall.feature_counts_days
-    WHERE day <> ALL (ARRAY(SELECT day FROM stale))
-    UNION ALL
-    SELECT d.day, h.dim_id, h.count FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
-), senders AS MATERIALIZED (
+WITH stale AS MATERIALIZED ({stale}), counted AS ({counted}), senders AS MATERIALIZED (
     SELECT d.id, CASE WHEN d.surface = 'footfall' THEN d.emitted_event ELSE d.event END AS event,
            d.surface = 'footfall' AS tallies, dense_rank() OVER (ORDER BY {sender}) AS sender
     FROM footfall.feature_dims d

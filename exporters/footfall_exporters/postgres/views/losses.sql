@@ -1,11 +1,6 @@
 -- What was not stored or not passed on, by reason and day (UTC). Signal sdk: dropped before sending; signal
 -- subscriber: not taken by a backend; reasons refused_...: whole requests
-WITH stale AS MATERIALIZED ({stale}), counted AS (
-    SELECT day, dim_id, count FROM footfall.feature_counts_days
-    WHERE day <> ALL (ARRAY(SELECT day FROM stale))
-    UNION ALL
-    SELECT d.day, h.dim_id, h.count FROM stale d CROSS JOIN LATERAL ({of_hours}) AS h
-)
+WITH stale AS MATERIALIZED ({stale}), counted AS ({counted})
 SELECT day, signal, reason, sum(count)::bigint AS count FROM (
     SELECT (b.received_at AT TIME ZONE 'UTC')::date AS day, b.signal, l.key AS reason,
            l.value::bigint AS count
