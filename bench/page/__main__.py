@@ -170,8 +170,10 @@ def answers(asked: set[str], times: int) -> dict[str, float]:
             taken = []
             for _ in range(times):
                 start = time.perf_counter()
-                client.get(url, timeout=60).raise_for_status()
+                answer = client.get(url, timeout=60)
                 taken.append((time.perf_counter() - start) * 1000)
+                if answer.status_code != 400:  # of what its catalog has not: the page does without
+                    answer.raise_for_status()
             name = httpx.URL(url).path.removeprefix("/api/reports/")
             found[name] = max(found.get(name, 0.0), statistics.median(taken))
     return dict(sorted(found.items(), key=lambda each: -each[1]))

@@ -22,6 +22,7 @@ new MutationObserver((_, watch) => {
     requestAnimationFrame(() => requestAnimationFrame(() => { globalThis.benchReady = performance.now(); }));
 }).observe(document, {attributes: true, subtree: true, attributeFilter: ["data-ready"]});
 """
+HAS_PAINTED = """() => performance.getEntriesByName("first-contentful-paint").length"""
 PAINTED = """() => ({
     fcp: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? null,
     ready: globalThis.benchReady ?? performance.getEntriesByType("navigation")[0].loadEventEnd,
@@ -105,6 +106,7 @@ class Tab:
         if is_ours:
             self.page.wait_for_selector(READY, state="attached", timeout=PATIENCE)
             self.page.wait_for_function("() => globalThis.benchReady", timeout=PATIENCE)
+        self.page.wait_for_function(HAS_PAINTED, timeout=PATIENCE)
         found = self.page.evaluate(PAINTED)
         figures.add(**found, cpu=self.cpu() - before)
 

@@ -73,10 +73,15 @@ export function drawWaiting() {
   }
 }
 
-/** Draws all charts in the colours of another theme; all else has them by itself. */
+/** Draws all charts in the colours of another theme, one after the other; all else has them by itself. */
 export function recolour() {
-  for (const chart of drawn) {
+  const left = [...drawn];
+  const next = () => {
+    const chart = left.shift();
+    if (!chart || chart.isDisposed()) return;
     width = chart.getWidth();
     chart.setOption(chart.again());
-  }
+    setTimeout(next);
+  };
+  requestAnimationFrame(() => setTimeout(next));
 }

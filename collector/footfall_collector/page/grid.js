@@ -29,7 +29,7 @@ import { int } from "./words.js";
  * @property {(shown: Row[]) => void} [ondraw] Told which rows are in the document.
  */
 
-export const PAGE = 50;
+export const PAGE = 30;
 
 /** @param {any} a @param {any} b Nothing comes last, in both directions. @param {boolean} down */
 function compared(a, b, down) {
