@@ -35,7 +35,7 @@ from footfall_exporters.spreadsheets import as_csv
 UTC: Final = zones.UTC
 REPORTS: Final[Mapping[str, str]] = {name: kind.title for name, kind in KINDS.items()}
 """Name → title."""
-MOST_OBSERVATIONS: Final = 100_000
+MOST_OBSERVATIONS: Final = 20_000
 """Percentiles of so many are exact; of more it is their histograms that are added up."""
 _OBSERVATIONS = """
     SELECT coalesce(sum(observations), 0) FROM reporting.latency

@@ -115,7 +115,9 @@ class _Building:
 
     def statement(self) -> Statement:
         measures, notes = self._measures()
-        within = [sql.SQL(self._kind.only), *self._period()]
+        # What is read in place of hours is of the period alone.
+        period = [] if self._reads_days() else self._period()
+        within = [sql.SQL(self._kind.only), *period]
         written = self._shares if self._kind.outcome else self._grouped
         return Statement(written(within, measures), self._parameters, notes)
 
@@ -154,10 +156,14 @@ class _Building:
             "limit": self._limit(),
         }
 
+    def _reads_days(self) -> bool:
+        """Whether counts by the hour are asked for, of which whole days are read, where there are any."""
+        return self._asked.period is not None and self._kind.view == reading.HOURS
+
     def _view(self) -> sql.Composable:
-        """What is read: of counts by the hour whole days, where there are any."""
+        """What is read."""
         kind, period = self._kind, self._asked.period
-        if period is None or kind.view != reading.HOURS:
+        if period is None or not self._reads_days():
             return sql.Identifier("reporting", kind.view)
         steps = [name for name in self._by if name in steps_of(kind)]
         return reading.counts(period.whole(HOUR), self._needed(), steps, self._asked.zone)

@@ -29,10 +29,8 @@ LEAST: Final[Mapping[Interval, dt.timedelta]] = {
     "month": 28 * _DAY,
 }
 """How long an interval is at least."""
-_COUNTS = """
-    SELECT hour, event, sum(count)::bigint FROM {counts}
-    WHERE hour >= {since} AND hour < {until} GROUP BY 1, 2
-"""
+_COUNTS = "SELECT hour, event, sum(count)::bigint FROM {} GROUP BY 1, 2"
+_TOTAL = "SELECT event, sum(count)::bigint FROM {} GROUP BY 1"
 _RECENT = """
     SELECT * FROM reporting.events WHERE created_at >= %s AND created_at < %s
     ORDER BY created_at DESC, event_id LIMIT %s
@@ -109,7 +107,8 @@ def last_hour(connection: Connection, now: dt.datetime, attributes: Attributes) 
 def events(connection: Connection, span: Span) -> Json:
     """How often which event was, the most frequent first."""
     span = whole_hours(span)
-    total = _sum(_counts(connection, span, "day"))
+    query = sql.SQL(_TOTAL).format(reading.counts(Period(*span), ["event"]))
+    total = Counter(dict(connection.execute(query).fetchall()))
     return {"events": _top(total, len(total)), "period": _period(span)}
 
 
@@ -162,11 +161,7 @@ def _hour_of(moment: dt.datetime) -> dt.datetime:
 def _counts(connection: Connection, span: Span, interval: Interval) -> Counts:
     """By hour, or by days that begin with it where nobody tells the hours of a day apart."""
     counts: dict[dt.datetime, Counter[str]] = {}
-    query = sql.SQL(_COUNTS).format(
-        counts=reading.counts(Period(*span), ["event"], [interval]),
-        since=sql.Literal(span.since),
-        until=sql.Literal(span.until),
-    )
+    query = sql.SQL(_COUNTS).format(reading.counts(Period(*span), ["event"], [interval]))
     for hour, event, number in connection.execute(query).fetchall():
         counts.setdefault(hour, Counter())[event] = number
     return counts

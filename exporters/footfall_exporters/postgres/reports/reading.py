@@ -49,7 +49,7 @@ _AHEAD: Final = 2 * _DAY
 def counts(
     period: Period, columns: Sequence[str], steps: Iterable[str] = (), zone: str = "UTC"
 ) -> sql.Composable:
-    """What stands for `reporting.usage` in a FROM, for a period: the same sums, of fewer rows.
+    """What stands for `reporting.usage` in a FROM, of a period alone: the same sums, of fewer rows.
 
     Args:
         period: Of whole hours.
@@ -58,22 +58,31 @@ def counts(
         zone: Whose days these are.
     """
     first, last = _days(period)
-    if last is not None and last - first < _DAY:
-        return sql.Identifier("reporting", HOURS)
     names = sql.Composed([sql.SQL(", {}").format(sql.Identifier(name)) for name in columns])
-    ends = [(period.since, first)] + ([(last, period.until)] if last else [])
-    parts: list[sql.Composable] = [
-        sql.SQL(_OF_HOURS).format(columns=names, since=sql.Literal(begin), until=sql.Literal(end))
-        for begin, end in ends
-        if end is not None and begin < end
-    ]
+    if last is not None and last - first < _DAY:
+        return _counted(_hours(names, period.since, period.until))
     whole = {"columns": names, "days": _within(first, last)}
     if "hour" in steps:
-        parts.append(sql.SQL(_APART).format(**whole))
+        days = sql.SQL(_APART).format(**whole)
     elif zone != "UTC" and [*steps]:
-        parts.append(sql.SQL(_CUT).format(**whole, cut=_cuts(zone, first, last)))
+        days = sql.SQL(_CUT).format(**whole, cut=_cuts(zone, first, last))
     else:
-        parts.append(sql.SQL(_OF_DAYS).format(**whole))
+        days = sql.SQL(_OF_DAYS).format(**whole)
+    ends = (*_hours(names, period.since, first), *_hours(names, last, period.until))
+    return _counted([*ends, days])
+
+
+def _hours(
+    names: sql.Composed, since: dt.datetime | None, until: dt.datetime | None
+) -> list[sql.Composable]:
+    """What is read by the hour, if anything is."""
+    if since is None or until is None or since >= until:
+        return []
+    whole = {"since": sql.Literal(since), "until": sql.Literal(until)}
+    return [sql.SQL(_OF_HOURS).format(columns=names, **whole)]
+
+
+def _counted(parts: Iterable[sql.Composable]) -> sql.Composed:
     return sql.SQL("({}) AS counted").format(sql.SQL(" UNION ALL ").join(parts))
 
 
