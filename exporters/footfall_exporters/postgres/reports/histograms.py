@@ -28,8 +28,7 @@ def decoded(histogram: str) -> tuple[int | None, ...]:
     Args:
         histogram: Its decimal digits.
     """
-    ends = range(len(histogram), 0, -DIGITS)
-    seen = [*accumulate([int(histogram[max(0, end - DIGITS) : end]) for end in ends])]
+    seen = [*accumulate(_slots(histogram))]
     total = seen[-1]
     ranks = [*(math.ceil(share * total) for share in SHARES), *bounds.ranks(total)]
     return (total, *(_quantile(seen, rank) for rank in ranks))
@@ -61,9 +60,13 @@ def _end(step: int) -> int:
 
 def _buckets(histogram: str) -> Iterator[tuple[int, int]]:
     """The slot of each bucket that has any, and how many it has."""
-    for slot, end in enumerate(range(len(histogram), 0, -DIGITS)):
-        if number := int(histogram[max(0, end - DIGITS) : end]):
-            yield slot, number
+    return ((slot, number) for slot, number in enumerate(_slots(histogram)) if number)
+
+
+def _slots(histogram: str) -> list[int]:
+    """How many each slot has."""
+    whole = histogram.zfill(-(-len(histogram) // DIGITS) * DIGITS)
+    return [int(whole[at : at + DIGITS]) for at in range(len(whole) - DIGITS, -1, -DIGITS)]
 
 
 def _quantile(seen: Sequence[int], rank: int) -> int | None:
