@@ -69,6 +69,11 @@ async def fill(dsn, catalog):
         connection.execute(
             "INSERT INTO footfall.annotations (at, text) VALUES (now(), 'an outage')"
         )
+        connection.execute(
+            "INSERT INTO footfall.releases VALUES"
+            " ('shop', '1', '2', '(all)', 1, 1, 0, 0, NULL, NULL, NULL, 'too few to tell',"
+            " NULL, NULL, NULL, NULL, NULL, now())"
+        )
         connection.execute("INSERT INTO footfall.page_keys VALUES ('logins', 'known')")
         connection.execute(  # it is not overdue, however long the tests take
             "INSERT INTO footfall.alert_rules VALUES ('losses', now() + interval '1 day', 3, 'looked')"

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporters.test_groups import count
+from footfall_exporters.postgres import comparisons
 from footfall_exporters.postgres.housekeeping import Housekeeper
 from footfall_exporters.postgres.reports import ask
 from footfall_exporters.postgres.reports.asked import Asked, WrongQuestion
@@ -166,3 +167,71 @@ async def test_use_by_group_is_told_of_days_on_which_one_version_was_alone(
     } == {None}
     query("UPDATE footfall.groups_counts SET reason = 'sampled' WHERE event = 'shop.order'")
     assert [row["uses_per_group"] is None for row in asked(store_database)] == [False, True, False]
+
+
+@pytest.fixture
+async def kept(store_database, catalog, shop, query, monkeypatch):
+    """What housekeeping has compared, of which each row says so."""
+    monkeypatch.setattr(comparisons, "MANY", 1)
+    compared = asked(store_database)
+    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"releases"})
+    assert asked(store_database) == compared
+    query("UPDATE footfall.releases SET verdict = 'kept'")
+
+
+KEPT_QUESTIONS = (
+    {}, {"service": ["shop"]}, {"version": ["2.1", "2.0"]},
+    {"service": ["shop"], "service_version": ["2.0", "2.1", "1.9"]},
+)  # fmt: skip
+OTHER_QUESTIONS = (
+    {"version": ["1.9", "2.1"]}, {"version": ["2.1", "2.2"]}, {"event": ["shop.order"]},
+    {"service": ["shop", "bot"]}, {"service": ["bot"]}, {"service": ["shop", ""]},
+    {"environment": [""]}, {"surface": ["web"]},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("where", KEPT_QUESTIONS, ids=str)
+async def test_what_is_kept_is_what_is_told(store_database, kept, where):
+    assert {row["verdict"] for row in asked(store_database, where=where)} == {"kept"}
+
+
+@pytest.mark.parametrize("where", OTHER_QUESTIONS, ids=str)
+async def test_what_was_not_compared_before_is_compared(store_database, kept, query, where):
+    found = asked(store_database, where=where)
+    query("DELETE FROM footfall.releases")
+    assert found == asked(store_database, where=where)
+    assert "kept" not in {row["verdict"] for row in found}
+
+
+async def test_it_says_when_it_was_compared(store_database, kept, query):
+    with psycopg.connect(store_database) as connection:
+        connection.execute("UPDATE footfall.releases SET made_at = now() - interval '14 min'")
+        connection.execute("SET ROLE footfall_reader")
+        then = connection.execute(
+            "SELECT to_char(max(made_at) AT TIME ZONE 'UTC', 'HH24:MI') FROM reporting.releases"
+        ).fetchone()
+        found = ask(connection, "releases", Asked(limit=2))
+    assert then
+    assert found.notes == (f"compared at {then[0]} UTC",)
+    assert len(found.rows) == 2
+    assert found.more
+
+
+async def test_what_is_old_is_compared_anew(store_database, kept, query):
+    query("UPDATE footfall.releases SET made_at = now() - interval '16 min'")
+    assert "kept" not in {row["verdict"] for row in asked(store_database)}
+
+
+async def test_few_rows_are_not_kept(store_database, catalog, shop, query):
+    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"releases"})
+    assert query("SELECT count(*) FROM reporting.releases") == [(0,)]
+
+
+async def test_versions_are_kept_anew_and_go_where_nothing_is_left(
+    store_database, catalog, kept, query
+):
+    query("TRUNCATE footfall.feature_counts, footfall.feature_counts_days")
+    query("UPDATE footfall.housekeeping SET next_run = now() WHERE task = 'releases'")
+    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"releases"})
+    assert query("SELECT count(*) FROM reporting.releases") == [(0,)]
+    assert asked(store_database) == []

@@ -142,7 +142,7 @@ def test_no_reporting_view_has_an_identity_column(query):
         "housekeeping", "ratings", "refused", "retention", "catalog", "sessions", "sessions_alive",
         "concurrent", "time_open", "freshness", "features", "durations", "durations_by_hour",
         "published", "published_days", "groups", "completeness_by_day", "session_lengths",
-        "alerts", "alert_rules", "depth", "attributes", "backends",
+        "alerts", "alert_rules", "depth", "attributes", "backends", "releases",
     }  # fmt: skip
     hashed = {"guild_hash", "team_hash", "org_hash", "visitor_hash"}
     assert not [name for _, name, _ in columns if name in hashed or "hash" in name]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from psycopg import AsyncConnection
 
 from footfall_exporters.postgres import (
+    comparisons,
     finding,
     groups,
     inventory,
@@ -151,6 +152,11 @@ async def _inventory(connection: AsyncConnection, _: House, now: Now) -> Done:
     return Done(number, f"{_some(number, 'event')} looked at")
 
 
+async def _releases(connection: AsyncConnection, _: House, __: Now) -> Done:
+    number = await comparisons.keep(connection)
+    return Done(number, f"{_some(number, 'row')} kept")
+
+
 async def _published(connection: AsyncConnection, house: House, now: Now) -> Done:
     kept = dt.timedelta(days=min(house.retention_days, house.rollup_retention_days - 1))
     since = now.earlier.replace(hour=0, minute=0, second=0, microsecond=0) - kept
@@ -228,6 +234,7 @@ TASKS: Sequence[Task] = (
     Task("latency", 30.0, _latency),
     Task("groups", 6 * 3600.0, _groups),
     Task("inventory", 3600.0, _inventory),
+    Task("releases", 300.0, _releases),
     Task("published", 3600.0, _published),
     Task("retention", 3600.0, _retention),
 )

@@ -12,7 +12,7 @@ WITH sent AS MATERIALIZED (
 )
 SELECT s.version, s.event, (sum(s.ends) / sum(a.groups))::float8
 FROM sent s JOIN active a USING (day, event)
-WHERE a.groups IS NOT NULL AND a.reason IS NULL AND s.service = %(service)s AND s.version = ANY(%(versions)s)
+WHERE a.groups >= 5 AND a.reason IS NULL AND s.service = %(service)s AND s.version = ANY(%(versions)s)
 AND a.attribute = (
     SELECT attribute FROM active WHERE event <> '(all)' GROUP BY attribute
     ORDER BY count(*) DESC, attribute LIMIT 1

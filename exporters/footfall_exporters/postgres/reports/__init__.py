@@ -9,6 +9,7 @@ from psycopg import Connection
 
 from footfall_exporters.postgres.latency import HOURS
 from footfall_exporters.postgres.reports import active, changes, releases, zones
+from footfall_exporters.postgres.reports.answering import answered
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, last_days
 from footfall_exporters.postgres.reports.building import (
     DAY,
@@ -170,12 +171,13 @@ def _changes(
 def _releases(
     connection: Connection, kind: Kind, asked: Asked, views: Mapping[str, Columns]
 ) -> Report:
-    counts = replace(kind, view=kind.daily, time="day")
-    if not {counts.view, ADDED_UP.view} <= views.keys():
+    if not {releases.COUNTS.view, ADDED_UP.view} <= views.keys():
         raise OtherViews
-    rows = releases.compared(connection, "releases", (counts, ADDED_UP), asked, views)
+    kept = answered(connection, releases.kept(asked)) if "releases" in views else None
+    rows = kept[0] if kept else answered(connection, releases.compared(asked, views))
+    notes = (f"compared at {kept[1].astimezone(dt.UTC):%H:%M} UTC",) if kept else ()
     more = asked.limit is not None and len(rows) > asked.limit
-    return Report("releases", None, releases.COLUMNS, rows[: asked.limit], more=more)
+    return Report("releases", None, releases.COLUMNS, rows[: asked.limit], more=more, notes=notes)
 
 
 def _groups(

@@ -108,7 +108,7 @@ def events(connection: Connection, span: Span) -> Json:
     """How often which event was, the most frequent first."""
     span = whole_hours(span)
     query = sql.SQL(_TOTAL).format(reading.counts(Period(*span), ["event"]))
-    total = Counter(dict(connection.execute(query).fetchall()))
+    total: Counter[str] = Counter(dict(connection.execute(query).fetchall()))
     return {"events": _top(total, len(total)), "period": _period(span)}
 
 

@@ -5,14 +5,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from psycopg import Connection
+from psycopg import sql
 
 from footfall_exporters.postgres.queries import query
 from footfall_exporters.postgres.reports import speed
+from footfall_exporters.postgres.reports.answering import Answer
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
-from footfall_exporters.postgres.reports.building import Columns, build
+from footfall_exporters.postgres.reports.building import Columns, Statement, build
 from footfall_exporters.postgres.reports.histograms import decoded
-from footfall_exporters.postgres.reports.kinds import Kind, Measure
+from footfall_exporters.postgres.reports.kinds import ADDED_UP, KINDS, Measure
 from footfall_exporters.postgres.reports.sequential import (
     FEW,
     LEVEL,
@@ -21,6 +22,7 @@ from footfall_exporters.postgres.reports.sequential import (
     difference,
 )
 
+NAME: Final = "releases"
 COLUMNS: Final = (
     "service", "former", "version", "event", "ends_before", "ends", "failed_before", "failed",
     "difference", "low", "high", "verdict", "p95_before_ms", "p95_ms",
@@ -29,9 +31,18 @@ COLUMNS: Final = (
 BACK: Final = dt.timedelta(days=28)
 """So long before the first day of the newer version the former one is looked at."""
 ALL: Final = "(all)"
+COUNTS: Final = replace(KINDS[NAME], view=KINDS[NAME].daily, time="day")
+"""What asks for counts, by day."""
+KEPT: Final = dt.timedelta(minutes=15)
+"""So old is what is kept at most, made every five minutes."""
+_OF_KEPT: Final = sql.SQL("""
+    SELECT {}, made_at FROM reporting.releases WHERE made_at > clock_timestamp() - %(kept)s
+    ORDER BY service COLLATE "C", event <> %(all)s, event COLLATE "C"
+""").format(sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
 _BY: Final = ("service", "service_version", "day")
 _FAILED: Final = Measure("failed", "coalesce(sum(count) FILTER (WHERE status <> 'ok'), 0)::bigint")
-_PAIR: Final = frozenset({"service", "service_version", "version"})
+_VERSIONS: Final = ("service_version", "version")
+_PAIR: Final = frozenset({"service", *_VERSIONS})
 Days = dict[dt.date, Day]
 
 
@@ -55,40 +66,46 @@ class _Compared:
         return min(_ends(self.former), _ends(self.present)) >= FEW
 
 
-def compared(
-    connection: Connection,
-    name: str,
-    kinds: tuple[Kind, Kind],
-    asked: Asked,
-    views: Mapping[str, Columns],
-) -> list[tuple[Any, ...]]:
+def kept(asked: Asked) -> Answer[tuple[list[tuple[Any, ...]], dt.datetime] | None]:
+    """What housekeeping has kept of it, and when it was made; None where it has to be compared.
+
+    Args:
+        asked: As for `compared`.
+    """
+    if asked.by or asked.where.keys() - _PAIR or any("" in of for of in asked.where.values()):
+        return None
+    found = yield Statement(_OF_KEPT, {"kept": KEPT, "all": ALL})
+    services = set(asked.where.get("service", ())) or {row[0] for row in found}
+    versions = {each for name in _VERSIONS for each in asked.where.get(name, ())}
+    rows = [row for row in found if row[0] in services]
+    is_whole = rows and services == {row[0] for row in rows}
+    if not is_whole or (versions and any(not versions.issuperset(row[1:3]) for row in rows)):
+        return None
+    return [row[:-1] for row in rows], rows[0][-1]
+
+
+def compared(asked: Asked, views: Mapping[str, Columns]) -> Answer[list[tuple[Any, ...]]]:
     """The two newest versions of each service: those that came first last, among those that are asked for.
 
     Args:
-        connection: Of any role that may read `reporting`.
-        name: What the report is called.
-        kinds: What asks for counts, and for histograms of durations.
         asked: With conditions; it is of all that is kept, and counted by nothing else.
         views: The columns of each view of `reporting`.
 
     Raises:
         WrongQuestion: it cannot be asked so.
-        psycopg.Error: Postgres refused.
     """
     if asked.by:
         raise WrongQuestion("by", "versions are compared event by event", "ask without `by`")
-    counts, histograms = kinds
-    question = replace(asked, by=_BY, limit=None)
-    statement = build(name, counts, question, views)
-    found = connection.execute(statement.text, statement.parameters).fetchall()
+    found = yield build(NAME, COUNTS, replace(asked, by=_BY, limit=None), views)
     rows: list[tuple[Any, ...]] = []
     for pair in _pairs(found):
-        versions = _versions(connection, name, counts, pair, asked, views)
+        versions = yield from _versions(pair, asked, views)
         question = _of_pair(pair, asked, ("service_version", "event"))
-        lengths = _lengths(connection, name, histograms, question, views)
-        long = speed.long_days(connection, histograms, question, lengths, views)
+        found = yield build(NAME, ADDED_UP, question, views)
+        lengths = {(version, event): histogram for version, event, histogram in found}
+        long = yield from speed.long_days(ADDED_UP, question, lengths, views)
         slow = {key: decoded(histogram)[2] for key, histogram in lengths.items()}
-        often = _often(connection, pair, asked) if "groups" in views else {}
+        often = (yield from _often(pair, asked)) if "groups" in views else {}
         rows += _rows(pair, versions, slow, often, _speeds(pair, long))
     return rows
 
@@ -107,19 +124,15 @@ def _pairs(found: Iterable[tuple[Any, ...]]) -> Iterator[_Pair]:
 
 
 def _versions(
-    connection: Connection,
-    name: str,
-    kind: Kind,
-    pair: _Pair,
-    asked: Asked,
-    views: Mapping[str, Columns],
-) -> dict[str, dict[str, Days]]:
+    pair: _Pair, asked: Asked, views: Mapping[str, Columns]
+) -> Answer[dict[str, dict[str, Days]]]:
     """Of both versions the days of each event."""
-    kind = replace(kind, measures=(*kind.measures, _FAILED))
-    statement = build(name, kind, _of_pair(pair, asked, ("service_version", "event", "day")), views)
+    kind = replace(COUNTS, measures=(*COUNTS.measures, _FAILED))
+    found = yield build(
+        NAME, kind, _of_pair(pair, asked, ("service_version", "event", "day")), views
+    )
     versions: dict[str, dict[str, Days]] = {pair.former: {}, pair.version: {}}
-    found = connection.execute(statement.text, statement.parameters)
-    for version, event, day, ends, failures in found.fetchall():
+    for version, event, day, ends, failures in found:
         versions[version].setdefault(event, {})[day] = Day(ends, failures)
     return versions
 
@@ -135,15 +148,6 @@ def _of_pair(pair: _Pair, asked: Asked, by: Sequence[str]) -> Asked:
     return Asked(Period(since, None), where, by)
 
 
-def _lengths(
-    connection: Connection, name: str, kind: Kind, question: Asked, views: Mapping[str, Columns]
-) -> dict[tuple[str, str], str]:
-    """The histogram of the durations of each version and event."""
-    statement = build(name, kind, question, views)
-    found = connection.execute(statement.text, statement.parameters).fetchall()
-    return {(version, event): histogram for version, event, histogram in found}
-
-
 def _speeds(pair: _Pair, long: Mapping[str, speed.Days]) -> dict[str, str]:
     """Of each event that was measured in both versions whether the newer one is slower."""
     both = {
@@ -153,7 +157,7 @@ def _speeds(pair: _Pair, long: Mapping[str, speed.Days]) -> dict[str, str]:
     return {event: speed.slower(*of, LEVEL / max(1, enough)) for event, of in both.items()}
 
 
-def _often(connection: Connection, pair: _Pair, asked: Asked) -> dict[tuple[str, str], float]:
+def _often(pair: _Pair, asked: Asked) -> Answer[dict[tuple[str, str], float]]:
     """How often an active group ends something on a day, in each version, where it can be told.
 
     Groups are counted of all that was used: with a condition on something else they are not those of a part.
@@ -162,7 +166,7 @@ def _often(connection: Connection, pair: _Pair, asked: Asked) -> dict[tuple[str,
         return {}
     versions = [pair.former, pair.version]
     parameters = {"since": pair.since, "service": pair.service, "versions": versions}
-    found = connection.execute(query("uses_per_group"), parameters).fetchall()
+    found = yield Statement(sql.SQL(query("uses_per_group")).format(), parameters)
     return {
         (version, event): round(often, 2)
         for version, event, often in found

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from psycopg import Connection, sql
+from psycopg import sql
 
+from footfall_exporters.postgres.reports.answering import Answer
 from footfall_exporters.postgres.reports.asked import Asked
-from footfall_exporters.postgres.reports.building import Columns, build
+from footfall_exporters.postgres.reports.building import Columns, Statement, build
 from footfall_exporters.postgres.reports.histograms import digits_above, slot_of
 from footfall_exporters.postgres.reports.kinds import Kind, Measure
 from footfall_exporters.postgres.reports.sequential import Day, Difference, difference
@@ -38,23 +39,18 @@ Days = Mapping[str, list[Day]]
 
 
 def long_days(
-    connection: Connection,
     kind: Kind,
     asked: Asked,
     histograms: Mapping[tuple[str, str], str],
     views: Mapping[str, Columns],
-) -> dict[str, dict[str, list[Day]]]:
+) -> Answer[dict[str, dict[str, list[Day]]]]:
     """Of each event in both versions the days of each: how many durations, and how many of them were long.
 
     Args:
-        connection: Of any role that may read `reporting`.
         kind: What asks for histograms of durations by day.
         asked: The two versions, by version and event.
         histograms: By version and event.
         views: The columns of each view of `reporting`.
-
-    Raises:
-        psycopg.Error: Postgres refused.
     """
     slots = {event: slot_of(both, LONG) for event, both in _both(histograms).items()}
     by_day = replace(asked, by=("service_version", "event", "day"))
@@ -62,7 +58,8 @@ def long_days(
     more = {"events": [*slots], "powers": [*map(digits_above, slots.values())]}
     text = sql.SQL(_BEYOND).format(found=statement.text)
     found: dict[str, dict[str, list[Day]]] = {}
-    for version, event, number, long in connection.execute(text, statement.parameters | more):
+    rows = yield Statement(text, statement.parameters | more)
+    for version, event, number, long in rows:
         if number:
             found.setdefault(event, {}).setdefault(version, []).append(Day(number, long))
     return found

@@ -1,9 +1,10 @@
 """What a database has of what reports ask: its views, how far it is, and since when."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 from psycopg import Connection
@@ -11,12 +12,13 @@ from psycopg import Connection
 from footfall_exporters.postgres.asking import NotThere
 from footfall_processors import OperatorError
 
-_VIEWS = """
+VIEWS = """
     SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
     WHERE c.relnamespace = to_regnamespace('reporting') AND c.relkind = 'v' AND a.attnum > 0
     ORDER BY c.relname, a.attnum
 """
+"""What `by_view` takes."""
 _MISSING = (
     psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedFunction,
@@ -78,14 +80,20 @@ def views_of(connection: Connection) -> dict[str, dict[str, str]]:
     Raises:
         NotThere: there are none.
     """
-    views: dict[str, dict[str, str]] = {}
-    for view, column, of in connection.execute(_VIEWS).fetchall():
-        views.setdefault(view, {})[column] = of
+    views = by_view(connection.execute(VIEWS).fetchall())
     if not views:
         raise NotThere(
             "this database holds nothing of Footfall yet",
             "run `footfall up` (or `footfall migrate`)",
         )
+    return views
+
+
+def by_view(found: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, str]]:
+    """Of each view its columns with their types."""
+    views: dict[str, dict[str, str]] = {}
+    for view, column, of in found:
+        views.setdefault(view, {})[column] = of
     return views
 
 
