@@ -283,6 +283,8 @@ async def test_the_state_of_everything_is_there_as_well(ask, used):
     assert (said["unused"], said["declared"]) == (["shop.ping"], 4)
     assert said["freshness"]["position"] == len(USED)
     assert said["period"] == {"start": at(2, 0), "end": at(0, 0)}
+    foot = await ask("state")
+    assert foot == {key: said[key] for key in ("completeness", "freshness")}
 
 
 async def test_tables_are_csv_for_who_asks_for_it(get):
@@ -416,7 +418,7 @@ async def test_a_store_of_another_version_is_said_plainly(get, store_database):
 
 
 @pytest.mark.parametrize(
-    "name", [*sorted(REPORTS), "summary", "metrics", "events", "recent", "overview"]
+    "name", [*sorted(REPORTS), "summary", "metrics", "events", "recent", "overview", "state"]
 )
 async def test_a_store_of_a_former_version_is_never_a_fault(get, store_database, name):
     with psycopg.connect(store_database) as connection:
@@ -444,7 +446,7 @@ async def test_reports_are_asked_as_the_reader_who_changes_nothing(get, store_da
     assert row == {"signal": "footfall_reader", "reason": "on", "count": 1}
 
 
-@pytest.mark.parametrize("name", ["usage", "events", "summary", "metrics", "overview", "dashboard"])
+@pytest.mark.parametrize("name", ["usage", "events", "summary", "metrics", "overview", "state", "dashboard"])
 async def test_what_the_reader_may_not_read_is_refused_with_what_to_do(get, store_database, name):
     with psycopg.connect(store_database) as owner:
         owner.execute("REVOKE SELECT ON ALL TABLES IN SCHEMA reporting FROM footfall_reader")

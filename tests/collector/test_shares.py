@@ -129,7 +129,7 @@ async def test_it_opens_nothing_else(client, command, used):
         mark = "&" if "?" in path else "?"
         answer = await client.get(f"{path}{mark}share={token}", headers=HTML)
         assert answer.status_code == 403, path
-    for name in ("overview", "losses", "sessions", "summary", "recent", "dashboard", "retention"):
+    for name in ("overview", "state", "losses", "sessions", "summary", "recent", "dashboard", "retention"):
         assert await report(client, name, token) == 403, name
     assert (await client.get(address.partition("share=")[0], headers=HTML)).status_code == 303
     for method in ("POST", "PUT", "DELETE"):
@@ -227,15 +227,14 @@ async def test_other_views_have_the_figures_that_they_show(client, command, used
     assert (await client.get(address, headers=HTML)).status_code == 200
     assert await report(client, "usage", token, since=RECENT) == []
     assert await report(client, "sessions", token) == 403
-    since = (dt.datetime.now(dt.UTC) - dt.timedelta(hours=2)).isoformat()
-    foot = await client.get("/api/reports/overview", params={"since": since, "share": token})
+    foot = await client.get("/api/reports/state", params={"share": token})
     assert foot.json().keys() == {"report", "completeness", "freshness"}
     _, custom = shared(command, "/failures?period=custom&from=2026-11-01&to=2026-11-10")
     period = {"since": "2026-11-02", "until": "2026-11-09"}
     assert await report(client, "errors", custom, **period) == []
     assert await report(client, "errors", custom, **(period | {"until": "2026-11-20"})) == 403
     assert await report(client, "errors", custom) == 403, "the last days are not in it"
-    foot = await client.get("/api/reports/overview", params={"since": since, "share": custom})
+    foot = await client.get("/api/reports/state", params={"share": custom})
     assert foot.status_code == 200
 
 

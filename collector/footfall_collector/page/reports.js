@@ -159,12 +159,11 @@ export const inventory = () => rows("features", { by: INVENTORY });
 export async function state(range) {
   if (isGuest() && document.body.dataset.page === "feature")
     return { fresh: {}, complete: {}, lost: [], isShared: true };
-  const since = new Date(Math.floor(Date.now() / HOUR) * HOUR - HOUR).toISOString();
-  const [overview, lost] = await Promise.all([
-    fetched(`/api/reports/overview?since=${encodeURIComponent(since)}`),
+  const [now, lost] = await Promise.all([
+    fetched("/api/reports/state"),
     rows("losses", { range, by: ["signal", "reason"] }),
   ]);
-  return { fresh: overview.freshness, complete: overview.completeness, lost, isShared: false };
+  return { fresh: now.freshness, complete: now.completeness, lost, isShared: false };
 }
 
 /**

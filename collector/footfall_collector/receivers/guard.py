@@ -35,8 +35,6 @@ PROBES: Final = ("/healthz", "/readyz")
 balancers) has none. Why it is not ready, operators are told."""
 STRANGER: Final = "footfall.stranger"
 """In the scope of such a request."""
-GUEST: Final = "footfall.guest"
-"""In the scope of a request that a link alone lets in."""
 _OPEN: Final = (login.PATH, login.LOGOUT)
 _ASSETS: Final = "/page/"
 """What pages are made of: the same for everybody, as it is in the package that anybody may have."""
@@ -133,7 +131,6 @@ class Guard:
             scope["query_string"] = await shares.narrowed(*asked, token)
         except Refused as refused:
             return PlainTextResponse(str(refused), 403)
-        scope[GUEST] = True
         return None
 
 

@@ -19,9 +19,8 @@ PARAMETER: Final = "share"
 REPORTS: Final = "/api/reports/"
 LONGEST_S: Final = 366 * 86_400
 _EVERY = ("annotations", "features", "releases", "usage")
-_FOOT = ("losses", "overview")
-"""What was lost, how far the store is, and how complete: of all, whatever the filters. Of `overview` guests
-get no more than that (receivers/reports.py), and it is of all that is kept: no period counts."""
+_FOOT = ("losses", "state")
+"""What was lost, how far the store is, and how complete: of all, whatever the filters."""
 VIEWS: Final[Mapping[str, Sequence[str]]] = {
     "/": (*_EVERY, *_FOOT, "changes", "groups", "latency", "outcomes"),
     "/feature": (

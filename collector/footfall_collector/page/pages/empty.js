@@ -4,7 +4,7 @@ import { h } from "../elements.js";
 import { mono, title } from "../parts.js";
 import { fetched } from "../reports.js";
 import { link } from "../state.js";
-import { HOUR, plural } from "../words.js";
+import { plural } from "../words.js";
 
 const LOOK_AGAIN = 5000;
 const YAML = `product: mybot
@@ -112,11 +112,7 @@ export async function empty({ features }) {
 function lookAgain(waiting) {
   setTimeout(async () => {
     if (!waiting.isConnected) return;
-    const since = new Date(Date.now() - HOUR).toISOString();
-    const found =
-      document.visibilityState === "visible"
-        ? await fetched(`/api/reports/overview?since=${encodeURIComponent(since)}`).catch(() => null)
-        : null;
+    const found = document.visibilityState === "visible" ? await fetched("/api/reports/state").catch(() => null) : null;
     if (found?.freshness.position > 0) location.reload();
     else lookAgain(waiting);
   }, LOOK_AGAIN);

@@ -27,12 +27,12 @@ class Used(NamedTuple):
     Attributes:
         event: Its name.
         uses: In the period.
-        trend: By day, or by hour.
+        trend: By day, or by hour; empty where it is not among the first `TOP`.
     """
 
     event: str
     uses: int
-    trend: Trend
+    trend: Trend = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +85,7 @@ def overview(connection: Connection, period: Period) -> Overview:
         NotThere, OtherViews, psycopg.Error: the database cannot be asked.
     """
     used = uses(connection, period)
+    used[:TOP] = _with_trends(connection, period, used[:TOP])
     catalog = ask(connection, "catalog", Asked()).records()
     declared = {each["event"]: each for each in catalog if _in_force(each)}
     fresh = freshness(connection)
@@ -118,11 +119,21 @@ def foot(connection: Connection) -> dict[str, Any]:
 
 
 def uses(connection: Connection, period: Period) -> list[Used]:
-    """How often each event was used, the most used first; see `overview`."""
+    """How often each event was used, the most used first, without trends; see `overview`."""
+    found = ask(connection, "usage", Asked(period, by=["event", "action"]))
+    used = [Used(event, counted.total()) for event, counted in _counted(found, "").items()]
+    return sorted(used, key=lambda each: (-each.uses, each.event))
+
+
+def _with_trends(connection: Connection, period: Period, used: Sequence[Used]) -> list[Used]:
     steps = steps_between(period, hourly=True)
     step = "hour" if isinstance(steps[0], dt.datetime) else "day"
-    found = ask(connection, "usage", Asked(period, by=["event", "action", step]))
-    return _used(found, step, steps)
+    where = {"event": [each.event for each in used]}
+    found = ask(connection, "usage", Asked(period, where, by=["event", "action", step]))
+    counted = _counted(found, step)
+    return [
+        each._replace(trend=merged([counted[each.event][at] for at in steps])) for each in used
+    ]
 
 
 def _state(complete: Completeness, fresh: Freshness) -> dict[str, Any]:
@@ -146,15 +157,11 @@ def _in_force(declared: Mapping[str, Any]) -> bool:
     return bool(declared["declared"]) and (expires is None or expires >= today)
 
 
-def _used(found: Report, step: str, steps: Sequence[Any]) -> list[Used]:
+def _counted(found: Report, step: str) -> dict[str, Counter[Any]]:
+    """Of each event how often it was used, step by step of time, or in all."""
     ends: defaultdict[str, Counter[Any]] = defaultdict(Counter)
     begun: defaultdict[str, Counter[Any]] = defaultdict(Counter)
     for row in found.records():
         counted = begun if row["action"] in BEGINNINGS else ends
-        counted[row["event"]][row[step]] += row["count"]
-    every = {event: ends.get(event) or begun[event] for event in {*ends, *begun}}
-    used = [
-        Used(event, counted.total(), merged([counted[at] for at in steps]))
-        for event, counted in every.items()
-    ]
-    return sorted(used, key=lambda each: (-each.uses, each.event))
+        counted[row["event"]][row.get(step)] += row["count"]
+    return {event: ends.get(event) or begun[event] for event in {*ends, *begun}}
