@@ -446,7 +446,9 @@ async def test_reports_are_asked_as_the_reader_who_changes_nothing(get, store_da
     assert row == {"signal": "footfall_reader", "reason": "on", "count": 1}
 
 
-@pytest.mark.parametrize("name", ["usage", "events", "summary", "metrics", "overview", "state", "dashboard"])
+@pytest.mark.parametrize(
+    "name", ["usage", "events", "summary", "metrics", "overview", "state", "dashboard"]
+)
 async def test_what_the_reader_may_not_read_is_refused_with_what_to_do(get, store_database, name):
     with psycopg.connect(store_database) as owner:
         owner.execute("REVOKE SELECT ON ALL TABLES IN SCHEMA reporting FROM footfall_reader")

@@ -129,7 +129,17 @@ async def test_it_opens_nothing_else(client, command, used):
         mark = "&" if "?" in path else "?"
         answer = await client.get(f"{path}{mark}share={token}", headers=HTML)
         assert answer.status_code == 403, path
-    for name in ("overview", "state", "losses", "sessions", "summary", "recent", "dashboard", "retention"):
+    refused = (
+        "overview",
+        "state",
+        "losses",
+        "sessions",
+        "summary",
+        "recent",
+        "dashboard",
+        "retention",
+    )
+    for name in refused:
         assert await report(client, name, token) == 403, name
     assert (await client.get(address.partition("share=")[0], headers=HTML)).status_code == 303
     for method in ("POST", "PUT", "DELETE"):

@@ -131,9 +131,7 @@ def _with_trends(connection: Connection, period: Period, used: Sequence[Used]) -
     where = {"event": [each.event for each in used]}
     found = ask(connection, "usage", Asked(period, where, by=["event", "action", step]))
     counted = _counted(found, step)
-    return [
-        each._replace(trend=merged([counted[each.event][at] for at in steps])) for each in used
-    ]
+    return [each._replace(trend=merged([counted[each.event][at] for at in steps])) for each in used]
 
 
 def _state(complete: Completeness, fresh: Freshness) -> dict[str, Any]:
