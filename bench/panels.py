@@ -2,7 +2,8 @@
 
 The stores are those of query.py, rolled up as housekeeping does it. Each panel's, variable's and
 annotation's query is asked as Grafana asks it, of everything: macros and variables expanded
-(tests/grafana/panels.py), by a session that may do what `footfall_reader` may.
+(tests/grafana/panels.py), by a session that may do what `footfall_reader` may, with the settings of the login
+that Footfall makes for it.
 
 Run it with `make bench BENCH=panels`; with BENCH_FULL=1 there are a hundred million events as well. It ends
 with exit code 1 when a 95th percentile is beyond the limit.
@@ -25,7 +26,7 @@ from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
 from footfall_exporters.postgres import prepare
 from footfall_processors import load_catalog
-from query import FULL, MILLION, Filling, Measured, ask, catalog_text, p50_p95
+from query import AS_REPORTS, FULL, MILLION, Filling, Measured, ask, catalog_text, p50_p95
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from grafana.panels import DASHBOARDS, NAMES, View, dashboard, expand, panels
@@ -55,7 +56,7 @@ def queries() -> Iterator[tuple[str, str, Mapping[str, Any]]]:
 def measure(dsn: str, now: dt.datetime) -> Timings:
     """Asks everything."""
     found: Timings = {}
-    options = "-c TimeZone=UTC -c role=footfall_reader"
+    options = f"{AS_REPORTS} -c role=footfall_reader"
     with psycopg.connect(dsn, autocommit=True, options=options) as connection:
         for title, sql, model in queries():
             found[title] = {}

@@ -3,7 +3,9 @@
 WITH sent AS MATERIALIZED (
     SELECT day, coalesce(event, '(all)') AS event, min(service) AS service, min(service_version) AS version,
            coalesce(sum(count) FILTER (WHERE action IN ('success', 'failure')), 0) AS ends
-    FROM reporting.usage_by_day WHERE day >= %(since)s AND count > 0 GROUP BY GROUPING SETS ((day, event), (day))
+    FROM reporting.usage_by_day
+    WHERE day >= %(since)s AND count > 0 AND (%(events)s::text[] IS NULL OR event = ANY(%(events)s))
+    GROUP BY GROUPING SETS ((day, event), (day))
     HAVING count(service) = count(*) AND count(service_version) = count(*)
     AND min(service) = max(service) AND min(service_version) = max(service_version)
 ), active AS MATERIALIZED (

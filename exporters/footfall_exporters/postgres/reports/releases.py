@@ -164,8 +164,12 @@ def _often(pair: _Pair, asked: Asked) -> Answer[dict[tuple[str, str], float]]:
     """
     if asked.where.keys() - _PAIR - {"event"}:
         return {}
-    versions = [pair.former, pair.version]
-    parameters = {"since": pair.since, "service": pair.service, "versions": versions}
+    parameters = {
+        "since": pair.since,
+        "service": pair.service,
+        "versions": [pair.former, pair.version],
+        "events": asked.where.get("event"),
+    }
     found = yield Statement(sql.SQL(query("uses_per_group")).format(), parameters)
     return {
         (version, event): round(often, 2)
