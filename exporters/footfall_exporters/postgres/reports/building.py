@@ -48,7 +48,8 @@ _SHARES = """
 """
 """Beside the columns of catalogs, which have no spaces in their names."""
 _ACTIONS: LiteralString = (
-    "CASE action WHEN 'invoke' THEN 1 WHEN 'start' THEN 2 WHEN 'success' THEN 3 WHEN 'failure' THEN 4 END"
+    "CASE action WHEN 'invoke' THEN 1 WHEN 'start' THEN 2 WHEN 'success' THEN 3"
+    " WHEN 'failure' THEN 4 END"
 )
 """A beginning comes before its end."""
 

@@ -20,6 +20,8 @@ Interval = Literal["hour", "day", "week", "month"]
 INTERVALS: Final[Sequence[Interval]] = get_args(Interval)
 TOP, TOP_OF_AN_INTERVAL = 10, 5
 MOST_RECENT = 100
+_BACK = tuple(dt.timedelta(seconds=seconds) for seconds in (1, 60, 3600))
+"""How far back the newest are looked for, until there are enough, before all of a period is."""
 MOST_INTERVALS = 1000
 _HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 LEAST: Final[Mapping[Interval, dt.timedelta]] = {
@@ -114,9 +116,14 @@ def events(connection: Connection, span: Span) -> Json:
 
 def recent(connection: Connection, span: Span) -> Json:
     """The newest observations, as the reporting view shows them."""
-    cursor = connection.execute(_RECENT, [*span, MOST_RECENT])
-    names = [column.name for column in cursor.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    last = min(span.until, dt.datetime.now(dt.UTC))
+    each = [since for back in _BACK if (since := last - back) > span.since]
+    for since in (*each, span.since):
+        cursor = connection.execute(_RECENT, [since, span.until, MOST_RECENT])
+        names = [column.name for column in cursor.description or ()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        if len(rows) == MOST_RECENT:
+            break
     return {"events": rows, "period": _period(span)}
 
 
