@@ -307,3 +307,19 @@ def test_a_theme_that_was_chosen_stays(opened):
 def test_a_feature_that_nobody_declares_is_said_to_be_none(opened):
     page = opened().go("/feature?event=no.such")
     assert "No such feature" in page.inner_text("main")
+
+
+@pytest.mark.parametrize("width", [1280, 1366, 1440])
+def test_the_features_stay_within_their_card(tabs, width):
+    page = tabs("light").page
+    size = page.viewport_size
+    page.set_viewport_size({"width": width, "height": 900})
+    try:
+        tabs("light").go("/?period=30d")
+        table, card = (
+            page.eval_on_selector(of, "(node) => node.getBoundingClientRect().right")
+            for of in (".inventory table", ".inventory")
+        )
+    finally:
+        page.set_viewport_size(size)
+    assert table <= card
