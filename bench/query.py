@@ -37,7 +37,7 @@ import psycopg
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Settings
 from footfall_exporters.embedded import EmbeddedPostgres
-from footfall_exporters.postgres import connect, groups, latency, partitions, prepare
+from footfall_exporters.postgres import comparisons, connect, groups, latency, partitions, prepare
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, PLANNING
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Catalog, Dimension, Rows, Shape, load_catalog
@@ -149,6 +149,7 @@ class Filling:
                     spent[task] += seconds if back in LOOKED_AT[task] else 0
         async with await connect(self._dsn, HOUSEKEEPING) as keeping:
             await keeping.execute("VACUUM (ANALYZE)")
+            await comparisons.keep(keeping)
         for task, seconds in spent.items():
             counted = self._found.events // DAYS * len(LOOKED_AT[task])
             self._found.cpu_us[task] = round(seconds / counted * 1e6, 3)

@@ -35,6 +35,7 @@ PERCENTILES = ", ".join(
 NUMBER = "(sum(histogram) %% 999999999999)::bigint"
 """How many durations a sum of histograms has, as Grafana's panels ask it (ADR 34)."""
 _STEP = dt.timedelta(hours=1)
+ENDS = ["success", "failure"]
 SOME = [f"bench.feature_{n:03}" for n in range(6)]
 
 
@@ -214,6 +215,9 @@ QUESTIONS: Mapping[str, Question] = {
     ),
     "report changes": Question(report("changes", "event", limit=6)),
     "report releases": Question(kept("releases")),
+    "report releases, with a condition": Question(
+        lambda connection, _: ask(connection, "releases", Asked(where={"action": ENDS})).rows
+    ),
     "report latency, by event": Question(
         report("latency", "event", columns=2),
         f"SELECT d.event, count(e.duration_ms) {RAW} GROUP BY 1",
