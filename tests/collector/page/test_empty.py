@@ -5,7 +5,8 @@ import time
 import httpx
 import pytest
 
-from collector.page.conftest import PATIENCE, collecting
+from collector.page.conftest import LOOKS, PATIENCE, collecting
+from collector.page.drawn import flaws, pictured
 from conftest import new_database
 
 
@@ -21,7 +22,17 @@ def one_event(name):
     return {"resourceLogs": [{"scopeLogs": [{"logRecords": [record]}]}]}
 
 
-def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened, empty, axe):
+def test_an_empty_store_is_drawn_without_a_flaw_or_a_violation(opened, empty, axe):
+    for look in LOOKS:
+        page = opened(look, at=empty.page).go("/")
+        pictured(page, f"empty {look}")
+        assert flaws(page) == [], look
+        page.evaluate(axe)
+        found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+        assert [each["id"] for each in found] == [], look
+
+
+def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened, empty):
     at = opened(at=empty.page)
     for path, said in (
         ("/catalog", "17 declared events"),
@@ -32,9 +43,6 @@ def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened,
     page = at.go("/")
     assert page.inner_text("h1") == "Nothing has arrived yet."
     assert page.locator(".teach li").count() == 3
-    page.evaluate(axe)
-    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    assert [each["id"] for each in found] == []
     sent = httpx.post(f"{empty.otlp}/v1/logs", json=one_event("discord.generator"))
     assert (sent.status_code, sent.json()) == (200, {})
     page.wait_for_selector("h1:has-text('1 of 17 features is in use')", timeout=PATIENCE)

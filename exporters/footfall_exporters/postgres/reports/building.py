@@ -169,7 +169,13 @@ class _Building:
         if period is None or not self._reads_days():
             return sql.Identifier("reporting", kind.view)
         steps = [name for name in self._by if name in steps_of(kind)]
-        return reading.counts(period.whole(HOUR), self._needed(), steps, self._asked.zone)
+        return reading.counts(
+            period.whole(HOUR), self._needed(), steps, self._asked.zone, local=self._is_local()
+        )
+
+    def _is_local(self) -> bool:
+        """Whether what is read says which day it is without a time zone."""
+        return self._reads_days() and self._asked.zone == zones.UTC and "hour" not in self._by
 
     def _needed(self) -> Sequence[str]:
         """The dimensions that it is about."""
@@ -262,6 +268,8 @@ class _Building:
 
     def _local(self, time: sql.Identifier) -> sql.Composable:
         """What the clocks of the zone show."""
+        if self._is_local():
+            return time
         if self._asked.zone == zones.UTC:
             return sql.SQL("{} AT TIME ZONE 'UTC'").format(time)
         *changing, last = zones.clocks(

@@ -5,49 +5,57 @@ zone, rows of days are added up first, and taken apart then.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import groupby
 from typing import Final
 
 from psycopg import sql
 
 from footfall_exporters.postgres.reports.asked import Period
-from footfall_exporters.postgres.reports.zones import zone_of
+from footfall_exporters.postgres.reports.zones import UTC, zone_of
 
 HOURS, DAYS = "usage", "usage_by_day"
 """The views."""
 _DAY, _HOUR = dt.timedelta(days=1), dt.timedelta(hours=1)
-_OF_HOURS = (
-    "SELECT hour, count{columns} FROM reporting.usage WHERE hour >= {since} AND hour < {until}"
-)
+_OF_HOURS = """
+    SELECT {hour} AS hour, count{columns} FROM reporting.usage WHERE hour >= {since} AND hour < {until}
+"""
 _OF_DAYS = """
-    SELECT day::timestamp AT TIME ZONE 'UTC' AS hour, count{columns}
-    FROM reporting.usage_by_day WHERE {days}
+    SELECT {day} AS hour, count{columns} FROM reporting.usage_by_day WHERE {days}
 """
-_SUMMED = """
-    SELECT day, sum(count)::bigint AS count, sum(hours) AS hours{columns}
-    FROM reporting.usage_by_day WHERE {days} GROUP BY day{columns}
+_APART = """
+    SELECT h.hour, h.count{columns} FROM (
+        SELECT day, sum(hours) AS hours{columns}
+        FROM reporting.usage_by_day WHERE {days} GROUP BY day{columns}
+    ) AS d, LATERAL reporting.hours_of(d.day, d.hours) AS h
 """
-_APART = f"""
-    SELECT h.hour, h.count{{columns}}
-    FROM ({_SUMMED}) AS d, LATERAL reporting.hours_of(d.day, d.hours) AS h
-"""  # noqa: S608  # a constant
-_CUT = f"""
-    SELECT h.hour, h.count{{columns}}
-    FROM ({_SUMMED}) AS d, LATERAL (SELECT {{cut}} AS cut OFFSET 0) AS c,
-         LATERAL (SELECT reporting.count_before(d.hours, c.cut) AS count OFFSET 0) AS b,
-         LATERAL (VALUES (d.day::timestamp AT TIME ZONE 'UTC', b.count),
-                         ((d.day + c.cut * interval '1 hour') AT TIME ZONE 'UTC', d.count - b.count)
-         ) AS h (hour, count)
+_CUT = """
+    SELECT h.hour, h.count{columns} FROM (
+        SELECT day, sum(count)::bigint AS count, sum({before})::bigint AS before{columns}
+        FROM reporting.usage_by_day WHERE {days} GROUP BY day{columns}
+    ) AS d, LATERAL (VALUES (d.day::timestamp AT TIME ZONE 'UTC', d.before),
+                            ((d.day + {after}) AT TIME ZONE 'UTC', d.count - d.before)
+    ) AS h (hour, count)
     WHERE h.count > 0
-"""  # noqa: S608  # a constant
+"""
+_BEFORE = "mod(hours - trunc(hours, {places}), {ones})"
+_NOT_AFTER = "count - mod(div(hours, {power}), {ones})"
+_DIGITS: Final = 20
+"""Of an hour; so many nines are 0 modulo themselves, and 10^20 is 1: the rest is the sum of the hours."""
+_ONES: Final = Decimal(10**_DIGITS - 1)
 _FOREVER: Final = sql.SQL("'infinity'")
 _AHEAD: Final = 2 * _DAY
 """Senders' clocks may be ahead."""
 
 
 def counts(
-    period: Period, columns: Sequence[str], steps: Iterable[str] = (), zone: str = "UTC"
+    period: Period,
+    columns: Sequence[str],
+    steps: Iterable[str] = (),
+    zone: str = UTC,
+    *,
+    local: bool = False,
 ) -> sql.Composable:
     """What stands for `reporting.usage` in a FROM, of a period alone: the same sums, of fewer rows.
 
@@ -56,30 +64,36 @@ def counts(
         columns: Those that are asked for beside `hour` and `count`.
         steps: Of time, that are told apart: `hour`, `day`, `week`, `month`.
         zone: Whose days these are.
+        local: Whether `hour` is to be without a time zone, which is UTC: its days are reckoned faster.
     """
     first, last = _days(period)
     names = sql.Composed([sql.SQL(", {}").format(sql.Identifier(name)) for name in columns])
+    parts = {
+        "columns": names,
+        "hour": sql.SQL("hour AT TIME ZONE 'UTC'" if local else "hour"),
+        "day": sql.SQL("day::timestamp" if local else "day::timestamp AT TIME ZONE 'UTC'"),
+    }
     if last is not None and last - first < _DAY:
-        return _counted(_hours(names, period.since, period.until))
-    whole = {"columns": names, "days": _within(first, last)}
+        return _counted(_hours(parts, period.since, period.until))
+    days: list[sql.Composable]
     if "hour" in steps:
-        days = sql.SQL(_APART).format(**whole)
-    elif zone != "UTC" and [*steps]:
-        days = sql.SQL(_CUT).format(**whole, cut=_cuts(zone, first, last))
+        days = [sql.SQL(_APART).format(**parts, days=_within(first, last))]
+    elif zone != UTC and [*steps]:
+        days = [*_cut(zone, first, last, names)]
     else:
-        days = sql.SQL(_OF_DAYS).format(**whole)
-    ends = (*_hours(names, period.since, first), *_hours(names, last, period.until))
-    return _counted([*ends, days])
+        days = [sql.SQL(_OF_DAYS).format(**parts, days=_within(first, last))]
+    ends = (*_hours(parts, period.since, first), *_hours(parts, last, period.until))
+    return _counted([*ends, *days])
 
 
 def _hours(
-    names: sql.Composed, since: dt.datetime | None, until: dt.datetime | None
+    parts: Mapping[str, sql.Composable], since: dt.datetime | None, until: dt.datetime | None
 ) -> list[sql.Composable]:
     """What is read by the hour, if anything is."""
     if since is None or until is None or since >= until:
         return []
     whole = {"since": sql.Literal(since), "until": sql.Literal(until)}
-    return [sql.SQL(_OF_HOURS).format(columns=names, **whole)]
+    return [sql.SQL(_OF_HOURS).format(**parts, **whole)]
 
 
 def _counted(parts: Iterable[sql.Composable]) -> sql.Composed:
@@ -98,19 +112,29 @@ def _within(first: dt.datetime, last: dt.datetime | None) -> sql.Composable:
     return sql.SQL("day >= {} AND day < {}").format(sql.Literal(first.date()), until)
 
 
-def _cuts(zone: str, first: dt.datetime, last: dt.datetime | None) -> sql.Composable:
-    """The hour of each day of UTC with which a day of the zone begins; 0: none but its first."""
-    there = zone_of(zone)
+def _cut(
+    zone: str, first: dt.datetime, last: dt.datetime | None, names: sql.Composed
+) -> Iterator[sql.Composable]:
+    """Days of UTC in two, where a day of the zone begins in them; a part for each offset of its clocks."""
     end = last or max(first, dt.datetime.now(dt.UTC)) + _AHEAD
     days = [first + n * _DAY for n in range(max(1, (end - first) // _DAY))]
-    each = [(cut, [*of][-1]) for cut, of in groupby(days, key=_cutter(there))]
-    cases = [
-        sql.SQL(" WHEN d.day <= {} THEN {}").format(sql.Literal(until.date()), sql.Literal(cut))
-        for cut, until in each[:-1]
-    ]
-    return sql.SQL("CASE{} ELSE {} END").format(
-        sql.Composed(cases or [sql.SQL(" WHEN false THEN 0")]), sql.Literal(each[-1][0])
-    )
+    spans = [(cut, [*of]) for cut, of in groupby(days, key=_cutter(zone_of(zone)))]
+    for n, (cut, of) in enumerate(spans):
+        until = of[-1] + _DAY if n < len(spans) - 1 else last
+        yield sql.SQL(_CUT).format(
+            columns=names,
+            days=_within(of[0], until),
+            before=_before(cut),
+            after=sql.Literal(cut * _HOUR),
+        )
+
+
+def _before(cut: int) -> sql.Composable:
+    """How many of a day's count are before an hour; of the shorter part the digits are added."""
+    if cut <= 12:
+        return sql.SQL(_BEFORE).format(places=sql.Literal(-_DIGITS * cut), ones=sql.Literal(_ONES))
+    power = sql.Literal(Decimal(10) ** (_DIGITS * cut))
+    return sql.SQL(_NOT_AFTER).format(power=power, ones=sql.Literal(_ONES))
 
 
 def _cutter(zone: dt.tzinfo) -> Callable[[dt.datetime], int]:
