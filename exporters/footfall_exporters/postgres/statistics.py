@@ -44,9 +44,10 @@ _EXPRESSIONS = """
     FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid
     JOIN pg_attribute a ON a.attrelid = x.oid AND i.indkey[a.attnum - 1] = 0
     WHERE t.relnamespace = 'footfall'::regnamespace AND i.indexprs IS NOT NULL
-    AND pg_get_indexdef(x.oid, a.attnum, true) !~ '^date_bin[(]''00:00:01''::interval, "?time"?, '
+    AND pg_get_expr(i.indexprs, i.indrelid, true) !~ '^date_bin[(]''00:00:01''::interval, "?time"?, [^,]*$'
 """
-"""Of indexes; the seconds of observations, whose times have statistics as well, are nobody's."""
+"""Of indexes; the seconds of observations, whose times have statistics as well, are nobody's. Of one that is
+dropped meanwhile there is no expression."""
 _EXTENDED = f"""
     SELECT e.oid, format('%I.%I', n.nspname, e.stxname) AS name
     FROM pg_statistic_ext e JOIN pg_namespace n ON n.oid = e.stxnamespace
