@@ -14,7 +14,7 @@ from exporters.remains import catalogs, hits, program, read_all
 from footfall_collector.doctor.store import store_checks
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import partitions, prepare
-from footfall_exporters.postgres.statistics import found
+from footfall_exporters.postgres.statistics import SILENCE, found
 from support.batches import DAY, NOW, batch, one_row
 from support.stores import TODAY, catalog_of, rows_of, store_at, writing
 
@@ -202,3 +202,16 @@ async def test_what_a_later_catalog_adds_and_what_days_come_has_no_statistics_ei
     silent = {"member_hash", "word", "number", "token", "guild_hash", "note", "seed", "attempts"}
     assert {name for name, target in columns.items() if target == 0} >= silent
     assert columns["time"] == columns["dim_id"] == columns["duration_ms"] == -1
+
+
+async def test_a_day_that_is_being_dropped_is_in_nobodys_way(store_database, catalog, query):
+    """Whoever drops it holds it until all of it is rolled up."""
+    await store_at(store_database, catalog).maintain()
+    with psycopg.connect(store_database) as dropping, psycopg.connect(store_database) as looking:
+        day = partitions.table(TODAY).as_string(None)
+        query(f"ALTER TABLE footfall.feature_events DETACH PARTITION {day}")
+        dropping.execute(f"DROP TABLE {day}")
+        looking.execute("SET lock_timeout = '1s'")
+        looking.execute(SILENCE)
+        assert found(looking) == []
+        dropping.rollback()

@@ -221,6 +221,7 @@ async def _make(connection: AsyncConnection, day: dt.date) -> None:
         "low": sql.Literal(f"{day} 00:00:00+00"),
         "high": sql.Literal(f"{day + dt.timedelta(days=1)} 00:00:00+00"),
         "shown": _shown(day),
+        "index": sql.Identifier(f"{_name(day)}_seconds"),
         "cut": views.created_at(sql.Identifier("time"), "second"),
     }
     async with connection.transaction():
@@ -229,7 +230,7 @@ async def _make(connection: AsyncConnection, day: dt.date) -> None:
             f"SET LOCAL lock_timeout = '{ATTACHING}'",
             "CREATE TABLE {name} (LIKE footfall.feature_events INCLUDING ALL)",
             # By the time that `reporting` shows: who asks for the newest reads no whole day.
-            "CREATE INDEX ON {name} USING brin ({cut}) WITH (autosummarize = on)",
+            "CREATE INDEX {index} ON {name} USING brin ({cut}) WITH (autosummarize = on)",
             statistics.SILENCE,  # LIKE copies no targets, and expressions have statistics of their own
             "ALTER TABLE {name} ADD CONSTRAINT bounds"
             " CHECK (time IS NOT NULL AND time >= {low} AND time < {high})",
