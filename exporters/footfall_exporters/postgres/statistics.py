@@ -46,7 +46,7 @@ _EXPRESSIONS = """
     WHERE t.relnamespace = 'footfall'::regnamespace AND i.indexprs IS NOT NULL
     AND x.relname !~ '^feature_events_[0-9]{8}_seconds$'
 """
-"""Of indexes, but for that of the seconds of observations (partitions.py): their times have statistics as well.
+"""Of indexes, but for that of the seconds of observations (partitions.py): times have statistics as well.
 It goes by its name, for Postgres waits for who drops a day before it says what an expression of it is."""
 _EXTENDED = f"""
     SELECT e.oid, format('%I.%I', n.nspname, e.stxname) AS name
