@@ -586,3 +586,21 @@ def test_whatever_is_asked_is_answered_or_refused(filled, name, pairs, by, limit
         where = conditions(f"{key}={value}" for key, value in pairs)
         found = ask(filled, name, Asked(period, where, by, limit))
         assert limit is None or name == "changes" or len(found.rows) <= limit
+
+
+async def test_what_is_erased_while_the_overview_is_asked_is_no_fault(
+    store_database, catalog, query, monkeypatch
+):
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(counts={(MIDNIGHT, dimension()): 5}))
+    uses = overview.uses
+
+    def then_erased(connection, period):
+        found = uses(connection, period)
+        query("TRUNCATE footfall.feature_counts, footfall.feature_counts_days")
+        return found
+
+    monkeypatch.setattr(overview, "uses", then_erased)
+    with connect_sync(store_database, READING) as connection:
+        [used] = overview.overview(connection, LAST).used
+    assert (used.uses, sum(used.trend)) == (5, 0)

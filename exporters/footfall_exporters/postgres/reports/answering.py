@@ -32,15 +32,7 @@ def answered(connection: Connection, answer: Answer[T]) -> T:
 
 
 async def answered_beside(connection: AsyncConnection, answer: Answer[T]) -> T:
-    """The same; what is reckoned between statements is reckoned in a thread, so that requests go on.
-
-    Args:
-        connection: Which executes the statements.
-        answer: What asks them.
-
-    Raises:
-        psycopg.Error: Postgres refused.
-    """
+    """The same as `answered`; what is reckoned between statements is in a thread, so that requests go on."""
     said: list[T] = []
     rows: Rows | None = None
     while (statement := await asyncio.to_thread(_on, answer, rows, said)) is not None:

@@ -130,7 +130,7 @@ def _with_trends(connection: Connection, period: Period, used: Sequence[Used]) -
     step = "hour" if isinstance(steps[0], dt.datetime) else "day"
     where = {"event": [each.event for each in used]}
     found = ask(connection, "usage", Asked(period, where, by=["event", "action", step]))
-    counted = _counted(found, step)
+    counted = defaultdict(Counter, _counted(found, step))  # what is erased meanwhile has none
     return [each._replace(trend=merged([counted[each.event][at] for at in steps])) for each in used]
 
 
