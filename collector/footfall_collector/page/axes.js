@@ -39,7 +39,9 @@ export function scaleOf(top, most, isWhole) {
 
 /** How far labels at the ends of lines are pushed apart. @param {Series[]} series @param {number} max */
 export function apart(series, max) {
-  const ends = series.map((each, i) => ({ i, y: HEIGHT * (1 - (each.data.findLast((v) => v !== null) ?? 0) / max) }));
+  const ends = series.flatMap(({ end, data }, i) =>
+    end ? [{ i, y: HEIGHT * (1 - (data.findLast((v) => v !== null) ?? 0) / max) }] : [],
+  );
   /** @type {number[]} */
   const moved = [];
   let floor = -Infinity;

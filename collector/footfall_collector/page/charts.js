@@ -101,13 +101,21 @@ function points(each, open) {
   return each.data.map((value, i) => (i === open ? { value, itemStyle: { opacity: 0.45 } } : value));
 }
 
+/** Series, of which those that are known up to where any is have their names there. @param {Series[]} series */
+function ended(series) {
+  const lasts = series.map(({ data }) => data.findLastIndex((v) => v !== null));
+  const latest = Math.max(...lasts);
+  return series.map((each, i) => (lasts[i] === latest ? each : { ...each, end: undefined }));
+}
+
 /**
  * Figures over time: bars or lines of now, a grey line for before, releases as marks.
  *
  * @param {Over} of
  */
-export function timeOption({ range, series, format = int, max, marks = [], labels = true, before }) {
+export function timeOption({ range, series: given, format = int, max, marks = [], labels = true, before }) {
   const { times, unit } = range;
+  const series = ended(given);
   const isBar = series[0]?.type === "bar";
   const [ink, line, grey] = [colour("ink-2"), colour("line"), colour("before")];
   family ||= getComputedStyle(document.body).fontFamily;

@@ -323,3 +323,14 @@ def test_the_features_stay_within_their_card(tabs, width):
     finally:
         page.set_viewport_size(size)
     assert table <= card
+
+
+def test_a_line_that_ends_before_others_has_no_name_at_their_end(tabs, report):
+    rows = sorted(report("depth", since="30d"), key=lambda row: row["day"])
+    means = [row["mean"] is not None for row in rows if row["median"] is not None]
+    assert any(means)
+    assert not means[-1]
+    page = tabs("light").go("/groups?period=30d")
+    said = page.locator(".chart[aria-label^='Different features'] svg text").all_text_contents()
+    assert "Median" in said
+    assert "Average" not in said

@@ -38,9 +38,7 @@ export function depth(attribute, mine, days, marked) {
   const word = groupWord(attribute, false);
   const lists = FIGURES.map(([, column]) => values(mine, days, column));
   const series = FIGURES.flatMap(([name, , tone], i) =>
-    tone && lists[i]?.some((value) => value !== null)
-      ? [{ name, data: lists[i], color: colour(tone), label: colour("ink-2"), end: name }]
-      : [],
+    tone ? [{ name, data: lists[i] ?? [], color: colour(tone), label: colour("ink-2"), end: name }] : [],
   );
   const names = FIGURES.map(([name]) => name);
   return [
