@@ -18,6 +18,9 @@ SOURCE: Final = common.DataSourceRef(type_val="grafana-postgresql-datasource", u
 EVERYTHING: Final = "'*'"
 """What a variable becomes when all of its values are chosen; Grafana inserts it as it is."""
 _FROM, _TO = "$__timeFrom()::timestamptz", "$__timeTo()::timestamptz"
+_FROM_UTC, _TO_UTC = (f"({moment} AT TIME ZONE 'UTC')" for moment in (_FROM, _TO))
+"""Without a zone: what Postgres reckons of these it reckons once, and not for each row, because no setting of the
+session has a say."""
 
 
 def _text(name: str) -> tuple[str, str]:
@@ -41,7 +44,7 @@ def _by_the_day(moment: str) -> str:
 
 _USED: Final = _text("fragments/used")[1]
 _DURATIONS: Final = _text("fragments/durations")[1]
-_KEPT: Final = "date_trunc('day', now(), 'UTC') - interval '7 days'"
+_KEPT: Final = "(SELECT date_trunc('day', now(), 'UTC') - interval '7 days')"
 """From when on there are durations by the hour."""
 FRAGMENTS: Final = {
     # First those that have others in them.
@@ -72,15 +75,15 @@ FRAGMENTS: Final = {
     "{of_version}": _chosen("version", "coalesce(service_version, '(none)')"),
     "{annotated_version}": _chosen("version", "version"),
     # An hour's count belongs to a range that touches the hour, a day's figure to one that touches the day.
-    "{hours}": f"hour > {_FROM} - interval '1 hour' AND hour <= {_TO}",
-    "{days}": f"day BETWEEN ({_FROM} AT TIME ZONE 'UTC')::date AND ({_TO} AT TIME ZONE 'UTC')::date",
+    "{hours}": f"hour > ({_FROM_UTC} - interval '1 hour') AT TIME ZONE 'UTC' AND hour <= {_TO}",
+    "{days}": f"day BETWEEN {_FROM_UTC}::date AND {_TO_UTC}::date",
     # The first day that is whole in the range, and the first after it that is not.
-    "{first}": f"date_trunc('day', {_FROM} + interval '1 day' - interval '1 microsecond', 'UTC')",
-    "{last}": f"date_trunc('day', {_TO}, 'UTC')",
+    "{first}": f"date_trunc('day', {_FROM_UTC} + interval '1 day' - interval '1 microsecond') AT TIME ZONE 'UTC'",
+    "{last}": f"date_trunc('day', {_TO_UTC}) AT TIME ZONE 'UTC'",
     "{day}": "day::timestamp AT TIME ZONE 'UTC' AS \"time\"",
+    # Grafana's own macro does this in decimal arithmetic, row by row.
+    "{time}": "date_bin('${bucket}', at, 'epoch') AS \"time\"",
     "{version}": "coalesce(service, '(none)') || ' ' || coalesce(service_version, '(none)')",
-    # Each bucket has 12 decimal digits (ADR 34), and 10^12 is 1 modulo this: what is left is their sum.
-    "{observations}": "(histogram % 999999999999)::bigint",
     "{has_ends}": "event IN (SELECT event FROM reporting.catalog WHERE actions && '{success,failure}')",
     "{begun}": "action IN ('invoke', 'start')",
     # As `reporting.features` and the reports have it: other actions neither end nor fail.

@@ -17,6 +17,7 @@ from footfall_collector.config.schema import OperatorConfig, ServiceConfig
 from footfall_collector.process.app import running
 from footfall_collector.receivers import operator, reports
 from footfall_collector.telemetry.telemetry import Telemetry
+from footfall_exporters.postgres import reader_sessions
 from footfall_exporters.postgres.connecting import ERASING, connect
 from footfall_exporters.postgres.erasing import erase
 from footfall_exporters.postgres.reports import REPORTS
@@ -42,10 +43,12 @@ LISTENER = OperatorConfig(endpoint="127.0.0.1:0")
 @contextlib.asynccontextmanager
 async def asking(dsn, authorised=None):
     attributes = Attributes("visitor", "guild_id")
-    route = Route(reports.PATH, reports.Reports(lambda: dsn, attributes).answer)
+    answering = reports.Reports(lambda: dsn, attributes)
+    route = Route(reports.PATH, answering.answer)
     serving = operator.serve(LISTENER, Telemetry("1", []), set, authorised, more=[route])
-    async with serving as address, httpx.AsyncClient(base_url=f"http://{address}") as client:
-        yield client
+    async with answering.running(), serving as address:
+        async with httpx.AsyncClient(base_url=f"http://{address}") as client:
+            yield client
 
 
 @pytest.fixture
@@ -400,7 +403,7 @@ async def test_what_is_erased_or_dropped_is_a_change_as_well(get, store_database
 async def test_during_a_migration_it_is_said_that_the_store_does_not_answer(
     get, store_database, monkeypatch
 ):
-    monkeypatch.setattr(reports, "_USE", replace(reports._USE, lock="100ms"))
+    monkeypatch.setattr(reader_sessions, "_USE", replace(reader_sessions._USE, lock="100ms"))
     with psycopg.connect(store_database) as migrating:
         migrating.execute("DROP VIEW reporting.usage CASCADE")
         answer = await get("usage")

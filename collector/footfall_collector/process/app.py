@@ -192,6 +192,8 @@ class _Parts:
         has_keys = self._operators.keys is not None
         logins, shares = self._logins() if has_keys else (None, None)
         await self._enter(self._live.running())
+        answering = self._reports()
+        await self._enter(answering.running())
         return await self._enter(
             operator.serve(
                 config,
@@ -201,7 +203,7 @@ class _Parts:
                 context,
                 alive=self._is_alive,
                 more=[
-                    Route(reports.PATH, self._reports().answer, methods=["GET"]),
+                    Route(reports.PATH, answering.answer, methods=["GET"]),
                     *page.routes(has_login=has_keys),
                     Route(live.PATH, self._live.answer, methods=["GET"]),
                 ],

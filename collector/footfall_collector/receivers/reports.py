@@ -2,10 +2,10 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
 
 import msgspec
 import psycopg
@@ -16,9 +16,10 @@ from starlette.responses import Response
 from footfall_collector.receivers import tables
 from footfall_collector.receivers.api.health import verdict
 from footfall_exporters.contracts import Unavailable
-from footfall_exporters.postgres import READING, REPORTS, connect_sync
-from footfall_exporters.postgres.asking import NotAllowed, NotThere, become_reader
+from footfall_exporters.postgres import REPORTS
+from footfall_exporters.postgres.asking import NotAllowed, NotThere
 from footfall_exporters.postgres.pulse import feel
+from footfall_exporters.postgres.reader_sessions import AT_ONCE, ReaderSessions
 from footfall_exporters.postgres.reports import ZONED, periods
 from footfall_exporters.postgres.reports.asked import USUAL, YEARS, Period, WrongQuestion
 from footfall_exporters.postgres.reports.distinct import Span
@@ -28,15 +29,13 @@ from footfall_exporters.postgres.reports.state import OtherViews, of_this_versio
 from footfall_processors import OperatorError
 
 PATH: Final = "/api/reports/{name}"
-AT_ONCE = 2
-"""Reports that are made at the same time; others wait."""
-_USE = replace(READING, name="footfall api", lock="5s", statement="60s")
 _NOT_GRANTED = (
     "footfall_reader may not read the views; start a collector again, or run `footfall migrate`"
 )
 _PERIOD = {"recent": dt.timedelta(hours=1)}
 _encode = msgspec.json.Encoder().encode
 Json = dict[str, Any]
+T = TypeVar("T")
 
 
 class Wrong(Exception):  # an answer, not a fault
@@ -72,6 +71,7 @@ class Reports:
 
     def __init__(self, dsn: Callable[[], str], attributes: Attributes) -> None:
         self._dsn, self._attributes = dsn, attributes
+        self._sessions = ReaderSessions()
         self._places = asyncio.Semaphore(AT_ONCE)
         self._made: dict[str, _Maker] = {
             "summary": lambda c, a: periods.summary(c, a.span, a.interval, attributes),
@@ -81,6 +81,14 @@ class Reports:
             "overview": lambda c, a: _overview(c, a.span),
             "state": lambda c, _: foot(c),
         }
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keeps sessions meanwhile."""
+        try:
+            yield
+        finally:
+            self._sessions.close()
 
     async def answer(self, request: Request) -> Response:
         """The report that a request asks for."""
@@ -97,7 +105,7 @@ class Reports:
         try:
             asked = tables.question(name, request, dt.datetime.now(dt.UTC))
             async with self._asking() as dsn:
-                return await asyncio.to_thread(_table, dsn, asked)
+                return await self._read(dsn, lambda connection: tables.answer(connection, asked))
         except WrongQuestion as wrong:
             raise Wrong(400, f"invalid_{wrong.word}", str(wrong)) from None
 
@@ -111,7 +119,12 @@ class Reports:
         async with self._asking() as dsn:
             if made is None:
                 return await self._dashboard(dsn)
-            return await asyncio.to_thread(_read, dsn, name, made, asked)
+            said = await self._read(dsn, lambda connection: made(connection, asked))
+            return {"report": name, **said}
+
+    async def _read(self, dsn: str, question: Callable[[Connection], T]) -> T:
+        """In a thread."""
+        return await asyncio.to_thread(self._sessions.ask, dsn, question)
 
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[str]:
@@ -143,40 +156,16 @@ class Reports:
         """Of the last hour, by Postgres' clock."""
         pulse = await feel(dsn)
 
-        def read() -> Json:
-            with _reader(dsn) as connection:
-                return periods.last_hour(connection, pulse.at, self._attributes)
+        def last_hour(connection: Connection) -> Json:
+            return periods.last_hour(connection, pulse.at, self._attributes)
 
-        found = await asyncio.to_thread(read)
+        found = await self._read(dsn, last_hour)
         return {"report": "dashboard", **found, "systemHealth": verdict(pulse)}
-
-
-@contextmanager
-def _reader(dsn: str) -> Iterator[Connection]:
-    """A session that sees what any reader of `reporting` sees, and changes nothing.
-
-    Raises:
-        NotAllowed: the store's owner may not become the reader.
-        Unsuitable, psycopg.Error: see `connect_sync`.
-    """
-    with closing(connect_sync(dsn, _USE)) as connection:
-        become_reader(connection)
-        yield connection
-
-
-def _read(dsn: str, name: str, made: _Maker, asked: _Asked) -> Json:
-    with _reader(dsn) as connection:
-        return {"report": name, **made(connection, asked)}
 
 
 def _overview(connection: Connection, span: Span) -> Json:
     start, end = map(periods.written, span)
     return {**overview(connection, Period(*span)).record(), "period": {"start": start, "end": end}}
-
-
-def _table(dsn: str, asked: tables.Question) -> Response:
-    with _reader(dsn) as connection:
-        return tables.answer(connection, asked)
 
 
 def _asked(query: Mapping[str, str], usual: dt.timedelta) -> _Asked:

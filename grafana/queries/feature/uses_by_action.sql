@@ -1,4 +1,4 @@
 -- What was done, beginnings included. Exact counts.
-SELECT $__timeGroupAlias(at, ${bucket}), action AS metric, sum(count)::bigint AS value
+SELECT {time}, action AS metric, sum(count)::bigint AS value
 FROM {series} WHERE {selected}
 GROUP BY 1, 2 ORDER BY 1, 2

@@ -1,6 +1,6 @@
 -- 95 of 100 uses on each surface took at most this long, to 2.2 %.
 WITH summed AS MATERIALIZED (
-    SELECT $__timeGroupAlias(at, ${bucket}), surface AS metric, sum(histogram) AS histogram
+    SELECT {time}, surface AS metric, sum(histogram) AS histogram
     FROM {duration_series} WHERE {selected}
     GROUP BY 1, 2
 )

@@ -1,6 +1,6 @@
 -- What is used: the six features that are used most, and the others together. Exact counts, without beginnings.
 WITH counted AS MATERIALIZED (
-    SELECT $__timeGroupAlias(at, ${bucket}), surface, feature, sum(count) AS value
+    SELECT {time}, surface, feature, sum(count) AS value
     FROM {series} WHERE {selected} AND {is_use}
     GROUP BY 1, 2, 3
 ), most AS MATERIALIZED (

@@ -1,6 +1,6 @@
 -- 95 of 100 uses of each version took at most this long, to 2.2 %. A point of a day is of all of that day, and so is what is older than 8 days.
 WITH summed AS MATERIALIZED (
-    SELECT $__timeGroupAlias(at, ${bucket}), {version} AS metric, sum(histogram) AS histogram
+    SELECT {time}, {version} AS metric, sum(histogram) AS histogram
     FROM {duration_series} WHERE {selected}
     GROUP BY 1, 2
 )

@@ -1,6 +1,6 @@
 -- Of what ended (success, failure), the share that did not end well, of the six features with the most failures: 0 where all did. Of few ends it means little.
 WITH counted AS MATERIALIZED (
-    SELECT $__timeGroupAlias(at, ${bucket}), surface, feature, sum(count) AS ended,
+    SELECT {time}, surface, feature, sum(count) AS ended,
            coalesce(sum(count) FILTER (WHERE {failed}), 0) AS failed
     FROM {series} WHERE {selected} AND {ended}
     GROUP BY 1, 2, 3

@@ -1,4 +1,4 @@
 -- How uses ended that did not end well: error, timeout or denied. Exact counts.
-SELECT $__timeGroupAlias(at, ${bucket}), status AS metric, sum(count)::bigint AS value
+SELECT {time}, status AS metric, sum(count)::bigint AS value
 FROM {series} WHERE {selected} AND {failed}
 GROUP BY 1, 2 ORDER BY 1, 2

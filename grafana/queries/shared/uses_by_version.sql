@@ -1,4 +1,4 @@
 -- Which versions of which services carry the use. Exact counts, without beginnings.
-SELECT $__timeGroupAlias(at, ${bucket}), {version} AS metric, sum(count)::bigint AS value
+SELECT {time}, {version} AS metric, sum(count)::bigint AS value
 FROM {series} WHERE {selected} AND {is_use}
 GROUP BY 1, 2 ORDER BY 1, 2

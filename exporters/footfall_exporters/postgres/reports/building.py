@@ -34,9 +34,9 @@ _DAYS: Final[Mapping[str, LiteralString]] = {
     "month": "date_trunc('month', {time}::timestamp)::date",
 }
 _GROUPED = """
-    SELECT * FROM (
+    WITH found AS {kept} MATERIALIZED (
         SELECT {keys}, {measures} FROM {view} WHERE {condition} GROUP BY {numbers}
-    ) AS found ORDER BY {order} LIMIT {limit}
+    ) SELECT * FROM found ORDER BY {order} LIMIT {limit}
 """
 _SHARES = """
     SELECT {names}, count, (count / "of all")::float8 AS share FROM (
@@ -130,8 +130,13 @@ class _Building:
         """The figures of each group."""
         shown = _listed(_named(sql.SQL(measure.value), measure.name) for measure in measures)
         held = [self._holds(name, values) for name, values in self._where.items()]
+        # Histograms are put in order when they have been added up: before, they are more than memory takes.
+        has_histograms = any(measure.name == HISTOGRAM for measure in measures)
         return sql.SQL(_GROUPED).format(
-            **self._parts(measures), measures=shown, condition=_all([*within, *held])
+            **self._parts(measures),
+            measures=shown,
+            condition=_all([*within, *held]),
+            kept=sql.SQL("" if has_histograms else "NOT"),
         )
 
     def _shares(

@@ -98,9 +98,9 @@ def slot_of(histograms: Iterable[str], share: float) -> int:
     return 0
 
 
-def digits_above(slot: int) -> str:
-    """What a histogram is divided by, so that what is above a slot is left."""
-    return f"1{'0' * (DIGITS * (slot + 1))}"
+def digits_up_to(slot: int) -> int:
+    """How many of a histogram's digits, from the right, are of this slot and those before it."""
+    return DIGITS * (slot + 1)
 
 
 def ordered(

@@ -8,16 +8,15 @@ failures are, by an interval that holds however often it is looked at and is wid
 (sequential.py).
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from psycopg import sql
-
 from footfall_exporters.postgres.reports.answering import Answer
 from footfall_exporters.postgres.reports.asked import Asked
-from footfall_exporters.postgres.reports.building import Columns, Statement, build
-from footfall_exporters.postgres.reports.histograms import digits_above, slot_of
+from footfall_exporters.postgres.reports.building import Columns, build
+from footfall_exporters.postgres.reports.histograms import digits_up_to, slot_of
 from footfall_exporters.postgres.reports.kinds import Kind, Measure
 from footfall_exporters.postgres.reports.sequential import Day, Difference, difference
 
@@ -26,14 +25,15 @@ FEW: Final = 100
 FEWEST_DAYS: Final = 3
 """Of either version: how far days differ is not known before."""
 LONG: Final = 0.95
-_MEASURES: Final = (Measure("histogram", "sum(histogram)"),)
-# The digits of a histogram are cast out, as nines are: what remains is how many durations it has.
-_BEYOND: Final = """
-    SELECT found.service_version, found.event, mod(found.histogram, 999999999999)::bigint,
-           mod(div(found.histogram, limits.power), 999999999999)::bigint
-    FROM ({found}) AS found
-    JOIN unnest(%(events)s::text[], %(powers)s::numeric[]) AS limits (event, power) USING (event)
-"""
+_MEASURES: Final = (
+    Measure("observations", "sum(observations)::bigint"),
+    # Of the digits above a slot twelve at a time are cast out, as nines are: what remains is how many
+    # durations these are.
+    Measure(
+        "long",
+        "sum(mod(trunc(histogram, (%(scales)s::jsonb ->> event)::integer), 999999999999))::bigint",
+    ),
+)
 Days = Mapping[str, list[Day]]
 """By version."""
 
@@ -55,12 +55,13 @@ def long_days(
     slots = {event: slot_of(both, LONG) for event, both in _both(histograms).items()}
     by_day = replace(asked, by=("service_version", "event", "day"))
     statement = build("releases", replace(kind, measures=_MEASURES), by_day, views)
-    more = {"events": [*slots], "powers": [*map(digits_above, slots.values())]}
-    text = sql.SQL(_BEYOND).format(found=statement.text)
+    scales = {event: -digits_up_to(slot) for event, slot in slots.items()}
     found: dict[str, dict[str, list[Day]]] = {}
-    rows = yield Statement(text, statement.parameters | more)
-    for version, event, number, long in rows:
-        if number:
+    rows = yield statement._replace(
+        parameters={**statement.parameters, "scales": json.dumps(scales)}
+    )
+    for version, event, _, number, long in rows:
+        if number and event in slots:
             found.setdefault(event, {}).setdefault(version, []).append(Day(number, long))
     return found
 
