@@ -19,8 +19,8 @@ EVERYTHING: Final = "'*'"
 """What a variable becomes when all of its values are chosen; Grafana inserts it as it is."""
 _FROM, _TO = "$__timeFrom()::timestamptz", "$__timeTo()::timestamptz"
 _FROM_UTC, _TO_UTC = (f"({moment} AT TIME ZONE 'UTC')" for moment in (_FROM, _TO))
-"""Without a zone: what Postgres reckons of these it reckons once, and not for each row, because no setting of the
-session has a say."""
+"""Without a zone: what Postgres reckons of these it reckons once, and not for each row, because no setting
+of the session has a say."""
 
 
 def _text(name: str) -> tuple[str, str]:
@@ -78,7 +78,8 @@ FRAGMENTS: Final = {
     "{hours}": f"hour > ({_FROM_UTC} - interval '1 hour') AT TIME ZONE 'UTC' AND hour <= {_TO}",
     "{days}": f"day BETWEEN {_FROM_UTC}::date AND {_TO_UTC}::date",
     # The first day that is whole in the range, and the first after it that is not.
-    "{first}": f"date_trunc('day', {_FROM_UTC} + interval '1 day' - interval '1 microsecond') AT TIME ZONE 'UTC'",
+    "{first}": f"date_trunc('day', {_FROM_UTC} + interval '1 day' - interval '1 microsecond')"
+    " AT TIME ZONE 'UTC'",
     "{last}": f"date_trunc('day', {_TO_UTC}) AT TIME ZONE 'UTC'",
     "{day}": "day::timestamp AT TIME ZONE 'UTC' AS \"time\"",
     # Grafana's own macro does this in decimal arithmetic, row by row.

@@ -46,9 +46,12 @@ async def asking(dsn, authorised=None):
     answering = reports.Reports(lambda: dsn, attributes)
     route = Route(reports.PATH, answering.answer)
     serving = operator.serve(LISTENER, Telemetry("1", []), set, authorised, more=[route])
-    async with answering.running(), serving as address:
-        async with httpx.AsyncClient(base_url=f"http://{address}") as client:
-            yield client
+    async with (
+        answering.running(),
+        serving as address,
+        httpx.AsyncClient(base_url=f"http://{address}") as client,
+    ):
+        yield client
 
 
 @pytest.fixture
