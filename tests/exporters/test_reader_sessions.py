@@ -164,9 +164,7 @@ def test_as_many_are_kept_as_are_asked_at_the_same_time(sessions, store_database
         together.wait(20)
         return whose(connection)
 
-    threads = [
-        threading.Thread(target=sessions.ask, args=(store_database, wait)) for _ in range(3)
-    ]
+    threads = [threading.Thread(target=sessions.ask, args=(store_database, wait)) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
