@@ -1,13 +1,13 @@
-// Trust: what of all that happened is stored, what was lost and why, what keeps the store in shape.
+// Trust: what of all that happened is stored, what was lost and why.
 
 import { h } from "../elements.js";
 import { completeness, ofCounted, steps, sum, total } from "../figures.js";
-import { grid } from "../grid.js";
-import { beside, none, panel, tag, title } from "../parts.js";
+import { beside, panel, title } from "../parts.js";
 import { rows, rowsIfAny } from "../reports.js";
-import { link, periodName } from "../state.js";
-import { ago, complete, DASH, day, int, plural, span, spoken } from "../words.js";
+import { periodName } from "../state.js";
+import { complete, day, int } from "../words.js";
 import { passedOn } from "./backends.js";
+import { housekeeping, privacy } from "./inforce.js";
 import { door, least, lossesPanel, notStored } from "./losses.js";
 
 /** @typedef {import("../reports.js").Row} Row */
@@ -22,7 +22,7 @@ const DAY = 864e5;
 export async function trust(context) {
   const { now } = context;
   const days = daily(now);
-  const [byDay, byEvent, losses, refused, kept, tasks, backends] = await Promise.all([
+  const [byDay, byEvent, losses, refused, kept, tasks, backends, attributes] = await Promise.all([
     rows("completeness", { range: days, by: ["day"] }),
     rows("completeness", { range: days, by: ["event"] }),
     rows("losses", { range: days, by: ["day", "signal", "reason"] }),
@@ -30,6 +30,7 @@ export async function trust(context) {
     rows("retention"),
     rowsIfAny("housekeeping"),
     rowsIfAny("backends"),
+    rowsIfAny("attributes"),
   ]);
   const missing = steps(byDay, days).map(([row]) => (row?.emitted ? completeness([row]).missing : null));
   return [
@@ -37,8 +38,8 @@ export async function trust(context) {
     way(byDay, losses, refused),
     h("div", { class: "row two-one" }, notStored(missing, days), least(byEvent, context)),
     lossesPanel(losses, days),
-    ...beside([...passedOn(backends), privacy(context, kept)]),
-    ...beside([...door(refused), ...housekeeping(tasks)]),
+    ...beside([...passedOn(backends), ...door(refused)]),
+    ...beside([...housekeeping(tasks), privacy(context, kept, attributes)]),
   ];
 }
 
@@ -129,90 +130,4 @@ function way(byDay, losses, refused) {
       stage("Not taken at the door", total(refused, "requests"), "requests; senders may come again", null, "aside"),
     ),
   });
-}
-
-/** @param {Context} context @param {Row[]} kept */
-function privacy({ features }, kept) {
-  const long = (/** @type {string} */ text) =>
-    text.replace(/ 0?(\d+):00:00$/, (_, hours) => ` and ${plural(Number(hours), "hour")}`);
-  const what = (/** @type {Row} */ row) =>
-    `${row.what}${row.product ? ` of ${row.product}` : ""}${row.environment ? ` in ${row.environment}` : ""}`;
-  return panel({
-    title: "Privacy in force",
-    body: h(
-      "dl",
-      { class: "facts" },
-      h(
-        "div",
-        null,
-        h("dt", null, "Let through"),
-        h("dd", null, h("a", { href: link("catalog") }, plural(features.length, "declared event")), "; nothing else"),
-      ),
-      h(
-        "div",
-        null,
-        h("dt", null, "Never stored"),
-        h("dd", null, "names, ids, addresses, messages, arguments, user agents, stack traces"),
-      ),
-      h(
-        "div",
-        null,
-        h("dt", null, "Kept"),
-        h(
-          "dd",
-          null,
-          h(
-            "ul",
-            { class: "plain-list" },
-            kept.map((row) => h("li", null, `${what(row)}: ${long(row.kept)}`)),
-          ),
-        ),
-      ),
-    ),
-  });
-}
-
-/** @param {Row[]} tasks */
-function housekeeping(tasks) {
-  if (!tasks.length) return [];
-  const bad = tasks.filter((row) => row.failing || row.overdue);
-  const state = (/** @type {Row} */ row) =>
-    row.failing ? tag("worse", "Failed") : row.overdue ? tag("expiring", "Overdue") : tag("good", "On time");
-  return [
-    panel({
-      title: "Housekeeping",
-      note: bad.length ? `${plural(bad.length, "task")} behind` : `${plural(tasks.length, "task")}, all on time`,
-      body: grid({
-        caption: "Housekeeping",
-        key: "hs",
-        sort: "task",
-        rows: tasks,
-        columns: [
-          { key: "task", label: "Task", cls: "feature", cell: (row) => spoken(row.task) },
-          {
-            key: "state",
-            label: "State",
-            cls: "verdict",
-            sort: (row) => Number(!row.failing) + Number(!row.overdue),
-            cell: state,
-          },
-          { key: "every_s", label: "Every", num: true, cls: "wide-only", cell: (row) => span(row.every_s * 1000) },
-          {
-            key: "last_run",
-            label: "Last run",
-            num: true,
-            cls: "uses",
-            cell: (row) => (row.last_run ? ago(row.last_run) : none("never")),
-          },
-          {
-            key: "outcome",
-            label: "Did",
-            sort: false,
-            cls: "wide-only wrap",
-            cell: (row) => row.outcome ?? none(DASH),
-          },
-        ],
-      }).el,
-    }),
-  ];
 }
