@@ -53,13 +53,9 @@ FRAGMENTS: Final = {
         "{last}", _by_the_day("{last}")
     ),
     # Hours are a day's histograms many times over: they are read where they make a difference.
-    "{durations}": _DURATIONS.replace(
-        "{split}",
-        f"CASE WHEN {_TO} - {_FROM} <= interval '2 days' THEN {_KEPT} ELSE 'infinity' END",
-    ),
-    "{duration_series}": _DURATIONS.replace(
-        "{split}", f"CASE '${{bucket}}' WHEN '1d' THEN 'infinity' ELSE {_KEPT} END"
-    ),
+    "{durations}": _DURATIONS.replace("{by_hour}", f"{_TO} - {_FROM} <= interval '2 days'"),
+    "{duration_series}": _DURATIONS.replace("{by_hour}", "'${bucket}' <> '1d'"),
+    "{kept}": _KEPT,
     "{selected}": "{of_product} AND {place} AND {of_environment} AND {of_service} AND {of_version}",
     "{place}": "{on_surface} AND {of_feature}",
     "{of_product}": "('*' IN (${product:sqlstring}) OR event IN"
@@ -77,10 +73,13 @@ FRAGMENTS: Final = {
     # An hour's count belongs to a range that touches the hour, a day's figure to one that touches the day.
     "{hours}": f"hour > ({_FROM_UTC} - interval '1 hour') AT TIME ZONE 'UTC' AND hour <= {_TO}",
     "{days}": f"day BETWEEN {_FROM_UTC}::date AND {_TO_UTC}::date",
-    # The first day that is whole in the range, and the first after it that is not.
+    # The first day that is whole in the range, and the first after it that is not: none where nothing can be
+    # later than the range (events are accepted up to five minutes ahead); today is read as a day then.
     "{first}": f"date_trunc('day', {_FROM_UTC} + interval '1 day' - interval '1 microsecond')"
     " AT TIME ZONE 'UTC'",
-    "{last}": f"date_trunc('day', {_TO_UTC}) AT TIME ZONE 'UTC'",
+    "{last}": f"(SELECT CASE WHEN date_trunc('hour', {_TO}, 'UTC')"
+    " >= date_trunc('hour', now() + interval '5 minutes', 'UTC')"
+    f" THEN 'infinity' ELSE date_trunc('day', {_TO_UTC}) AT TIME ZONE 'UTC' END)",
     "{day}": "day::timestamp AT TIME ZONE 'UTC' AS \"time\"",
     # Grafana's own macro does this in decimal arithmetic, row by row.
     "{time}": "date_bin('${bucket}', at, 'epoch') AS \"time\"",

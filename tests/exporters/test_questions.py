@@ -16,7 +16,7 @@ from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import READING, connect, connect_sync, latency, prepare, reports
 from footfall_exporters.postgres.asking import NotThere
 from footfall_exporters.postgres.connecting import HOUSEKEEPING
-from footfall_exporters.postgres.reports import ask, completeness, overview
+from footfall_exporters.postgres.reports import ask, completeness, overview, reading
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion, conditions
 from footfall_exporters.postgres.reports.asked import period as written
 from footfall_exporters.postgres.reports.state import OtherViews, first_day, freshness
@@ -604,3 +604,22 @@ async def test_what_is_erased_while_the_overview_is_asked_is_no_fault(
     with connect_sync(store_database, READING) as connection:
         [used] = overview.overview(connection, LAST).used
     assert (used.uses, sum(used.trend)) == (5, 0)
+
+
+@pytest.mark.parametrize(
+    ("now", "until", "goes_on"),
+    [
+        ("12:54:59", "13:00", True),
+        ("12:55:00", "13:00", False),  # what is of five past one may be stored already
+        ("12:30:00", "12:00", False),
+        ("23:30:00", "23:00", False),
+        ("12:30:00", "23:00", True),
+    ],
+)
+def test_a_period_that_nothing_stored_can_be_later_than_has_no_end(now, until, goes_on):
+    day = dt.date(2026, 11, 30)
+    clock = dt.datetime.combine(day, dt.time.fromisoformat(now), dt.UTC)
+    end = dt.datetime.combine(day, dt.time.fromisoformat(until), dt.UTC)
+    period = Period(clock - dt.timedelta(days=3), end)
+    assert reading.without_end(period, clock).until == (None if goes_on else end)
+    assert reading.without_end(period._replace(until=None), clock).until is None

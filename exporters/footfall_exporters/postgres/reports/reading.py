@@ -14,6 +14,7 @@ from psycopg import sql
 
 from footfall_exporters.postgres.reports.asked import Period
 from footfall_exporters.postgres.reports.zones import UTC, zone_of
+from footfall_processors import window
 
 HOURS, DAYS = "usage", "usage_by_day"
 """The views."""
@@ -66,6 +67,7 @@ def counts(
         zone: Whose days these are.
         local: Whether `hour` is to be without a time zone, which is UTC: its days are reckoned faster.
     """
+    period = without_end(period, dt.datetime.now(dt.UTC))
     first, last = _days(period)
     names = sql.Composed([sql.SQL(", {}").format(sql.Identifier(name)) for name in columns])
     parts = {
@@ -105,6 +107,12 @@ def _days(period: Period) -> tuple[dt.datetime, dt.datetime | None]:
     first = Period(period.since, period.since).whole(_DAY).until
     last = period.until and Period(period.until, None).whole(_DAY).since
     return first or period.since, last
+
+
+def without_end(period: Period, now: dt.datetime) -> Period:
+    """One that ends later than whatever can be stored goes on: so today is a whole day as well."""
+    is_ahead = period.until is not None and period.until > now + window.FUTURE
+    return period._replace(until=None) if is_ahead else period
 
 
 def _within(first: dt.datetime, last: dt.datetime | None) -> sql.Composable:
