@@ -173,10 +173,16 @@ async def test_use_by_group_is_told_of_days_on_which_one_version_was_alone(
 async def kept(store_database, catalog, shop, query, monkeypatch):
     """What housekeeping has compared, of which each row says so."""
     monkeypatch.setattr(comparisons, "MANY", 1)
-    compared = asked(store_database)
+    query("UPDATE footfall.feature_dims SET environment = 'live' WHERE event = 'shop.order'")
+    query("UPDATE footfall.feature_dims SET environment = 'test' WHERE event = 'shop.survey'")
+    wheres = [{}, {"environment": ["live"]}, {"environment": ["test"]}]
+    compared = [asked(store_database, where=where) for where in wheres]
+    assert compared[0] != compared[1] != compared[2] != []
     await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"releases"})
-    assert asked(store_database) == compared
-    query("UPDATE footfall.releases SET verdict = 'kept'")
+    assert [asked(store_database, where=where) for where in wheres] == compared
+    query(
+        "UPDATE footfall.releases SET verdict = concat_ws(' of ', 'kept', nullif(environment, ''))"
+    )
 
 
 KEPT_QUESTIONS = (
@@ -186,13 +192,31 @@ KEPT_QUESTIONS = (
 OTHER_QUESTIONS = (
     {"version": ["1.9", "2.1"]}, {"version": ["2.1", "2.2"]}, {"event": ["shop.order"]},
     {"service": ["shop", "bot"]}, {"service": ["bot"]}, {"service": ["shop", ""]},
-    {"environment": [""]}, {"surface": ["web"]},
+    {"environment": [""]}, {"environment": ["live", "test"]}, {"environment": ["none"]}, {"surface": ["web"]},
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("where", KEPT_QUESTIONS, ids=str)
 async def test_what_is_kept_is_what_is_told(store_database, kept, where):
     assert {row["verdict"] for row in asked(store_database, where=where)} == {"kept"}
+
+
+async def test_so_is_what_is_kept_of_an_environment(store_database, kept):
+    for name in ("live", "test"):
+        for more in ({}, {"service": ["shop"]}, {"version": ["2.1", "2.0"]}):
+            found = asked(store_database, where={"environment": [name], **more})
+            assert {row["verdict"] for row in found} == {f"kept of {name}"}
+
+
+async def test_no_more_environments_are_compared_than_a_few(
+    store_database, catalog, kept, query, monkeypatch
+):
+    monkeypatch.setattr(comparisons, "MOST", 1)
+    query("UPDATE footfall.housekeeping SET next_run = now() WHERE task = 'releases'")
+    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"releases"})
+    found = query("SELECT DISTINCT environment FROM reporting.releases ORDER BY 1 NULLS FIRST")
+    assert len(found) == 2
+    assert found[0] == (None,)
 
 
 @pytest.mark.parametrize("where", OTHER_QUESTIONS, ids=str)

@@ -1,6 +1,6 @@
 """Two versions side by side, kept where there is much to compare (ADR 44); made anew by housekeeping."""
 
-from typing import Final
+from typing import Any, Final
 
 from psycopg import AsyncConnection, sql
 
@@ -12,14 +12,22 @@ from footfall_exporters.postgres.reports.state import VIEWS, by_view
 
 MANY: Final = 100
 """Rows from which on they are kept; fewer are compared when somebody asks."""
-_KEEP = sql.SQL("INSERT INTO footfall.releases ({}, made_at) VALUES ({}, now())").format(
+MOST: Final = 4
+"""Environments of which they are: those with most to compare."""
+_ENVIRONMENTS: Final = """
+    SELECT environment FROM footfall.feature_dims WHERE environment <> ''
+    GROUP BY environment ORDER BY count(*) DESC, environment LIMIT %s
+"""
+_KEEP = sql.SQL(
+    "INSERT INTO footfall.releases (environment, {}, made_at) VALUES (%s, {}, now())"
+).format(
     sql.SQL(", ").join(map(sql.Identifier, releases.COLUMNS)),
     sql.SQL(", ").join([sql.Placeholder()] * len(releases.COLUMNS)),
 )
 
 
 async def keep(connection: AsyncConnection) -> int:
-    """Compares the newest versions of all services.
+    """Compares the newest versions of all services, in all environments together and in each.
 
     Args:
         connection: In autocommit mode, as the owner.
@@ -34,8 +42,15 @@ async def keep(connection: AsyncConnection) -> int:
         for name, value in PLANNING.items():
             await connection.execute("SELECT set_config(%s, %s, true)", [name, value])
         views = by_view(await (await connection.execute(VIEWS)).fetchall())
-        rows = await answered_beside(connection, releases.compared(Asked(), views))
-        kept = rows if len(rows) >= MANY else []
+        environments = await (await connection.execute(_ENVIRONMENTS, [MOST])).fetchall()
+        kept: list[tuple[Any, ...]] = []
+        for name in ("", *(name for (name,) in environments)):
+            asked = Asked(where={"environment": [name]} if name else {})
+            rows = await answered_beside(connection, releases.compared(asked, views))
+            if len(rows) >= MANY:
+                kept += ((name, *row) for row in rows)
+            elif not name:
+                break  # none of its parts has as many
         await connection.execute("DELETE FROM footfall.releases")
         async with connection.cursor() as cursor:
             await cursor.executemany(_KEEP, kept)

@@ -127,6 +127,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "uses_per_group": "The same in the newer one",
         "speed": "slower, faster, no difference seen or too few to tell; NULL: not measured in both",
         "made_at": "When it was compared",
+        "environment": "In which environment; NULL: in all of them together",
     },
     "usage": {
         "hour": "The hour in which it happened, by its beginning, UTC",

@@ -17,7 +17,7 @@ from footfall_exporters.postgres.holding import busy
 from footfall_exporters.postgres.views import in_the_way
 from footfall_processors import OperatorError
 
-HEAD = "0030"
+HEAD = "0031"
 PATIENT_S = 60.0
 """For how long somebody who changes or reads the schema is waited for."""
 TURN_S = 2.0

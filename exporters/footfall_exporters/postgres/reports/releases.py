@@ -36,13 +36,15 @@ COUNTS: Final = replace(KINDS[NAME], view=KINDS[NAME].daily, time="day")
 KEPT: Final = dt.timedelta(minutes=15)
 """So old is what is kept at most, made every five minutes."""
 _OF_KEPT: Final = sql.SQL("""
-    SELECT {}, made_at FROM reporting.releases WHERE made_at > clock_timestamp() - %(kept)s
+    SELECT {}, made_at FROM reporting.releases
+    WHERE made_at > clock_timestamp() - %(kept)s AND environment IS NOT DISTINCT FROM %(environment)s
     ORDER BY service COLLATE "C", event <> %(all)s, event COLLATE "C"
 """).format(sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
 _BY: Final = ("service", "service_version", "day")
 _FAILED: Final = Measure("failed", "coalesce(sum(count) FILTER (WHERE status <> 'ok'), 0)::bigint")
 _VERSIONS: Final = ("service_version", "version")
 _PAIR: Final = frozenset({"service", *_VERSIONS})
+_KEPT_OF: Final = _PAIR | {"environment"}
 Days = dict[dt.date, Day]
 
 
@@ -72,9 +74,13 @@ def kept(asked: Asked) -> Answer[tuple[list[tuple[Any, ...]], dt.datetime] | Non
     Args:
         asked: As for `compared`.
     """
-    if asked.by or asked.where.keys() - _PAIR or any("" in of for of in asked.where.values()):
+    if asked.by or asked.where.keys() - _KEPT_OF or any("" in of for of in asked.where.values()):
         return None
-    found = yield Statement(_OF_KEPT, {"kept": KEPT, "all": ALL})
+    environments = set(asked.where.get("environment", ()))
+    if len(environments) > 1:
+        return None
+    of = {"kept": KEPT, "all": ALL, "environment": next(iter(environments), None)}
+    found = yield Statement(_OF_KEPT, of)
     services = set(asked.where.get("service", ())) or {row[0] for row in found}
     versions = {each for name in _VERSIONS for each in asked.where.get(name, ())}
     rows = [row for row in found if row[0] in services]
