@@ -236,7 +236,8 @@ QUESTIONS: Mapping[str, Question] = {
     **{
         f"reporting.{view}": Question(f"SELECT * FROM reporting.{view}")
         for view in (
-            "alert_rules", "alerts", "concurrent", "depth", "features", "freshness", "housekeeping", "losses",
+            "alert_rules", "alerts", "attributes", "backends", "concurrent", "depth", "features", "freshness",
+            "housekeeping", "losses",
             "published", "published_days", "ratings", "refused", "releases", "retention", "session_lengths",
             "sessions", "sessions_alive", "time_open",
         )

@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -170,6 +171,13 @@ def test_every_column_says_what_it_is(query):
         assert words.startswith("Whether") == (kind == "boolean") or "Attribute" in words
         assert ("milliseconds" in words) == name.endswith("_ms"), (view, name)
         assert "seconds" in words or not name.endswith("_s"), (view, name)
+
+
+def test_the_bench_asks_every_view(query):
+    questions = (Path(__file__).parents[2] / "bench" / "questions.py").read_text("utf-8")
+    views = {table for table, _, _ in reporting_columns(query)}
+    assert len(views) > 20
+    assert {view for view in views if not re.search(rf"\b{view}\b", questions)} == set()
 
 
 def test_no_word_is_said_of_a_column_that_is_not_there(query):
