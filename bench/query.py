@@ -42,7 +42,7 @@ from footfall_exporters.postgres.connecting import HOUSEKEEPING, PLANNING
 from footfall_exporters.postgres.writer import Writer
 from footfall_processors import Batch, Catalog, Dimension, Rows, Shape, load_catalog
 from ingest import cpu_of
-from questions import DAYS, QUESTIONS, Asking, Days
+from questions import DAYS, QUESTIONS, Asking, Days, Question
 
 LIMIT_MS, GROWTH, OFF = 100.0, 2.0, 0.022
 AS_REPORTS = " ".join(
@@ -206,27 +206,44 @@ def agree(found: Sequence[tuple[Any, ...]], exact: Sequence[tuple[Any, ...]], ne
 
 
 def measure(dsn: str, catalog: Catalog, events: int) -> Measured:
-    """Fills a store, asks all questions, and has it filled anew."""
+    """Fills a store, asks all questions, then the rows, and has it filled anew."""
     found = Measured(events)
     filling = Filling(dsn, catalog, found)
+    say(f"{events:,} events are written and rolled up")
     asyncio.run(filling.run())
+    answers: dict[str, Sequence[tuple[Any, ...]]] = {}
     with psycopg.connect(dsn, autocommit=True, options=AS_REPORTS) as connection:
         check_all_are_asked(connection)
+        say(f"{len(QUESTIONS)} questions are asked")
         for name, question in QUESTIONS.items():
-            days = {
-                "since": moment(filling.today - (question.days - 1) * DAY_US),
-                "until": moment(filling.today + DAY_US),
-            }
+            days = days_of(question, filling.today)
             ask(connection, question.asked, days, 1)  # what is read from the disk then is at hand
-            found.asked[name], answer = ask(connection, question.asked, days, TIMES)
+            found.asked[name], answers[name] = ask(connection, question.asked, days, TIMES)
+        for name, question in QUESTIONS.items():
             if question.of_rows:
+                say(f"the rows are asked: {name}")
                 times = TIMES_RAW if events < 10 * MILLION else 1  # seconds, and minutes, each
+                days = days_of(question, filling.today)
                 found.of_rows[name], exact = ask(connection, question.of_rows, days, times)
-                if not agree(answer, exact, question.near):
+                if not agree(answers[name], exact, question.near):
                     found.wrong.append(name)
         found.bytes_per_event = sizes(connection, events)
+        say("the rollups are filled anew")
         fill_anew(dsn, connection, found)
     return found
+
+
+def days_of(question: Question, today: int) -> Days:
+    """The days that a question is of."""
+    return {
+        "since": moment(today - (question.days - 1) * DAY_US),
+        "until": moment(today + DAY_US),
+    }
+
+
+def say(what: str) -> None:
+    """What is done now, beside the table."""
+    print(what, file=sys.stderr, flush=True)
 
 
 def check_all_are_asked(connection: psycopg.Connection) -> None:
@@ -283,7 +300,7 @@ def p50_p95(waited: Sequence[float]) -> tuple[float, float]:
 
 
 def print_table(stores: Sequence[Measured]) -> None:
-    """Of each question p50/p95 in ms, by size of the store, and of the rows alone."""
+    """Of each question p50/p95 in ms, by size of the store, and the median of the rows alone."""
     sizes_of = [f"{each.events // MILLION} M" for each in stores]
     print("| question | " + " | ".join(f"{size} | {size}, of the rows" for size in sizes_of) + " |")
     print("|---" * (1 + 2 * len(stores)) + "|")
@@ -292,7 +309,7 @@ def print_table(stores: Sequence[Measured]) -> None:
         for each in stores:
             cells.append("/".join(f"{ms:,.1f}" for ms in p50_p95(each.asked[name])))
             raw = each.of_rows.get(name)
-            cells.append("/".join(f"{ms:,.0f}" for ms in p50_p95(raw)) if raw else "")
+            cells.append(f"{statistics.median(raw):,.0f}" if raw else "")
         print(f"| {name} | " + " | ".join(cells) + " |")
     for each in stores:
         cpu = ", ".join(f"{task} {us} µs" for task, us in each.cpu_us.items())
