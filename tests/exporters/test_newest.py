@@ -25,9 +25,11 @@ def microseconds(back):
         [1] * 90 + [30] * 90 + [4000] * 20,
         [n * 10 for n in range(300)],
         [4000 + n for n in range(150)],
+        [n * 100 for n in range(108)],
+        [2000] * 60 + [2500] * 60,
         [],
     ],
-    ids=["few", "many of a minute", "an hour", "long ago", "none"],
+    ids=["few", "many of a minute", "an hour", "long ago", "all of it", "at once", "none"],
 )
 @pytest.mark.parametrize("ends_before", [0, 3900, -3600])
 async def test_they_are_the_newest_of_the_period(store_database, catalog, backs, ends_before):
