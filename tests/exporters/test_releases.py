@@ -169,6 +169,18 @@ async def test_use_by_group_is_told_of_days_on_which_one_version_was_alone(
     assert [row["uses_per_group"] is None for row in asked(store_database)] == [False, True, False]
 
 
+@pytest.mark.parametrize("event", ["shop.order", "shop.survey", "shop.nothing"])
+@pytest.mark.parametrize("more", [{}, {"service": ["shop"]}, {"version": ["2.0", "2.1"]}], ids=str)
+async def test_one_event_is_compared_as_among_several(store_database, shop, event, more):
+    """It is read at once, and what is asked for with another that is not there is not."""
+    [alone, among] = [
+        asked(store_database, where={"event": events, **more})
+        for events in ([event], [event, "shop.nowhere"])
+    ]
+    assert alone == among
+    assert bool(alone) == (event != "shop.nothing")
+
+
 @pytest.fixture
 async def kept(store_database, catalog, shop, query, monkeypatch):
     """What housekeeping has compared, of which each row says so."""

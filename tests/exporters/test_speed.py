@@ -99,6 +99,18 @@ async def test_versions_are_compared_event_by_event(store_database, shop):
     assert asked(store_database, "releases", where=where) == [], "one version is not compared"
 
 
+@pytest.mark.parametrize(
+    ("event", "speed"), [("shop.order", "slower"), ("shop.survey", "no difference seen")]
+)
+async def test_one_event_is_compared_as_among_several(store_database, shop, event, speed):
+    alone, among = (
+        asked(store_database, "releases", where={"event": events})
+        for events in ([event], [event, "shop.nowhere"])
+    )
+    assert alone == among
+    assert [row["speed"] for row in alone] == [None, speed]
+
+
 async def test_durations_are_spread_over_steps_that_add_up(store_database, shop):
     since = dt.datetime.combine(TODAY - dt.timedelta(days=30), dt.time(), dt.UTC)
     rows = asked(store_database, "distribution", period=Period(since, None), by=["event"])

@@ -98,6 +98,12 @@ def slot_of(histograms: Iterable[str], share: float) -> int:
     return 0
 
 
+def beyond(histogram: str, slot: int) -> tuple[int, int]:
+    """How many durations a histogram has, and how many of them are above a slot."""
+    slots = _slots(histogram)
+    return sum(slots), sum(slots[slot + 1 :])
+
+
 def digits_up_to(slot: int) -> int:
     """How many of a histogram's digits, from the right, are of this slot and those before it."""
     return DIGITS * (slot + 1)

@@ -42,6 +42,7 @@ _OF_KEPT: Final = sql.SQL("""
 """).format(sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
 _BY: Final = ("service", "service_version", "day")
 _FAILED: Final = Measure("failed", "coalesce(sum(count) FILTER (WHERE status <> 'ok'), 0)::bigint")
+_WITH_FAILED: Final = replace(COUNTS, measures=(*COUNTS.measures, _FAILED))
 _VERSIONS: Final = ("service_version", "version")
 _PAIR: Final = frozenset({"service", *_VERSIONS})
 _KEPT_OF: Final = _PAIR | {"environment"}
@@ -102,14 +103,18 @@ def compared(asked: Asked, views: Mapping[str, Columns]) -> Answer[list[tuple[An
     """
     if asked.by:
         raise WrongQuestion("by", "versions are compared event by event", "ask without `by`")
-    found = yield build(NAME, COUNTS, replace(asked, by=_BY, limit=None), views)
+    ended = yield build(NAME, _WITH_FAILED, replace(asked, by=_BY, limit=None), views)
     rows: list[tuple[Any, ...]] = []
-    for pair in _pairs(found):
-        versions = yield from _versions(pair, asked, views)
+    for pair in _pairs(ended):
         question = _of_pair(pair, asked, ("service_version", "event"))
-        found = yield build(NAME, ADDED_UP, question, views)
-        lengths = {(version, event): histogram for version, event, histogram in found}
-        long = yield from speed.long_days(ADDED_UP, question, lengths, views)
+        if len(asked.where.get("event", ())) == 1:
+            versions = _of_one(pair, asked.where["event"][0], ended)
+            lengths, long = yield from speed.of_one(ADDED_UP, question, views)
+        else:
+            versions = yield from _versions(pair, asked, views)
+            found = yield build(NAME, ADDED_UP, question, views)
+            lengths = {(version, event): histogram for version, event, histogram in found}
+            long = yield from speed.long_days(ADDED_UP, question, lengths, views)
         slow = {key: decoded(histogram)[2] for key, histogram in lengths.items()}
         often = (yield from _often(pair, asked)) if "groups" in views else {}
         rows += _rows(pair, versions, slow, often, _speeds(pair, long))
@@ -133,13 +138,23 @@ def _versions(
     pair: _Pair, asked: Asked, views: Mapping[str, Columns]
 ) -> Answer[dict[str, dict[str, Days]]]:
     """Of both versions the days of each event."""
-    kind = replace(COUNTS, measures=(*COUNTS.measures, _FAILED))
     found = yield build(
-        NAME, kind, _of_pair(pair, asked, ("service_version", "event", "day")), views
+        NAME, _WITH_FAILED, _of_pair(pair, asked, ("service_version", "event", "day")), views
     )
     versions: dict[str, dict[str, Days]] = {pair.former: {}, pair.version: {}}
     for version, event, day, ends, failures in found:
         versions[version].setdefault(event, {})[day] = Day(ends, failures)
+    return versions
+
+
+def _of_one(
+    pair: _Pair, event: str, ended: Iterable[tuple[Any, ...]]
+) -> dict[str, dict[str, Days]]:
+    """The same of an event of which all is known already."""
+    versions: dict[str, dict[str, Days]] = {pair.former: {}, pair.version: {}}
+    for service, version, day, ends, failures in ended:
+        if service == pair.service and version in versions and day >= pair.since:
+            versions[version].setdefault(event, {})[day] = Day(ends, failures)
     return versions
 
 

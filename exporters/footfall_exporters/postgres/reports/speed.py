@@ -9,6 +9,7 @@ failures are, by an interval that holds however often it is looked at and is wid
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -16,7 +17,7 @@ from typing import Final
 from footfall_exporters.postgres.reports.answering import Answer
 from footfall_exporters.postgres.reports.asked import Asked
 from footfall_exporters.postgres.reports.building import Columns, build
-from footfall_exporters.postgres.reports.histograms import digits_up_to, slot_of
+from footfall_exporters.postgres.reports.histograms import beyond, digits_up_to, slot_of
 from footfall_exporters.postgres.reports.kinds import Kind, Measure
 from footfall_exporters.postgres.reports.sequential import Day, Difference, difference
 
@@ -64,6 +65,30 @@ def long_days(
         if number and event in slots:
             found.setdefault(event, {}).setdefault(version, []).append(Day(number, long))
     return found
+
+
+def of_one(
+    kind: Kind, asked: Asked, views: Mapping[str, Columns]
+) -> Answer[tuple[dict[tuple[str, str], str], dict[str, dict[str, list[Day]]]]]:
+    """Of one event the histograms by version and event, and what `long_days` says: added up here, read once.
+
+    Args:
+        kind: What asks for histograms of durations by day.
+        asked: The two versions of the event.
+        views: The columns of each view of `reporting`.
+    """
+    by_day = replace(asked, by=("service_version", "event", "day"))
+    rows = yield build("releases", kind, by_day, views)
+    added: Counter[tuple[str, str]] = Counter()
+    for version, event, _, histogram in rows:
+        added[version, event] += int(histogram)
+    histograms = {key: str(histogram) for key, histogram in added.items()}
+    slots = {event: slot_of(both, LONG) for event, both in _both(histograms).items()}
+    found: dict[str, dict[str, list[Day]]] = {}
+    for version, event, _, histogram in rows:
+        if event in slots and (day := Day(*beyond(histogram, slots[event]))).ends:
+            found.setdefault(event, {}).setdefault(version, []).append(day)
+    return histograms, found
 
 
 def is_enough(*versions: Sequence[Day]) -> bool:
