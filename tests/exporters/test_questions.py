@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psycopg
 import pytest
@@ -606,20 +607,32 @@ async def test_what_is_erased_while_the_overview_is_asked_is_no_fault(
     assert (used.uses, sum(used.trend)) == (5, 0)
 
 
-@pytest.mark.parametrize(
-    ("now", "until", "goes_on"),
-    [
-        ("12:54:59", "13:00", True),
-        ("12:55:00", "13:00", False),  # what is of five past one may be stored already
-        ("12:30:00", "12:00", False),
-        ("23:30:00", "23:00", False),
-        ("12:30:00", "23:00", True),
-    ],
-)
-def test_a_period_that_nothing_stored_can_be_later_than_has_no_end(now, until, goes_on):
-    day = dt.date(2026, 11, 30)
-    clock = dt.datetime.combine(day, dt.time.fromisoformat(now), dt.UTC)
-    end = dt.datetime.combine(day, dt.time.fromisoformat(until), dt.UTC)
-    period = Period(clock - dt.timedelta(days=3), end)
-    assert reading.without_end(period, clock).until == (None if goes_on else end)
-    assert reading.without_end(period._replace(until=None), clock).until is None
+@pytest.mark.parametrize("behind", [0, 3, -3])
+async def test_what_is_after_the_end_is_not_counted_whatever_the_askers_clock_says(
+    store_database, catalog, monkeypatch, behind
+):
+    """Rows up to four minutes ahead, which may be of the next hour, or of tomorrow."""
+    now = dt.datetime.now(UTC)
+    times = [now - dt.timedelta(minutes=7 * n) for n in range(300)] + [
+        now + dt.timedelta(minutes=4)
+    ]
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(
+            batch(*(one_row(round(at.timestamp() * 10**6), dimension()) for at in times))
+        )
+
+    class Clock(dt.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return dt.datetime.now(tz) - dt.timedelta(hours=behind)
+
+    monkeypatch.setattr(reading, "dt", SimpleNamespace(**(vars(dt) | {"datetime": Clock})))
+    this = now.replace(minute=0, second=0, microsecond=0)
+    hours = [at.replace(minute=0, second=0, microsecond=0) for at in times]
+    with psycopg.connect(store_database) as connection:
+        for until in (this + n * dt.timedelta(hours=1) for n in (-30, -2, -1, 0, 1, 2, 30)):
+            since = until - dt.timedelta(days=4)
+            of = [at for at in hours if since <= at < until]
+            for more in ({}, {"zone": "Europe/Berlin", "by": ("day",)}, {"by": ("hour",)}):
+                rows = ask(connection, "usage", Asked(Period(since, until), **more)).rows
+                assert sum(row[-1] for row in rows) == len(of), (until, more)

@@ -231,6 +231,24 @@ async def test_no_more_environments_are_compared_than_a_few(
     assert found[0] == (None,)
 
 
+async def test_an_environment_may_have_as_many_rows_where_all_have_fewer(
+    store_database, catalog, shop, query, monkeypatch
+):
+    """The two newest versions of all are those of one event; in an environment two events have a pair."""
+    later = [
+        dimension("shop.order", service="shop", service_version=f"9.{n}", environment="test")
+        for n in range(2)
+    ]
+    query("UPDATE footfall.feature_dims SET environment = 'live'")
+    counts = {(MIDNIGHT + n * HOUR, of): 90 for n, of in enumerate(later)}
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(counts=counts))
+    monkeypatch.setattr(comparisons, "MANY", 3)
+    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"releases"})
+    found = query("SELECT environment, count(*) FROM reporting.releases GROUP BY 1")
+    assert found == [("live", 3)]
+
+
 @pytest.mark.parametrize("where", OTHER_QUESTIONS, ids=str)
 async def test_what_was_not_compared_before_is_compared(store_database, kept, query, where):
     found = asked(store_database, where=where)

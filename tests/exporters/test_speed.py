@@ -111,6 +111,27 @@ async def test_one_event_is_compared_as_among_several(store_database, shop, even
     assert [row["speed"] for row in alone] == [None, speed]
 
 
+async def test_uses_that_take_hours_are_compared_as_well(store_database, catalog):
+    """From one hour to thirteen: their histograms have more digits than Python reads as a number."""
+    rows = [
+        one_row(
+            MIDNIGHT - back * DAY + n,
+            dimension("shop.order", service="shop", service_version="1" if back > 10 else "2"),
+            duration=(2 if back > 10 else 9) * 90_000 * (20 + n),
+        )
+        for back in range(1, 21)
+        for n in range(40)
+    ]
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(*rows))
+    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"latency"})
+    for events in (["shop.order"], ["shop.order", "shop.survey"]):
+        _, row = asked(store_database, "releases", where={"event": events})
+        assert row["speed"] == "slower"
+        assert row["p95_before_ms"] == pytest.approx(2 * 90_000 * 57, rel=0.022)
+        assert row["p95_ms"] == pytest.approx(9 * 90_000 * 57, rel=0.022)
+
+
 async def test_durations_are_spread_over_steps_that_add_up(store_database, shop):
     since = dt.datetime.combine(TODAY - dt.timedelta(days=30), dt.time(), dt.UTC)
     rows = asked(store_database, "distribution", period=Period(since, None), by=["event"])

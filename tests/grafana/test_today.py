@@ -31,7 +31,7 @@ def hour_of(at):
 
 
 @pytest.mark.parametrize("hours", [0.2, 3, 30, 72])
-@pytest.mark.parametrize("ends", [0, 1, 25])
+@pytest.mark.parametrize("ends", [-3, 0, 1, 25])
 async def test_uses_are_those_of_the_hours_that_the_range_touches(reader, hours, ends):
     until = NOW - ends * HOUR
     since = until - hours * HOUR

@@ -14,6 +14,11 @@ MANY: Final = 100
 """Rows from which on they are kept; fewer are compared when somebody asks."""
 MOST: Final = 4
 """Environments of which they are: those with most to compare."""
+_ROWS: Final = """
+    SELECT count(*) + count(DISTINCT service)
+    FROM (SELECT DISTINCT service, event FROM footfall.feature_dims WHERE service_version IS NOT NULL) AS of
+"""
+"""No comparison has more: an event has one of a service, and all together another."""
 _ENVIRONMENTS: Final = """
     SELECT environment FROM footfall.feature_dims WHERE environment <> ''
     GROUP BY environment ORDER BY count(*) DESC, environment LIMIT %s
@@ -42,15 +47,14 @@ async def keep(connection: AsyncConnection) -> int:
         for name, value in PLANNING.items():
             await connection.execute("SELECT set_config(%s, %s, true)", [name, value])
         views = by_view(await (await connection.execute(VIEWS)).fetchall())
-        environments = await (await connection.execute(_ENVIRONMENTS, [MOST])).fetchall()
+        [[most]] = await (await connection.execute(_ROWS)).fetchall()
+        named = await (await connection.execute(_ENVIRONMENTS, [MOST])).fetchall()
         kept: list[tuple[Any, ...]] = []
-        for name in ("", *(name for (name,) in environments)):
+        for name in ("", *(name for (name,) in named)) if most >= MANY else ():
             asked = Asked(where={"environment": [name]} if name else {})
             rows = await answered_beside(connection, releases.compared(asked, views))
             if len(rows) >= MANY:
                 kept += ((name, *row) for row in rows)
-            elif not name:
-                break  # none of its parts has as many
         await connection.execute("DELETE FROM footfall.releases")
         async with connection.cursor() as cursor:
             await cursor.executemany(_KEEP, kept)

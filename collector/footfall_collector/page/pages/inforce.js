@@ -39,7 +39,10 @@ const LASTS = {
 
 /** @param {Context} context @param {Row[]} kept @param {Row[]} attributes */
 export function privacy({ features }, kept, attributes) {
-  const hashed = new Map(attributes.filter((row) => row.lasts).map((row) => [row.attribute, row.lasts]));
+  const hashed = grouped(
+    attributes.filter((row) => row.lasts),
+    "attribute",
+  );
   const texts = new Set(attributes.filter((row) => row.holds === "text").map((row) => row.attribute));
   const toCatalog = (/** @type {string} */ text) => h("a", { href: link("catalog") }, text);
   return panel({
@@ -50,13 +53,16 @@ export function privacy({ features }, kept, attributes) {
       fact("Let through", toCatalog(plural(features.length, "declared event")), "; nothing else"),
       fact("Never stored", "names, ids, addresses, messages, arguments, user agents, stack traces"),
       hashed.size
-        ? fact("Hashed", listed([...hashed].map(([name, lasts]) => `${spoken(name)}: ${LASTS[lasts] ?? lasts}`)))
+        ? fact("Hashed", listed([...hashed].map(([name, of]) => `${spoken(name)}: ${lasting(of)}`)))
         : null,
       texts.size ? fact("Free text", toCatalog(plural(texts.size, "attribute")), ", redacted") : null,
       fact("Kept", listed(terms(kept))),
     ),
   });
 }
+
+/** Of one attribute, which another event or product may declare otherwise. @param {Row[]} of */
+const lasting = (of) => [...new Set(of.map((row) => LASTS[row.lasts] ?? row.lasts))].join(", or ");
 
 /** @param {string} name @param {import("../elements.js").Kid[]} said */
 const fact = (name, ...said) => h("div", null, h("dt", null, name), h("dd", null, said));

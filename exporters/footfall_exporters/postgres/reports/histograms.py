@@ -4,7 +4,7 @@ import math
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, zip_longest
 from typing import Any, Final
 
 from footfall_exporters.postgres import bounds
@@ -96,6 +96,12 @@ def slot_of(histograms: Iterable[str], share: float) -> int:
         if seen >= rank:
             return slot
     return 0
+
+
+def added(histograms: Iterable[str]) -> str:
+    """Several histograms together, slot by slot: Python reads no number of so many digits."""
+    slots = [sum(of) for of in zip_longest(*map(_slots, histograms), fillvalue=0)]
+    return "".join(f"{number:0{DIGITS}}" for number in reversed(slots))
 
 
 def beyond(histogram: str, slot: int) -> tuple[int, int]:

@@ -46,6 +46,7 @@ _DIGITS: Final = 20
 """Of an hour; so many nines are 0 modulo themselves, and 10^20 is 1: the rest is the sum of the hours."""
 _ONES: Final = Decimal(10**_DIGITS - 1)
 _FOREVER: Final = sql.SQL("'infinity'")
+_OPEN: Final = "(SELECT CASE WHEN {until} > now() + {ahead} THEN 'infinity' ELSE {last} END)"
 _AHEAD: Final = 2 * _DAY
 """Senders' clocks may be ahead."""
 
@@ -67,8 +68,8 @@ def counts(
         zone: Whose days these are.
         local: Whether `hour` is to be without a time zone, which is UTC: its days are reckoned faster.
     """
-    period = without_end(period, dt.datetime.now(dt.UTC))
     first, last = _days(period)
+    end = _end(period.until, last)
     names = sql.Composed([sql.SQL(", {}").format(sql.Identifier(name)) for name in columns])
     parts = {
         "columns": names,
@@ -79,22 +80,25 @@ def counts(
         return _counted(_hours(parts, period.since, period.until))
     days: list[sql.Composable]
     if "hour" in steps:
-        days = [sql.SQL(_APART).format(**parts, days=_within(first, last))]
+        days = [sql.SQL(_APART).format(**parts, days=_within(first, end))]
     elif zone != UTC and [*steps]:
-        days = [*_cut(zone, first, last, names)]
+        days = [*_cut(zone, first, last, end, names)]
     else:
-        days = [sql.SQL(_OF_DAYS).format(**parts, days=_within(first, last))]
-    ends = (*_hours(parts, period.since, first), *_hours(parts, last, period.until))
+        days = [sql.SQL(_OF_DAYS).format(**parts, days=_within(first, end))]
+    ends = (*_hours(parts, period.since, first), *_hours(parts, last, period.until, end))
     return _counted([*ends, *days])
 
 
 def _hours(
-    parts: Mapping[str, sql.Composable], since: dt.datetime | None, until: dt.datetime | None
+    parts: Mapping[str, sql.Composable],
+    since: dt.datetime | None,
+    until: dt.datetime | None,
+    begin: sql.Composable | None = None,
 ) -> list[sql.Composable]:
-    """What is read by the hour, if anything is."""
+    """What is read by the hour, if anything is: from `since` on, or from where the statement begins it."""
     if since is None or until is None or since >= until:
         return []
-    whole = {"since": sql.Literal(since), "until": sql.Literal(until)}
+    whole = {"since": begin or sql.Literal(since), "until": sql.Literal(until)}
     return [sql.SQL(_OF_HOURS).format(**parts, **whole)]
 
 
@@ -109,29 +113,43 @@ def _days(period: Period) -> tuple[dt.datetime, dt.datetime | None]:
     return first or period.since, last
 
 
-def without_end(period: Period, now: dt.datetime) -> Period:
-    """One that ends later than whatever can be stored goes on: so today is a whole day as well."""
-    is_ahead = period.until is not None and period.until > now + window.FUTURE
-    return period._replace(until=None) if is_ahead else period
+def _end(until: dt.datetime | None, last: dt.datetime | None) -> sql.Composable:
+    """Up to when whole days are read: with the last one, where nothing can be stored that is later.
+
+    Then today is read as a day. The clock that says what can be stored is Postgres', not that of who asks.
+    """
+    if last is None or until is None:
+        return _FOREVER
+    if until == last or until < dt.datetime.now(dt.UTC) - _DAY:  # long over, whatever the clock
+        return sql.Literal(last)
+    return sql.SQL(_OPEN).format(
+        until=sql.Literal(until), ahead=sql.Literal(window.FUTURE), last=sql.Literal(last)
+    )
 
 
-def _within(first: dt.datetime, last: dt.datetime | None) -> sql.Composable:
-    until = sql.Literal(last.date()) if last else _FOREVER
-    return sql.SQL("day >= {} AND day < {}").format(sql.Literal(first.date()), until)
+def _within(first: dt.datetime, end: sql.Composable) -> sql.Composable:
+    within = sql.SQL("day >= {} AND day < ({}::timestamptz AT TIME ZONE 'UTC')::date")
+    return within.format(sql.Literal(first.date()), end)
 
 
 def _cut(
-    zone: str, first: dt.datetime, last: dt.datetime | None, names: sql.Composed
+    zone: str,
+    first: dt.datetime,
+    last: dt.datetime | None,
+    end: sql.Composable,
+    names: sql.Composed,
 ) -> Iterator[sql.Composable]:
     """Days of UTC in two, where a day of the zone begins in them; a part for each offset of its clocks."""
-    end = last or max(first, dt.datetime.now(dt.UTC)) + _AHEAD
-    days = [first + n * _DAY for n in range(max(1, (end - first) // _DAY))]
+    beyond = last + _DAY if last else max(first, dt.datetime.now(dt.UTC)) + _AHEAD
+    days = [first + n * _DAY for n in range(max(1, (beyond - first) // _DAY))]
     spans = [(cut, [*of]) for cut, of in groupby(days, key=_cutter(zone_of(zone)))]
     for n, (cut, of) in enumerate(spans):
-        until = of[-1] + _DAY if n < len(spans) - 1 else last
+        within = [_within(of[0], end)]
+        if n < len(spans) - 1:
+            within.append(_within(of[0], sql.Literal(of[-1] + _DAY)))
         yield sql.SQL(_CUT).format(
             columns=names,
-            days=_within(of[0], until),
+            days=sql.SQL(" AND ").join(within),
             before=_before(cut),
             after=sql.Literal(cut * _HOUR),
         )
