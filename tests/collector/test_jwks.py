@@ -399,6 +399,7 @@ async def test_while_the_url_is_in_trouble_the_known_keys_go_on(name, monkeypatc
             reasons = await asyncio.gather(*unknown, return_exceptions=True)
             assert {each.reason for each in reasons} == {"keys_unavailable"}
             assert (await who(asking, bearer(token(key=FIRST, kid="a", sub="x")))).viewer == "x"
+            monkeypatch.setattr(key_sources, "TIMEOUT_S", 30.0)
             keys_of(server, jwk(SECOND, "b"))
             assert (await who(asking, bearer(token(key=SECOND, kid="b")))).viewer == "anna"
     ours = [r.message for r in caplog.records if r.name == "footfall.identity"]
