@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import logging
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import psycopg
 import pytest
@@ -98,17 +98,19 @@ async def test_of_many_collectors_one_sends_it_and_once(
 
 
 async def test_that_postgres_is_away_is_logged_once(often, webhook, caplog):
-    tried = 0
+    tried = []
 
     def hang_up(_, writer):
-        nonlocal tried
-        tried += 1
+        tried.append(writer)
         writer.close()
 
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as away:
         dsn = f"host=127.0.0.1 port={away.sockets[0].getsockname()[1]} connect_timeout=5"
         async with Alerts(dsn, config_of(webhook)).running():
-            await until(lambda: tried >= 10)
+            await until(lambda: len(tried) >= 10)
+        for writer in tried:
+            with suppress(OSError):
+                await writer.wait_closed()
     said = sorted(record.getMessage().partition(" wait for ")[0] for record in caplog.records)
     assert said == ["alerts", "alerts for t0"]
 
