@@ -115,33 +115,25 @@ def test_a_question_that_fails_is_asked_in_a_new_session_and_then_fails(
     stays(owner)
 
 
-def test_one_that_takes_too_long_is_not_asked_again(sessions, store_database):
+@pytest.mark.parametrize(
+    ("setting", "error"),
+    [("statement_timeout", errors.QueryCanceled), ("lock_timeout", errors.LockNotAvailable)],
+)
+def test_what_failed_after_a_while_is_not_asked_again(
+    sessions, store_database, owner, setting, error
+):
     sessions.ask(store_database, whose)
     asked = []
 
-    def slow(connection):
+    def waiting(connection):
         asked.append(1)
-        connection.execute("SELECT set_config('statement_timeout', '1100ms', false)")
-        connection.execute("SELECT pg_sleep(10)")
-
-    with pytest.raises(errors.QueryCanceled):
-        sessions.ask(store_database, slow)
-    assert len(asked) == 1
-
-
-def test_nor_is_one_that_waits_for_a_lock(sessions, store_database, owner):
-    sessions.ask(store_database, whose)
-    asked = []
-
-    def locked(connection):
-        asked.append(1)
-        connection.execute("SELECT set_config('lock_timeout', '1100ms', false)")
+        connection.execute("SELECT set_config(%s, '1100ms', false)", [setting])
         connection.execute(COUNT)
 
     with owner.transaction():
         owner.execute("DROP VIEW reporting.catalog CASCADE")
-        with pytest.raises(errors.LockNotAvailable):
-            sessions.ask(store_database, locked)
+        with pytest.raises(error):
+            sessions.ask(store_database, waiting)
         raise psycopg.Rollback
     assert len(asked) == 1
 
