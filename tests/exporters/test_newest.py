@@ -5,7 +5,7 @@ import datetime as dt
 import psycopg
 import pytest
 
-from footfall_exporters.postgres.reports import periods
+from footfall_exporters.postgres.reports import periods, seen
 from footfall_exporters.postgres.reports.distinct import Span
 from support.batches import batch, dimension, one_row
 from support.stores import writing
@@ -41,6 +41,18 @@ async def test_they_are_the_newest_of_the_period(store_database, catalog, backs,
         stored = connection.execute("SELECT time FROM footfall.feature_events").fetchall()
     within = sorted((t for (t,) in stored if span.since <= t < span.until), reverse=True)
     assert [each["created_at"] for each in found] == within[:100]
+
+
+@pytest.mark.parametrize("limit", [1, 50, 1000])
+async def test_recent_finds_the_newest_those_of_a_clock_ahead_first(store_database, catalog, limit):
+    backs = [-1800, -1, 1, *[3] * 80, 40, 7000, 6 * 86400]
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(*(one_row(microseconds(n), dimension()) for n in backs)))
+    with psycopg.connect(store_database, options="-c TimeZone=UTC") as connection:
+        found = seen.recent(connection, {}, limit, NOW)
+        stored = connection.execute("SELECT time FROM footfall.feature_events").fetchall()
+    at = found.columns.index("created_at")
+    assert [row[at] for row in found.rows] == sorted((t for (t,) in stored), reverse=True)[:limit]
 
 
 async def test_an_index_finds_them(store_database, catalog):

@@ -5,7 +5,6 @@ pseudonyms are counted with the owner's rights, for nobody else reads one; all e
 """
 
 import datetime as dt
-import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -16,13 +15,12 @@ from footfall_exporters.postgres.asking import as_owner
 from footfall_exporters.postgres.reports import reading
 from footfall_exporters.postgres.reports.asked import Period
 from footfall_exporters.postgres.reports.distinct import Span, distinct
+from footfall_exporters.postgres.reports.newest import newest
 
 Interval = Literal["hour", "day", "week", "month"]
 INTERVALS: Final[Sequence[Interval]] = get_args(Interval)
 TOP, TOP_OF_AN_INTERVAL = 10, 5
 MOST_RECENT = 100
-_BACK = (dt.timedelta(seconds=1), *(dt.timedelta(minutes=n) for n in (1, 5, 10, 20, 30, 40, 50)))
-"""How far back the newest are looked for, until there are enough; then an hour, two, four."""
 MOST_INTERVALS = 1000
 _HOUR, _DAY = dt.timedelta(hours=1), dt.timedelta(days=1)
 LEAST: Final[Mapping[Interval, dt.timedelta]] = {
@@ -117,27 +115,13 @@ def events(connection: Connection, span: Span) -> Json:
 
 def recent(connection: Connection, span: Span) -> Json:
     """The newest observations, as the reporting view shows them."""
-    rows: list[Json] = []
-    until = span.until
-    for since in _back(span):
-        cursor = connection.execute(_RECENT, [since, until, MOST_RECENT - len(rows)])
+
+    def ask(part: Span, limit: int) -> list[Json]:
+        cursor = connection.execute(_RECENT, [*part, limit])
         names = [column.name for column in cursor.description or ()]
-        rows += (dict(zip(names, row, strict=True)) for row in cursor.fetchall())
-        if len(rows) == MOST_RECENT:
-            break
-        until = since
-    return {"events": rows, "period": _period(span)}
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-
-def _back(span: Span) -> Iterator[dt.datetime]:
-    """Where it is looked from, further back each time: what is read is put in order, be it much."""
-    last = min(span.until, dt.datetime.now(dt.UTC))
-    hours = (2**n * _HOUR for n in itertools.count())
-    for back in itertools.chain(_BACK, hours):
-        if back >= last - span.since:
-            break
-        yield last - back
-    yield span.since
+    return {"events": newest(ask, span, MOST_RECENT), "period": _period(span)}
 
 
 def whole_hours(span: Span) -> Span:

@@ -12,6 +12,8 @@ from psycopg import Connection, sql
 
 from footfall_exporters.postgres.reports.asked import WrongQuestion
 from footfall_exporters.postgres.reports.building import Columns
+from footfall_exporters.postgres.reports.distinct import Span
+from footfall_exporters.postgres.reports.newest import newest
 from footfall_exporters.postgres.reports.state import OtherViews, of_this_version, views_of
 
 MOST_RECENT: Final = 1000
@@ -19,10 +21,7 @@ _LEFT_OUT: Final = frozenset({"event_id", "day_bucket", "event_name", "surface",
 """Columns of `reporting.events` that name a row, or say what its event's name says."""
 _FIRST: Final = ("created_at", "event", "action", "status", "error_type", "duration_ms")
 _ALIASES: Final = {"version": "service_version"}
-_SPANS: Final = tuple(
-    dt.timedelta(minutes=minutes) for minutes in (1, 10, 60, 360, 1440, 3 * 1440, 10 * 1440)
-)
-"""How far back is looked at, until there are enough: a minute of a busy store has more than anybody reads."""
+_BACK: Final = dt.timedelta(days=10)
 _AHEAD: Final = dt.timedelta(days=2)
 """Senders' clocks may be ahead."""
 _STATS: Final = """
@@ -121,20 +120,19 @@ def recent(
         raise OtherViews
     columns = [*_FIRST, *(n for n in there if n not in _LEFT_OUT and n not in _FIRST)]
     condition = sql.SQL(" AND ").join([sql.SQL("true"), *_conditions(there, where)])
-    rows: list[tuple[Any, ...]] = []
-    for span in _SPANS:
+
+    def ask(part: Span, limit: int) -> list[tuple[Any, ...]]:
         statement = sql.SQL(_RECENT).format(
             columns=sql.SQL(", ").join(map(sql.Identifier, columns)),
-            since=sql.Literal(now - span),
-            until=sql.Literal(now + _AHEAD),
+            since=sql.Literal(part.since),
+            until=sql.Literal(part.until),
             condition=condition,
             limit=sql.Literal(limit),
         )
         with of_this_version():
-            rows = connection.execute(statement).fetchall()
-        if len(rows) == limit:
-            break
-    return Recent(columns, rows)
+            return connection.execute(statement).fetchall()
+
+    return Recent(columns, newest(ask, Span(now - _BACK, now + _AHEAD), limit))
 
 
 def _conditions(there: Columns, where: Mapping[str, Sequence[str]]) -> Iterator[sql.Composable]:
