@@ -23,7 +23,7 @@ from footfall_exporters.postgres.rates import Rates, Senders
 log = logging.getLogger("footfall.limits")
 EVENTS = 50
 """So many events, or fewer, in one request weigh as much as a request."""
-GATHER_S = 0.005
+GATHER_S = 0.002
 """Seconds between two statements at least: what comes meanwhile is asked together."""
 PATIENCE_S = 0.25
 """Seconds after which a request is not kept waiting for Postgres any longer."""

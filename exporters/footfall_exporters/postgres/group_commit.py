@@ -89,7 +89,8 @@ class GroupCommit:
         """Takes another catalog, whose columns are there; the transaction in flight is not touched."""
         values = [c for c in columns(catalog) if c.table == EVENTS]
         names = sql.SQL(", ").join(map(sql.Identifier, (*FIXED, *(c.name for c in values))))
-        copy = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)").format(names)
+        copying = sql.SQL("COPY footfall.feature_events ({}) FROM STDIN (FORMAT binary)")
+        copy = copying.format(names).as_bytes(None)
         layout = {name: column_name(name, a) for name, a in catalog.attributes.items()}
         self._layout = Encoder([c.attribute for c in values], layout), copy
 
@@ -131,7 +132,7 @@ class GroupCommit:
             together += joining
             await self._encode(connection, group, joining, encoder)
             new = await statements.enter(
-                connection, group.batches, group.names, self._contents(group)
+                self.session.direct, group.batches, group.names, self._contents(group)
             )
             known = {group.names[n]: b for n, b in group.batches.items() if n not in new}
             for name, batch in known.items():
@@ -139,7 +140,9 @@ class GroupCommit:
             before = await statements.note_repeats(connection, group.repeats)
             if new:
                 await self._leave_out_known_spans(connection, group, new, encoder)
-                await _copy(connection, copy, [row for number in new for row in group.rows[number]])
+                rows = [row for number in new for row in group.rows[number]]
+                if rows:
+                    await self.session.direct.copy(copy, b"".join((HEADER, *rows, TRAILER)))
                 await self._count(connection, group, new)
         if new:
             stored = [group.batches[number] for number in new]
@@ -203,7 +206,8 @@ class GroupCommit:
                     group.losses[new[number].signal, reason] += times
             counts.update(increments.counts)
             beyond.update(increments.counts)
-        await statements.take_position(connection, new, self._by_key(counts), self._by_key(beyond))
+        numbers = self._by_key(counts), self._by_key(beyond)
+        await statements.take_position(self.session.direct, new, *numbers)
 
     def _by_key(self, counts: Counter[tuple[int, Dimension]]) -> list[statements.Increment]:
         """Sorted, each key once."""
@@ -224,11 +228,3 @@ def _dimensions(batches: Iterable[Batch]) -> set[Dimension]:
     wanted = {dimension for b in batches for _, dimension in b.counts}
     wanted.update(point.dimension for b in batches for point in b.points)
     return wanted
-
-
-async def _copy(
-    connection: AsyncConnection, statement: sql.Composed, rows: Sequence[bytes]
-) -> None:
-    if rows:
-        async with connection.cursor() as cursor, cursor.copy(statement) as copy:
-            await copy.write(b"".join((HEADER, *rows, TRAILER)))

@@ -11,6 +11,7 @@ from psycopg.errors import Diagnostic
 from footfall_exporters.postgres import digests, discretion, locks, partitions, roles
 from footfall_exporters.postgres.connecting import MARK, PARTITIONS, WRITING, connect, shared
 from footfall_exporters.postgres.dims import Dimensions
+from footfall_exporters.postgres.direct import Direct
 from footfall_processors.batch import DAY_US
 
 _BEGIN = (
@@ -33,15 +34,18 @@ class Session:
         dsn: Of a database whose schema is current.
 
     Attributes:
+        direct: What the hot path asks the present connection by.
         dimensions: The ids of this database that are known.
         key: Under which its ledger knows requests; empty before the first connection.
     """
+
+    direct: Direct
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: AsyncConnection | None = None
         self._ids: list[int] = []
-        self._begin, self._mark = "", ""
+        self._begin, self._take_turn, self._mark = "", b"", ""
         self._warned = False
         self.dimensions = Dimensions()
         self.key = b""
@@ -102,21 +106,20 @@ class Session:
             Unconfirmed: the outcome of the COMMIT is not known.
         """
         try:
-            begun = await connection.execute(self._begin + _TAKE_TURN)
-            begun.nextset()
-            if (await begun.fetchone() or ("",))[0] != self._mark:
+            begun = await self.direct.run(self._take_turn)
+            if (begun[1].get_value(0, 0) or b"").decode() != self._mark:
                 raise shared()
             yield
-            await self._commit(connection)
+            await self._commit()
         except BaseException:
             with suppress(psycopg.Error):  # it is broken, then there is nothing to take back
                 await connection.rollback()
             raise
 
-    async def _commit(self, connection: AsyncConnection) -> None:
+    async def _commit(self) -> None:
         self._warned = False
-        done = await connection.execute("COMMIT")
-        if self._warned or done.statusmessage != "COMMIT":
+        [done] = await self.direct.run(b"COMMIT")
+        if self._warned or done.command_status != b"COMMIT":
             raise Unconfirmed("COMMIT ended with a warning")
 
     async def in_force(self, names: Iterable[str]) -> dict[str, str]:
@@ -147,6 +150,8 @@ class Session:
             await connection.close()
             raise
         self._begin = _BEGIN.format(level=level)
+        self._take_turn = (self._begin + _TAKE_TURN).encode()
+        self.direct = Direct(connection)
         connection.add_notice_handler(self._noticed)
         return connection
 

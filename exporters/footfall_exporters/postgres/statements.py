@@ -2,16 +2,41 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from psycopg import AsyncConnection
 
 from footfall_exporters.contracts import Losses
+from footfall_exporters.postgres.direct import Direct
 from footfall_processors import Batch, Loss
 
 MOST = 10**12
 """What a count can reach: sums over counts then fit in 64 bits, whatever a sender claims."""
 
+_ENTER: Final = """
+    INSERT INTO footfall.ingest_batches (id, digest, signal, accepted, losses, content)
+    SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::integer[], $5::jsonb[], $6::uuid[])
+        AS b (id, digest, signal, accepted, losses, content) ORDER BY digest
+    ON CONFLICT (digest) DO NOTHING RETURNING id
+"""
+# A millisecond: backends that know no less must see commits apart, also while the clock is behind.
+_TAKE_POSITION: Final = f"""
+    WITH counted AS (
+        INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)
+        SELECT to_timestamp(hour), dim, n
+        FROM unnest($1::bigint[], $2::integer[], $3::bigint[]) AS t (hour, dim, n) ORDER BY hour, dim
+        ON CONFLICT (hour, dim_id) DO UPDATE SET count = least(c.count + excluded.count, {MOST})
+        RETURNING 1
+    ), next AS (
+        UPDATE footfall.commit_clock SET position = position + 1, counted_from = counted_to,
+            counted_to = greatest(clock_timestamp(), counted_to + interval '1 millisecond')
+        WHERE (SELECT count(*) FROM counted) >= 0 RETURNING position, counted_from, counted_to
+    )
+    INSERT INTO footfall.commits (position, counted_from, counted_to, requests, first_time, last_time,
+                                  count_hours, count_dims, count_values)
+    SELECT position, counted_from, counted_to, $4, to_timestamp($5::bigint), to_timestamp($6::bigint),
+           $7, $8, $9 FROM next
+"""  # noqa: S608  # a constant
 Increment = tuple[int, int, int]
 """Hour in seconds since the Unix epoch, dimension's id, number."""
 
@@ -29,7 +54,7 @@ class Before(NamedTuple):
 
 
 async def enter(
-    connection: AsyncConnection,
+    direct: Direct,
     batches: Mapping[int, Batch],
     names: Mapping[int, bytes],
     contents: Mapping[int, bytes],
@@ -37,28 +62,22 @@ async def enter(
     """Enters requests in the ledger; returns the ids of those that were not there, in order.
 
     Args:
-        connection: In the group's transaction.
+        direct: In the group's transaction.
         batches: By their ids.
         names: What each is known by, by the same ids (digests.py).
         contents: What the content of each is known by whose sender named it, by the same ids.
     """
-    ordered = sorted(batches.items(), key=lambda item: names[item[0]])
-    found = await connection.execute(
-        "INSERT INTO footfall.ingest_batches (id, digest, signal, accepted, losses, content)"
-        " SELECT * FROM"
-        " unnest(%s::bigint[], %s::uuid[], %s::text[], %s::integer[], %s::jsonb[], %s::uuid[])"
-        " AS b (id, digest, signal, accepted, losses, content) ORDER BY digest"
-        " ON CONFLICT (digest) DO NOTHING RETURNING id",
-        [
-            [number for number, _ in ordered],
-            [names[number].hex() for number, _ in ordered],
-            [batch.signal for _, batch in ordered],
-            [batch.size + len(batch.points) for _, batch in ordered],
-            [json.dumps(dict(batch.losses)) for _, batch in ordered],
-            [contents[n].hex() if n in contents else None for n, _ in ordered],
-        ],
+    ordered = sorted(batches, key=names.__getitem__)
+    found = await direct.ask(
+        _ENTER,
+        _array(ordered),
+        _array(names[n].hex() for n in ordered),
+        _array(batches[n].signal for n in ordered),
+        _array(batches[n].size + len(batches[n].points) for n in ordered),
+        _array(_quoted(json.dumps(dict(batches[n].losses))) for n in ordered),
+        _array(contents[n].hex() if n in contents else "NULL" for n in ordered),
     )
-    return sorted(row[0] for row in await found.fetchall())
+    return sorted(int(number or b"") for (number,) in found)
 
 
 async def note_repeats(
@@ -118,7 +137,7 @@ def _unidentified(batch: Batch) -> int:
 
 
 async def take_position(
-    connection: AsyncConnection,
+    direct: Direct,
     batches: Mapping[int, Batch],
     counts: Sequence[Increment],
     beyond: Sequence[Increment],
@@ -129,30 +148,13 @@ async def take_position(
     here, never in a ring.
     """
     times = [time for batch in batches.values() if batch.rows for time in _bounds(batch)]
-    await connection.execute(
-        "WITH counted AS (INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)"
-        " SELECT to_timestamp(hour), dim, n"
-        " FROM unnest(%s::bigint[], %s::integer[], %s::bigint[]) AS t (hour, dim, n)"
-        " ORDER BY hour, dim"
-        " ON CONFLICT (hour, dim_id) DO UPDATE"
-        " SET count = least(c.count + excluded.count, %s) RETURNING 1),"
-        " next AS (UPDATE footfall.commit_clock SET position = position + 1, counted_from = counted_to,"
-        # A millisecond: backends that know no less must see them apart, also while the clock is behind.
-        " counted_to = greatest(clock_timestamp(), counted_to + interval '1 millisecond')"
-        " WHERE (SELECT count(*) FROM counted) >= 0 RETURNING position, counted_from, counted_to)"
-        " INSERT INTO footfall.commits"
-        " (position, counted_from, counted_to, requests, first_time, last_time,"
-        " count_hours, count_dims, count_values)"
-        " SELECT position, counted_from, counted_to, %s, to_timestamp(%s), to_timestamp(%s), %s, %s, %s"
-        " FROM next",
-        [
-            *_columns(counts),
-            MOST,
-            _array(batches),
-            min(times) // 1_000_000 if times else None,
-            max(times) // 1_000_000 + 1 if times else None,
-            *_columns(beyond),
-        ],
+    await direct.ask(
+        _TAKE_POSITION,
+        *_columns(counts),
+        _array(batches),
+        str(min(times) // 1_000_000) if times else None,
+        str(max(times) // 1_000_000 + 1) if times else None,
+        *_columns(beyond),
     )
 
 
@@ -171,9 +173,15 @@ def _columns(increments: Sequence[Increment]) -> Iterable[str]:
     return map(_array, zip(*increments, strict=True) if increments else ((), (), ()))
 
 
-def _array(numbers: Iterable[int]) -> str:
+def _array(values: Iterable[object]) -> str:
     """Postgres' text form of an array; psycopg's adapter looks at every element by itself."""
-    return "{" + ",".join(map(str, numbers)) + "}"
+    return "{" + ",".join(map(str, values)) + "}"
+
+
+def _quoted(text: str) -> str:
+    """As it stands in an array, whatever is in it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _bounds(batch: Batch) -> tuple[int, int]:
