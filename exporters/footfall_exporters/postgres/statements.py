@@ -13,15 +13,13 @@ from footfall_processors import Batch, Loss
 MOST = 10**12
 """What a count can reach: sums over counts then fit in 64 bits, whatever a sender claims."""
 
-_ENTER: Final = """
-    INSERT INTO footfall.ingest_batches (id, digest, signal, accepted, losses, content)
+_ENTER: Final = """INSERT INTO footfall.ingest_batches (id, digest, signal, accepted, losses, content)
     SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::integer[], $5::jsonb[], $6::uuid[])
         AS b (id, digest, signal, accepted, losses, content) ORDER BY digest
     ON CONFLICT (digest) DO NOTHING RETURNING id
 """
 # A millisecond: backends that know no less must see commits apart, also while the clock is behind.
-_TAKE_POSITION: Final = f"""
-    WITH counted AS (
+_TAKE_POSITION: Final = f"""WITH counted AS (
         INSERT INTO footfall.feature_counts AS c (hour, dim_id, count)
         SELECT to_timestamp(hour), dim, n
         FROM unnest($1::bigint[], $2::integer[], $3::bigint[]) AS t (hour, dim, n) ORDER BY hour, dim
