@@ -51,6 +51,8 @@ def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened,
     assert row.locator("td.uses").inner_text() == "1"
     page = at.go("/live")
     page.wait_for_selector("text=Listening", timeout=PATIENCE)
+    [first] = page.locator("table.live tbody tr").all_inner_texts()
+    assert "Seed generator" in first  # it came before the page was opened
     httpx.post(f"{empty.otlp}/v1/logs", json=one_event("web.tracker"))
     httpx.post(f"{empty.otlp}/v1/logs", json=one_event("nobody.declares.this"))
     page.wait_for_selector("table.live tr:has-text('Map tracker')", timeout=PATIENCE)
@@ -58,4 +60,5 @@ def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened,
         "table.live tr:has-text('No such event in the catalog')", timeout=PATIENCE
     )
     assert "nobody.declares.this" not in page.content()
+    assert page.locator("table.live tbody tr").count() == 3
     assert at.wrong == []

@@ -232,6 +232,29 @@ def test_the_stream_is_of_what_was_chosen(opened):
     assert asked.endswith("/api/live?product=sahasrahbot&environment=production")
 
 
+@pytest.mark.parametrize(("chosen", "environment"), [("", None), ("?env=production", "production")])
+def test_live_begins_with_the_newest_of_what_was_chosen(opened, site, chosen, environment):
+    shown = times_of_live(opened().go(f"/live{chosen}"))
+    now = dt.datetime.now(dt.UTC)
+    asked = {"since": (now - dt.timedelta(days=1)).isoformat()}
+    events = httpx.get(f"{site}/api/reports/recent", params=asked).json()["events"]
+    newest = [e["created_at"] for e in events if environment in (None, e["environment"])][:24]
+    assert len(newest) == 24
+    assert [each.rpartition(", ")[2][:5] for each in shown] == [at[11:16] for at in newest]
+    assert [", " in each for each in shown] == [at[:10] != f"{now:%Y-%m-%d}" for at in newest]
+
+
+def test_live_says_where_nothing_of_it_came(opened):
+    shown = times_of_live(opened().go("/live?env=nowhere"))
+    assert shown == ["Nothing has arrived in the last 24 hours."]
+
+
+def times_of_live(page):
+    """The first column, once it listens."""
+    page.wait_for_selector("text=Listening", timeout=PATIENCE)
+    return page.locator("table.live tbody tr td:first-child").all_inner_texts()
+
+
 def test_keys_lead_from_the_overview_to_a_features_failures(opened):
     at = opened()
     page = at.go("/")

@@ -1,12 +1,14 @@
-// Live: what is stored and refused, as it happens; a stream, which is let go while nobody looks.
+// Live: the newest that is stored, then what is stored and refused, as it happens: a stream, which is let go
+// while nobody looks.
 
 import { h } from "../elements.js";
 import { sum, titles } from "../figures.js";
 import { spark } from "../bars.js";
 import { blank, choose, icon, mono, none, title } from "../parts.js";
 import { lost, refused } from "../reasons.js";
+import { fetched } from "../reports.js";
 import { get, toFeature } from "../state.js";
-import { DASH, clock, errorWord, int, ms, plural, spoken } from "../words.js";
+import { DASH, DAY, clock, errorWord, int, iso, ms, plural, spoken, when } from "../words.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 
@@ -17,6 +19,8 @@ import { DASH, clock, errorWord, int, ms, plural, spoken } from "../words.js";
 /** @typedef {{kind: Kind, at: number, row: Row}} Arrival */
 
 const STREAM = "/api/live";
+
+const BEFORE = "/api/reports/recent";
 
 const KEPT = 200;
 
@@ -54,9 +58,22 @@ export async function live({ features }) {
     .join(", ");
   return [
     title("Live", `What arrives now, as it is stored${of && `, of ${of}`}: this is all that is known of each.`),
-    stream(titles(features)),
+    stream(titles(features), await before(features)),
   ];
 }
+
+/** What came in the last day, of what was chosen; nothing where that is not told. @param {Row[]} features */
+async function before(features) {
+  const products = new Map(features.map((each) => [each.event, each.product]));
+  const isChosen = (/** @type {Row} */ row) =>
+    chosen().every(([key, name]) => get(key) === (key === "product" ? products.get(row.event) : row[name]));
+  const since = new Date(Date.now() - DAY).toISOString();
+  const { events } = await fetched(`${BEFORE}?since=${since}`).catch(() => ({ events: [] }));
+  return events.filter(isChosen).map((/** @type {Row} */ row) => arrived("stored", Date.parse(row.created_at), row));
+}
+
+/** @param {Kind} kind @param {number} at @param {Row} row @returns {Arrival} */
+const arrived = (kind, at, row) => ({ kind, at, row });
 
 /** What stands there where the collector has none. @param {string} why */
 const noStream = (why) =>
@@ -83,10 +100,8 @@ async function refusal() {
   return { isOver: answer.status !== 503, why };
 }
 
-/** @param {(event: string) => string} named */
-function stream(named) {
-  /** @type {Arrival[]} */
-  const buffer = [];
+/** @param {(event: string) => string} named @param {Arrival[]} buffer Of what came before, the newest first. */
+function stream(named, buffer) {
   const perSecond = Array.from({ length: MINUTE }, () => 0);
   const [body, rate, strip] = [h("tbody"), h("b", { class: "num" }), h("div", { class: "strip" })];
   const said = h("p", { class: "muted", role: "status" }, "Connecting …");
@@ -102,14 +117,14 @@ function stream(named) {
     body.replaceChildren(
       ...(fits.length
         ? fits.slice(0, SHOWN).map((each) => line(each, named))
-        : [h("tr", null, h("td", { colspan: 6, class: "empty" }, "Nothing has arrived since this page was opened."))]),
+        : [h("tr", null, h("td", { colspan: 6, class: "empty" }, buffer.length ? "Nothing of this is among the last that arrived." : "Nothing has arrived in the last 24 hours."))]),
     );
     rate.textContent = int(sum(perSecond));
     strip.replaceChildren(spark(perSecond, { width: 240, height: 30 }));
   };
   const heard = (/** @type {Kind} */ kind) => (/** @type {MessageEvent} */ event) => {
     const row = JSON.parse(event.data);
-    buffer.unshift({ kind, at: Date.parse(row.at) || Date.now(), row });
+    buffer.unshift(arrived(kind, Date.parse(row.at) || Date.now(), row));
     buffer.length = Math.min(buffer.length, KEPT);
     if (!MISSED.includes(kind)) fresh += Number(row.count ?? 1);
   };
@@ -199,7 +214,7 @@ function stream(named) {
     ),
     h(
       "div",
-      { class: "scroll", tabindex: "0", role: "region", "aria-label": "Arrived just now, newest first" },
+      { class: "scroll", tabindex: "0", role: "region", "aria-label": "The last that arrived, newest first" },
       table(body),
     ),
   );
@@ -226,7 +241,7 @@ const table = (body) =>
   h(
     "table",
     { class: "grid live" },
-    h("caption", { class: "sr" }, "Arrived just now, newest first"),
+    h("caption", { class: "sr" }, "The last that arrived, newest first"),
     h(
       "thead",
       null,
@@ -248,7 +263,8 @@ const table = (body) =>
 
 /** @param {Arrival} arrival @param {(event: string) => string} named */
 function line({ kind, at, row }, named) {
-  const time = h("td", { class: "num" }, clock(at, true));
+  const isToday = iso(at) === iso(Date.now());
+  const time = h("td", { class: "num" }, isToday ? clock(at, true) : when(at, "hour"));
   if (MISSED.includes(kind)) {
     const [reason] = (kind === "lost" ? lost : refused)(String(row.reason ?? "refused"));
     return h(
