@@ -4,23 +4,27 @@
 import { h } from "../elements.js";
 import { sum, titles } from "../figures.js";
 import { spark } from "../bars.js";
-import { blank, choose, icon, mono, none, title } from "../parts.js";
-import { lost, refused } from "../reasons.js";
+import { blank, choose, mono, title } from "../parts.js";
 import { fetched } from "../reports.js";
-import { get, toFeature } from "../state.js";
-import { DASH, DAY, clock, errorWord, int, iso, ms, plural, spoken, when } from "../words.js";
+import { get } from "../state.js";
+import { DAY, int } from "../words.js";
+import { MISSED, line, table } from "./arrivals.js";
 
 /** @typedef {import("../reports.js").Row} Row */
 
 /** @typedef {import("../shell.js").Context} Context */
 
-/** @typedef {"stored" | "counted" | "lost" | "refused"} Kind */
+/** @typedef {import("./arrivals.js").Kind} Kind */
 
-/** @typedef {{kind: Kind, at: number, row: Row}} Arrival */
+/** @typedef {import("./arrivals.js").Arrival} Arrival */
 
 const STREAM = "/api/live";
 
 const BEFORE = "/api/reports/recent";
+
+const NONE = "Nothing has arrived in the last 24 hours.";
+
+const NONE_OF_THESE = "None of these is among the last that arrived.";
 
 const KEPT = 200;
 
@@ -30,9 +34,6 @@ const MINUTE = 60;
 
 /** @type {Kind[]} */
 const KINDS = ["stored", "counted", "lost", "refused"];
-
-/** What was not let in, beside what was. */
-const MISSED = ["lost", "refused"];
 
 const AGAIN = 10;
 
@@ -117,7 +118,7 @@ function stream(named, buffer) {
     body.replaceChildren(
       ...(fits.length
         ? fits.slice(0, SHOWN).map((each) => line(each, named))
-        : [h("tr", null, h("td", { colspan: 6, class: "empty" }, buffer.length ? "Nothing of this is among the last that arrived." : "Nothing has arrived in the last 24 hours."))]),
+        : [h("tr", null, h("td", { colspan: 6, class: "empty" }, buffer.length ? NONE_OF_THESE : NONE))]),
     );
     rate.textContent = int(sum(perSecond));
     strip.replaceChildren(spark(perSecond, { width: 240, height: 30 }));
@@ -234,76 +235,4 @@ function stream(named, buffer) {
   draw();
   follow();
   return section;
-}
-
-/** @param {HTMLElement} body */
-const table = (body) =>
-  h(
-    "table",
-    { class: "grid live" },
-    h("caption", { class: "sr" }, "The last that arrived, newest first"),
-    h(
-      "thead",
-      null,
-      h(
-        "tr",
-        null,
-        [
-          ["Time", "num"],
-          ["Feature", ""],
-          ["Event", "wide-only"],
-          ["How it ended", ""],
-          ["Took", "num"],
-          ["Sent by", "wide-only"],
-        ].map(([text, cls]) => h("th", { scope: "col", class: cls }, text)),
-      ),
-    ),
-    body,
-  );
-
-/** @param {Arrival} arrival @param {(event: string) => string} named */
-function line({ kind, at, row }, named) {
-  const isToday = iso(at) === iso(Date.now());
-  const time = h("td", { class: "num" }, isToday ? clock(at, true) : when(at, "hour"));
-  if (MISSED.includes(kind)) {
-    const [reason] = (kind === "lost" ? lost : refused)(String(row.reason ?? "refused"));
-    return h(
-      "tr",
-      { class: "failed-row" },
-      time,
-      h("th", { scope: "row" }, none("not let in")),
-      h("td", { class: "wide-only" }, mono(row.reason ?? "")),
-      h("td", null, h("span", { class: "chip worse" }, icon("expired"), reason)),
-      h("td", { class: "num" }, row.count > 1 ? `${int(row.count)} times` : ""),
-      h("td", { class: "wide-only" }, row.signal ?? ""),
-    );
-  }
-  const isBad = row.status && row.status !== "ok";
-  const end = isBad
-    ? h(
-        "span",
-        { class: "chip worse", title: errorWord(row.error_type ?? null)[1] },
-        icon("worse"),
-        errorWord(row.error_type ?? null)[0],
-      )
-    : h("span", { class: "ok" }, spoken(String(row.action ?? "")).toLowerCase());
-  const sender = [row.service, row.service_version].filter(Boolean).join(" ");
-  return h(
-    "tr",
-    { class: isBad ? "failed-row" : "" },
-    time,
-    h("th", { scope: "row" }, h("a", { class: "name", href: toFeature(row.event) }, named(row.event))),
-    h("td", { class: "wide-only" }, mono(row.event)),
-    h("td", null, end),
-    h(
-      "td",
-      { class: "num" },
-      kind === "counted"
-        ? plural(row.count ?? 1, "use")
-        : typeof row.duration_ms === "number"
-          ? ms(row.duration_ms)
-          : none(DASH, "no duration"),
-    ),
-    h("td", { class: "wide-only" }, sender || none(DASH)),
-  );
 }
