@@ -71,7 +71,7 @@ class Ga4Config(HttpConfig, frozen=True, kw_only=True):
     @asynccontextmanager
     async def open(self, settings: Settings) -> AsyncIterator["Ga4"]:
         """See `SubscriberConfig`."""
-        async with sender(self) as to:
+        async with sender(self, pages=True) as to:
             key = {"measurement_id": self.measurement_id, "api_secret": self.api_secret}
             url = httpx.URL(self.endpoint).copy_merge_params(key)
             events = Events(settings.catalog, self.pseudonyms)

@@ -98,10 +98,9 @@ class HttpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 class Sender:
     """Sends to one backend; `sender` makes it."""
 
-    def __init__(self, config: HttpConfig, client: httpx.AsyncClient) -> None:
-        self._config = config
-        self._client = client
-        self._complaint = 0
+    def __init__(self, config: HttpConfig, client: httpx.AsyncClient, *, pages: bool) -> None:
+        self._config, self._client, self._pages = config, client, pages
+        self._complaint = ""
 
     async def post(
         self,
@@ -110,7 +109,7 @@ class Sender:
         url: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
-        """Returns when the backend has answered 2xx.
+        """Returns when the backend has answered 2xx, and not with a page where that is no answer of it.
 
         Args:
             body: What is sent; compressed here.
@@ -146,30 +145,42 @@ class Sender:
 
     def _judge(self, response: httpx.Response) -> None:
         status = response.status_code
-        if response.is_success:
-            self._complaint = 0
+        is_page = response.is_success and not self._pages and _is_page(response)
+        if response.is_success and not is_page:
+            self._complaint = ""
             return
         wait = retry_after(response.headers.get("Retry-After"))
-        if status in OPERATOR or 300 <= status < 400:
-            self._complain(status)
-            reason = f"the backend answered HTTP {status}: its key or its address is wrong"
+        if is_page or status in OPERATOR or 300 <= status < 400:
+            answer = f"HTTP {status}{' with a web page' if is_page else ''}"
+            self._complain(answer)
+            reason = f"the backend answered {answer}: its key or its address is wrong"
             raise Unavailable(reason, max(wait, OPERATOR_WAIT))
         if 400 <= status < 500 and status not in COME_AGAIN:
             raise Rejected(f"the backend answered HTTP {status}")
         raise Unavailable(f"the backend answered HTTP {status}", wait)
 
-    def _complain(self, status: int) -> None:
+    def _complain(self, answer: str) -> None:
         """One line until it answers otherwise: it is asked again and again."""
-        if self._complaint != status:
+        if self._complaint != answer:
             host = httpx.URL(self._config.endpoint).host
             right = "check the exporter's endpoint and key; nothing is lost, it is tried again"
-            log.error("%s answers HTTP %d: %s", host, status, right)
-        self._complaint = status
+            log.error("%s answers %s: %s", host, answer, right)
+        self._complaint = answer
+
+
+def _is_page(response: httpx.Response) -> bool:
+    """One for people: whoever stands before the backend shows it, a proxy, or a login."""
+    kind = response.headers.get("content-type", "").partition(";")[0]
+    return kind.strip().lower() in ("text/html", "application/xhtml+xml")
 
 
 @asynccontextmanager
-async def sender(config: HttpConfig) -> AsyncIterator[Sender]:
+async def sender(config: HttpConfig, *, pages: bool = False) -> AsyncIterator[Sender]:
     """A sender with its connections, which are closed at the end; the backend need not be there.
+
+    Args:
+        config: Where and how to send.
+        pages: Whether a 2xx with a web page is an answer of the backend; otherwise nothing has arrived.
 
     Raises:
         ValueError: the endpoint or a file of `tls` cannot be used.
@@ -184,7 +195,7 @@ async def sender(config: HttpConfig) -> AsyncIterator[Sender]:
         timeout=config.timeout,
         follow_redirects=False,
     ) as client:
-        yield Sender(config, client)
+        yield Sender(config, client, pages=pages)
 
 
 def retry_after(value: str | None) -> float:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import grpc
 import msgspec
+from google.protobuf.json_format import Parse, ParseError
 from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
@@ -268,8 +269,19 @@ def _check(kind: bytes, answer: bytes) -> None:
     """Raises PartlyRejected when the answer says so; one that is no OTLP answer says nothing."""
     message, field = _REFUSED[kind]
     try:
-        number = getattr(message.FromString(answer).partial_success, field)
-    except DecodeError:
+        said = _read(message, answer)
+    except (DecodeError, ParseError):
         return
-    if number:
+    if number := getattr(said.partial_success, field):
         raise PartlyRejected(f"the backend refused {number} of its events (partial success)")
+
+
+def _read(message: Any, answer: bytes) -> Any:
+    """An answer in protobuf, which was asked for, or in JSON all the same.
+
+    Raises:
+        DecodeError, ParseError: it is neither.
+    """
+    if answer.lstrip().startswith(b"{"):  # of no message: the end of a group of field 15
+        return Parse(answer, message(), ignore_unknown_fields=True)
+    return message.FromString(answer)

@@ -45,7 +45,7 @@ class WebhookConfig(HttpConfig, frozen=True, kw_only=True):
     @asynccontextmanager
     async def open(self, settings: Settings) -> AsyncIterator["Webhook"]:
         """See `SubscriberConfig`."""
-        async with sender(self) as to:
+        async with sender(self, pages=True) as to:
             yield Webhook(_key(self.secret), to, Events(settings.catalog, self.pseudonyms))
 
 

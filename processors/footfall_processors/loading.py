@@ -121,6 +121,10 @@ def _check_attribute(doc: Document, name: str, attribute: Attribute) -> None:
     kind = attribute.type
     if name in BUILTIN_ATTRIBUTES or column_name(name, attribute) in names.FIXED_COLUMNS:
         doc.wrong(path, "is a name that Footfall or Postgres uses itself; choose another")
+    if kind is Type.ENUM and name in names.COUNTED_COLUMNS:
+        doc.wrong(
+            path, "is a name that no enum may have, for reports count by enums; choose another"
+        )
     if name == names.DURATION and (kind is not Type.INT or attribute.hash):
         doc.wrong((*path, "type"), "duration_ms is a fixed field: it must be a plain int")
     if kind is Type.ENUM and not 1 <= len(attribute.values) <= ENUM_LIMIT:

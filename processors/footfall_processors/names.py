@@ -65,3 +65,6 @@ FIXED_COLUMNS: Final = frozenset(
     }
 )  # fmt: skip
 """Column names that no catalog attribute may take: the store's own, and those of PostgreSQL (5.6)."""
+
+COUNTED_COLUMNS: Final = frozenset({"count", "hours", "observations", "histogram"})
+"""Those of the views that enums become columns of, which count by them."""

@@ -34,9 +34,11 @@ async def test_http_posts_protobuf_to_the_path_of_its_signal(catalog):
         (status(503, "Retry-After: 4"), Unavailable, 4),
         (status(502), Unavailable, 1),
         (status(401), Unavailable, OPERATOR_WAIT),
+        (status(200, "Content-Type: text/html; charset=utf-8"), Unavailable, OPERATOR_WAIT),
+        (status(202, "Content-Type: application/xhtml+xml"), Unavailable, OPERATOR_WAIT),
         (b"", Unavailable, 1),
     ],
-    ids=["400", "413", "429", "503", "502", "401", "hangs up"],
+    ids=["400", "413", "429", "503", "502", "401", "a login page", "another page", "hangs up"],
 )
 async def test_http_answers_are_final_or_to_be_tried_again(catalog, reply, error, hint):
     async with serving() as server:
@@ -47,7 +49,17 @@ async def test_http_answers_are_final_or_to_be_tried_again(catalog, reply, error
 
 
 @pytest.mark.parametrize(
-    ("answer", "refused"), [(b"\x0a\x02\x08\x05", True), (b"<html>", False), (b"", False)]
+    ("answer", "refused"),
+    [
+        (b"\x0a\x02\x08\x05", True),
+        (b'{"partialSuccess": {"rejectedSpans": "5", "new": 1}}', True),
+        (b' {"partialSuccess": {"rejectedSpans": 5}}', True),
+        (b'{"partialSuccess": {"errorMessage": "look"}}', False),
+        (b'{"status": "ok"}', False),
+        (b"{", False),
+        (b"<html>", False),
+        (b"", False),
+    ],
 )
 async def test_http_partial_success_is_read_and_what_is_no_otlp_answer_says_nothing(
     catalog, answer, refused

@@ -27,6 +27,7 @@ from footfall_exporters.postgres import (
     migrate,
 )
 from footfall_exporters.postgres.migrate import HEAD, _make_lock
+from footfall_processors import Type, column_name, names
 from support.batches import batch, one_row
 from support.stores import COLUMNS, catalog_of, reporting_columns, rows_of, stored
 
@@ -222,3 +223,18 @@ def test_a_schema_that_somebody_else_keeps_locked_is_said_plainly(store_database
         assert (who.pid, who.application) == (holding.info.backend_pid, "a script")
         assert str(who) in str(pickle.loads(pickle.dumps(raised.value)))
     assert migrate(store_database) == (HEAD, HEAD)
+
+
+def test_no_enum_may_be_called_as_a_column_of_a_view_that_enums_become_columns_of(
+    store_database, query, catalog
+):
+    enums = {name for name, each in catalog.attributes.items() if each.type is Type.ENUM}
+    views: dict[str, set[str]] = {}
+    for view, column in query(
+        "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'reporting'"
+    ):
+        views.setdefault(view, set()).add(column)
+    counting = [columns for columns in views.values() if columns & enums]
+    assert len(counting) == 5
+    own = set.union(*counting) - {column_name(n, each) for n, each in catalog.attributes.items()}
+    assert own - names.FIXED_COLUMNS - {names.DURATION} == names.COUNTED_COLUMNS

@@ -459,3 +459,11 @@ def test_the_types_give_a_json_schema_for_editors():
 def test_no_file_at_all_is_refused():
     with pytest.raises(DocumentError, match="no file was named"):
         load_catalog([])
+
+
+@pytest.mark.parametrize("name", ["count", "hours", "observations", "histogram"])
+def test_a_name_that_reports_count_by_is_no_enums(write, name):
+    fields = "type: enum, values: [few, many]"
+    [mistake] = mistakes(write(ONE_ATTRIBUTE.format(name=name, fields=fields)))
+    assert f"attributes.{name}: is a name that no enum may have" in mistake
+    assert load_catalog(write(ONE_ATTRIBUTE.format(name=name, fields="type: int")))

@@ -29,6 +29,7 @@ _BEHAVIOUR = {
     "extra_float_digits": "1",
     "standard_conforming_strings": "on",
     "transform_null_equals": "off",
+    "array_nulls": "on",
     "quote_all_identifiers": "off",
     "search_path": "pg_catalog, pg_temp",
     "default_transaction_isolation": "read committed",
