@@ -7,16 +7,20 @@ import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any, NoReturn
+from typing import IO, TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from footfall_processors import DocumentError, OperatorError
 
+if TYPE_CHECKING:
+    import psycopg
+
 WRONG_INPUT = 2
 """Exit status for a wrong catalog, configuration or argument; 1 is for what could not be done."""
 
-
+_LIMIT: Final = "54"
+"""SQLSTATE's class of what is too much for Postgres."""
 log = logging.getLogger("footfall.collector")
 
 
@@ -90,13 +94,25 @@ def failing_plainly() -> Iterator[None]:
         raise click.ClickException(
             f"Postgres refused: {said}. Connect as the role that owns the database, or have it granted."
         ) from None
-    except psycopg.OperationalError as error:
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except psycopg.errors.ProgramLimitExceeded as error:
+        said = (
+            error.diag.message_primary or "too much of something"
+        )  # it names a limit, and no value
         raise click.ClickException(
-            f"Postgres cannot be reached: {line}. Check the DSN (FOOTFALL_DSN), and that it runs."
+            f"Postgres refused: {said}. Declare fewer attributes: each is a column."
         ) from None
+    except psycopg.OperationalError as error:
+        raise click.ClickException(_unreachable(error)) from None
     except psycopg.Error as error:
         kind = f"{type(error).__name__}, SQLSTATE {error.sqlstate}"
         raise click.ClickException(
             f"Postgres refused ({kind}): does the DSN's user own the database?"
         ) from None
+
+
+def _unreachable(error: "psycopg.OperationalError") -> str:
+    """Why Postgres cannot be had, as far as that is why."""
+    line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    if (error.sqlstate or "").startswith(_LIMIT):
+        return f"Postgres refused: {line}. Declare fewer attributes: each is a column."
+    return f"Postgres cannot be reached: {line}. Check the DSN (FOOTFALL_DSN), and that it runs."

@@ -15,6 +15,8 @@ from footfall_processors.names import DURATION, FAILURE, INVOKE, SUCCESS
 
 ENUM_LIMIT = 1000
 """How many values an enum may have: each combination of enums is a row of dimensions."""
+ATTRIBUTE_LIMIT = 1000
+"""Of all products of a store: each is a column, of which a table has 1,600 at most, dropped ones too."""
 
 # `$` alone would let a final newline pass; the descriptions are what a user reads of a mistake.
 Name = Annotated[

@@ -19,6 +19,8 @@ Keys = tuple[str | int, ...]
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
+LARGEST = 2**24
+"""Bytes that are read of a file."""
 VALUES = 100_000
 """How many values a document may hold: a few aliases of aliases can stand for billions."""
 _TAG = "tag:yaml.org,2002:"
@@ -99,17 +101,26 @@ def load(path: str | Path, missing: str = "") -> Document:
     """
     document = Document(str(path))
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            read = file.read(LARGEST + 1)  # a device has no end
     except OSError as error:
         advice = f"; {missing}" if missing and isinstance(error, FileNotFoundError) else ""
         document.wrong((), f"cannot be read: {error.strerror}{advice}")
-    except UnicodeDecodeError:
-        document.wrong((), "is not UTF-8 text")
     else:
-        parse(text, document)
+        _parse_bytes(read, document)
     if not isinstance(document.data, dict):
         document.refuse()
     return document
+
+
+def _parse_bytes(read: bytes, document: Document) -> None:
+    if len(read) > LARGEST:
+        document.wrong((), f"is larger than {LARGEST // 2**20} MiB")
+        return
+    try:
+        parse(read.decode(), document)
+    except UnicodeDecodeError:
+        document.wrong((), "is not UTF-8 text")
 
 
 def parse(text: str, document: Document) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from footfall_processors import document, names
 from footfall_processors.catalog import (
+    ATTRIBUTE_LIMIT,
     ENUM_LIMIT,
     Attribute,
     Catalog,
@@ -50,12 +51,21 @@ def load_catalog(paths: str | Path | Sequence[str | Path]) -> Catalog:
             sources.append(read_source(document.load(path, "`footfall init` writes one")))
         except DocumentError as error:
             mistakes.extend(error.mistakes)
+    _check_number(sources)
     for doc, source in sources:
         _check_against(doc, source, [s for s in sources if s[0] is not doc])
         mistakes.extend(doc.mistakes)
     if mistakes:
         raise DocumentError(mistakes)
     return _merge([source for _, source in sources])
+
+
+def _check_number(sources: Sequence[tuple[Document, Source]]) -> None:
+    """Each attribute is a column of one table."""
+    names = {name for _, source in sources for name in source.attributes}
+    if len(names) > ATTRIBUTE_LIMIT:
+        doc = sources[-1][0]
+        doc.wrong(("attributes",), f"a store has at most {ATTRIBUTE_LIMIT}, these are {len(names)}")
 
 
 def read_source(doc: Document) -> tuple[Document, Source]:

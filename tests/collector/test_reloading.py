@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 import shutil
+import signal
 import ssl
 
 import grpc
@@ -27,6 +29,7 @@ from footfall_exporters.otlp import OtlpHttpConfig
 from footfall_processors import load_catalog
 from support.collectors import configured, connected, counts
 from support.otlp import METHODS, PROTOBUF, traces
+from support.up import Up
 from support.waiting import until
 
 CATALOG = """
@@ -104,6 +107,35 @@ def trusting(made, name=None):
     if name:
         context.load_cert_chain(made / f"{name}.pem", made / f"{name}.key")
     yield context
+
+
+async def test_who_reads_what_a_catalog_changes_keeps_nobody_from_stopping(
+    catalog, store_database, tmp_path
+):
+    events, config = tmp_path / "events.yaml", tmp_path / "collector.yaml"
+    events.write_text(
+        CATALOG.replace("  mood: {type: enum, values: [good, bad]}\n", "").replace(
+            "[mood, steps]", "[steps]"
+        )
+    )
+    config.write_text(json.dumps({
+        "receivers": {"otlp": {"protocols": {"grpc": None, "http": {"endpoint": "127.0.0.1:0"}}}},
+        "processors": {"footfall": {"catalog": str(events)}},
+        "exporters": {"postgres": {"dsn": store_database}},
+        "service": {"operator": None},
+    }))  # fmt: skip
+    up = Up(config)
+    try:
+        await up.address("OTLP/HTTP")
+        with psycopg.connect(store_database) as reading:
+            reading.execute("SELECT count(*) FROM reporting.usage")
+            events.write_text(CATALOG)
+            up.process.send_signal(signal.SIGHUP)
+            reader = f"process {reading.info.backend_pid} "
+            await up.said(f"the catalog waits to be taken: .*{reader}")
+            assert up.stop() == 0  # within half the time that a catalog waits
+    finally:
+        up.stop(signal.SIGKILL)
 
 
 @needs_openssl

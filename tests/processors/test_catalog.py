@@ -467,3 +467,18 @@ def test_a_name_that_reports_count_by_is_no_enums(write, name):
     [mistake] = mistakes(write(ONE_ATTRIBUTE.format(name=name, fields=fields)))
     assert f"attributes.{name}: is a name that no enum may have" in mistake
     assert load_catalog(write(ONE_ATTRIBUTE.format(name=name, fields="type: int")))
+
+
+def test_the_products_of_a_store_have_so_many_attributes_at_most(tmp_path):
+    number = iter(range(10_000))
+
+    def product(name, attributes):
+        path = tmp_path / f"{name}.yaml"
+        lines = [f"  a{next(number)}: {{type: int}}\n" for _ in range(attributes)]
+        path.write_text(f"product: {name}\nattributes:\n{''.join(lines)}events: {{}}\n")
+        return path
+
+    files = [product("one", 600), product("two", 400)]
+    assert len(load_catalog(files).attributes) >= 1000
+    [mistake] = mistakes(*files, product("three", 1))
+    assert mistake.endswith("three.yaml:2: attributes: a store has at most 1000, these are 1001")

@@ -331,3 +331,12 @@ def test_any_tree_is_read_or_noted(tree):
 @given(TREES)
 def test_peeking_leaves_no_mistake(tree):
     assert document.peek(Item, tree) is None or set(tree) <= {"word", "colour", "count", "day"}
+
+
+def test_a_file_without_end_is_not_read_to_it(tmp_path):
+    large = tmp_path / "large.yaml"
+    large.write_text("a: b  #" + "-" * 2**24)
+    for path in ("/dev/full", "/dev/zero", large):
+        with pytest.raises(DocumentError) as caught:
+            document.load(path)
+        assert str(caught.value.mistakes[0]) == f"{path}:1: is larger than 16 MiB"

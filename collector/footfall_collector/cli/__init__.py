@@ -3,10 +3,14 @@
 What is listed needs no import, so `footfall --help` works, and quickly, whatever is installed.
 """
 
+import errno
 import importlib
 import importlib.metadata
 import logging
+import os
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 try:
@@ -61,6 +65,7 @@ _SECTIONS = {
         "man": _Row("man:man", "Write manual pages of all commands."),
     },
 }
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 _COMMANDS = {name: row for rows in _SECTIONS.values() for name, row in rows.items()}
 
 
@@ -75,6 +80,22 @@ class _Commands(click.Group):
             return _command(name)
         except ModuleNotFoundError as error:
             raise _told(name, error) from None
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Says in one line that what it prints cannot be written, also what is left of it at the end."""
+        try:
+            try:
+                return super().main(*args, **kwargs)
+            finally:
+                sys.stdout.flush()
+        except OSError as error:
+            if error.filename is not None or error.errno not in (*_FULL, errno.EPIPE):
+                raise
+            _print_no_more()
+            if error.errno != errno.EPIPE:
+                reason = os.strerror(error.errno)
+                click.echo(f"Error: the output cannot be written: {reason}", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         collect_seldom()  # before anything large is imported
@@ -93,6 +114,12 @@ class _Commands(click.Group):
         rows = sorted(row for _, rows in _listed() for row in rows)
         found = [CompletionItem(n, help=text) for n, text in rows if n.startswith(incomplete)]
         return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _print_no_more() -> None:
+    """Python would complain at its end of what cannot be written."""
+    with suppress(OSError):  # in a test, standard output has no number
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _others() -> importlib.metadata.EntryPoints:

@@ -22,6 +22,7 @@ from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.confinement import confine
 from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
 from footfall_exporters.postgres.group_commit import Observers
+from footfall_exporters.postgres.holding import SchemaBusy
 from footfall_exporters.postgres.housekeeping import House, Housekeeper, Ran
 from footfall_exporters.postgres.migrate import PATIENT_S, TURN_S, migrate
 from footfall_exporters.postgres.publishing import PublishedConfig
@@ -308,10 +309,27 @@ class Store:
             psycopg.Error: Postgres refused; the former stays in force.
         """
         settings = replace(self._settings, catalog=catalog)
-        await asyncio.to_thread(self._prepare_database, settings, PATIENT_S)
+        await self._prepare_in_turns(settings)
         self._settings, self._keeper.house = settings, self._house(settings)
         await self.maintain()
         self.writer.use(catalog)
+
+    async def _prepare_in_turns(self, settings: Settings) -> None:
+        """Waits for whoever holds the schema, in turns: a thread that waits could not be told to stop."""
+        begun, said = time.monotonic(), False
+        while True:
+            try:
+                await asyncio.to_thread(self._prepare_database, settings, TURN_S)
+            except SchemaBusy as error:
+                busy = SchemaBusy(time.monotonic() - begun, error.holders)
+            else:
+                return
+            if busy.waited_s > PATIENT_S:
+                raise busy
+            if not said:
+                log.warning("the catalog waits to be taken: %s", busy)
+                said = True
+            await asyncio.sleep(RETRY_S)
 
     def _house(self, settings: Settings) -> House:
         return House(
