@@ -7,7 +7,6 @@ import json
 import os
 import re
 import secrets
-import shutil
 from collections import defaultdict
 from html.parser import HTMLParser
 from pathlib import Path
@@ -22,6 +21,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from footfall_collector.cli import main
+from instrumentation.browser_client.conftest import FLAGS, chromium  # noqa: F401  # a fixture
 from support.stores import TODAY
 from support.waiting import wait_until
 
@@ -220,12 +220,10 @@ def test_whatever_a_catalog_says_is_text(site):
     ]
 
 
-@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Debian's package chromium")
-def test_a_browser_runs_nothing_asks_nobody_and_refuses_nothing_of_it(site):
+def test_a_browser_runs_nothing_asks_nobody_and_refuses_nothing_of_it(site, chromium):  # noqa: F811
     said, asked = [], []
     with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-gpu"]
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=flags)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 390, "height": 800}, color_scheme="dark")
         page.on("console", lambda message: said.append(message.text))
         page.on("dialog", lambda dialog: said.append(dialog.message))
