@@ -383,11 +383,13 @@ async def slow(store_database, catalog):
         for s in ("shop", "bot")
         for _ in range(80)
     ]
+    told = []
+    for ago, provider, service, ms in rows:
+        fields = {"provider": provider} if provider else {}
+        of = dimension("shop.order", service=service, **fields)
+        told.append(one_row(MIDNIGHT - ago * DAY - HOUR, of, ms))
     async with writing(store_database, catalog) as writer:
-        for ago, provider, service, ms in rows:
-            fields = {"provider": provider} if provider else {}
-            of = dimension("shop.order", service=service, **fields)
-            await writer.consume(batch(one_row(MIDNIGHT - ago * DAY - HOUR, of, ms)))
+        await writer.consume(batch(*told))
     async with await connect(store_database, HOUSEKEEPING) as connection:
         await latency.keep_up(connection)
     return rows

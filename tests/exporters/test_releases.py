@@ -1,5 +1,6 @@
 """Two versions side by side: an interval that holds at every look, and figures of each event."""
 
+import asyncio
 import random
 from collections import defaultdict
 from functools import partial
@@ -8,7 +9,9 @@ import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 
+from conftest import new_database
 from exporters.test_groups import count
 from footfall_exporters.postgres import comparisons
 from footfall_exporters.postgres.housekeeping import Housekeeper
@@ -70,8 +73,7 @@ def test_any_days_can_be_compared(former, present):
         assert -1 <= found.low <= found.rate <= found.high <= 1
 
 
-@pytest.fixture
-async def shop(store_database, catalog, query):
+async def sell(dsn, catalog):
     """Three versions; the last one fails more where orders are, and takes longer."""
     counts, rows = {}, []
     for version, begun, failures, length in VERSIONS:
@@ -84,9 +86,30 @@ async def shop(store_database, catalog, query):
             rows += [one_row(moment, of("shop.order"), duration=length)] * 3
     alone = dimension("shop.order", service="bot", service_version="7")
     counts[MIDNIGHT - DAY, alone] = 500
-    async with writing(store_database, catalog) as writer:
+    async with writing(dsn, catalog) as writer:
         await writer.consume(batch(*rows, counts=counts))
-    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"latency"})
+    await Housekeeper(dsn, House(catalog, 30, 400)).run_due({"latency"})
+
+
+@pytest.fixture(scope="module")
+def sold(postgres_server, store_template, catalog):
+    """The name of a database in which that is."""
+    with new_database(postgres_server, store_template) as dsn:
+        asyncio.run(sell(dsn, catalog))
+        yield conninfo_to_dict(dsn)["dbname"]
+
+
+@pytest.fixture
+def store_database(request, postgres_server, making, dropping):
+    """A copy of it for a test of this shop; for others a database that is ready to store batches."""
+    template = "sold" if "shop" in request.fixturenames else "store_template"
+    with new_database(postgres_server, request.getfixturevalue(template), making, dropping) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+def shop():
+    """Has the test's database be one of a shop (`sell`)."""
 
 
 def asked(dsn, **question):
