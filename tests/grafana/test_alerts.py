@@ -102,7 +102,9 @@ def expand(tmp_path_factory):
     program = tmp_path_factory.mktemp("go") / "expand"
     source = Path(__file__).with_name("golang") / "expand.go"
     environment = {**os.environ, "GO111MODULE": "off", "GOTOOLCHAIN": "local"}
-    subprocess.run(["go", "build", "-o", program, source], check=True, env=environment)
+    subprocess.run(
+        ["go", "build", "-gcflags=all=-N -l", "-o", program, source], check=True, env=environment
+    )
 
     def expanded(texts, labels, values):
         given = json.dumps({"texts": texts, "labels": labels, "values": values})
