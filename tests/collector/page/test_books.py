@@ -10,8 +10,6 @@ from collector.page.conftest import SHOWN, apart, collecting
 from collector.page.drawn import flaws, pictured
 from collector.page.told import day, whole
 from conftest import new_database
-from footfall_examples.sahasrahbot.past import Past
-from footfall_examples.sahasrahbot.stage import CATALOG
 from footfall_exporters.contracts import Settings
 from footfall_exporters.postgres import prepare
 from footfall_processors import load_catalog
@@ -32,6 +30,9 @@ PATHS = (
 @pytest.fixture(scope="module")
 def demo(postgres_server):
     """The page's address, and the demo's books of the days before today."""
+    from footfall_examples.sahasrahbot.past import Past
+    from footfall_examples.sahasrahbot.stage import CATALOG
+
     catalog = load_catalog(CATALOG)
     past = Past(catalog, "production", TODAY)
     with new_database(postgres_server) as dsn:
