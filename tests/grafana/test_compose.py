@@ -242,9 +242,10 @@ def test_the_command_of_the_image_is_one_of_the_command_line() -> None:
     (program,) = ast.literal_eval(entrypoint)
     assert PYPROJECT["project"]["scripts"][program] == "footfall_collector.cli:main"
     name, *options = ast.literal_eval(arguments)
-    command = cli.main.get_command(click.Context(cli.main), name)
+    above = click.Context(cli.main, **cli.main.context_settings)
+    command = cli.main.get_command(above, name)
     assert command is not None
-    context = command.make_context(name, options)
+    context = command.make_context(name, options, parent=above)
     assert mounted("collector", context.params["config"]).name == "collector.yaml"
 
 
