@@ -71,6 +71,7 @@ VERSIONS: Final = ENVIRONMENTS | _words(
 """What stands in a version beside its numbers."""
 
 MACHINES: Final = _words(
+    "mbp mbpro raspberrypi rpi wsl ubuntu",
     "laptop notebook netbook macbook imac mac pc computer workstation thinkpad latitude chromebook",
     "elitebook ideapad zenbook host hostname localhost localdomain lan intranet fritz speedport dhcp",
     "dsl iphone ipad ipod galaxy pixel phone handy telefon telefono telephone tablet smartphone",

@@ -72,6 +72,7 @@ def test_usual_names_of_services_are_kept(name):
     "name",
     each("""
         home/user.one/projects/divorce Users/walker/shop ~walker var/lib/walker USER-ONE-LAPTOP
+        mbp-von-walker raspberrypi-walker walker-ubuntu
         walkers-macbook DESKTOP-4F2K9QX WIN-8K3J2H1 walker-pc laptop.local walker.example.org
         host-1.lan ip-10-0-0-12 web-10-0-0-1 web_10_0_0_1 fritz.box user.one user-one user1 user_42
         UserOne admin-walker web-7d4b9c6f5-x2x9z i-0abc12def a45e60c2f1aa web-20261122103045
