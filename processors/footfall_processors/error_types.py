@@ -78,6 +78,8 @@ LEAVES: Final = 64
 """How many errors of a group are looked at."""
 _DEPTH = 16
 """How many causes of an exception are looked at (chains may be circular)."""
+_EXCEPTIONS: Final = BaseExceptionGroup.exceptions
+"""What a group holds, as Python keeps it: a class of the host's may answer otherwise, or fail."""
 
 
 def normalise(value: str, extra: Iterable[str] = ()) -> str:
@@ -155,7 +157,7 @@ def leaves(group: BaseExceptionGroup[Any]) -> Iterator[BaseException]:
     while waiting and left:
         error = waiting.pop()
         if isinstance(error, BaseExceptionGroup):
-            waiting += reversed(error.exceptions[:left])
+            waiting += reversed(_EXCEPTIONS.__get__(error)[:left])
         else:
             left -= 1
             yield error

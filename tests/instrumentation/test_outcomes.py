@@ -20,6 +20,15 @@ class Forbidden(Exception):
     pass
 
 
+class Unhashed(type):
+    def __eq__(cls, other: object) -> bool:
+        return cls is other
+
+
+class UnhashedError(Exception, metaclass=Unhashed):
+    pass
+
+
 def caused_by(error: Exception) -> Exception:
     wrapped = RuntimeError("wrapped")
     wrapped.__cause__ = error
@@ -57,6 +66,16 @@ def test_what_leaves_a_block_decides_its_outcome_and_passes_unchanged(
     (span,) = received.spans()
     assert span.status.code == (0 if expected is SUCCESS else 2)
     assert span.status.message == ""
+
+
+def test_an_exception_that_cannot_be_looked_at_is_unexpected(client, received):
+    error = UnhashedError()
+    with pytest.raises(UnhashedError) as caught, client.feature("shop.order"):
+        raise error
+    assert caught.value is error
+    with client.feature("shop.order") as use:
+        use.fail(error)
+    assert observed(client, received) == [failure("error", "unexpected_error")] * 2
 
 
 def test_what_the_application_says_about_an_exception_wins(connect, received):

@@ -28,6 +28,12 @@ class LastItemError(StockError): ...
 class GroupError(ExceptionGroup): ...
 
 
+class UnloadedError(ExceptionGroup):
+    @property
+    def exceptions(self):
+        raise RuntimeError("jane@example.org")
+
+
 def group(*errors):
     return BaseExceptionGroup("jane@example.org", errors)
 
@@ -53,6 +59,7 @@ GROUPS = {
     "as a cause": (caused_by(ValueError(), group(StockError())), SOLD_OUT),
     "with a cause": (caused_by(group(ValueError()), StockError()), SOLD_OUT),
     "of a class of its own": (GroupError("x", [StockError()]), SOLD_OUT),
+    "of a class that does not tell": (UnloadedError("x", [StockError()]), SOLD_OUT),
     "a class of its own that is known": (GroupError("x", [KeyError()]), failure("error", "invalid_preset")),
 }  # fmt: skip
 

@@ -11,6 +11,7 @@ Every block that was entered ends with exactly one outcome, so that invokes = su
 | SystemExit with code 0 or None       | success: a command that ends its program                   |
 | SystemExit with another code         | failure                                                    |
 | a group of exceptions                | what they are, if they are all the same; otherwise failure |
+| what fails when it is looked at      | failure, `unexpected_error` (`Recorder.failure`)           |
 
 A cancellation is known by the name of its class, so that no framework is imported for it: those of asyncio,
 anyio, trio, curio and `concurrent.futures`, and a web framework's word for a client that has left.

@@ -13,6 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext
 
+from footfall._guard import at_debug, guarded
 from footfall._recording import hints
 from footfall._recording.counters import Counters
 from footfall._recording.outcome import Errors, failure
@@ -132,9 +133,14 @@ class Recorder:
             self.counters.add(plan, plan.key(names.INVOKE, None, None, kept))
 
     def failure(self, error: Any) -> str | None:
-        """The error type of an exception or of a word; None when it counts as a success."""
+        """The error type of an exception or of a word; None when it counts as a success.
+
+        An exception that fails when it is looked at costs its class, and not the use.
+        """
         if issubclass(type(error), BaseException):
-            return failure(error, self._errors)
+            with guarded(at_debug("the class of an exception")):
+                return failure(error, self._errors)
+            return UNEXPECTED_ERROR
         if issubclass(type(error), str):
             word = str.__str__(error)
             found = normalise(word, self.catalog.error_types)

@@ -18,6 +18,7 @@ from support.waiting import wait_until
 
 LATE = ("failure", "timeout", "timeout")
 OK = ("success", "ok", None)
+BROKEN = ("failure", "error", "unexpected_error")
 
 
 async def passes(request, call_next):
@@ -129,11 +130,23 @@ async def left_in_a_group(scope, receive, send):
         tasks.start_soon(left, scope, receive, send)
 
 
+class UnloadedError(ExceptionGroup):
+    @property
+    def exceptions(self):
+        raise RuntimeError
+
+
+async def broken_in_a_group_that_does_not_tell(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    raise UnloadedError("x", [KeyError()])
+
+
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
 @pytest.mark.parametrize(
     ("app", "outcome"),
     [
         (begun, OK), (begun_in_a_group, OK), (left_in_a_group, OK), (hanging, LATE), (left, LATE),
+        (broken_in_a_group_that_does_not_tell, BROKEN),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )  # fmt: skip
