@@ -224,7 +224,7 @@ class Measured(Feature, eq=False):
                 from footfall._wrapping.later import until
 
                 return until(self, result)
-            if len(at_once) < _REMEMBERED:
+            if len(at_once) < _REMEMBERED and _is_hashed_by_identity(type(result)):
                 at_once.add(type(result))
         except Exception as error:  # the measured path
             self.client.trouble(error)
@@ -239,6 +239,11 @@ class Measured(Feature, eq=False):
 def _ends_later(kind: type) -> bool:
     ways = ("__await__", "__aiter__", "add_done_callback")
     return kind is GeneratorType or any(hasattr(kind, way) for way in ways)
+
+
+def _is_hashed_by_identity(kind: type) -> bool:
+    meta = type(kind)
+    return meta.__hash__ is type.__hash__ and meta.__eq__ is type.__eq__
 
 
 _REMEMBERED: Final = 32

@@ -40,6 +40,29 @@ class HostileInt(int):
     __str__ = __repr__ = __hash__ = __eq__ = __lt__ = __le__ = __gt__ = __ge__ = __int__ = _raise
 
 
+class Unhashed(type):
+    """Of classes that are equal by name, as some table libraries have them, and so have no hash."""
+
+    def __eq__(cls, other: object) -> bool:
+        return cls.__name__ == getattr(other, "__name__", None)
+
+
+class Failing(type):
+    def __hash__(cls) -> int:
+        raise RuntimeError("hostile")
+
+
+class Row(metaclass=Unhashed): ...
+
+
+class Cell(metaclass=Failing): ...
+
+
+class Query(metaclass=Unhashed):
+    def __await__(self) -> Any:
+        yield
+
+
 def recursive() -> list[Any]:
     inside: list[Any] = []
     inside.append({"again": inside})
@@ -125,6 +148,16 @@ def test_a_value_whose_very_class_raises_is_no_error(client, received, catalog):
     assert lenient.feature("shop.order")(thing) is thing
     lenient.configure(thing, thing, enabled=True, service_name=thing, errors=thing)
     assert lenient.recorder is None
+
+
+@pytest.mark.parametrize("kind", [Row, Cell, Query], ids=lambda kind: kind.__name__)
+def test_a_result_whose_class_has_no_hash_is_one_like_others(kind, client, received):
+    results = [kind(), 1, kind()]
+    measured = client.feature("shop.order")(lambda number: results[number])
+    for number, result in enumerate(results):
+        assert measured(number) is result
+    assert client.flush()
+    assert [o["feature.action"] for o in received.observations()] == ["success"] * 3
 
 
 @many

@@ -34,13 +34,15 @@ FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
 
 def until(use: "Measured", result: Any) -> Any:
     """What the caller gets for `result`; if that ends later, so will `use`."""
-    if type(result) in _KINDS:
-        made = _KINDS[type(result)](Rest(use, result), result)
+    kind = type(result)
+    make = next((make for known, make in _KINDS if kind is known), None)
+    if make is not None:
+        made = make(Rest(use, result), result)
         # Its name stands in warnings, and in what the host logs.
         made.__name__, made.__qualname__ = result.__name__, result.__qualname__
         use.later = True
         return made
-    if isinstance(result, FUTURES) or _calls_back(type(result)):
+    if isinstance(result, FUTURES) or _calls_back(kind):
         use.later = True
         _until_done(use, result)
     else:
@@ -109,11 +111,11 @@ async def _async_generator(rest: Rest, inner: AsyncGenerator[Any, Any]) -> Async
                 run.sent = yield run.item
 
 
-_KINDS: Final[dict[type, Callable[[Rest, Any], Any]]] = {
-    CoroutineType: _coroutine,
-    GeneratorType: _generator,
-    AsyncGeneratorType: _async_generator,
-}
+_KINDS: Final[tuple[tuple[type, Callable[[Rest, Any], Any]], ...]] = (
+    (CoroutineType, _coroutine),
+    (GeneratorType, _generator),
+    (AsyncGeneratorType, _async_generator),
+)
 
 
 def _calls_back(kind: type) -> bool:

@@ -146,14 +146,19 @@ def _function(client: "Client", use: Use, function: Any_) -> Any_:
 
 def _plain(client: "Client", use: Use, function: Any_) -> Any_:
     at_once: set[type] = set()
-    kind_of = type
+    kind_of, fault = type, Exception
 
     def measured(*args: Any, **kwargs: Any) -> Any:
         if client.recorder is None:
             return function(*args, **kwargs)
         with use() as this:
             result = function(*args, **kwargs)
-            return result if kind_of(result) in at_once else this._until(result, at_once)
+            try:
+                if kind_of(result) in at_once:
+                    return result
+            except fault:  # its class has no hash
+                pass
+            return this._until(result, at_once)
 
     return measured
 
