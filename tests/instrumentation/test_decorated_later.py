@@ -188,6 +188,93 @@ def test_a_future_of_another_library_is_returned_itself_too(call, client, receiv
     assert observed(client, received) == [SUCCESS, failure("error", "unexpected_error"), LATE]
 
 
+async def stream(request, context):
+    yield request
+    await asyncio.sleep(LENGTH)
+    yield request
+
+
+def test_a_stream_of_grpc_aio_is_measured_until_its_end(client, received):
+    handler = grpc.unary_stream_rpc_method_handler(stream)
+
+    async def main():
+        server = grpc.aio.server()
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("Shop", {"Order": handler}),)
+        )
+        port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            order = client.feature("shop.order")(behind(channel.unary_stream("/Shop/Order")))
+            assert [part async for part in order(b"lamp")] == [b"lamp"] * 2
+        await server.stop(None)
+
+    asyncio.run(main())
+    assert observed(client, received) == [SUCCESS]
+    assert lasted(received)
+
+
+class Polled:
+    """As google.api_core's: to be asked means to ask a server, and to call back needs a thread."""
+
+    def _ask(self, *_):
+        raise OSError
+
+    done = running = cancelled = exception = result = add_done_callback = _ask
+
+
+class Called:
+    """As torch's: it cannot be cancelled."""
+
+    def __init__(self):
+        self.calls = []
+
+    def done(self):
+        return False
+
+    def add_done_callback(self, call):
+        self.calls.append(call)
+
+
+class Promised:
+    """As promises that call back, and no more."""
+
+    def add_done_callback(self, call):
+        call(self)
+
+
+@pytest.mark.parametrize("make", [Polled, Called, Promised], ids=lambda make: make.__name__)
+def test_a_future_that_is_not_known_is_left_alone_and_ends_when_it_is_returned(
+    make, client, received
+):
+    made = make()
+    assert client.feature("shop.order")(lambda: made)() is made
+    assert observed(client, received) == [SUCCESS]
+    assert type(made) is make
+    assert not getattr(made, "calls", None)
+
+
+class Unasked(concurrent.futures.Future):
+    def done(self):
+        raise OSError
+
+
+class Untold(concurrent.futures.Future):
+    def cancelled(self):
+        raise OSError
+
+
+@pytest.mark.parametrize("make", [Unasked, Untold], ids=lambda make: make.__name__)
+def test_a_known_future_that_fails_when_it_is_asked_hurts_nobody(make, connect, received, caplog):
+    client = connect(received.endpoint, strict=False)
+    made = make()
+    assert client.feature("shop.order")(lambda: made)() is made
+    made.set_result("done")
+    assert made.result(0) == "done"
+    assert observed(client, received) == [SUCCESS]
+    assert [record.name for record in caplog.records] == ["footfall"]
+
+
 def test_asyncio_still_tells_of_an_error_that_nobody_looked_at(client, received, caplog):
     measured = client.feature("shop.order")(task)
 

@@ -7,22 +7,25 @@ The caller gets what the function returned, or one of the same kind:
 | a coroutine                                   | it was awaited                | a coroutine              |
 | a generator, also an asynchronous one         | its last item                 | a generator of that kind |
 | a future or task of asyncio, a future of      | it is done                    | itself                   |
-| `concurrent.futures`, gRPC and their like     |                               |                          |
+| `concurrent.futures` or of gRPC               |                               |                          |
 | another object to be awaited, or to be        | it was awaited, or left by    | itself                   |
 | iterated by `async for`                       | `async with`, or iterated, or |                          |
 |                                               | is gone, whichever is first   |                          |
 
 An object whose class cannot be changed, as those of extensions, ends its use when it is returned; so does one
-that is returned again while it has a use.
+that is returned again while it has a use, and a future of another library: to ask it may ask a network, or
+begin a thread (`PollingFuture` of google.api_core).
 """
 
 import asyncio
 import concurrent.futures
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from types import AsyncGeneratorType, CoroutineType, GeneratorType, coroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from footfall._guard import guarded
 from footfall._wrapping.steps import AsyncSteps, steps
 from footfall._wrapping.watched import watch
 
@@ -42,10 +45,9 @@ def until(use: "Measured", result: Any) -> Any:
         made.__name__, made.__qualname__ = result.__name__, result.__qualname__
         use.later = True
         return made
-    if isinstance(result, FUTURES) or _calls_back(kind):
-        use.later = True
-        _until_done(use, result)
-    else:
+    if _is_future(kind):
+        use.later = _until_done(use, result)
+    elif any(hasattr(kind, way) for way in ("__await__", "__aiter__", "__anext__")):
         use.later = watch(use, result, until)
     return result
 
@@ -118,22 +120,32 @@ _KINDS: Final[tuple[tuple[type, Callable[[Rest, Any], Any]], ...]] = (
 )
 
 
-def _calls_back(kind: type) -> bool:
-    """Whether it is a future of another library: what is awaited as well is watched while it is."""
-    return hasattr(kind, "add_done_callback") and not hasattr(kind, "__await__")
+def _is_future(kind: type) -> bool:
+    """Whether it is known to tell when it is done, and to do nothing else for it."""
+    known = (*FUTURES, getattr(sys.modules.get("grpc"), "Future", None))
+    return any(cls is one for cls in kind.__mro__ for one in known)
 
 
-def _until_done(use: "Measured", future: Any) -> None:
+def _until_done(use: "Measured", future: Any) -> bool:
+    """Ends `use` when `future` is done; False where it is."""
+
     def settle(done: Any) -> None:
-        if done.cancelled():
-            use._end(asyncio.CancelledError())
-        elif isinstance(done, FUTURES):
-            # `exception()` would count as asking for it, and asyncio would not tell of it any more.
-            use._end(done._exception)
-        else:
-            use._end(done.exception())
+        error = None
+        with guarded(use.client.trouble):
+            error = _error_of(done)
+        use._end(error)
 
     if future.done():
         settle(future)
-    else:
-        future.add_done_callback(settle)
+        return False
+    future.add_done_callback(settle)
+    return True
+
+
+def _error_of(done: Any) -> BaseException | None:
+    if done.cancelled():
+        return asyncio.CancelledError()
+    if isinstance(done, FUTURES):
+        # `exception()` would count as asking for it, and asyncio would not tell of it any more.
+        return done._exception
+    return done.exception()  # type: ignore[no-any-return]

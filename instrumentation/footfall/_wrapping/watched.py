@@ -9,6 +9,8 @@ from abc import ABCMeta
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, Generic
 
+from footfall._guard import guarded
+
 if TYPE_CHECKING:
     from footfall._feature import Measured
 
@@ -68,7 +70,9 @@ class _Watch:
     def hand_over(self, watched: Any, iterator: Any) -> Any:
         """The iterator, which the use now ends with; the object may be iterated again, unmeasured."""
         self.release(watched)
-        made = self.until(self._use, iterator)
+        self._use.later, made = False, iterator
+        with guarded(self._use.client.trouble):
+            made = self.until(self._use, iterator)
         if not self._use.later:
             self._use._end(None)
         return made
