@@ -68,7 +68,7 @@ def configure(  # noqa: D417  # a method of `Client`
         exporters: What sends, instead of OTLP; for tests.
         consent: For programs on their users' machines: what the user says in `footfall.consent`
             turns telemetry on and off; until they agree nothing is collected or made.
-        exit_hooks: False leaves SIGTERM and `os._exit()` alone (FOOTFALL_EXIT_HOOKS).
+        exit_hooks: False leaves signals, `os._exit()` and `os.exec*()` alone (FOOTFALL_EXIT_HOOKS).
 
     Example:
         >>> import footfall

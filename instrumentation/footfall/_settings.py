@@ -57,7 +57,7 @@ class Options:
         errors: The application's exception classes and their error types.
         exporters: What sends, in place of OTLP exporters.
         service: Name, version and environment of the service.
-        exit_hooks: Whether SIGTERM and `os._exit()` flush.
+        exit_hooks: Whether signals, `os._exit()` and `os.exec*()` flush.
         captured: Whether a test captures what would be sent.
     """
 
@@ -90,7 +90,7 @@ class Settings:
         queue: How many spans may wait.
         batch: Spans in one request.
         notes: What is said about values that are not used as they are.
-        exit_hooks: Whether SIGTERM and `os._exit()` flush.
+        exit_hooks: Whether signals, `os._exit()` and `os.exec*()` flush.
     """
 
     options: Options = Options()

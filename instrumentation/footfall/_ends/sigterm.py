@@ -1,5 +1,8 @@
 """SIGTERM, by which programs and servers are usually stopped: what waits is sent before it acts.
 
+So it is before SIGHUP, where that would end the process because its terminal was closed: elsewhere it means
+something else to the host, or it is ignored (`nohup`), and nothing is hooked.
+
 Python itself ends at once then, and runs no `atexit` function; uvicorn ends in order, and then raises the
 signal again. The hook flushes, then does what would have happened without it: the host's own handler is
 called, or the process dies by the signal, with the same status. Where the signal is ignored, or is handled by
@@ -25,10 +28,16 @@ TIMEOUT: Final = 2.0
 BESIDE: Final = 0.5
 """The same where the host handles the signal itself: the main thread may have requests to finish."""
 
+_SIGNALS: Final = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
 _LOOPS: Final = frozenset(
     f"{toolkit}.QtCore" for toolkit in ("PyQt5", "PyQt6", "PySide2", "PySide6")
 ) | {"tkinter", "uwsgi", "wx"}
 """Those whose loop runs no Python while nothing happens: a handler would keep the program from ending."""
+
+
+Handler = Callable[[int, FrameType | None], Any] | int | None
 
 
 class Ending(Protocol):
@@ -49,7 +58,7 @@ class Hook:
         before: That handler; anything that cannot be called means that the signal ends the process.
     """
 
-    def __init__(self, before: Callable[[int, FrameType | None], Any] | int | None) -> None:
+    def __init__(self, before: Handler) -> None:
         self.before = before
         self._asked = False
 
@@ -82,19 +91,17 @@ def flush(timeout: float) -> None:
 
 
 def hook(ending: Ending) -> None:
-    """Has it flushed at SIGTERM, where a hook can be and does no harm."""
+    """Has it flushed at these signals, where a hook can be and does no harm."""
     _endings.add(ending)
     if threading.current_thread() is not threading.main_thread() or not _LOOPS.isdisjoint(
         sys.modules
     ):
         return
-    before = signal.getsignal(signal.SIGTERM)
-    if isinstance(before, Hook) or before is None or before is signal.SIG_IGN:
-        return
-    if before is signal.SIG_DFL and _caught():
-        return
-    with suppress(ValueError):  # another interpreter than the main one
-        signal.signal(signal.SIGTERM, Hook(before))
+    for number in _SIGNALS:
+        before = signal.getsignal(number)
+        if _ends(number, before):
+            with suppress(ValueError):  # another interpreter than the main one
+                signal.signal(number, Hook(before))
 
 
 def unhook(ending: Ending) -> bool:
@@ -104,19 +111,26 @@ def unhook(ending: Ending) -> bool:
         Whether there are others.
     """
     _endings.discard(ending)
-    if not _endings:
-        with suppress(ValueError):  # not the main thread
-            now = signal.getsignal(signal.SIGTERM)
-            if isinstance(now, Hook):
-                signal.signal(signal.SIGTERM, now.before)
+    for number in () if _endings else _SIGNALS:
+        now = signal.getsignal(number)
+        if isinstance(now, Hook):
+            with suppress(ValueError):  # not the main thread
+                signal.signal(number, now.before)
     return bool(_endings)
 
 
-def _caught() -> bool:
+def _ends(number: int, handler: Handler) -> bool:
+    """Whether the signal ends the process, and nobody of ours stands before its handler."""
+    if handler is signal.SIG_DFL:
+        return not _caught(number)
+    return number == signal.SIGTERM and callable(handler) and not isinstance(handler, Hook)
+
+
+def _caught(number: int) -> bool:
     """Whether the process has a handler that Python does not know of; only Linux says so."""
     try:
         status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
     except OSError:
         return False
     mask = int(status.partition("SigCgt:")[2].split(maxsplit=1)[0], 16)
-    return bool(mask & 1 << signal.SIGTERM - 1)
+    return bool(mask & 1 << number - 1)

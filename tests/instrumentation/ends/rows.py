@@ -140,6 +140,13 @@ for number in range({USES}):
         os._exit(0)
     os.waitpid(child, 0)
 """
+RESTARTS: Final = f"""{HEAD}
+import os, sys
+for number in range({USES}):
+    with footfall.feature("shop.order"):
+        pass
+os.execl(sys.executable, sys.executable, "-c", "")
+"""
 
 
 @dataclass(frozen=True)
@@ -187,6 +194,12 @@ def _uwsgi(*more: str) -> Way:
     return Way(FLASK, command, {**_SIGNALS, "limit": limit, "reload": ("HUP",)}, "pyuwsgi")
 
 
+def _huey(kind: str) -> Way:
+    consumer = str(Path(sys.executable).with_name("huey_consumer"))
+    command = (consumer, "served.app", "-k", kind, "-w", "2")
+    return Way(HUEY, command, {**_SIGNALS, "reload": ("HUP",)}, "huey", _WORK.format(""))
+
+
 _CELERY: Final = (
     "-m", "celery", "-A", "served", "worker", "-c", "2", "--without-gossip", "--without-mingle",
     "--without-heartbeat",
@@ -226,13 +239,8 @@ WAYS: Final[Mapping[str, Way]] = {
         "celery",
         _WORK.format(".delay"),
     ),
-    "huey, processes": Way(
-        HUEY,
-        (str(Path(sys.executable).with_name("huey_consumer")), "served.app", "-k", "process", "-w", "2"),
-        _SIGNALS,
-        "huey",
-        _WORK.format(""),
-    ),
+    "huey, processes": _huey("process"),
+    "huey, threads": _huey("thread"),
     **{
         f"`multiprocessing.Pool`, {method}": Way(
             POOL.replace("METHOD", method), ends={"exit": ()}
@@ -252,6 +260,7 @@ WAYS: Final[Mapping[str, Way]] = {
         for method in ("fork", "spawn", "forkserver")
     },
     "`os.fork()` and `os._exit()`, as RQ does": Way(FORKS, ends={"exit": ()}),
+    "`os.exec*()`, as bots do that start anew": Way(RESTARTS, ends={"exit": ()}),
 }  # fmt: skip
 
 

@@ -27,9 +27,11 @@ def test_every_way_and_every_end_of_it_is_documented():
         ("uWSGI", "TERM"),
         ("Celery prefork", "TERM"),
         ("huey, processes", "INT"),
+        ("huey, threads", "reload"),
         ("`multiprocessing.Pool`, spawn", "exit"),
         ("`Process.terminate()`, forkserver", "exit"),
         ("`os.fork()` and `os._exit()`, as RQ does", "exit"),
+        ("`os.exec*()`, as bots do that start anew", "exit"),
     ],
 )
 def test_the_documented_arrives(tmp_path, name, end):
