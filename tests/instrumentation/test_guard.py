@@ -25,6 +25,7 @@ MEASURED_PATH = {
     "_feature.py: Measured.fail",
     "_feature.py: Measured.set",
     "_recording/recorder.py: Recorder.check",
+    "_recording/recorder.py: Recorder.failure",
     "_recording/recorder.py: Recorder.plan",
 }
 # These pass on what they catch: to the generator inside, or to the browser as a refusal, where

@@ -13,7 +13,6 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext
 
-from footfall._guard import at_debug, guarded
 from footfall._recording import hints
 from footfall._recording.counters import Counters
 from footfall._recording.outcome import Errors, failure
@@ -138,9 +137,10 @@ class Recorder:
         An exception that fails when it is looked at costs its class, and not the use.
         """
         if issubclass(type(error), BaseException):
-            with guarded(at_debug("the class of an exception")):
+            try:
                 return failure(error, self._errors)
-            return UNEXPECTED_ERROR
+            except Exception:  # the measured path
+                return UNEXPECTED_ERROR  # its own class failed
         if issubclass(type(error), str):
             word = str.__str__(error)
             found = normalise(word, self.catalog.error_types)
