@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from footfall_exporters.postgres.reports.distinct import Span
 
 _BACK: Final = (
-    *(dt.timedelta(seconds=seconds) for seconds in (1, 2, 4, 8, 15, 30)),
+    *(dt.timedelta(seconds=seconds) for seconds in (1, 2, 3, 4, 6, 10, 20)),
     *(dt.timedelta(minutes=minutes) for minutes in (1, 5, 10, 20, 30, 40, 50)),
 )
 """How far back it is looked, until there are enough; then an hour, two, four. A second of a busy store has
