@@ -133,6 +133,10 @@ class _Decoder:
         self._today = dt.datetime.fromtimestamp(now_us / 1e6, dt.UTC).date()
         self._found = _Found()
         self._atoms: dict[bytes, Atom] = {}
+        self._identities = otlp.Identities()
+        self._settled: dict[
+            bytes, bytes
+        ] = {}  # of points' attributes those that are no plain values
         self._verdicts: dict[tuple[Service, str, tuple[Atom, ...]], Verdict] = {}
         self._streams: dict[bytes, bytes] = {}
 
@@ -148,8 +152,9 @@ class _Decoder:
             before = found.taken
             found.reading(len(metrics))
             known = bool(attributes.get(SERVICE_INSTANCE)), bool(attributes.get(SDK))
-            whole = sums.joined(sorted(otlp.resource_pairs(resource)))
-            who = _Sender(service, *known, whole, sums.scope_identity(scope))
+            pairs = sorted(self._identities[each] for each in otlp.resource_pairs(resource))
+            within = sums.scope_identity(scope, self._identities)
+            who = _Sender(service, *known, sums.joined(pairs), within)
             for encoded in metrics:
                 await self._add_metric(who, encoded)
             misnamed = is_other(attributes.get(SERVICE_NAME), services)
@@ -208,7 +213,8 @@ class _Decoder:
         if metric.sum.temporality == sums.DELTA:
             self._add_delta(dimension, who, point, number)
         else:
-            series = sums.joined((who.scope, kind, *sorted(attributes)))
+            identities = sorted(self._settled.get(each, each) for each in attributes)
+            series = sums.joined((who.scope, kind, *identities))
             self._found.points.append(self._state(dimension, who, series, point, int(number)))
         self._found.taken += 1
         return None
@@ -280,5 +286,8 @@ class _Decoder:
     def _atom(self, encoded: bytes) -> Atom:
         atom = self._atoms.get(encoded)
         if atom is None:
-            atom = self._atoms[encoded] = self._policy.classify(*otlp.key_value(encoded))
+            key, value = otlp.key_value(encoded)
+            atom = self._atoms[encoded] = self._policy.classify(key, value)
+            if not isinstance(value, str | int | float):
+                self._settled[encoded] = self._identities[encoded]
         return atom

@@ -10,7 +10,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality
 
-from footfall_collector.decoding import wire
+from footfall_collector.decoding import otlp, wire
 from footfall_collector.decoding.wire import (
     BOOL,
     BYTES,
@@ -163,13 +163,15 @@ def _exemplar(encoded: bytes) -> Any:
         return _Exemplar()
 
 
-def scope_identity(encoded: bytes) -> bytes:
+def scope_identity(encoded: bytes, identities: otlp.Identities) -> bytes:
     """What identifies a scope, however its attributes are ordered."""
     try:
         scope = _Scope.FromString(encoded)
     except DecodeError:
         return encoded
-    return joined((scope.name, scope.version, *sorted(scope.attributes)))
+    return joined(
+        (scope.name, scope.version, *sorted(identities[each] for each in scope.attributes))
+    )
 
 
 def joined(parts: Iterable[bytes]) -> bytes:

@@ -72,9 +72,9 @@ async def _groups(signal: str, body: bytes, take: wire.Take, work: Work) -> wire
         for group in found
         for part in wire.parted(
             signal,
-            encode.resource(group.resource),
+            encoder.resource(group.resource),
             [
-                (encode.scope(getattr(scope, "scope", None)), await _items(scope, encoder, work))
+                (encoder.scope(getattr(scope, "scope", None)), await _items(scope, encoder, work))
                 for scope in group.scopes or ()
             ],
         )

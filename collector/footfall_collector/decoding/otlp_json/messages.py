@@ -9,6 +9,7 @@ Source: protobuf, "ProtoJSON Format"; fields as in opentelemetry/proto/*.proto.
 """
 
 import re
+from functools import cache
 from types import GenericAlias
 from typing import Annotated, Any, NamedTuple
 
@@ -48,6 +49,7 @@ def camel(name: str) -> str:
     return re.sub("_(.)", lambda match: match[1].upper(), name)
 
 
+@cache
 def names(name: str) -> tuple[str, ...]:
     """All names of a field."""
     return tuple(dict.fromkeys((camel(name), name)))
@@ -97,6 +99,8 @@ AnyValue = _message(
     bytes_value=Written,
 )
 KeyValue = _message("KeyValue", key=str, value=AnyValue)
+ArrayValue = _message("ArrayValue", values=Many(AnyValue))
+KeyValueList = _message("KeyValueList", values=Many(KeyValue))
 Resource = _message("Resource", attributes=Many(KeyValue))
 Scope = _message("Scope", name=Name, version=Name, attributes=Many(KeyValue))
 Status = _message("Status", code=_Status.StatusCode)
