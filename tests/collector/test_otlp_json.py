@@ -245,7 +245,7 @@ def test_what_has_no_list_of_resources_is_refused(parts):
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":', '{"arrayValue":{"values":['])
-def test_what_is_nested_too_deep_is_refused(opening):
+def test_what_is_deep_and_never_closed_is_refused(opening):
     inner = opening * 100_000
     places = (
         '{"x":' + inner,

@@ -5,7 +5,8 @@ nobody reads are checked to be JSON and skipped. What is in a list, a map or byt
 value; such a value stays a list, a map or bytes, and is empty. Nothing is remembered beyond a request.
 
 A request is read at once by msgspec; one in which something is unusual or wrong is read again, part by part
-(`patient.py`), so that an odd value costs itself, an odd record itself, and neither the request.
+(`patient.py`), so that an odd value costs itself, an odd record itself, and neither the request. One that is
+nested too deep for msgspec is read without what is so deep (`shallow.py`).
 
 Source: OTLP specification, "JSON Protobuf Encoding"; protobuf, "ProtoJSON Format".
 """
@@ -15,7 +16,7 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from footfall_collector.decoding import wire
-from footfall_collector.decoding.otlp_json import encode, messages, patient
+from footfall_collector.decoding.otlp_json import encode, messages, patient, shallow
 from footfall_collector.decoding.turns import Work
 
 SLICE = 2000
@@ -46,7 +47,11 @@ async def groups(signal: str, body: bytes, take: wire.Take = wire.take_nothing) 
     if not body.strip():  # as an empty request in protobuf
         return []
     async with Work() as work:
-        return await _groups(signal, body, take, work)
+        try:
+            return await _groups(signal, body, take, work)
+        except RecursionError:
+            take(len(body) + (0 if len(body) > WEIGHED else _weight(body)))
+            return await _shallow(signal, body, work)
 
 
 async def _groups(signal: str, body: bytes, take: wire.Take, work: Work) -> wire.Groups:
@@ -55,7 +60,7 @@ async def _groups(signal: str, body: bytes, take: wire.Take, work: Work) -> wire
         take(_weight(body))
     try:
         found = _DECODERS[signal].decode(body).groups or ()
-    except (ValueError, RecursionError):
+    except ValueError:
         if not weighed:
             take(_weight(body))
         return await _patiently(signal, body, work)
@@ -96,7 +101,15 @@ def _weight(body: bytes) -> int:
 async def _patiently(signal: str, body: bytes, work: Work) -> wire.Groups:
     try:
         return await patient.groups(signal, body, work)
-    except (ValueError, RecursionError):  # their texts quote what was sent
+    except ValueError:  # their texts quote what was sent
+        raise DecodeError("not OTLP/JSON") from None
+
+
+async def _shallow(signal: str, body: bytes, work: Work) -> wire.Groups:
+    """A request without what is nested too deep."""
+    try:
+        return await _groups(signal, await shallow.emptied(body, work), wire.take_nothing, work)
+    except (ValueError, RecursionError):
         raise DecodeError("not OTLP/JSON") from None
 
 

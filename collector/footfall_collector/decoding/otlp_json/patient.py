@@ -29,7 +29,8 @@ async def groups(signal: str, body: bytes, work: Work) -> wire.Groups:
     """As `otlp_json.groups`.
 
     Raises:
-        ValueError, RecursionError: it is no JSON object, or its parts are no list.
+        ValueError: it is no JSON object, or its parts are no list.
+        RecursionError: it is nested too deep for msgspec.
         wire.TooLarge: it has too many parts.
     """
     group_field, scope_field, item_field, item = PARTS[signal]
@@ -100,5 +101,5 @@ def _part(raw: Raw, head: tuple[str, ...], parts: tuple[str, ...]) -> tuple[Raw 
     try:
         said, found = opened(raw, head, parts)
         return said, elements(found)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None, [_WRONG]

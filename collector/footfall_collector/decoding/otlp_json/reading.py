@@ -80,7 +80,7 @@ def or_none(kind: Any, raw: Raw) -> Any:
     """As `read`; None for what cannot be read."""
     try:
         return read(kind, raw)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
 
 
@@ -102,7 +102,7 @@ def read(kind: Any, raw: Raw) -> Any:
 def _message(kind: Any, raw: Raw) -> Any:
     try:
         return _strict(kind)(raw)
-    except (ValueError, RecursionError):
+    except ValueError:
         pass
     fields = FIELDS[kind]
     found = zip(fields.items(), opened(raw, *map(names, fields)), strict=True)
@@ -140,7 +140,7 @@ def _pair(raw: Raw) -> Any:
     try:
         key, value = opened(raw, ("key",), ("value",))
         text = None if key is None else as_text(key)
-    except (ValueError, RecursionError):
+    except ValueError:
         return KeyValue(value=_wrong(raw))
     if value is None:
         return KeyValue(key=text)

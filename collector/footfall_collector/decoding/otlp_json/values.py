@@ -86,7 +86,7 @@ class Kept:
             self._deep -= 1
             try:
                 return block(field, self._kinds[field](raw))
-            except (ValueError, RecursionError, struct.error, TooLarge):
+            except (ValueError, struct.error, TooLarge):
                 pass
             finally:
                 self._deep += 1
