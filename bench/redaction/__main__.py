@@ -64,9 +64,9 @@ class Measured:
 
 def measure(each: int, seed: int) -> Measured:
     """Draws the corpus and looks at every text."""
-    found, rng = Measured(), random.Random(seed)
+    found = Measured()
     before = time.process_time()
-    for name, text, planted in personal.drawn(rng, each):
+    for name, text, planted in personal.drawn(random.Random(seed), each):
         kept, numbers = redact(text), found.personal.setdefault(name, [0, 0])
         found.characters += len(text)
         numbers[0] += 1
@@ -74,7 +74,7 @@ def measure(each: int, seed: int) -> Measured:
             found.missed[name].append(text)
         else:
             numbers[1] += 1
-    for name, text in harmless.drawn(rng):
+    for name, text in harmless.drawn(random.Random(seed)):
         numbers = found.harmless.setdefault(name, [0, 0])
         found.characters += len(text)
         numbers[0] += 1

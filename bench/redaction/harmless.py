@@ -214,6 +214,26 @@ def _encoded(rng: random.Random) -> str:
     )
 
 
+def _column(rng: random.Random) -> str:
+    most, lines = 10 ** _n(rng, 6, 1), _n(rng, 6, 2)
+    form = rng.choice(("{}", "{:03}", "+{}", "{} ", "row {}", "{}.5", "{}:30", "2026-11-{:02}"))
+    numbers = (_n(rng, most if form in ("{}", "{:03}") else 28, 1) for _ in range(lines))
+    return rng.choice(("\n", "\r\n", "<br>")).join(map(form.format, numbers))
+
+
+def _result(rng: random.Random) -> str:
+    return rng.choice(
+        (
+            f"pass: {_n(rng, 999)}, fail: {_n(rng, 99)}",
+            f"first pass: {rng.choice(PRODUCT)}",
+            f"maxTokens: {_n(rng, 9999)}",
+            f"bypass: {rng.choice(PRODUCT)}{_n(rng, 99)}",
+            f"{rng.choice(PRODUCT)}Keys: {_n(rng, 99)}",
+            f"big_mac_{_n(rng, 99)}_{_n(rng, 99)}",
+        )
+    )
+
+
 def _seed(rng: random.Random, length: int) -> str:
     return rng.choice(("seed ", "", "#", "Seed: ")) + str(
         rng.randrange(10 ** (length - 1), 10**length)
@@ -238,6 +258,8 @@ CLASSES: dict[str, tuple[int, Draw]] = {
     "seeds of 9 and 10 digits": (400, lambda r: _seed(r, _n(r, 10, 9))),
     "long hashes (32 digits and more)": (400, _long_hash),
     "UUIDs": (400, lambda r: str(uuid.UUID(int=r.getrandbits(128), version=4))),
+    "numbers below each other": (1000, _column),
+    "results and settings with colons": (600, _result),
 }
 """How many of each, and what draws one."""
 

@@ -228,6 +228,20 @@ def _hardware(rng: random.Random) -> str:
     )
 
 
+def _named_hardware(rng: random.Random) -> str:
+    raw = f"{rng.randrange(2**40, 2**48):012x}"
+    pairs = "_".join(raw[at : at + 2] for at in range(0, 12, 2))
+    return rng.choice(
+        (pairs if re.search("[a-f]", raw) else f"mac {raw}", f"MAC {raw}", f"mac={raw.upper()}")
+    )
+
+
+def _broken(rng: random.Random, text: str) -> str:
+    """With a line break for one of its spaces."""
+    before, after = text.split(" ", 1) if rng.random() < 0.5 else text.rsplit(" ", 1)
+    return before + rng.choice(BREAKS) + after
+
+
 def _dodged(rng: random.Random) -> str:
     at, dot = rng.choice(
         (
@@ -246,6 +260,10 @@ def _named(rng: random.Random) -> str:
     return (
         _email(rng).replace("@", rng.choice((" at ", " AT ", "_at_", "-at-"))).replace(".io", ".de")
     )
+
+
+BREAKS = ("\n", "\r\n", "<br>", "<br/>", "\n  ")
+CAMEL = ("dbPassword", "appSecret", "userToken", "awsAccessKey", "smtpPasswd")
 
 
 CLASSES: dict[str, Draw] = {
@@ -307,6 +325,17 @@ CLASSES: dict[str, Draw] = {
     "key or password": _token,
     "URL with a query, a fragment or a password": _url,
     "Discord name, id or mention": _discord,
+    "phone, in two lines": lambda r: _broken(
+        r, f"0{_digits(r, 3)} {r.randrange(100, 999)} {r.randrange(1000, 9999)}"
+    ),
+    "card, in lines": lambda r: _card_of(r, 16, r.choice(("4", "51")), r.choice(BREAKS)),
+    "IPv4, a dot in brackets": lambda r: r.choice(("[.]", "(.)", "[dot]")).join(
+        _ipv4(r).rsplit(".", 1)
+    ),
+    "hardware address, underscores or named": _named_hardware,
+    "password or token, in camel case": lambda r: (
+        f"{r.choice(CAMEL)}{r.choice(('=', ': ', ':'))}{_b64(_digits(r, 9))}"
+    ),
 }
 FRAMES = (
     "{}",

@@ -49,8 +49,8 @@ _RELEASE: Final = re.compile(
 IPV4: Final = re.compile(
     r"(?<![0-9.+])(?<![0-9][ \t]\.[ \t])(?<![0-9]\.[ \t])"
     r"(?P<prefix>(?<![A-Za-z0-9])(?:v|ver|version|r|rel|release|build|rc)[ .]?)?"
-    r"(?P<first>\d{1,3})(?:(?P<sign>\.|[ \t]?\.[ \t]?|[\[(](?:\.|dot)[\])]|[_-])\d{1,3})"
-    r"(?:(?P=sign)\d{1,3}){2}(?![0-9]|[ \t]?\.[ \t]?[0-9])",
+    r"\d{1,3}(?:(?:(?:\.|[\[({<](?:\.|dot)[\])}>])\d{1,3}){3}"
+    r"|(?P<sign>[ \t]?\.[ \t]?|[_-])\d{1,3}(?:(?P=sign)\d{1,3}){2})(?![0-9]|[ \t]?\.[ \t]?[0-9])",
     re.ASCII,
 )
 IPV6: Final = re.compile(
@@ -64,10 +64,19 @@ WRITTEN_IPV6: Final = re.compile(
 )
 """As names of hosts and files have it: `2001-db8-0-0-0-0-0-1`."""
 HARDWARE: Final = re.compile(
-    r"(?<![0-9A-Za-z])(?!(?:\d\d[. ]){5}\d\d(?![0-9A-Fa-f]))"
-    r"(?:(?:[0-9A-F]{2}[:. -]){5}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![0-9A-Za-z])",
+    r"(?<![0-9A-Za-z])(?!(?:\d\d[. _]){5}\d\d(?![0-9A-Fa-f]))"
+    r"(?:(?:[0-9A-F]{2}[:. _-]){5}[0-9A-F]{2}|(?:[0-9A-F]{4}\.){2}[0-9A-F]{4})(?![0-9A-Za-z])"
+    r"|(?<![0-9A-Za-z:])(?=(?:[0-9A-F]:){0,3}[0-9A-F]{2}:)(?=[A-F:]{0,9}[0-9])(?=[0-9:]{0,15}[A-F])"
+    r"(?:[0-9A-F]{1,2}:){5}[0-9A-F]{1,2}(?![0-9A-Za-z:])",
     re.ASCII | re.I,
 )
+"""The latter without leading zeros: `0:1b:44:11:3a:b7`."""
+NAMED_HARDWARE: Final = re.compile(
+    r"(?<![a-z])(?P<name>(?:mac(?:[ _-]?addr(?:ess)?)?|hwaddr|bssid|ether)"
+    r"[\"']?[ \t]{0,2}[=: ][ \t]{0,2}[\"']?)[0-9a-f]{12}(?![0-9a-z])",
+    re.ASCII | re.I,
+)
+"""Without signs, beside its name: twelve hexadecimal digits alone are a hash as well."""
 _SMALL: Final = 99
 """Parts of a version; an address that has only such is one of a private network, or nobody's."""
 

@@ -4,13 +4,17 @@ import re
 from typing import Final
 
 NAMED: Final = re.compile(
-    r"(?<![A-Za-z])(?i:pass(?:word|wd|phrase|code)|pass(?==)|passwort|kennwort|contraseña|mot de passe"
+    r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+    r"(?i:pass(?:word|wd|phrase|code)|(?:pass|pw)(?:(?==)|(?=[\"']?\s{0,2}:\s{0,2}[\"']?(?!v\d)[a-z](?=\S{6})[^\s\d]{0,31}\d))"
+    r"|passwort|kennwort|contraseña|mot de passe|x-(?:amz|goog)-(?:signature|credential)"
     r"|pwd|secret|(?:access|refresh|auth|id|session|bearer|csrf|xsrf)?[_-]?token|csrf|xsrf|(?:php|j)sessid|jsessionid"
-    r"|session[_-]?id|(?:api|secret|private|access|account|master|signing|encryption)[_-]?(?:access[_-]?)?key)"
+    r"|session[_-]?id|(?:api|secret|private|access|account|master|signing|encryption)[_-]?(?:access[_-]?)?key"
+    r"|(?:api|private|access|signing|encryption) key)"
     r"[\"']?\s{0,2}[=:]\s{0,2}\S+",
     re.ASCII,
 )
-"""Behind its name: `password=...`."""
+"""Behind its name: `password=...`, `dbPassword: ...`; after `pass:` only seven signs or more with a digit,
+unlike `pass: 12`."""
 PEM: Final = re.compile(
     r"-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]*+(?:-----END [A-Z ]{1,32}-----)?"
 )

@@ -22,14 +22,27 @@ FOURS: Final = re.compile(
     re.ASCII,
 )
 """A card with whatever between its fours: `4111, 1111, 1111, 1111`."""
+_BREAK: Final = r"[ \t]{0,2}(?:\r?\n|<br ?/?>)[ \t]{0,2}"
+WRAPPED_CARD: Final = re.compile(
+    r"(?<!\d)(?<!\d[ \t\n-])(?<!\d\r\n)(?<!\d<br>)(?<!\d<br/>)[3-6]\d{3}"
+    rf"(?:(?:[ \t-]|{_BREAK})\d{{4}}){{3}}(?!\d|(?:[ \t-]|{_BREAK})\d)",
+    re.ASCII,
+)
+"""One whose fours go on in the next line."""
 IBAN: Final = re.compile(
     rf"(?<![A-Z0-9])[A-Z]{{2}}\d\d(?:{SIGN}{{0,3}}[A-Z0-9]){{11,30}}", re.ASCII | re.I
 )
 SPLIT: Final = re.compile(
-    r"(?<![0-9,.:])\+?\d{2,5}(?P<sign>[ \t]{0,2}[^\w\s./()\[\]-]{1,2}[ \t]{0,2}|ー)"
+    r"(?<![0-9,.:])\+?\d{2,5}"
+    rf"(?P<sign>[ \t]{{0,2}}(?:-{{1,2}}>|[^\w\s./()\[\]-]{{1,2}})[ \t]{{0,2}}|{_BREAK}|ー)"
     r"\d{3,8}(?:(?P=sign)\d{1,7}){0,4}(?!\d|[,.:]\d)"
 )
-"""Digits with one odd sign between them."""
+"""Digits with one odd sign, or a line break, between them."""
+WRAPPED: Final = re.compile(
+    r"(?<![0-9])(?<![0-9]\.)(?:\+|(?=[(\[]?0\d))[(\[]?\d"
+    rf"(?:{SIGN}{{0,3}}(?:{_BREAK}[(\[]?)?(?!{DATE})\d){{8,19}}(?!\d)"
+)
+"""Digits that go on in the next line, of a number that begins as telephone numbers do."""
 LEAST, LEAST_ABROAD = 9, 7
 """Digits of a telephone number, and of one that begins with `+`."""
 _STAMP: Final = re.compile(
@@ -45,6 +58,8 @@ _UUID: Final = re.compile(
 _HEX_LETTERS: Final = frozenset("abcdefABCDEF")
 _WORD: Final = re.compile(r"[A-Za-z0-9]{0,24}\Z")
 _GAPS: Final = re.compile(rf"{SIGN}+")
+_BROKEN: Final = re.compile(_BREAK)
+_NEXT: Final = re.compile(rf"{_BREAK}[+-]?\d")
 
 
 _IBAN_LENGTHS: Final = {
@@ -124,12 +139,32 @@ def split(match: re.Match[str]) -> str:
     text = match.group()
     groups = re.findall(r"\d+", text)
     digits = "".join(groups)
+    broken = _BROKEN.search(text) is not None
+    if broken and (text[0] == "1" or _is_a_column(match, groups)):
+        return text
     fours = 13 <= len(digits) <= 19 and {len(group) for group in groups[:-1]} == {4}
     if fours and luhn(digits) and not _is_a_row(groups):
         return "[card]"
-    lengths, wide = [len(group) for group in groups], match["sign"] != match["sign"].strip()
+    lengths, wide = [len(group) for group in groups], match["sign"] != match["sign"].strip(" \t")
     usual = text[0] in "+0" or (lengths == [3, 3, 4] and not wide)
     return "[phone]" if usual and len(digits) >= LEAST else text
+
+
+def wrapped(match: re.Match[str]) -> str:
+    """`[phone]` of digits in several lines, or the text as it is: a column of numbers."""
+    text = match.group()
+    lines = _BROKEN.split(text)
+    good = len(lines) > 1 and not _is_within_a_word(match) and not _is_a_column(match, lines)
+    return "[phone]" if good else text
+
+
+def _is_a_column(match: re.Match[str], lines: Sequence[str]) -> bool:
+    """Whether lines are numbers of their own: equally long, with zeros or signs before them, or going on."""
+    if len({sum(map(str.isdigit, line)) for line in lines}) == 1 or any(
+        line[0] in "0+" for line in lines[1:]
+    ):
+        return True
+    return _NEXT.match(match.string, match.end()) is not None
 
 
 def _is_within_a_word(match: re.Match[str]) -> bool:

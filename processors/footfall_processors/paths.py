@@ -5,7 +5,7 @@ from typing import Final
 
 _UNIX: Final = (
     r"(?<![\w.])(?:/(?:var|export|usr|data|mnt))?/home/|(?<![\w.])(?:/mnt)?(?:/[a-z])?/Users/"
-    r"|(?<![\w\\])\\{1,2}(?i:Users)\\{1,2}"
+    r"|(?<![\w\\])\\{1,2}(?i:Users)\\{1,2}|\\[\w.-]{1,63}[\\/]{1,2}(?i:users|homes?|profiles?)\$[\\/]{1,2}"
 )
 _WINDOWS: Final = r"[\\/]{1,2}(?i:Users|Documents and Settings)[\\/]{1,2}"
 _BEGIN: Final = r"[^\\/\s\"'<>|:*?{$%[(~.,;]"
@@ -15,7 +15,8 @@ HOME: Final = re.compile(
     r"|(?P<tilde>(?<![\w~/])~)[a-z_][\w.-]{1,31}(?=/)",
     re.ASCII,
 )
-"""`/home/NAME`, `/Users/NAME`, `C:\\Users\\NAME`, `~NAME/`; not a template such as `/home/{user}`."""
+"""`/home/NAME`, `/Users/NAME`, `C:\\Users\\NAME`, `\\\\server\\users$\\NAME`, `~NAME/`;
+not a template such as `/home/{user}`."""
 
 
 def home(match: re.Match[str]) -> str:

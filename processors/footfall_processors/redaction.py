@@ -55,6 +55,8 @@ def _kind(
 
 _DIGITS: Final = r"\d(?:\D{0,8}\d){3}"
 """Fewer are no address, and no number of anybody."""
+_LINES: Final = r"\d[)\]]?[ \t]{0,2}[\n\r<]"
+"""A number at the end of a line."""
 _OPAQUE: Final = (
     _kind("[=%]40", addresses.QUOTED, "[email]"),
     _kind("[?#@]", r"(?<!\S)[^\s?#@]*+[?#@]\S+", _url),
@@ -77,17 +79,20 @@ _KINDS: Final = (
     _kind("[A-Za-z0-9+/]{40}", credentials.FORTY, credentials.forty),
     _kind(r"[A-Za-z]{2}\d\d", numbers.IBAN, numbers.iban),
     _kind(r"[\w-]{30}", credentials.RUN, credentials.run),
-    _kind(r"/home/|[/\\](?i:Users|Documents)|~\w", paths.HOME, paths.home),
+    _kind(r"/home/|[/\\](?i:Users|Documents)|\$[/\\]|~\w", paths.HOME, paths.home),
     _kind("[@#]", re.compile(r"<[@#][!&]?\d{1,20}>|(?<![A-Za-z0-9_])@\w[\w.-]{1,31}"), "[mention]"),
     _kind(r"#\d{4}", re.compile(r"[\w.]{2,32}#\d{4}(?!\d)"), "[name]"),  # Discord's discriminators
     _kind(_DIGITS, addresses.IPV4, addresses.ipv4),
     _kind(_DIGITS, numbers.CARD, numbers.card),
     _kind(_DIGITS, numbers.FOURS, numbers.card),
+    _kind(_LINES, numbers.WRAPPED_CARD, numbers.card),
     _kind(_DIGITS, r"(?<!\d)\d{17,}+", "[id]"),  # Discord's ids have 17 to 20 digits
-    _kind("[0-9A-Fa-f]{2}[:. -][0-9A-Fa-f]{2}", addresses.HARDWARE, "[id]"),
+    _kind("[0-9A-Fa-f][:. _-][0-9A-Fa-f]{2}", addresses.HARDWARE, "[id]"),
+    _kind("[0-9A-Fa-f]{12}", addresses.NAMED_HARDWARE, r"\g<name>[id]"),
     _kind(":", addresses.IPV6, addresses.ipv6),
     _kind(r"(?i:[-_][0-9A-F]{1,4}[-_]|ipv6|ip6\.)", addresses.WRITTEN_IPV6, "[ip]"),
     _kind(_DIGITS, numbers.SPLIT, numbers.split),
+    _kind(_LINES, numbers.WRAPPED, numbers.wrapped),
     _kind(_DIGITS, numbers.PHONE, numbers.phone),
 )
 

@@ -1,6 +1,7 @@
 # ruff: noqa: RUF001  # characters that look alike are what is tested
 import base64
 import json
+import re
 import time
 
 import pytest
@@ -182,6 +183,10 @@ EXACT = {
     "MTAwMDAwMDAwMDAwMDAwMDAw.GhJ2kL.aaaaaaaaaaaaaaaaaaaaaaaaaaaa": "[key]",
     "6qrZcUqja7812RVdnEKjpzOL4CvHBFG": "[key]",
     "password=hunter2": "[key]",
+    "clientSecret: hunter2": "client[key]",
+    "macAddress: 001b44113ab7": "macAddress: [id]",
+    "\\\\server\\users$\\first\\x": "\\\\server\\users$\\[name]\\x",
+    "\\\\server\\home$\\first": "\\\\server\\home$\\[name]",
     '"api_key": "abc"': '"[key]',
     "https://racetime.gg/o/callback?code=x": "[url]",
     "see https://alice:pw@example.com/": "see [url]",
@@ -327,8 +332,36 @@ wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY
 x_eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl
 ya29.a0AfH6SMBx1234567890
 -----BEGIN PRIVATE KEY-----MIIEvQIBADAN-----END PRIVATE KEY-----
+0171\n2345678
+0171 234\r\n5678
++49\n171\n2345678
++49 171\r\n2345678
+(0171)<br/>2345678
+0171<br>2345678
+0171->2345678
+555\r\n123\r\n4567
+4111\r\n1111\r\n1111\r\n1111
+4111 1111\n1111 1111
+4111<br>1111<br>1111<br>1111
+192.0.2[.]1
+192[.]0.2.1
+192.0{.}2.1
+00_1B_44_11_3A_B7
+0:1b:44:11:3a:b7
+MAC 001B44113AB7
+dbPassword=hunter22
+userToken=hunter22
+pass: hunter22
+"pass": "hunter22"
+pw=hunter22
+pw: s3cr3t22
+api key: hunter22
+x-amz-signature=hunter22
 """.strip().split("\n")
-SPELLED = [line.replace("\\t", "\t").replace("\\u200e", "\u200e") for line in SPELLED]
+BREAKS = {"\\t": "\t", "\\u200e": "\u200e", "\\r\\n": "\r\n", "\\n": "\n"}
+SPELLED = [
+    re.sub(r"\\(?:t|u200e|r\\n|n)", lambda found: BREAKS[found.group()], line) for line in SPELLED
+]
 
 
 @pytest.mark.parametrize("text", SPELLED)
@@ -357,6 +390,12 @@ def test_nothing_is_left_of_what_is_personal_however_it_is_spelled(text, frame):
         "100%25 sure, a%20b, A &amp; B, &lt;b&gt;, \\u00e9, a=40px",
         "look at me, meet at noon, open at home dot point",
         "1,234,567,890 of 100,200,300,400",
+        "pass: 12, pass: true, first pass: step2, Pass: v1.2.3-rc1, bypass: hunter22, kpw=12",
+        "12\n345\n6789\n12345, 001\n002\n003, 09998\n10002, +123\n+4567\n-89012\n+345, 12<br>345<br>67890",
+        "port 8080\n2026-11-22, 12:30\n12:31\n12:32, 1.5\n2.25\n100, 3471\n8260\n771\n9",
+        "a:b:c:d:e:f, 0a:1, 3f9c0d2e77ab, mac 10, big mac 123, machine 001b44113ab7",
+        "10.2[3].4, 1.2.3[.4], release 1.2[.3], maxTokens: 7, heyJude: x, the api keys: two, keyhole: 1",
+        r"\\server\share$\data, %USERPROFILE%\Documents, $HOME/x, users$, \\server\users$",
     ],
 )
 def test_what_looks_like_it_and_is_not_survives(text):
