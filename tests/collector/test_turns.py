@@ -93,7 +93,7 @@ async def turns_of_others(awaitable):
 async def test_others_have_their_turn_while_many_items_are_read(catalog, signal):
     pipe = Pipeline(Policy(catalog), SALTS, lambda: NOW_US * 1000)
     body = field(1, field(2, b"\x12\x00" * 30_000))
-    assert await turns_of_others(getattr(pipe, signal)(body)) > 30_000 / spans.SLICE
+    assert await turns_of_others(getattr(pipe, signal)(body)) >= 30_000 / spans.SLICE
 
 
 async def test_others_have_their_turn_while_many_data_points_are_read(catalog):

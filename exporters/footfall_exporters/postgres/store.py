@@ -321,13 +321,13 @@ class Store:
             try:
                 await asyncio.to_thread(self._prepare_database, settings, TURN_S)
             except SchemaBusy as error:
-                busy = SchemaBusy(time.monotonic() - begun, error.holders)
+                waited, holders = time.monotonic() - begun, error.holders
             else:
                 return
-            if busy.waited_s > PATIENT_S:
-                raise busy
+            if waited > PATIENT_S:
+                raise SchemaBusy(waited, holders)
             if not said:
-                log.warning("the catalog waits to be taken: %s", busy)
+                log.warning("the catalog waits to be taken: %s", SchemaBusy(waited, holders))
                 said = True
             await asyncio.sleep(RETRY_S)
 
