@@ -30,6 +30,8 @@ LONGEST_WAIT = 3600.0
 """Seconds; a longer Retry-After counts as this."""
 OPERATOR_WAIT = 300.0
 """Seconds until a wrong key or address is tried again."""
+PAGE_WAIT = 30.0
+"""The same after a web page, which may be one of maintenance."""
 COME_AGAIN = frozenset({408, 425, 429})
 OPERATOR = frozenset({401, 402, 403, 404, 405, 407})
 """Answers about the key, the account or the address, not about what was sent: somebody has to correct them.
@@ -154,7 +156,7 @@ class Sender:
             answer = f"HTTP {status}{' with a web page' if is_page else ''}"
             self._complain(answer)
             reason = f"the backend answered {answer}: its key or its address is wrong"
-            raise Unavailable(reason, max(wait, OPERATOR_WAIT))
+            raise Unavailable(reason, max(wait, PAGE_WAIT if is_page else OPERATOR_WAIT))
         if 400 <= status < 500 and status not in COME_AGAIN:
             raise Rejected(f"the backend answered HTTP {status}")
         raise Unavailable(f"the backend answered HTTP {status}", wait)

@@ -5,7 +5,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from exporters.otlp_backend import SECRET, requests, send_all
 from exporters.otlp_batches import NOW, batch, dimension, one_row
 from footfall_exporters.contracts import PartlyRejected, Rejected, Unavailable
-from footfall_exporters.http import OPERATOR_WAIT
+from footfall_exporters.http import OPERATOR_WAIT, PAGE_WAIT
 from footfall_exporters.otlp import OtlpHttpConfig
 from support.http_server import serving, status
 
@@ -34,8 +34,8 @@ async def test_http_posts_protobuf_to_the_path_of_its_signal(catalog):
         (status(503, "Retry-After: 4"), Unavailable, 4),
         (status(502), Unavailable, 1),
         (status(401), Unavailable, OPERATOR_WAIT),
-        (status(200, "Content-Type: text/html; charset=utf-8"), Unavailable, OPERATOR_WAIT),
-        (status(202, "Content-Type: application/xhtml+xml"), Unavailable, OPERATOR_WAIT),
+        (status(200, "Content-Type: text/html; charset=utf-8"), Unavailable, PAGE_WAIT),
+        (status(202, "Content-Type: application/xhtml+xml"), Unavailable, PAGE_WAIT),
         (b"", Unavailable, 1),
     ],
     ids=["400", "413", "429", "503", "502", "401", "a login page", "another page", "hangs up"],
