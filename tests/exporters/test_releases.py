@@ -17,10 +17,10 @@ from footfall_exporters.postgres import comparisons
 from footfall_exporters.postgres.housekeeping import Housekeeper
 from footfall_exporters.postgres.reports import ask
 from footfall_exporters.postgres.reports.asked import Asked, WrongQuestion
-from footfall_exporters.postgres.reports.releases import ALL
-from footfall_exporters.postgres.reports.sequential import FEW, LEVEL, Day, difference
+from footfall_exporters.postgres.reports.sequential import ALL, FEW, LEVEL, difference, narrowest
 from footfall_exporters.postgres.tasks import House
 from support.batches import DAY, HOUR, batch, dimension, one_row
+from support.days import Day, plainly_compared, together
 from support.stores import MIDNIGHT, TODAY, writing
 
 LOOKS = 60
@@ -40,7 +40,7 @@ def is_ever_said(chance, ends, rates, alike):
     for _ in range(LOOKS):
         for each, rate in zip(days, rates, strict=True):
             each.append(ended(chance, ends, rate, alike))
-        found = difference(*days, LEVEL)
+        found = difference(*map(together, days), LEVEL)
         if found and not found.low <= 0 <= found.high:
             return True
     return False
@@ -67,10 +67,14 @@ days = st.lists(
 
 @given(days, days)
 def test_any_days_can_be_compared(former, present):
-    found = difference(former, present, LEVEL)
-    assert (found is None) == (min(sum(d.ends for d in of) for of in (former, present)) < FEW)
+    both = together(former), together(present)
+    found, least = difference(*both, LEVEL), narrowest(*both, LEVEL)
+    is_enough = min(of.ends for of in both) >= FEW
+    assert (found is not None) == (least is not None) == is_enough
     if found is not None:
-        assert -1 <= found.low <= found.rate <= found.high <= 1
+        assert found == pytest.approx(plainly_compared(former, present, LEVEL))
+        assert -1 <= found.low <= least.low <= found.rate == least.rate
+        assert found.rate <= least.high <= found.high <= 1
 
 
 async def sell(dsn, catalog):
@@ -132,6 +136,30 @@ async def test_the_two_newest_versions_are_compared_event_by_event(store_databas
     ]  # fmt: skip
     assert order["p95_before_ms"] == pytest.approx(100, rel=0.03)
     assert order["p95_ms"] == pytest.approx(200, rel=0.03)
+
+
+async def test_differences_are_those_of_the_days_one_by_one(store_database, catalog, query):
+    chance, counts = random.Random(4), {}
+    known = {(version, event): [] for version in "12" for event in ("shop.order", "shop.survey")}
+    for (version, event), days in known.items():
+        of = partial(dimension, event, service="shop", service_version=version)
+        for back in range(1, 9):
+            day = Day(chance.randint(40, 300), chance.randint(0, 40))
+            days.append(day)
+            at = MIDNIGHT - (back + 8 * (version == "1")) * DAY
+            counts[at, of("success", "ok")] = day.ends - day.failures
+            counts[at + HOUR, of("failure", "error")] = day.failures
+    counts = {key: count for key, count in counts.items() if count}
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(counts=counts))
+    for version in "12":
+        both = zip(known[version, "shop.order"], known[version, "shop.survey"], strict=True)
+        known[version, ALL] = [Day(a.ends + b.ends, a.failures + b.failures) for a, b in both]
+    for row in asked(store_database):
+        of = known["1", row["event"]], known["2", row["event"]]
+        figures = [row[name] for name in ("difference", "low", "high")]
+        assert figures == pytest.approx(plainly_compared(*of, LEVEL / 3), abs=1e-4)
+        assert row["ends"] == sum(day.ends for day in of[1])
 
 
 async def test_versions_that_are_named_are_compared(store_database, shop):

@@ -2,6 +2,7 @@
 
 import bisect
 import datetime as dt
+import json
 import math
 import random
 from collections import Counter
@@ -11,12 +12,14 @@ import psycopg
 import pytest
 
 from footfall_exporters.postgres.housekeeping import Housekeeper
-from footfall_exporters.postgres.reports import ask
+from footfall_exporters.postgres.reports import ask, speed
 from footfall_exporters.postgres.reports.asked import Asked, Period
-from footfall_exporters.postgres.reports.sequential import LEVEL, Day
+from footfall_exporters.postgres.reports.sequential import LEVEL
 from footfall_exporters.postgres.reports.speed import FEW, FEWEST_DAYS, slower
+from footfall_exporters.postgres.reports.state import views_of
 from footfall_exporters.postgres.tasks import House
 from support.batches import DAY, HOUR, batch, dimension, one_row
+from support.days import Day, together
 from support.stores import MIDNIGHT, TODAY, writing
 
 LOOKS, BACK = 25, 28
@@ -29,7 +32,7 @@ def durations(chance, number, times, uneven):
 
 
 def counted(days, limit):
-    return [Day(len(day), len(day) - bisect.bisect_right(day, limit)) for day in days]
+    return together(Day(len(day), len(day) - bisect.bisect_right(day, limit)) for day in days)
 
 
 def ever(chance, number, times, uneven):
@@ -61,10 +64,10 @@ def test_what_takes_half_as_long_again_is_found(times, said):
 
 
 def test_of_few_durations_or_days_nothing_is_told():
-    former = [Day(50, 0)] * BACK
+    former = together([Day(50, 0)] * BACK)
     for present in ([Day(FEW - 1, FEW - 1)] * (FEWEST_DAYS - 1), [Day(30, 30)] * FEWEST_DAYS):
-        assert slower(former, present, LEVEL) == "too few to tell"
-    assert slower(former, [Day(FEW, FEW)] * FEWEST_DAYS, LEVEL) == "slower"
+        assert slower(former, together(present), LEVEL) == "too few to tell"
+    assert slower(former, together([Day(FEW, FEW)] * FEWEST_DAYS), LEVEL) == "slower"
 
 
 @pytest.fixture
@@ -109,6 +112,60 @@ async def test_one_event_is_compared_as_among_several(store_database, shop, even
     )
     assert alone == among
     assert [row["speed"] for row in alone] == [None, speed]
+
+
+def compared(connection, *, asking):
+    """What is told of versions 1 and 2, and of which events days were looked at."""
+    views = views_of(connection)
+    answer, rows, days = speed.compared(("1", "2"), asking, views), None, []
+    while True:
+        try:
+            statement = answer.send(rows)
+        except StopIteration as done:
+            return dict(done.value.verdicts), days
+        days += json.loads(statement.parameters.get("digits", "[]"))
+        rows = connection.execute(statement.text, statement.parameters).fetchall()
+
+
+async def test_days_are_looked_at_where_they_may_decide(store_database, catalog, query):
+    """Of two hundred uses on a day so many are long; days on which uses are rare are nine weeks apart."""
+    former = [0, 8] * 6
+    present = {
+        "shop.noisy": [120, *[0] * 7],
+        "shop.slow": [15] * 8,
+        "shop.same": [0, 8] * 4,
+        "shop.brief": [120, 0],
+        "shop.rare": [24] * 5,
+    }
+    rows = [
+        one_row(
+            MIDNIGHT - back * DAY,
+            dimension(event, service="shop", service_version=version),
+            duration=1000 if n < long else 100,
+        )
+        for event, newer in present.items()
+        for version, first, days in (("1", 9, former), ("2", 1, newer))
+        for back, long in enumerate(days, first)
+        for n in range(200)
+    ]
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(batch(*rows))
+    await Housekeeper(store_database, House(catalog, 30, 400)).run_due({"latency"})
+    query(
+        "UPDATE footfall.latency_days SET day = day - 63 * (current_date - day) WHERE dim_id IN"
+        " (SELECT id FROM footfall.feature_dims WHERE event = 'shop.rare' AND service_version = '2')"
+    )
+    with psycopg.connect(store_database) as connection:
+        asking = Asked(where={"service_version": ["1", "2"]}, by=("service_version", "event"))
+        verdicts, days = compared(connection, asking=asking)
+    assert verdicts == {
+        "shop.noisy": "no difference seen",
+        "shop.slow": "slower",
+        "shop.same": "no difference seen",
+        "shop.brief": "too few to tell",
+        "shop.rare": "slower",
+    }
+    assert sorted(days) == ["shop.brief", "shop.noisy", "shop.rare", "shop.slow"]
 
 
 async def test_uses_that_take_hours_are_compared_as_well(store_database, catalog):

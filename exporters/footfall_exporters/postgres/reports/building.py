@@ -13,7 +13,8 @@ from psycopg import sql
 
 from footfall_exporters.postgres.reports import reading, zones
 from footfall_exporters.postgres.reports.asked import MOST_ROWS, Asked, WrongQuestion
-from footfall_exporters.postgres.reports.kinds import HISTOGRAM, Kind, Measure
+from footfall_exporters.postgres.reports.histograms import HISTOGRAM
+from footfall_exporters.postgres.reports.kinds import Kind, Measure
 
 Columns = Mapping[str, str]
 """The columns of a view with their types."""
@@ -33,10 +34,9 @@ _DAYS: Final[Mapping[str, LiteralString]] = {
     "week": "date_trunc('week', {time}::timestamp)::date",
     "month": "date_trunc('month', {time}::timestamp)::date",
 }
-_GROUPED = """
-    WITH found AS {kept} MATERIALIZED (
-        SELECT {keys}, {measures} FROM {view} WHERE {condition} GROUP BY {numbers}
-    ) SELECT * FROM found ORDER BY {order} LIMIT {limit}
+_GROUPED = "SELECT {keys}, {measures} FROM {view} WHERE {condition} GROUP BY {numbers}"
+_ORDERED = """
+    WITH found AS {kept} MATERIALIZED ({found}) SELECT * FROM found ORDER BY {order} LIMIT {limit}
 """
 _SHARES = """
     SELECT {names}, count, (count / "of all")::float8 AS share FROM (
@@ -106,6 +106,21 @@ def build(name: str, kind: Kind, asked: Asked, views: Mapping[str, Columns]) -> 
     return _Building(name, kind, asked, views).statement()
 
 
+def within(name: str, kind: Kind, asked: Asked, views: Mapping[str, Columns]) -> Statement:
+    """The same, of a kind that has no `outcome`, for another statement: in no order, and all there is.
+
+    Args:
+        name: What the report is called.
+        kind: What it asks.
+        asked: The period, conditions and columns.
+        views: The columns of each view of `reporting`.
+
+    Raises:
+        WrongQuestion: it cannot be asked so.
+    """
+    return _Building(name, kind, asked, views).statement(ordered=False)
+
+
 class _Building:
     def __init__(self, name: str, kind: Kind, asked: Asked, views: Mapping[str, Columns]) -> None:
         self._name, self._kind, self._asked = name, kind, asked
@@ -116,13 +131,26 @@ class _Building:
         self._by = self._columns()
         self._parameters: dict[str, Any] = {}
 
-    def statement(self) -> Statement:
+    def statement(self, *, ordered: bool = True) -> Statement:
         measures, notes = self._measures()
         # What is read in place of hours is of the period alone.
         period = [] if self._reads_days() else self._period()
         within = [sql.SQL(self._kind.only), *period]
-        written = self._shares if self._kind.outcome else self._grouped
+        written = self._ordered if ordered else self._grouped
+        written = self._shares if self._kind.outcome else written
         return Statement(written(within, measures), self._parameters, notes)
+
+    def _ordered(
+        self, within: Sequence[sql.Composable], measures: Sequence[Measure]
+    ) -> sql.Composed:
+        """The figures of each group, as they are shown."""
+        # Histograms are put in order when they have been added up: before, they are more than memory takes.
+        has_histograms = any(measure.name == HISTOGRAM for measure in measures)
+        return sql.SQL(_ORDERED).format(
+            **self._shown(measures),
+            found=self._grouped(within, measures),
+            kept=sql.SQL("" if has_histograms else "NOT"),
+        )
 
     def _grouped(
         self, within: Sequence[sql.Composable], measures: Sequence[Measure]
@@ -130,13 +158,8 @@ class _Building:
         """The figures of each group."""
         shown = _listed(_named(sql.SQL(measure.value), measure.name) for measure in measures)
         held = [self._holds(name, values) for name, values in self._where.items()]
-        # Histograms are put in order when they have been added up: before, they are more than memory takes.
-        has_histograms = any(measure.name == HISTOGRAM for measure in measures)
         return sql.SQL(_GROUPED).format(
-            **self._parts(measures),
-            measures=shown,
-            condition=_all([*within, *held]),
-            kept=sql.SQL("" if has_histograms else "NOT"),
+            **self._parts(), measures=shown, condition=_all([*within, *held])
         )
 
     def _shares(
@@ -147,19 +170,25 @@ class _Building:
         among = [self._expression(name) for name in self._by if name not in outcome]
         held = {name: self._holds(name, values) for name, values in self._where.items()}
         return sql.SQL(_SHARES).format(
-            **self._parts(measures),
+            **self._parts(),
+            **self._shown(measures),
+            names=_listed(map(sql.Identifier, self._by)),
             among=_listed(among or [sql.SQL("true")]),
             condition=_all([*within, *(held[name] for name in held if name not in outcome)]),
             counted=_all([held[name] for name in held if name in outcome]),
         )
 
-    def _parts(self, measures: Sequence[Measure]) -> dict[str, sql.Composable]:
+    def _parts(self) -> dict[str, sql.Composable]:
         """What both kinds of statements have."""
         return {
             "keys": _listed(self._key(name) for name in self._by),
-            "names": _listed(map(sql.Identifier, self._by)),
             "numbers": _listed(sql.Literal(n + 1) for n in range(len(self._by))),
             "view": self._view(),
+        }
+
+    def _shown(self, measures: Sequence[Measure]) -> dict[str, sql.Composable]:
+        """In which order, and how many."""
+        return {
             "order": _listed(self._order([measure.name for measure in measures])),
             "limit": self._limit(),
         }

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, LiteralString
 
 from footfall_exporters.postgres import bounds
-
-HISTOGRAM: Final = "histogram"
-"""The measure that is decoded before it is shown (histograms.py)."""
+from footfall_exporters.postgres.reports.histograms import HISTOGRAM, SENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +109,7 @@ ADDED_UP: Final = Kind(
     "durations",
     "day",
     ("surface", "feature", "event"),
-    (Measure(HISTOGRAM, "sum(histogram)::text"),),
+    (Measure(HISTOGRAM, SENT),),
     hidden=frozenset({"observations"}),
 )
 ADDED_UP_BY_HOUR: Final = replace(ADDED_UP, view="durations_by_hour", time="hour")
@@ -208,7 +206,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "durations_by_hour",
         "hour",
         ("surface", "feature", "event"),
-        (Measure(HISTOGRAM, "sum(histogram)::text"),),
+        (Measure(HISTOGRAM, SENT),),
         hidden=frozenset({"observations"}),
         daily="durations",
         empty="Only what has a duration is in it.",

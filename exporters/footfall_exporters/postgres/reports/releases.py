@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from psycopg import sql
@@ -11,15 +11,16 @@ from footfall_exporters.postgres.queries import query
 from footfall_exporters.postgres.reports import speed
 from footfall_exporters.postgres.reports.answering import Answer
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
-from footfall_exporters.postgres.reports.building import Columns, Statement, build
-from footfall_exporters.postgres.reports.histograms import decoded
-from footfall_exporters.postgres.reports.kinds import ADDED_UP, KINDS, Measure
+from footfall_exporters.postgres.reports.building import Columns, Statement, build, within
+from footfall_exporters.postgres.reports.kinds import KINDS, Measure
 from footfall_exporters.postgres.reports.sequential import (
+    ALL,
     FEW,
     LEVEL,
-    Day,
+    Days,
     Difference,
     difference,
+    summed,
 )
 
 NAME: Final = "releases"
@@ -30,7 +31,6 @@ COLUMNS: Final = (
 )  # fmt: skip
 BACK: Final = dt.timedelta(days=28)
 """So long before the first day of the newer version the former one is looked at."""
-ALL: Final = "(all)"
 COUNTS: Final = replace(KINDS[NAME], view=KINDS[NAME].daily, time="day")
 """What asks for counts, by day."""
 KEPT: Final = dt.timedelta(minutes=15)
@@ -40,13 +40,18 @@ _OF_KEPT: Final = sql.SQL("""
     WHERE made_at > clock_timestamp() - %(kept)s AND environment IS NOT DISTINCT FROM %(environment)s
     ORDER BY service COLLATE "C", event <> %(all)s, event COLLATE "C"
 """).format(sql.SQL(", ").join(map(sql.Identifier, COLUMNS)))
-_BY: Final = ("service", "service_version", "day")
-_FAILED: Final = Measure("failed", "coalesce(sum(count) FILTER (WHERE status <> 'ok'), 0)::bigint")
-_WITH_FAILED: Final = replace(COUNTS, measures=(*COUNTS.measures, _FAILED))
+_BEGUN: Final = replace(COUNTS, measures=(Measure("begun", "min(day)"),))
+_BY_DAY: Final = replace(
+    COUNTS,
+    measures=(
+        Measure("ends", "sum(count)::bigint"),
+        Measure("failures", "coalesce(sum(count) FILTER (WHERE status <> 'ok'), 0)::bigint"),
+    ),
+)
+_NONE: Final = Days(0, 0, 0.0, 0)
 _VERSIONS: Final = ("service_version", "version")
 _PAIR: Final = frozenset({"service", *_VERSIONS})
 _KEPT_OF: Final = _PAIR | {"environment"}
-Days = dict[dt.date, Day]
 
 
 class _Pair(NamedTuple):
@@ -54,19 +59,6 @@ class _Pair(NamedTuple):
     former: str
     version: str
     since: dt.date
-
-
-@dataclass(slots=True)
-class _Compared:
-    """An event, or all, in both versions."""
-
-    event: str
-    former: Sequence[Day]
-    present: Sequence[Day]
-
-    @property
-    def is_enough(self) -> bool:
-        return min(_ends(self.former), _ends(self.present)) >= FEW
 
 
 def kept(asked: Asked) -> Answer[tuple[list[tuple[Any, ...]], dt.datetime] | None]:
@@ -103,59 +95,31 @@ def compared(asked: Asked, views: Mapping[str, Columns]) -> Answer[list[tuple[An
     """
     if asked.by:
         raise WrongQuestion("by", "versions are compared event by event", "ask without `by`")
-    ended = yield build(NAME, _WITH_FAILED, replace(asked, by=_BY, limit=None), views)
+    begun = yield build(
+        NAME, _BEGUN, replace(asked, by=("service", "service_version"), limit=None), views
+    )
     rows: list[tuple[Any, ...]] = []
-    for pair in _pairs(ended):
-        question = _of_pair(pair, asked, ("service_version", "event"))
-        if len(asked.where.get("event", ())) == 1:
-            versions = _of_one(pair, asked.where["event"][0], ended)
-            lengths, long = yield from speed.of_one(ADDED_UP, question, views)
-        else:
-            versions = yield from _versions(pair, asked, views)
-            found = yield build(NAME, ADDED_UP, question, views)
-            lengths = {(version, event): histogram for version, event, histogram in found}
-            long = yield from speed.long_days(ADDED_UP, question, lengths, views)
-        slow = {key: decoded(histogram)[2] for key, histogram in lengths.items()}
+    for pair in _pairs(begun):
+        of_days = _of_pair(pair, asked, ("service_version", "event", "day"))
+        found = yield summed(within(NAME, _BY_DAY, of_days, views))
+        ended = {(version, event): Days(*days) for version, event, *days in found}
+        question = replace(of_days, by=("service_version", "event"))
+        fast = yield from speed.compared((pair.former, pair.version), question, views)
         often = (yield from _often(pair, asked)) if "groups" in views else {}
-        rows += _rows(pair, versions, slow, often, _speeds(pair, long))
+        rows += _rows(pair, ended, fast, often)
     return rows
 
 
 def _pairs(found: Iterable[tuple[Any, ...]]) -> Iterator[_Pair]:
-    """Of services, versions, and the days on which they ended something."""
-    firsts: dict[str, dict[str, dt.date]] = {}
-    for service, version, day, *_ in found:
+    """Of services, versions, and the days on which these first ended something."""
+    firsts: dict[str, list[tuple[dt.date, str]]] = {}
+    for service, version, day in found:
         if service is not None and version is not None:
-            known = firsts.setdefault(service, {})
-            known[version] = min(day, known.get(version, day))
+            firsts.setdefault(service, []).append((day, version))
     for service, known in sorted(firsts.items()):
         if len(known) > 1:
-            (_, former), (first, version) = sorted((day, name) for name, day in known.items())[-2:]
+            (_, former), (first, version) = sorted(known)[-2:]
             yield _Pair(service, former, version, first - BACK)
-
-
-def _versions(
-    pair: _Pair, asked: Asked, views: Mapping[str, Columns]
-) -> Answer[dict[str, dict[str, Days]]]:
-    """Of both versions the days of each event."""
-    found = yield build(
-        NAME, _WITH_FAILED, _of_pair(pair, asked, ("service_version", "event", "day")), views
-    )
-    versions: dict[str, dict[str, Days]] = {pair.former: {}, pair.version: {}}
-    for version, event, day, ends, failures in found:
-        versions[version].setdefault(event, {})[day] = Day(ends, failures)
-    return versions
-
-
-def _of_one(
-    pair: _Pair, event: str, ended: Iterable[tuple[Any, ...]]
-) -> dict[str, dict[str, Days]]:
-    """The same of an event of which all is known already."""
-    versions: dict[str, dict[str, Days]] = {pair.former: {}, pair.version: {}}
-    for service, version, day, ends, failures in ended:
-        if service == pair.service and version in versions and day >= pair.since:
-            versions[version].setdefault(event, {})[day] = Day(ends, failures)
-    return versions
 
 
 def _of_pair(pair: _Pair, asked: Asked, by: Sequence[str]) -> Asked:
@@ -167,15 +131,6 @@ def _of_pair(pair: _Pair, asked: Asked, by: Sequence[str]) -> Asked:
     }
     since = dt.datetime.combine(pair.since, dt.time(), dt.UTC)
     return Asked(Period(since, None), where, by)
-
-
-def _speeds(pair: _Pair, long: Mapping[str, speed.Days]) -> dict[str, str]:
-    """Of each event that was measured in both versions whether the newer one is slower."""
-    both = {
-        event: (of.get(pair.former, []), of.get(pair.version, [])) for event, of in long.items()
-    }
-    enough = sum(speed.is_enough(*of) for of in both.values())
-    return {event: speed.slower(*of, LEVEL / max(1, enough)) for event, of in both.items()}
 
 
 def _often(pair: _Pair, asked: Asked) -> Answer[dict[tuple[str, str], float]]:
@@ -201,37 +156,36 @@ def _often(pair: _Pair, asked: Asked) -> Answer[dict[tuple[str, str], float]]:
 
 def _rows(
     pair: _Pair,
-    versions: Mapping[str, Mapping[str, Days]],
-    slow: Mapping[tuple[str, str], int | None],
+    ended: Mapping[tuple[str, str], Days],
+    fast: speed.Speed,
     often: Mapping[tuple[str, str], float],
-    speeds: Mapping[str, str],
 ) -> Iterator[tuple[Any, ...]]:
     """All first, then each event that ended in either one."""
-    both = [versions[v] for v in (pair.former, pair.version)]
-    events = sorted(both[0].keys() | both[1].keys())
-    each = [
-        _Compared(event, *(list(of.get(event, {}).values()) for of in both)) for event in events
-    ]
-    every = _Compared(ALL, *(list(_added(of.values()).values()) for of in both))
-    enough = sum(of.is_enough for of in (every, *each))
-    for of in (every, *each):
-        change = difference(of.former, of.present, LEVEL / enough) if of.is_enough else None
-        ends = _ends(of.former), _ends(of.present)
-        rates = _rate(of.former), _rate(of.present)
-        figures = [round(f, 4) for f in change] if change else [None] * 3
-        told = [
-            each.get((v, of.event)) for each in (slow, often) for v in (pair.former, pair.version)
-        ]
+    versions = pair.former, pair.version
+    events = sorted({event for _, event in ended}, key=lambda event: (event != ALL, event))
+    both = {
+        event: (ended.get((pair.former, event), _NONE), ended.get((pair.version, event), _NONE))
+        for event in events
+    }
+    enough = sum(_is_enough(days) for days in both.values())
+    for event, days in both.items():
+        change = difference(*days, LEVEL / enough) if _is_enough(days) else None
+        figures = [round(figure, 4) for figure in change] if change else [None] * 3
+        told = [of.get((v, event)) for of in (fast.p95, often) for v in versions]
         yield (
             *pair[:3],
-            of.event,
-            *ends,
-            *rates,
+            event,
+            *(of.ends for of in days),
+            *map(_rate, days),
             *figures,
             _verdict(change),
             *told,
-            speeds.get(of.event),
+            fast.verdicts.get(event),
         )
+
+
+def _is_enough(both: Sequence[Days]) -> bool:
+    return min(days.ends for days in both) >= FEW
 
 
 def _verdict(change: Difference | None) -> str:
@@ -242,19 +196,5 @@ def _verdict(change: Difference | None) -> str:
     return "fails less" if change.high < 0 else "no difference seen"
 
 
-def _added(every: Iterable[Days]) -> Days:
-    added: Days = {}
-    for days in every:
-        for day, of in days.items():
-            ends, failures = added.get(day, Day(0, 0))
-            added[day] = Day(ends + of.ends, failures + of.failures)
-    return added
-
-
-def _ends(days: Sequence[Day]) -> int:
-    return sum(day.ends for day in days)
-
-
-def _rate(days: Sequence[Day]) -> float | None:
-    ends = _ends(days)
-    return round(sum(day.failures for day in days) / ends, 4) if ends else None
+def _rate(days: Days) -> float | None:
+    return round(days.failures / days.ends, 4) if days.ends else None
