@@ -34,7 +34,7 @@ const ACTS = {
 /** @param {KeyboardEvent} event */
 export function pressed(event) {
   const at = /** @type {Element} */ (event.target);
-  if (event.ctrlKey || event.metaKey || event.altKey || at.closest("input,select,textarea,dialog")) {
+  if (event.ctrlKey || event.metaKey || event.altKey || at.closest("input,select,textarea,dialog[open]")) {
     if (event.key === "Escape" && at.matches("input[type=search]")) /** @type {HTMLElement} */ (at).blur();
     return;
   }

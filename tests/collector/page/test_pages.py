@@ -281,6 +281,23 @@ def test_keys_lead_from_the_overview_to_a_features_failures(opened):
     page.wait_for_url(re.compile("/$"))
 
 
+def test_keys_lead_on_as_soon_as_the_help_is_closed(opened):
+    """Until the browser draws the next time, the focus is where it was in it."""
+    at = opened()
+    page = at.go("/failures")
+    page.evaluate(
+        """() => {
+            const help = document.querySelector("#help");
+            help.showModal();
+            help.querySelector("button").focus();
+            help.close();
+            const pressed = new KeyboardEvent("keydown", { key: "u", bubbles: true });
+            document.activeElement.dispatchEvent(pressed);
+        }"""
+    )
+    page.wait_for_url(re.compile("/$"))
+
+
 def test_what_is_chosen_stands_in_the_address_and_goes_along(opened):
     at = opened()
     page = at.go("/?owner=bot-team&sort=look&period=14d")
