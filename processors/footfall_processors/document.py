@@ -25,6 +25,7 @@ VALUES = 100_000
 """How many values a document may hold: a few aliases of aliases can stand for billions."""
 _TAG = "tag:yaml.org,2002:"
 _WORDS = {"object": "mapping", "array": "list"}
+_NUMBER = re.compile(r"[-+]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][-+]?\d{1,2})?", re.ASCII)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -306,10 +307,25 @@ def _hint(shape: Any, value: Any) -> str:
         return "; write it as 2027-12-31"
     if why := _why(shape):
         return f": {why}"
-    text = get_origin(shape) is not dict and str in (shape, *get_args(shape))
+    kinds = (shape, *get_args(shape))
+    if isinstance(value, str) and not {int, float}.isdisjoint(kinds):
+        return _as_number(value, float in kinds)
+    text = get_origin(shape) is not dict and str in kinds
     if text and isinstance(value, bool | int | float | dt.date):
         return "; put it in quotes"
     return ""
+
+
+def _as_number(text: str, fractions: bool) -> str:
+    """How a number is written that YAML 1.1 takes for text: `1e3`, or one in quotes."""
+    if not _NUMBER.fullmatch(text):
+        return ""
+    number = float(text)
+    if number.is_integer() and abs(number) < 2**53:
+        return f"; write {int(number)}, without quotes"
+    mantissa, e, exponent = repr(number).partition("e")
+    written = f"{float(mantissa)}{e}{exponent}"
+    return f"; write {written}, without quotes" if fractions and number < float("inf") else ""
 
 
 def _plainly(message: str) -> str:

@@ -113,7 +113,7 @@ size: big
         (1, "title", "is missing"),
         (4, "items.one.word", "must be lower-case letters"),
         (5, "items.one.colour", 'invalid enum value \'gren\' (one of: red, green); did you mean "green"?'),
-        (6, "items.one.count", "expected int, got str"),
+        (6, "items.one.count", "expected int, got str; write 3, without quotes"),
         (7, "items.one.day", "invalid RFC3339 encoded date; write it as 2027-12-31"),
         (8, "items.two", "must be a mapping (`key: value` lines)"),
         (11, "items.three.note", "is not known here (known: word, colour, count, day)"),
@@ -123,6 +123,30 @@ size: big
         (15, "tags.2", "must be lower-case letters"),
         (16, "size", "expected int | float | null, got str"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "right"),
+    [
+        ("1e3", "1000"),
+        ("'0.5'", "0.5"),
+        ("-25e-2", "-0.25"),
+        ("1e-7", "1.0e-07"),
+        ("2e99", "2.0e+99"),
+        ("'7'", "7"),
+    ],
+)
+def test_a_number_that_yaml_takes_for_text_is_said_to_be_one(written, right, tmp_path):
+    [(_, _, said)] = mistakes(f"title: t\nitems: {{}}\ntags: []\nsize: {written}\n")
+    assert said == f"expected int | float | null, got str; write {right}, without quotes"
+    mended = f"title: t\nitems: {{}}\ntags: []\nsize: {right}\n"
+    assert load(mended, tmp_path).read(Shape).size == pytest.approx(float(written.strip("'")))
+
+
+@pytest.mark.parametrize("text", ["many", "'1 2'", "'٣'", "1e999", "'0x10'", "1" * 40 + "e3"])
+def test_of_other_text_nothing_is_guessed(text):
+    [(_, _, said)] = mistakes(f"title: t\nitems: {{}}\ntags: []\nsize: {text}\n")
+    assert said == "expected int | float | null, got str"
 
 
 def test_a_repeated_key_names_both_lines_and_the_first_counts():
