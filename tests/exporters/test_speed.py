@@ -114,8 +114,14 @@ async def test_one_event_is_compared_as_among_several(store_database, shop, even
     assert [row["speed"] for row in alone] == [None, speed]
 
 
-def compared(connection, *, asking):
-    """What is told of versions 1 and 2, and of which events days were looked at."""
+def compared(connection, *, asking, meanwhile=""):
+    """What is told of versions 1 and 2, and of which events days were looked at.
+
+    Args:
+        connection: To the store.
+        asking: The question.
+        meanwhile: What is executed before they are.
+    """
     views = views_of(connection)
     answer, rows, days = speed.compared(("1", "2"), asking, views), None, []
     while True:
@@ -123,7 +129,9 @@ def compared(connection, *, asking):
             statement = answer.send(rows)
         except StopIteration as done:
             return dict(done.value.verdicts), days
-        days += json.loads(statement.parameters.get("digits", "[]"))
+        if digits := statement.parameters.get("digits"):
+            days += json.loads(digits)
+            connection.execute(meanwhile)
         rows = connection.execute(statement.text, statement.parameters).fetchall()
 
 
@@ -166,6 +174,11 @@ async def test_days_are_looked_at_where_they_may_decide(store_database, catalog,
         "shop.rare": "slower",
     }
     assert sorted(days) == ["shop.brief", "shop.noisy", "shop.rare", "shop.slow"]
+    erased = "DELETE FROM footfall.latency_days"
+    with psycopg.connect(store_database) as connection:
+        verdicts, days = compared(connection, asking=asking, meanwhile=erased)
+        assert verdicts.keys() == set(present)
+        assert compared(connection, asking=asking) == ({}, [])
 
 
 async def test_uses_that_take_hours_are_compared_as_well(store_database, catalog):

@@ -174,7 +174,11 @@ def _day_by_day(
     )
     days = {(version, event): Days(*of) for version, event, *of in rows}
     former, present = versions
-    return {event: (days[former, event], days[present, event]) for event in limits}
+    return {  # what was erased meanwhile is left as it was
+        event: (days[former, event], days[present, event])
+        for event in limits
+        if (former, event) in days and (present, event) in days
+    }
 
 
 def is_enough(former: Days, present: Days) -> bool:
