@@ -7,6 +7,7 @@ import pytest
 
 from footfall_exporters.postgres.reports import periods, seen
 from footfall_exporters.postgres.reports.distinct import Span
+from footfall_exporters.postgres.reports.newest import newest
 from support.batches import batch, dimension, one_row
 from support.stores import writing
 
@@ -41,6 +42,43 @@ async def test_they_are_the_newest_of_the_period(store_database, catalog, backs,
         stored = connection.execute("SELECT time FROM footfall.feature_events").fetchall()
     within = sorted((t for (t,) in stored if span.since <= t < span.until), reverse=True)
     assert [each["created_at"] for each in found] == within[:100]
+
+
+def test_it_is_looked_back_from_when_something_was_stored_last():
+    parts = []
+
+    def ask(part, limit):
+        parts.append(part)
+        return ["one"] * min(limit, len(parts) - 1)
+
+    span = Span(NOW - 3 * 3600 * SECOND, NOW + 60 * SECOND)
+    last = NOW - 3600 * SECOND
+    assert newest(ask, span, 3, last) == ["one"] * 3
+    begins = [last - seconds * SECOND for seconds in (1, 2, 3)]
+    assert parts == [
+        Span(since, until) for since, until in zip(begins, [span.until, *begins[:-1]], strict=True)
+    ]
+
+
+async def test_of_a_store_that_waits_since_an_hour_they_are_found_at_once(
+    store_database, catalog, query
+):
+    async with writing(store_database, catalog) as writer:
+        await writer.consume(
+            batch(*(one_row(microseconds(3602 + n), dimension()) for n in range(300)))
+        )
+    query("UPDATE footfall.commits SET committed_at = committed_at - interval '1 hour'")
+    statements = []
+
+    class Counting(psycopg.Connection):
+        def execute(self, statement, *more, **options):
+            statements.append(statement)
+            return super().execute(statement, *more, **options)
+
+    with Counting.connect(store_database, options="-c TimeZone=UTC") as connection:
+        found = periods.recent(connection, Span(NOW - 7200 * SECOND, NOW))["events"]
+    assert len(found) == 100
+    assert len(statements) < 20, "not minute by minute since now"
 
 
 @pytest.mark.parametrize("limit", [1, 50, 1000])

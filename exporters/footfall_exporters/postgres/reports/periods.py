@@ -16,6 +16,7 @@ from footfall_exporters.postgres.reports import reading
 from footfall_exporters.postgres.reports.asked import Period
 from footfall_exporters.postgres.reports.distinct import Span, distinct
 from footfall_exporters.postgres.reports.newest import newest
+from footfall_exporters.postgres.reports.state import freshness
 
 Interval = Literal["hour", "day", "week", "month"]
 INTERVALS: Final[Sequence[Interval]] = get_args(Interval)
@@ -121,7 +122,8 @@ def recent(connection: Connection, span: Span) -> Json:
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    return {"events": newest(ask, span, MOST_RECENT), "period": _period(span)}
+    last = freshness(connection).committed_at
+    return {"events": newest(ask, span, MOST_RECENT, last), "period": _period(span)}
 
 
 def whole_hours(span: Span) -> Span:

@@ -14,7 +14,12 @@ from footfall_exporters.postgres.reports.asked import WrongQuestion
 from footfall_exporters.postgres.reports.building import Columns
 from footfall_exporters.postgres.reports.distinct import Span
 from footfall_exporters.postgres.reports.newest import newest
-from footfall_exporters.postgres.reports.state import OtherViews, of_this_version, views_of
+from footfall_exporters.postgres.reports.state import (
+    OtherViews,
+    freshness,
+    of_this_version,
+    views_of,
+)
 
 MOST_RECENT: Final = 1000
 _LEFT_OUT: Final = frozenset({"event_id", "day_bucket", "event_name", "surface", "feature"})
@@ -132,7 +137,8 @@ def recent(
         with of_this_version():
             return connection.execute(statement).fetchall()
 
-    return Recent(columns, newest(ask, Span(now - _BACK, now + _AHEAD), limit))
+    last = freshness(connection).committed_at
+    return Recent(columns, newest(ask, Span(now - _BACK, now + _AHEAD), limit, last))
 
 
 def _conditions(there: Columns, where: Mapping[str, Sequence[str]]) -> Iterator[sql.Composable]:
