@@ -7,6 +7,7 @@ thirtieth.
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from psycopg import Connection
@@ -88,12 +89,19 @@ def _counts(connection: Connection, days: Days) -> Rows:
     return sorted((each["event"], each["count"]) for each in found)
 
 
+@cache
+def _last(connection: Connection) -> dt.datetime:
+    """When a store's newest observation was: the longer ago, the longer it was filled."""
+    [[last]] = connection.execute("SELECT max(created_at) FROM reporting.events").fetchall()
+    return last + dt.timedelta(seconds=1)
+
+
 def _newest(connection: Connection, _: Days) -> Rows:
-    """A hundred of the last hour."""
-    now = dt.datetime.now(dt.UTC)
+    """A hundred of the last hour, as if no time had gone by since."""
+    last = _last(connection)
     return [
         tuple(each.values())
-        for each in periods.recent(connection, Span(now - _STEP, now))["events"]
+        for each in periods.recent(connection, Span(last - _STEP, last))["events"]
     ]
 
 
