@@ -3,6 +3,7 @@
 A catalog (`load_catalog`) is compiled to a `Policy`; a policy turns what was sent into a `Batch`.
 """
 
+from footfall_processors.atoms import Atom, Role, Service, Verdict
 from footfall_processors.batch import Batch, Counts, Delta, Dimension, Point, Rows, Shape
 from footfall_processors.catalog import Attribute, Catalog, Drop, Event, Hash, Type, column_name
 from footfall_processors.document import DocumentError, Mistake
@@ -12,7 +13,7 @@ from footfall_processors.hashing import SaltError, keyed_hash, period, static_sa
 from footfall_processors.loading import load_catalog, needs_static_salt
 from footfall_processors.losses import REJECTED, Loss
 from footfall_processors.matching import Match, Matcher
-from footfall_processors.policy import Atom, Policy, Role, Service, Verdict
+from footfall_processors.policy import Policy
 from footfall_processors.redaction import redact
 from footfall_processors.values import Value, clean, hashable, safe_text
 

@@ -9,11 +9,21 @@ class and shape, so that the collector may remember them by the raw bytes
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, IntEnum, auto
 from typing import Any, NamedTuple
 
 from footfall_processors import names, window
+from footfall_processors.atoms import (
+    FIXED,
+    LOOP,
+    NOBODY,
+    REQUEST,
+    UNDECLARED,
+    Atom,
+    Origin,
+    Role,
+    Service,
+    Verdict,
+)
 from footfall_processors.batch import Dimension, Shape
 from footfall_processors.catalog import Catalog, Event, Type, column_name
 from footfall_processors.combinations import Sender
@@ -32,94 +42,7 @@ MOST_AT_ONCE = 50
 """Occurrences that one observation may stand for (R-number B1)."""
 MOST_HOPS = 8
 """Stores and gateways that something may come through; what has come through more goes in a circle."""
-LOOP = "loop"
-"""In place of the markers of what has been here before; no marker is written so."""
 _PATH = re.compile(r"[0-9a-f]{16}(,[0-9a-f]{16})*")
-
-
-class Origin(IntEnum):
-    """What observed an event, which decides on the rules it may be matched by."""
-
-    OTHER = 0  # a counter, a log record: none, lest what a span tells is counted twice
-    SPAN = 1  # those about spans' names
-    SERVER = 2  # and those about routes: the span of a server that answered a request
-
-
-class Role(Enum):
-    """What an attribute is used for."""
-
-    UNDECLARED = auto()
-    IMPLIED = auto()  # known, but the catalog says it already: surface and feature
-    ACTION = auto()
-    STATUS = auto()
-    ERROR_TYPE = auto()
-    HTTP_METHOD = auto()
-    HTTP_ROUTE = auto()  # known by the events that it may stand for
-    HTTP_STATUS = auto()  # how a request was answered; known by the error type that follows from it
-    SAMPLE_RATE = auto()
-    QUANTITY = auto()
-    ENUM = auto()
-    COLUMN = auto()
-    EITHER = auto()  # one of several attributes, of which an event has one at most
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Atom:
-    """The class of one attribute: everything a decision may depend on.
-
-    Attributes:
-        role: What the attribute is used for.
-        name: As it is declared; empty when undeclared.
-        value: For fixed fields and enums the value, of which there are few; otherwise None.
-        valid: False when the value is not what the catalog allows.
-        source: The key under which it came, where that is not its name.
-        among: The classes of which it has one for each event, where its key is not one attribute's.
-    """
-
-    role: Role
-    name: str = ""
-    value: "str | float | Candidates | None" = None
-    valid: bool = True
-    source: str = ""
-    among: "tuple[Atom, ...]" = ()
-
-
-class Service(NamedTuple):
-    """Who sent it, from the resource; None where absent or not of the expected form.
-
-    The last two are as in `Dimension`; `relayed_from` is LOOP for what has been here before.
-    """
-
-    name: str | None = None
-    version: str | None = None
-    environment: str | None = None
-    relayed_from: str | None = None
-    telemetry_distro: str | None = None
-
-
-_NOBODY = Service()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Verdict:
-    """What becomes of a span or counter.
-
-    Attributes:
-        refused: Why it is not stored, or None.
-        shape: The constant part of its row.
-        positions: For each of `shape.columns`, where its attribute stands; -1 when absent.
-        duration_at: Where `duration_ms` stands, -1 when the span's own times count.
-        losses: Attributes dropped from it, by reason.
-    """
-
-    refused: Loss | None = None
-    shape: Shape | None = None
-    positions: tuple[int, ...] = ()
-    duration_at: int = -1
-    losses: tuple[tuple[Loss, int], ...] = ()
-
-
-UNDECLARED = Atom(Role.UNDECLARED)
 
 
 class Policy:
@@ -159,8 +82,8 @@ class Policy:
         self._actions = {a for e in catalog.events.values() for a in e.actions}
         self.spans = Spans(catalog)
         self._fixed_roles = (
-            _FIXED
-            | (_REQUEST if self.spans.requests else {})
+            FIXED
+            | (REQUEST if self.spans.requests else {})
             | ({names.QUANTITY: Role.QUANTITY} if quantities else {})
         )
         self._events: dict[str, _Meant] = {}
@@ -228,7 +151,7 @@ class Policy:
             sender: What distinguishes senders; empty where they are not told apart.
             now_us: µs since the Unix epoch.
         """
-        if service == _NOBODY or service.relayed_from == LOOP:
+        if service == NOBODY or service.relayed_from == LOOP:
             return service, ()
         known = self._senders.get(sender)
         if known is None:
@@ -237,7 +160,7 @@ class Policy:
             return service, ()
         plain = service._replace(version=None)
         if not known.keeps_name(plain, now_us):
-            return _NOBODY, (Loss.RESOURCE_LIMIT,)
+            return NOBODY, (Loss.RESOURCE_LIMIT,)
         return plain, (Loss.RESOURCE_LIMIT,) * (plain != service)
 
     def _path(self, sent: Any) -> tuple[str | None, bool]:
@@ -382,26 +305,6 @@ class Policy:
             shape = Shape(dimension, sample_rate, self.catalog.columns(event), quantity)
             self._shapes[dimension, sample_rate, quantity] = shape
         return shape
-
-
-_FIXED = {
-    names.SURFACE: Role.IMPLIED,
-    names.FEATURE: Role.IMPLIED,
-    names.ACTION: Role.ACTION,
-    names.STATUS: Role.STATUS,
-    names.ERROR_TYPE: Role.ERROR_TYPE,
-    names.HTTP_STATUS: Role.HTTP_STATUS,
-    names.HTTP_STATUS_OLD: Role.HTTP_STATUS,
-    names.SAMPLE_RATE: Role.SAMPLE_RATE,
-}
-
-
-_REQUEST = {
-    names.HTTP_METHOD: Role.HTTP_METHOD,
-    names.HTTP_METHOD_OLD: Role.HTTP_METHOD,
-    names.HTTP_ROUTE: Role.HTTP_ROUTE,
-}
-"""Looked at only where rules are about routes."""
 
 
 class _Meant(NamedTuple):

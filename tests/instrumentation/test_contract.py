@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from footfall_processors import load_catalog
-from footfall_processors.policy import Policy, Service
+from footfall_processors.atoms import Service
+from footfall_processors.policy import Policy
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from footfall_processors import Loss, Policy, Service, load_catalog
+from footfall_processors.atoms import Origin
 from footfall_processors.matching import LONGEST, REMEMBERED
-from footfall_processors.policy import Origin
 
 CATALOG = """
 product: shop

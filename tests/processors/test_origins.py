@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from footfall_processors import Loss, Policy, Service
-from footfall_processors.policy import LOOP
+from footfall_processors.atoms import LOOP
 from processors.policies import CATALOG
 
 HERE, OTHER = "a1" * 8, "b2" * 8

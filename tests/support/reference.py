@@ -16,8 +16,8 @@ from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Status
 
 from footfall_processors import Loss, Policy, Service, clean, hashable, keyed_hash, period
+from footfall_processors.atoms import Origin
 from footfall_processors.names import DURATION
-from footfall_processors.policy import Origin
 
 HOUR_US = 3600 * 10**6
 DAY_US = 24 * HOUR_US

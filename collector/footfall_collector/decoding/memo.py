@@ -23,8 +23,8 @@ from footfall_processors import (
     hashable,
     keyed_hash,
 )
+from footfall_processors.atoms import UNDECLARED
 from footfall_processors.hashing import unmarked
-from footfall_processors.policy import UNDECLARED
 from footfall_processors.values import looked_at
 
 VALUES_PER_KEY = 4096

@@ -13,7 +13,7 @@ from footfall_collector.decoding.attributes import Attributes
 from footfall_collector.decoding.memo import ORIGIN, Atoms, Form, Outcome, Trait
 from footfall_collector.decoding.plans import Extract, Plan
 from footfall_processors import Rows
-from footfall_processors.policy import Origin
+from footfall_processors.atoms import Origin
 
 _SPAN, _SERVER = Origin.SPAN << ORIGIN, Origin.SERVER << ORIGIN
 _shape = attrgetter("shape")

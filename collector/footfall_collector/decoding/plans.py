@@ -34,10 +34,10 @@ from footfall_processors import (
     Verdict,
     period,
 )
+from footfall_processors.atoms import Origin
 from footfall_processors.batch import DAY_US
 from footfall_processors.hashing import Salts
 from footfall_processors.names import DURATION, SERVICE_NAME
-from footfall_processors.policy import Origin
 from footfall_processors.window import REACH
 
 _FAILED: dict[int, bool | None] = {

@@ -10,8 +10,9 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Status, StatusCode, TraceFlags
 
 from footfall_processors import names
+from footfall_processors.atoms import Service
 from footfall_processors.batch import Dimension
-from footfall_processors.policy import Policy, Service
+from footfall_processors.policy import Policy
 
 SCOPE: Final = InstrumentationScope("footfall")
 SAMPLED: Final = TraceFlags(TraceFlags.SAMPLED)
