@@ -111,11 +111,34 @@ def bare() -> Iterator[str]:
         process.wait(20)
 
 
-def send(address: str, kind: str, rate: int, tokens: Path, seconds: int) -> dict[str, Any]:
-    """One run of wrk."""
-    delay = CONNECTIONS / rate * 1000 - 1.5  # an answer takes about as long
+def pause(rate: int, answer_ms: float) -> float:
+    """How long, in ms, each connection waits after an answer, so that there are so many requests a second."""
+    return CONNECTIONS / rate * 1000 - answer_ms
+
+
+def send(
+    address: str,
+    kind: str,
+    rate: int,
+    tokens: Path,
+    seconds: int,
+    collector: Collector | None = None,
+) -> dict[str, Any]:
+    """A run of wrk at a rate, after a short one that tells how long an answer takes; and its cost."""
+    short = run(address, kind, pause(rate, 1.5), tokens, 2)
+    cycle = CONNECTIONS * short["seconds"] / short["requests"] * 1000
+    answer = cycle - pause(rate, 1.5)
+    cpu = collector.cpu_seconds() if collector else 0.0
+    found = run(address, kind, max(0.0, pause(rate, answer)), tokens, seconds)
+    if collector:
+        found["cpu_us"] = (collector.cpu_seconds() - cpu) / found["requests"] * 1e6
+    return found
+
+
+def run(address: str, kind: str, delay: float, tokens: Path, seconds: int) -> dict[str, Any]:
+    """One run of wrk, whose connections wait for `delay` ms on average."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(HERE / "requests.lua")]
-    told = [f"http://{address}", "--", kind, str(tokens), f"{delay:.0f}"]
+    told = [f"http://{address}", "--", kind, str(tokens), f"{delay:.2f}"]
     done = subprocess.run([*command, *told], capture_output=True, text=True, check=True)
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     if found["failed"]:
@@ -156,9 +179,7 @@ def measure(folder: Path, options: argparse.Namespace) -> Runs:
                     rate = round(full * options.share)
                     like = "bare" if kind == "fifty" else f"bare-{kind}"
                     runs[name]["bare"].append(send(route, like, rate, tokens, options.seconds))
-                    cpu = collector.cpu_seconds()
-                    found = send(collector.address, kind, rate, tokens, options.seconds)
-                    found["cpu_us"] = (collector.cpu_seconds() - cpu) / found["requests"] * 1e6
+                    found = send(collector.address, kind, rate, tokens, options.seconds, collector)
                     runs[name]["api"].append(found)
         finally:
             collector.process.terminate()

@@ -35,7 +35,7 @@ function request()
   return wrk.format("POST", path, headers, bodies[number % #bodies + 1])
 end
 
-function delay() return math.random(0, 2 * delay_ms) end
+function delay() return 2 * delay_ms * math.random() + 0.5 end
 
 function done(summary, latency, _)
   local failed = summary.errors.status + summary.errors.connect + summary.errors.read
