@@ -24,6 +24,7 @@ from footfall_exporters.postgres import latency, partitions, prepare, thinning
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
 from footfall_exporters.postgres.erasing import erase
 from footfall_exporters.postgres.housekeeping import House, Housekeeper
+from footfall_exporters.postgres.reports.histograms import slots
 from footfall_exporters.postgres.thinning import Rule
 from support.batches import DAY, HOUR, NOW, batch, dimension, one_row
 from support.stores import MIDNIGHT, rows_of, writing
@@ -506,6 +507,22 @@ def test_quantiles_are_the_nearest_ranks_of_what_a_histogram_has(query):
             assert found == [
                 pytest.approx(nearest_rank(durations, share), rel=BOUND) for share in shares
             ]
+
+
+def test_a_histogram_is_read_slot_by_slot_whatever_postgres_leaves_out(query):
+    """Nothings at either end, and counts of one, two and three digits of base 10,000."""
+    chosen = random.Random(5)
+    known = [[0], [7], [0, 0, 10**4], [10**8], [1, 0, 0, 10**12 - 1], [9999, 10**4, 10**8 - 1]]
+    for highest in (1, 9999, 10**4, 10**8, 10**12 - 1):
+        for length in (1, 2, 3, 208, 498):
+            drawn = [chosen.choice([0, chosen.randint(0, highest)]) for _ in range(length)]
+            known.append([*drawn, highest])
+    texts = ["".join(f"{n:012}" for n in reversed(of)) for of in known]
+    sent = query("SELECT numeric_send(h::numeric) FROM unnest(%s::text[]) AS h", texts)
+    for expected, (found,) in zip(known, sent, strict=True):
+        read = slots(found)
+        assert read[: len(expected)] == expected
+        assert not any(read[len(expected) :])
 
 
 def test_histograms_of_very_many_add_up(query):

@@ -53,9 +53,14 @@ def slots(histogram: bytes) -> list[int]:
     digits[:number] = struct.unpack_from(f">{number}H", histogram, 8)
     digits.reverse()
     digits += [0] * (3 - len(digits) % 3)
+    ones, thousands, most = digits[0::3], digits[1::3], digits[2::3]
+    if not any(thousands) and not any(most):  # nearly always
+        return ones
     second, third = _THOUSANDS
-    places = zip(digits[0::3], digits[1::3], digits[2::3], strict=True)
-    return [first + second * more + third * most for first, more, most in places]
+    return [
+        one + second * more + third * rest
+        for one, more, rest in zip(ones, thousands, most, strict=True)
+    ]
 
 
 def spread(histogram: bytes) -> Iterator[tuple[int, int, int]]:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from footfall_exporters.postgres.reports.answering import Answer
 from footfall_exporters.postgres.reports.asked import Asked
-from footfall_exporters.postgres.reports.building import Columns, build, within
+from footfall_exporters.postgres.reports.building import Columns, within
 from footfall_exporters.postgres.reports.histograms import (
     HISTOGRAM,
     SENT,
@@ -107,7 +107,7 @@ def compared(
         views: The columns of each view of `reporting`.
     """
     former, present = versions
-    rows = yield build("releases", _TOTALS, asked, views)
+    rows = yield within("releases", _TOTALS, asked, views)
     totals = {(version, event): _Total(slots(sent), days) for version, event, sent, days in rows}
     both = {
         event: (totals[former, event], totals[present, event])
