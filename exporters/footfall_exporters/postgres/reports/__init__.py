@@ -112,13 +112,27 @@ def ask(connection: Connection, name: str, asked: Asked) -> Report:
         WrongQuestion: it cannot be asked so.
         NotThere, OtherViews, psycopg.Error: the database cannot be asked.
     """
-    found = _answered(connection, name, asked)
+    found = figures(connection, name, asked, views_of(connection))
     why = why_empty(connection, found.until) if asked.period and not found.rows else None
     return replace(found, notes=(*found.notes, *([why] if why else [])), zone=asked.zone)
 
 
-def _answered(connection: Connection, name: str, asked: Asked) -> Report:
-    views, kind = views_of(connection), _dated(KINDS[name], asked)
+def figures(
+    connection: Connection, name: str, asked: Asked, views: Mapping[str, Columns]
+) -> Report:
+    """The same, for whoever asks for several: where there are none, it is not looked for why.
+
+    Args:
+        connection: Of any role that may read `reporting`.
+        name: One of REPORTS.
+        asked: The period, conditions, and columns to count by.
+        views: The columns of each view of `reporting`.
+
+    Raises:
+        WrongQuestion: it cannot be asked so.
+        OtherViews, psycopg.Error: the database cannot be asked.
+    """
+    kind = _dated(KINDS[name], asked)
     if kind.view not in views:
         raise OtherViews
     if asked.period is not None and not kind.time:

@@ -2,23 +2,25 @@
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from psycopg import Connection
 
-from footfall_exporters.postgres.reports import Report, ask
+from footfall_exporters.postgres.reports import Report, figures
 from footfall_exporters.postgres.reports.asked import Asked, Period
 from footfall_exporters.postgres.reports.building import DAY
 from footfall_exporters.postgres.reports.completeness import Completeness, completeness
-from footfall_exporters.postgres.reports.state import Freshness, freshness
+from footfall_exporters.postgres.reports.state import Freshness, freshness, views_of
 from footfall_exporters.postgres.reports.trends import Trend, merged, steps_between
 
 BEGINNINGS: Final = frozenset({"invoke", "start"})
 """A use is counted when it ends; of what never ends, when it begins."""
 TOP: Final = 5
 """Rows of each part."""
+_Ask = Callable[[str, Asked], Report]
 
 
 class Used(NamedTuple):
@@ -84,9 +86,10 @@ def overview(connection: Connection, period: Period) -> Overview:
     Raises:
         NotThere, OtherViews, psycopg.Error: the database cannot be asked.
     """
-    used = uses(connection, period)
-    used[:TOP] = _with_trends(connection, period, used[:TOP])
-    catalog = ask(connection, "catalog", Asked()).records()
+    ask = partial(figures, connection, views=views_of(connection))
+    used = _uses(ask, period)
+    used[:TOP] = _with_trends(ask, period, used[:TOP])
+    catalog = ask("catalog", Asked()).records()
     declared = {each["event"]: each for each in catalog if _in_force(each)}
     fresh = freshness(connection)
     last = _last_day(period, fresh)
@@ -96,9 +99,9 @@ def overview(connection: Connection, period: Period) -> Overview:
     return Overview(
         period,
         used,
-        ask(connection, "errors", Asked(period, by=["event", "error_type"], limit=TOP)),
-        ask(connection, "latency", Asked(last, by=["event"], limit=TOP)),
-        ask(connection, "losses", Asked(period, limit=TOP)),
+        ask("errors", Asked(period, by=["event", "error_type"], limit=TOP)),
+        ask("latency", Asked(last, by=["event"], limit=TOP)),
+        ask("losses", Asked(period, limit=TOP)),
         completeness(connection),
         fresh,
         len(declared),
@@ -120,16 +123,20 @@ def foot(connection: Connection) -> dict[str, Any]:
 
 def uses(connection: Connection, period: Period) -> list[Used]:
     """How often each event was used, the most used first, without trends; see `overview`."""
-    found = ask(connection, "usage", Asked(period, by=["event", "action"]))
+    return _uses(partial(figures, connection, views=views_of(connection)), period)
+
+
+def _uses(ask: _Ask, period: Period) -> list[Used]:
+    found = ask("usage", Asked(period, by=["event", "action"]))
     used = [Used(event, counted.total()) for event, counted in _counted(found, "").items()]
     return sorted(used, key=lambda each: (-each.uses, each.event))
 
 
-def _with_trends(connection: Connection, period: Period, used: Sequence[Used]) -> list[Used]:
+def _with_trends(ask: _Ask, period: Period, used: Sequence[Used]) -> list[Used]:
     steps = steps_between(period, hourly=True)
     step = "hour" if isinstance(steps[0], dt.datetime) else "day"
     where = {"event": [each.event for each in used]}
-    found = ask(connection, "usage", Asked(period, where, by=["event", "action", step]))
+    found = ask("usage", Asked(period, where, by=["event", "action", step]))
     counted = defaultdict(Counter, _counted(found, step))  # what is erased meanwhile has none
     return [each._replace(trend=merged([counted[each.event][at] for at in steps])) for each in used]
 
