@@ -596,14 +596,14 @@ async def test_what_is_erased_while_the_overview_is_asked_is_no_fault(
 ):
     async with writing(store_database, catalog) as writer:
         await writer.consume(batch(counts={(MIDNIGHT, dimension()): 5}))
-    uses = overview.uses
+    uses = overview._uses
 
-    def then_erased(connection, period):
-        found = uses(connection, period)
+    def then_erased(*asked):
+        found = uses(*asked)
         query("TRUNCATE footfall.feature_counts, footfall.feature_counts_days")
         return found
 
-    monkeypatch.setattr(overview, "uses", then_erased)
+    monkeypatch.setattr(overview, "_uses", then_erased)
     with connect_sync(store_database, READING) as connection:
         [used] = overview.overview(connection, LAST).used
     assert (used.uses, sum(used.trend)) == (5, 0)
