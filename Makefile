@@ -5,14 +5,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH ?= ingest
 
-WORKERS ?= 5
+WORKERS ?= 6
 
 .PHONY: demo test check lint bench format constraints clean
 
 demo: $(READY)
 	$(BIN)/footfall demo
 
-# Tests wait for a server or a process more than half of the time: five workers keep the two processors of a
+# Tests wait for a server or a process more than half of the time: six workers keep the two processors of a
 # small machine busy. They start Python a thousand times: bytecode is kept, whatever the shell says.
 test check: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
