@@ -5,15 +5,15 @@ BIN := .venv/bin
 READY := .venv/.ready
 BENCH ?= ingest
 
-WORKERS ?= 6
+WORKERS ?= 4
 
 .PHONY: demo test check lint bench format constraints clean
 
 demo: $(READY)
 	$(BIN)/footfall demo
 
-# Tests wait for a server or a process more than half of the time: six workers keep the two processors of a
-# small machine busy. They start Python a thousand times: bytecode is kept, whatever the shell says.
+# Tests wait for a server or a process half of the time: twice as many workers as a machine of two
+# processors has keep it busy. They start Python a thousand times: bytecode is kept, whatever the shell says.
 test check: export PYTHONDONTWRITEBYTECODE =
 test: $(READY)
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist worksteal
