@@ -109,12 +109,6 @@ def build(name: str, kind: Kind, asked: Asked, views: Mapping[str, Columns]) -> 
 def within(name: str, kind: Kind, asked: Asked, views: Mapping[str, Columns]) -> Statement:
     """The same, of a kind that has no `outcome`, for another statement: in no order, and all there is.
 
-    Args:
-        name: What the report is called.
-        kind: What it asks.
-        asked: The period, conditions and columns.
-        views: The columns of each view of `reporting`.
-
     Raises:
         WrongQuestion: it cannot be asked so.
     """
