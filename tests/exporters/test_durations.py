@@ -509,8 +509,10 @@ def test_quantiles_are_the_nearest_ranks_of_what_a_histogram_has(query):
             ]
 
 
-def test_a_histogram_is_read_slot_by_slot_whatever_postgres_leaves_out(query):
-    """Nothings at either end, and counts of one, two and three digits of base 10,000."""
+@pytest.mark.parametrize("written", ["hex", "escape"])
+def test_a_histogram_is_read_slot_by_slot_whatever_postgres_leaves_out(query, written):
+    """Nothings at either end, counts of one to three digits of base 10,000; however bytes are written."""
+    query(f"SET bytea_output = {written}")
     chosen = random.Random(5)
     known = [[0], [7], [0, 0, 10**4], [10**8], [1, 0, 0, 10**12 - 1], [9999, 10**4, 10**8 - 1]]
     for highest in (1, 9999, 10**4, 10**8, 10**12 - 1):
