@@ -22,7 +22,7 @@ from footfall_exporters.postgres.alerts.rules import RULES
 from footfall_processors import DocumentError
 from footfall_processors.notice import as_html, as_markdown, as_text
 from support.mailboxes import Mail, Webhook, serving
-from support.up import Up
+from support.up import HURRIED, Up
 from support.waiting import until, wait_until
 
 SECRET = "planted-token-7f3a9c"
@@ -474,7 +474,7 @@ def test_of_two_processes_one_sends_it(store_database, query, tmp_path, webhook)
           " VALUES (0, now() - interval '2 hours', '{}')")  # fmt: skip
     for name in ("first", "second"):
         (tmp_path / f"{name}.yaml").write_text(json.dumps(said))
-        collectors.append(Up(tmp_path / f"{name}.yaml"))
+        collectors.append(Up(tmp_path / f"{name}.yaml", command=HURRIED))
     try:
         wait_until(lambda: webhook.taken, 60)
         query(AGAIN)

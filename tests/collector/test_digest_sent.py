@@ -30,7 +30,7 @@ from footfall_processors.statement import Item, Paragraph
 from support.batches import DAY, batch, dimension
 from support.mailboxes import Mail, Webhook, serving
 from support.stores import MIDNIGHT, TODAY, writing
-from support.up import Up
+from support.up import HURRIED, Up
 from support.waiting import until, wait_until
 
 UTC = dt.UTC
@@ -404,7 +404,7 @@ def test_of_two_processes_one_sends_it(store_database, query, tmp_path, webhook)
     collectors = []
     for name in ("first", "second"):
         (tmp_path / f"{name}.yaml").write_text(said)
-        collectors.append(Up(tmp_path / f"{name}.yaml"))
+        collectors.append(Up(tmp_path / f"{name}.yaml", command=HURRIED))
     try:
         for collector in collectors:
             asyncio.run(collector.said("Ctrl-C"))

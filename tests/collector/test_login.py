@@ -58,7 +58,7 @@ class Browser:
 
 
 @contextlib.asynccontextmanager
-async def browsing(catalog, dsn, tmp_path, verify=True, **operator):
+async def browsing(catalog, dsn, tmp_path, verify=False, **operator):
     keys = tmp_path / "keys.yaml"
     if not keys.exists():
         write_keys(keys, boss=(KEY, {"operator": True}), other=(OTHER, {"operator": True}),
@@ -449,7 +449,7 @@ async def test_without_keys_there_is_nothing_to_log_in_to(store_database, catalo
     config = configured(catalog, store_database, service=service)
     async with (
         running(config) as collector,
-        httpx.AsyncClient(base_url=f"http://{collector.operator}") as client,
+        httpx.AsyncClient(base_url=f"http://{collector.operator}", verify=False) as client,
     ):
         assert (await client.get("/", headers=HTML)).status_code == 200
         assert (await client.get("/login")).status_code == 404

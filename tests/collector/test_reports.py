@@ -49,7 +49,7 @@ async def asking(dsn, authorised=None):
     async with (
         answering.running(),
         serving as address,
-        httpx.AsyncClient(base_url=f"http://{address}") as client,
+        httpx.AsyncClient(base_url=f"http://{address}", verify=False) as client,
     ):
         yield client
 
@@ -239,7 +239,7 @@ async def test_a_collector_serves_them(store_database, catalog):
     service = ServiceConfig(operator=LISTENER)
     async with (
         running(configured(catalog, store_database, service=service)) as collector,
-        httpx.AsyncClient(base_url=f"http://{collector.operator}") as client,
+        httpx.AsyncClient(base_url=f"http://{collector.operator}", verify=False) as client,
     ):
         said = await client.get("/api/reports/summary", params={"since": day(1), "until": day(0)})
     assert said.json()["summary"]["totalEvents"] == 0

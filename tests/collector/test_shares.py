@@ -47,7 +47,9 @@ async def client(store_database, catalog, tmp_path, command):
     config = configured(catalog, store_database, service=ServiceConfig(operator=operator))
     async with (
         running(config) as collector,
-        httpx.AsyncClient(base_url=f"http://{collector.operator}", timeout=30) as client,
+        httpx.AsyncClient(
+            base_url=f"http://{collector.operator}", timeout=30, verify=False
+        ) as client,
     ):
         yield client
 

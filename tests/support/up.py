@@ -9,17 +9,19 @@ import time
 from pathlib import Path
 
 FOOTFALL = [str(Path(sys.executable).with_name("footfall")), "up"]
+HURRIED = [sys.executable, "-P", str(Path(__file__).with_name("hurried.py")), "up"]
+"""The same, that need not be waited for until it looks what is due."""
 
 
 class Up:
     """A running `footfall up`."""
 
-    def __init__(self, config, *options):
+    def __init__(self, config, *options, command=FOOTFALL):
         # Where it writes is a file: a pipe that nobody reads would hold it up.
         self.log = config.with_suffix(".log")
         with self.log.open("w") as out:
             self.process = subprocess.Popen(
-                [*FOOTFALL, "--config", str(config), *options],
+                [*command, "--config", str(config), *options],
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

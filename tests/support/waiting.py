@@ -6,7 +6,12 @@ from collections.abc import Callable
 from inspect import isawaitable
 from typing import Any
 
-SECONDS, PAUSE = 30.0, 0.02
+SECONDS = 30.0
+
+
+def _pause(begun: float) -> float:
+    """Seconds until a condition is asked again: a fifth of what it took so far, as asking has its price."""
+    return min(max((time.monotonic() - begun) / 5, 0.01), 0.25)
 
 
 async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> None:
@@ -15,9 +20,10 @@ async def until(condition: Callable[[], Any], seconds: float = SECONDS) -> None:
     Raises:
         TimeoutError: It did not within so many seconds.
     """
+    begun = time.monotonic()
     async with asyncio.timeout(seconds):
         while not await _holds(condition):  # noqa: ASYNC110  # nobody tells
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(_pause(begun))
 
 
 async def _holds(condition: Callable[[], Any]) -> Any:
@@ -37,9 +43,9 @@ def wait_until(condition: Callable[[], Any], seconds: float = SECONDS) -> None:
 
 def happens(condition: Callable[[], Any], seconds: float = SECONDS) -> bool:
     """Whether a condition comes to hold within so many seconds."""
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        if time.monotonic() > begun + seconds:
             return False
-        time.sleep(PAUSE)
+        time.sleep(_pause(begun))
     return True

@@ -11,7 +11,7 @@ import pytest
 
 from collector.keyed import ALL, NAMES, SLOW, write_keys
 from conftest import new_database
-from support.up import Up
+from support.up import FOOTFALL, Up
 
 SALT = secrets.token_hex(32)
 CORS = {"allowed_origins": ["https://shop.example"]}
@@ -56,7 +56,7 @@ class Api:
         return dict(self.query(f"{losses} WHERE reason NOT LIKE 'refused%' GROUP BY 1"))
 
 
-def collector(folder, dsn, catalog=HERE / "events.yaml", operator=None, **api):
+def collector(folder, dsn, catalog=HERE / "events.yaml", operator=None, command=FOOTFALL, **api):
     """Starts one, with an operator's listener there; `api` is added to its section."""
     may = {"site": (NAMES, {"names_viewers": True}), "slow": (SLOW, {"requests_per_minute": 2})}
     write_keys(folder / "keys.yaml", backend=(ALL, {}), **may)
@@ -85,7 +85,7 @@ def collector(folder, dsn, catalog=HERE / "events.yaml", operator=None, **api):
             }
         )
     )
-    up = Up(config)
+    up = Up(config, command=command)
     address = asyncio.run(up.address("OTLP/HTTP"))
     return Api(up, address, dsn, ALL)
 

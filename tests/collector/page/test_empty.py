@@ -43,7 +43,7 @@ def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened,
     page = at.go("/")
     assert page.inner_text("h1") == "Nothing has arrived yet."
     assert page.locator(".teach li").count() == 3
-    sent = httpx.post(f"{empty.otlp}/v1/logs", json=one_event("discord.generator"))
+    sent = httpx.post(f"{empty.otlp}/v1/logs", json=one_event("discord.generator"), verify=False)
     assert (sent.status_code, sent.json()) == (200, {})
     page.wait_for_selector("h1:has-text('1 of 17 features is in use')", timeout=PATIENCE)
     row = page.locator(".inventory tbody tr").first
@@ -53,8 +53,8 @@ def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened,
     page.wait_for_selector("text=Listening", timeout=PATIENCE)
     [first] = page.locator("table.live tbody tr").all_inner_texts()
     assert "Seed generator" in first  # it came before the page was opened
-    httpx.post(f"{empty.otlp}/v1/logs", json=one_event("web.tracker"))
-    httpx.post(f"{empty.otlp}/v1/logs", json=one_event("nobody.declares.this"))
+    httpx.post(f"{empty.otlp}/v1/logs", json=one_event("web.tracker"), verify=False)
+    httpx.post(f"{empty.otlp}/v1/logs", json=one_event("nobody.declares.this"), verify=False)
     page.wait_for_selector("table.live tr:has-text('Map tracker')", timeout=PATIENCE)
     page.wait_for_selector(
         "table.live tr:has-text('No such event in the catalog')", timeout=PATIENCE

@@ -48,7 +48,7 @@ def test_the_application_sends_what_the_guide_says(framework, tmp_path, received
         stderr=subprocess.DEVNULL,
     )
     try:
-        transport = httpx.HTTPTransport(retries=0)
+        transport = httpx.HTTPTransport(retries=0, verify=False)
         with httpx.Client(
             base_url=f"http://127.0.0.1:{port}", transport=transport, trust_env=False
         ) as http:

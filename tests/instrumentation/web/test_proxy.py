@@ -85,7 +85,7 @@ def serve() -> Iterator[Serve]:
 
         def serve(app: Any) -> httpx.Client:
             url = stack.enter_context(asgi_server(app))
-            return stack.enter_context(httpx.Client(base_url=url, timeout=30))
+            return stack.enter_context(httpx.Client(base_url=url, timeout=30, verify=False))
 
         yield serve
 
