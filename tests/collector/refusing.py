@@ -66,7 +66,8 @@ if __name__ == "__main__":
     gc.disable()
     most = int(sys.argv[1])
     # What is large takes longer to be read away, and nobody else is here to whom work would leave turns.
-    bodies.CHUNK_S, bodies.UNREAD_S = 0.2, 2.0 if most > 16 else 0.2
+    bodies.FIRST_S, bodies.CHUNK_S = 1.0, 0.2
+    bodies.UNREAD_S = 2.0 if most > 16 else 0.2
     turns.LONG_S = turns.STRETCH_S = float("inf")
     grpc_reader.SILENT_S = 0.3
     asyncio.run(serve(Decoding(catalog(), {}, "", b"k" * 32), most))

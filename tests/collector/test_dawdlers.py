@@ -50,8 +50,10 @@ async def closes(address, *pieces, every=0.0):
 @pytest.fixture
 async def web(monkeypatch):
     monkeypatch.setattr(http_server, "HEAD_S", 0.5)
+    monkeypatch.setattr(bodies, "FIRST_S", 0.5)
     monkeypatch.setattr(bodies, "CHUNK_S", 0.5)
     monkeypatch.setattr(bodies, "BODY_S", 1.5)
+    monkeypatch.setattr(bodies, "UNREAD_S", 0.5)
     store = Store()
     store.open.set()
     async with serving(1, store) as (_, _, http):
@@ -81,7 +83,8 @@ async def test_a_connection_that_never_sends_a_whole_head_is_closed(web, pieces)
 
 @pytest.mark.parametrize("every", [0.0, 0.1], ids=["stops", "drips"])
 async def test_a_body_that_does_not_arrive_is_refused_to_be_sent_again(web, every):
-    _, answer = await closes(web, HEAD, *[b"x"] * 20, every=every)
+    head = HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+    _, answer = await closes(web, head, *[b"x"] * 20, every=every)
     assert answer.startswith(b"HTTP/1.1 503")
     assert b"retry-after" in answer
 
