@@ -59,6 +59,13 @@ def tick():
         longest = max(longest, time.monotonic() - before)
 
 
+def together(ends):
+    """What all of these return, each with the patience for its collector."""
+    begun = [green.spawn(end, timeout) for end, timeout in zip(ends, patience, strict=True)]
+    return [each.get() if library == "gevent" else each.wait() for each in begun]
+
+
+patience = [float(collector.split("=")[2]) for collector in collectors]
 for client in clients:
     client.event("shop.visit")  # a fork starts anew with its first use
 ticking = green.spawn(tick)
@@ -66,9 +73,8 @@ for _ in range(20):
     for client in clients:
         with client.feature("shop.order", provider="smz3"):
             green.sleep(0.002)
-patience = [float(collector.split("=")[2]) for collector in collectors]
-flushed = [client.flush(timeout) for client, timeout in zip(clients, patience, strict=True)]
-stopped = [client.shutdown(timeout) for client, timeout in zip(clients, patience, strict=True)]
+flushed = together([client.flush for client in clients])
+stopped = together([client.shutdown for client in clients])
 going = False
 green.sleep(0.05)
 print(json.dumps({"longest": longest, "flushed": flushed, "stopped": stopped}), flush=True)

@@ -4,14 +4,14 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, sync_playwright
 
 from collector.page import seeded
 from conftest import new_database
@@ -104,6 +104,15 @@ class Opened:
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
         self.page.on("request", lambda request: self.asked.append(request.url))
         return self
+
+    def hurry(self, selector: str) -> None:
+        """Moves the page's clock on, which was installed, until this is there."""
+        for _ in range(PATIENCE // 500):
+            self.page.clock.fast_forward(10_000)
+            with suppress(TimeoutError):
+                self.page.wait_for_selector(selector, timeout=500)
+                return
+        raise TimeoutError(selector)
 
 
 Open = Callable[..., Opened]

@@ -219,9 +219,10 @@ def test_a_stream_that_is_refused_says_why_and_is_tried_again(opened, site):
     with contextlib.ExitStack() as stack:
         for _ in range(16):
             stack.enter_context(httpx.stream("GET", f"{site}/api/live", timeout=60, verify=False))
-        page = opened().go("/live")
-        page.wait_for_selector("text=16 streams are open", timeout=PATIENCE)
-    page.wait_for_selector("text=Listening", timeout=PATIENCE)
+        at = opened()
+        at.page.clock.install()
+        at.go("/live").wait_for_selector("text=16 streams are open", timeout=PATIENCE)
+    at.hurry("text=Listening")
 
 
 def test_the_stream_is_of_what_was_chosen(opened):
