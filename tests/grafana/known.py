@@ -32,6 +32,8 @@ TODAY = dt.datetime.now(dt.UTC).replace(hour=0, minute=0, second=0, microsecond=
 START = TODAY - 3 * DAY + 6.5 * HOUR
 END = START + 2 * DAY + 11.8 * HOUR
 """The time range that the tests choose: neither end on an hour, with one whole day in it."""
+LAST = END + 8 * HOUR
+"""After the last of all uses, in the small hours of today: where it is earlier, some are still to come."""
 RELEASE = START + 1.3 * DAY
 """When the bot's version changed."""
 NONE = "(none)"

@@ -11,7 +11,7 @@ import pytest
 
 from grafana.expected import EVENTS, VARIABLES, Row, chosen, midnight, on_day, version
 from grafana.expected_rest import DECLARATIONS, REST, takes
-from grafana.known import DAY, END, HOUR, START, Known
+from grafana.known import DAY, END, HOUR, LAST, START, Known
 from grafana.panels import DASHBOARDS, NAMES, View, dashboard, expand, panels, rows
 from grafana.stored import NOTES
 
@@ -45,7 +45,7 @@ VIEWS = {
     "less than two days": View(START, START + 1.9 * DAY, {"bucket": ["1h"]}),
     "within a day": View(START + HOUR, START + 5.5 * HOUR, {"bucket": ["1d"]}),
     "midnight to midnight": View(midnight(START.date()), midnight(END.date()), {"bucket": ["1d"]}),
-    "to this hour": View(START, datetime.now(UTC) + HOUR, {"bucket": ["6h"]}),
+    "to this hour": View(START, max(datetime.now(UTC), LAST) + HOUR, {"bucket": ["6h"]}),
     "nothing": View(*BEFORE),
 }  # fmt: skip
 
