@@ -87,6 +87,12 @@ async def send(collector, signal, body, token=None):
         return await http.post(url, content=body, headers=headers)
 
 
+async def recent(collector):
+    """The newest observations that are stored."""
+    async with httpx.AsyncClient(verify=False) as http:
+        return (await http.get(f"http://{collector.operator}/api/reports/recent")).json()
+
+
 @pytest.fixture
 async def collector(store_database, catalog):
     async with running(configured(catalog, store_database, service=LISTENER)) as collector:
@@ -109,6 +115,19 @@ async def test_what_is_stored_and_lost_is_streamed_without_a_pseudonym(collector
     [[pseudonym]] = query("SELECT DISTINCT guild_hash::text FROM footfall.feature_events")
     assert pseudonym
     assert not {PLANTED, pseudonym} & {*json.dumps([stored, lost]).split('"')}
+
+
+async def test_who_has_read_what_was_before_misses_nothing_and_hears_nothing_twice(collector):
+    async with looking(collector) as other:
+        await joined(other)
+        await send(collector, "traces", traces("shop.order"))
+        read = await recent(collector)
+        assert [each["event"] for each in read["events"]] == ["shop.order"]
+        await send(collector, "traces", traces("shop.ping"))
+        async with looking(collector, after=read["position"]) as stream:
+            await send(collector, "traces", traces("shop.order"))
+            stored = [await stream.next("stored") for _ in range(2)]
+    assert [each["event"] for each in stored] == ["shop.ping", "shop.order"]
 
 
 async def test_who_was_away_is_told_what_came_meanwhile_and_nothing_twice(collector):
@@ -154,7 +173,8 @@ async def test_it_may_be_asked_of_a_product_and_an_environment(collector):
 
 
 @pytest.mark.parametrize(
-    ("query", "headers"), [({"guild": PLANTED}, {}), ({}, {"last-event-id": PLANTED})]
+    ("query", "headers"),
+    [({"guild": PLANTED}, {}), ({}, {"last-event-id": PLANTED}), ({"after": PLANTED}, {})],
 )
 async def test_what_cannot_be_asked_is_said_and_not_echoed(collector, query, headers):
     async with httpx.AsyncClient(verify=False) as client:

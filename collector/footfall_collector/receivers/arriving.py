@@ -12,7 +12,7 @@ from footfall_exporters.postgres.arrivals import Arrivals, Sum
 from footfall_exporters.postgres.today import Kind, Single
 
 _encode = msgspec.json.Encoder().encode
-_MAY_ASK = ("product", "environment")
+_MAY_ASK = ("product", "environment", "after")
 _FIXED = ("status", "error_type", "service", "service_version", "environment")
 """What is known of any event; what else it has, its catalog declares."""
 
@@ -59,7 +59,7 @@ class Wanted:
             ValueError: it cannot be asked for.
         """
         if any(name not in _MAY_ASK for name in query):
-            raise ValueError(f"a stream is asked by {' and '.join(_MAY_ASK)} alone")
+            raise ValueError("a stream is asked by product, environment and after alone")
         return cls(query.get("product", ""), query.get("environment", ""))
 
     def has(self, product: str, environment: str) -> bool:

@@ -237,17 +237,17 @@ class _Stream(StreamingResponse):
 
 
 def _known(request: Request) -> int | None:
-    """The last commit that somebody knows.
+    """The last commit that somebody knows: a browser that comes back says it in a header, a page in its query.
 
     Raises:
         ValueError: it is none.
     """
-    said = request.headers.get("last-event-id", "")
+    said = request.headers.get("last-event-id") or request.query_params.get("after", "")
     if not said:
         return None
     if said.isdecimal() and said.isascii() and len(said) < 19:
         return int(said)
-    raise ValueError("`Last-Event-ID` is no position: send it as the stream gave it, or not at all")
+    raise ValueError("`Last-Event-ID` or `after` is no position: send it as it was given, or not at all")
 
 
 def _respond(

@@ -40,15 +40,18 @@ def test_an_empty_store_says_how_to_begin_and_then_shows_the_first_event(opened,
         ("/live", "Live"),
     ):
         assert said in at.go(path).inner_text("h1")
+    at.page.clock.install()
     page = at.go("/")
     assert page.inner_text("h1") == "Nothing has arrived yet."
     assert page.locator(".teach li").count() == 3
     sent = httpx.post(f"{empty.otlp}/v1/logs", json=one_event("discord.generator"), verify=False)
     assert (sent.status_code, sent.json()) == (200, {})
-    page.wait_for_selector("h1:has-text('1 of 17 features is in use')", timeout=PATIENCE)
+    at.hurry("h1:has-text('1 of 17 features is in use')")
     row = page.locator(".inventory tbody tr").first
     assert "Seed generator" in row.inner_text()
     assert row.locator("td.uses").inner_text() == "1"
+    assert at.wrong == []
+    at = opened(at=empty.page)  # by the clock on the wall
     page = at.go("/live")
     page.wait_for_selector("text=Listening", timeout=PATIENCE)
     [first] = page.locator("table.live tbody tr").all_inner_texts()

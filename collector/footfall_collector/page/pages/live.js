@@ -46,9 +46,10 @@ const FILTERS = [
 /** Of whom it is; the stream cannot be asked for what has no environment. */
 const chosen = () => FILTERS.filter(([key]) => !["all", "(none)"].includes(get(key)));
 
-/** Its address, with what was chosen. */
-function address() {
+/** Its address, with what was chosen. @param {number} [after] The last commit that is known. */
+function address(after) {
   const query = new URLSearchParams(chosen().map(([key, name]) => [name, get(key)]));
+  if (after !== undefined) query.set("after", String(after));
   return query.size ? `${STREAM}?${query}` : STREAM;
 }
 
@@ -59,18 +60,25 @@ export async function live({ features }) {
     .join(", ");
   return [
     title("Live", `What arrives now, as it is stored${of && `, of ${of}`}: this is all that is known of each.`),
-    stream(titles(features), await before(features)),
+    stream(titles(features), ...(await before(features))),
   ];
 }
 
-/** What came in the last day, of what was chosen; nothing where that is not told. @param {Row[]} features */
+/**
+ * What came in the last day, of what was chosen, and up to which commit; nothing where that is not told.
+ * @param {Row[]} features
+ * @returns {Promise<[Arrival[], number | undefined]>}
+ */
 async function before(features) {
   const products = new Map(features.map((each) => [each.event, each.product]));
   const isChosen = (/** @type {Row} */ row) =>
     chosen().every(([key, name]) => get(key) === (key === "product" ? products.get(row.event) : row[name]));
   const since = new Date(Date.now() - DAY).toISOString();
-  const { events } = await fetched(`${BEFORE}?since=${since}`).catch(() => ({ events: [] }));
-  return events.filter(isChosen).map((/** @type {Row} */ row) => arrived("stored", Date.parse(row.created_at), row));
+  const { events, position } = await fetched(`${BEFORE}?since=${since}`).catch(() => ({ events: [] }));
+  return [
+    events.filter(isChosen).map((/** @type {Row} */ row) => arrived("stored", Date.parse(row.created_at), row)),
+    position,
+  ];
 }
 
 /** @param {Kind} kind @param {number} at @param {Row} row @returns {Arrival} */
@@ -101,8 +109,12 @@ async function refusal() {
   return { isOver: answer.status !== 503, why };
 }
 
-/** @param {(event: string) => string} named @param {Arrival[]} buffer Of what came before, the newest first. */
-function stream(named, buffer) {
+/**
+ * @param {(event: string) => string} named
+ * @param {Arrival[]} buffer Of what came before, the newest first.
+ * @param {number} [known] The last commit of these: the stream begins with the next one, once it is open.
+ */
+function stream(named, buffer, known) {
   const perSecond = Array.from({ length: MINUTE }, () => 0);
   const [body, rate, strip] = [h("tbody"), h("b", { class: "num" }), h("div", { class: "strip" })];
   const said = h("p", { class: "muted", role: "status" }, "Connecting …");
@@ -158,8 +170,9 @@ function stream(named, buffer) {
     close();
     said.textContent = isPaused ? "Paused" : "Connecting …";
     if (isPaused || document.visibilityState !== "visible") return;
-    const mine = (source = new EventSource(address()));
+    const mine = (source = new EventSource(address(known)));
     source.addEventListener("open", () => {
+      known = undefined;
       said.textContent = "Listening";
     });
     source.addEventListener("error", () => {

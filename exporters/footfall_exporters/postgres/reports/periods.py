@@ -115,15 +115,19 @@ def events(connection: Connection, span: Span) -> Json:
 
 
 def recent(connection: Connection, span: Span) -> Json:
-    """The newest observations, as the reporting view shows them."""
+    """The newest observations, as the reporting view shows them, and the last commit of which all were there."""
 
     def ask(part: Span, limit: int) -> list[Json]:
         cursor = connection.execute(_RECENT, [*part, limit])
         names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    last = freshness(connection).committed_at
-    return {"events": newest(ask, span, MOST_RECENT, last), "period": _period(span)}
+    fresh = freshness(connection)
+    return {
+        "events": newest(ask, span, MOST_RECENT, fresh.committed_at),
+        "period": _period(span),
+        "position": fresh.position,
+    }
 
 
 def whole_hours(span: Span) -> Span:
