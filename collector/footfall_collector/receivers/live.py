@@ -237,7 +237,7 @@ class _Stream(StreamingResponse):
 
 
 def _known(request: Request) -> int | None:
-    """The last commit that somebody knows: a browser that comes back says it in a header, a page in its query.
+    """The last commit that somebody knows: who comes back says it in a header, a page in its query.
 
     Raises:
         ValueError: it is none.

@@ -115,7 +115,7 @@ def events(connection: Connection, span: Span) -> Json:
 
 
 def recent(connection: Connection, span: Span) -> Json:
-    """The newest observations, as the reporting view shows them, and the last commit of which all were there."""
+    """The newest observations, as the reporting view shows them; all until `position` were there."""
 
     def ask(part: Span, limit: int) -> list[Json]:
         cursor = connection.execute(_RECENT, [*part, limit])
