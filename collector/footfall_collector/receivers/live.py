@@ -247,7 +247,9 @@ def _known(request: Request) -> int | None:
         return None
     if said.isdecimal() and said.isascii() and len(said) < 19:
         return int(said)
-    raise ValueError("`Last-Event-ID` or `after` is no position: send it as it was given, or not at all")
+    raise ValueError(
+        "`Last-Event-ID` or `after` is no position: send it as it was given, or not at all"
+    )
 
 
 def _respond(
