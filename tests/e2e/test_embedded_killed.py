@@ -67,7 +67,8 @@ async def test_requests_are_stored_again_after_it_was_killed(settings, options, 
         assert "the embedded Postgres ended (signal 9); it is started again" in log
         assert "Fatal Python error" not in log
         assert "does not start" not in log
-        assert re.search(r"the embedded Postgres serves again, \d+\.\d s after its end", log)
+        again = r"the embedded Postgres serves again, \d+\.\d s after its end"
+        wait_until(lambda: re.search(again, up.log.read_text()))
         operator = re.search(r"operator\s+(http://\S+)", log)[1]
         async with httpx.AsyncClient(base_url=operator, verify=False) as http:
             metrics = (await http.get("/metrics")).text
