@@ -74,7 +74,8 @@ async function before(features) {
   const isChosen = (/** @type {Row} */ row) =>
     chosen().every(([key, name]) => get(key) === (key === "product" ? products.get(row.event) : row[name]));
   const since = new Date(Date.now() - DAY).toISOString();
-  const { events, position } = await fetched(`${BEFORE}?since=${since}`).catch(() => ({ events: [], position: undefined }));
+  const none = { events: [], position: undefined };
+  const { events, position } = await fetched(`${BEFORE}?since=${since}`).catch(() => none);
   return [
     events.filter(isChosen).map((/** @type {Row} */ row) => arrived("stored", Date.parse(row.created_at), row)),
     position,
