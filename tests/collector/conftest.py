@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from collector.decoded import with_rules
 from collector.keyed import ALL, OVER, SHOP, SLOW, write_keys
+from collector.logged import logged  # noqa: F401  # a fixture
 from collector.senders import Sender
 from collector.spans import NOW_US, SALTS
 from conftest import new_database

@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 import importlib
-import io
 import json
 import logging
 import re
@@ -17,10 +16,8 @@ from footfall_collector.cli import main
 from footfall_collector.cli.config import effective
 from footfall_collector.config.config import load_config
 from footfall_collector.config.digest import DigestConfig
-from footfall_collector.config.schema import LogsConfig
 from footfall_collector.process import digests
 from footfall_collector.process.digests import Digests
-from footfall_collector.telemetry.logging import configure
 from footfall_exporters import notify
 from footfall_exporters.postgres import appointments
 from footfall_exporters.postgres.connecting import HOUSEKEEPING, connect
@@ -371,24 +368,14 @@ def test_a_text_that_is_too_long_for_a_chat_comes_in_parts(webhook):
     assert whole.count("as before") == 2000
 
 
-def test_nothing_of_a_url_is_logged(webhook):
-    stream = io.StringIO()
-    root, handlers, level = (
-        logging.getLogger(),
-        logging.getLogger().handlers[:],
-        logging.getLogger().level,
-    )
+def test_nothing_of_a_url_is_logged(webhook, logged):
     webhook.status = 500
-    try:
-        configure(LogsConfig(level="debug"), stream)
-        root.setLevel(logging.DEBUG)
-        notice = Notice("Features", [Section("What was used", [Paragraph("Nothing.")])])
-        assert not notify.target(webhook.url).send(notice)
-        assert not notify.target(f"json://127.0.0.1:1/{SECRET}").send(notice)
-    finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
-    assert SECRET not in stream.getvalue()
+    written = logged(level="debug")
+    logging.getLogger().setLevel(logging.DEBUG)
+    notice = Notice("Features", [Section("What was used", [Paragraph("Nothing.")])])
+    assert not notify.target(webhook.url).send(notice)
+    assert not notify.target(f"json://127.0.0.1:1/{SECRET}").send(notice)
+    assert SECRET not in written.text
 
 
 @pytest.mark.thorough

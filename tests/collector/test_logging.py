@@ -3,7 +3,6 @@ import contextlib
 import contextvars
 import errno
 import gc
-import io
 import json
 import logging
 import os
@@ -23,7 +22,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from footfall_collector.config.schema import LogsConfig
 from footfall_collector.errors import StartError
 from footfall_collector.telemetry import logging as diagnostics
 from footfall_collector.telemetry import trace_context
@@ -36,43 +34,9 @@ TRACE_ID = "0af7651916cd43dd8448eb211c80319c"
 VALID = f"00-{TRACE_ID}-b7ad6b7169203331-01"
 
 
-class Log:
-    def __init__(self):
-        self.stream = io.StringIO()
-
-    @property
-    def text(self):
-        return self.stream.getvalue()
-
-    @property
-    def lines(self):
-        return [json.loads(line) for line in self.text.splitlines()]
-
-
 @pytest.fixture
-def configured():
-    """Sets the process's logging up as the collector does, and back."""
-    root, footfall = logging.getLogger(), logging.getLogger("footfall")
-    before = root.handlers[:], root.level, footfall.level, logging.raiseExceptions
-    shown, verbosity = warnings.showwarning, os.environ.get("GRPC_VERBOSITY")
-    written = Log()
-
-    def configured(encoding="json", level="info"):
-        diagnostics.configure(LogsConfig(encoding=encoding, level=level), written.stream)
-        return written
-
-    yield configured
-    root.handlers[:] = before[0]
-    root.setLevel(before[1])
-    footfall.setLevel(before[2])
-    logging.raiseExceptions, warnings.showwarning = before[3], shown
-    if verbosity is None:
-        os.environ.pop("GRPC_VERBOSITY", None)
-
-
-@pytest.fixture
-def log(configured):
-    return configured()
+def log(logged):
+    return logged()
 
 
 both = pytest.mark.parametrize("encoding", ["json", "console"])
@@ -108,8 +72,8 @@ def test_a_line_is_an_object_with_time_level_logger_and_message(log):
         ("error", ["e"]),
     ],
 )
-def test_the_configured_level_is_that_of_our_own_lines(configured, level, written):
-    log = configured(level=level)
+def test_the_configured_level_is_that_of_our_own_lines(logged, level, written):
+    log = logged(level=level)
     ours.debug("d")
     ours.info("i")
     ours.warning("w")
@@ -118,8 +82,8 @@ def test_the_configured_level_is_that_of_our_own_lines(configured, level, writte
     assert [line["message"] for line in log.lines] == written
 
 
-def test_the_console_has_a_line_of_text_without_colours_where_no_terminal_is(configured):
-    log = configured("console")
+def test_the_console_has_a_line_of_text_without_colours_where_no_terminal_is(logged):
+    log = logged("console")
     ours.error("the spool is full")
     assert re.fullmatch(r"[-:.\dT]+Z ERROR    footfall\.test: the spool is full\n", log.text)
 
@@ -140,8 +104,8 @@ def test_a_terminal_gets_colours():
 
 
 @both
-def test_a_message_can_neither_forge_a_line_nor_control_a_terminal(configured, encoding):
-    log = configured(encoding)
+def test_a_message_can_neither_forge_a_line_nor_control_a_terminal(logged, encoding):
+    log = logged(encoding)
     ours.error("broken\n2026-01-01T00:00:00.000Z INFO all is well \x1b[2J\udcff")
     assert len(log.text.splitlines()) == 1
     assert "\x1b" not in log.text
@@ -174,8 +138,8 @@ def test_lines_of_a_request_carry_its_trace_id(log):
     assert "trace_id" not in outside
 
 
-def test_the_console_shows_the_trace_id(configured):
-    log = configured("console")
+def test_the_console_shows_the_trace_id(logged):
+    log = logged("console")
     in_request(VALID, lambda: ours.warning("a"))
     assert f"trace_id={TRACE_ID}" in log.text
 
@@ -235,8 +199,8 @@ async def test_requests_that_are_handled_at_once_keep_their_ids_apart(log):
 
 
 @both
-def test_an_error_is_its_type_and_places_and_nothing_it_says(configured, encoding):
-    log = configured(encoding)
+def test_an_error_is_its_type_and_places_and_nothing_it_says(logged, encoding):
+    log = logged(encoding)
     local = SECRET  # noqa: F841  # frames hold it
 
     def deep():
@@ -269,8 +233,8 @@ def test_the_errors_that_led_to_it_and_those_in_a_group_are_named(log):
 
 
 @both
-def test_what_our_own_errors_say_is_written(configured, encoding):
-    log = configured(encoding)
+def test_what_our_own_errors_say_is_written(logged, encoding):
+    log = logged(encoding)
     ours.error("failed", exc_info=raised(StartError("port 4317 is in use")))
     ours.error("failed", exc_info=raised(Unavailable("the store is not available")))
     assert "port 4317 is in use" in log.text
@@ -336,8 +300,8 @@ def test_a_librarys_literal_message_is_written_without_its_arguments(log):
 
 
 @both
-def test_what_a_library_has_put_together_is_withheld(configured, encoding):
-    log = configured(encoding)
+def test_what_a_library_has_put_together_is_withheld(logged, encoding):
+    log = logged(encoding)
     library().error(f"the value is {SECRET}")
     library().error("the value is " + SECRET)
     library().error(ValueError(SECRET))
