@@ -73,10 +73,8 @@ class Client:
     """Sends, and keeps what it is answered."""
 
     def __init__(self, address):
-        self.http, self.answers = (
-            httpx.Client(base_url=f"http://{address}", timeout=60, verify=False),
-            [],
-        )
+        self.http = httpx.Client(base_url=f"http://{address}", timeout=60, verify=False)
+        self.answers = []
 
     def send(self, method, path, body=None, **headers):
         said = {name.replace("_", "-"): value for name, value in headers.items()}

@@ -10,6 +10,7 @@ import msgspec
 
 from footfall_exporters.postgres.arrivals import Arrivals, Sum
 from footfall_exporters.postgres.today import Kind, Single
+from footfall_processors.wording import listed
 
 _encode = msgspec.json.Encoder().encode
 _MAY_ASK = ("product", "environment", "after")
@@ -59,7 +60,7 @@ class Wanted:
             ValueError: it cannot be asked for.
         """
         if any(name not in _MAY_ASK for name in query):
-            raise ValueError("a stream is asked by product, environment and after alone")
+            raise ValueError(f"a stream is asked by {listed(_MAY_ASK)} alone")
         return cls(query.get("product", ""), query.get("environment", ""))
 
     def has(self, product: str, environment: str) -> bool:

@@ -70,6 +70,7 @@ def followed(api):
 
 
 def due(api):
+    """Has what is known of sessions be looked at next."""
     api.query(
         "UPDATE footfall.housekeeping SET next_run = now() WHERE task = 'sessions' RETURNING 1"
     )

@@ -38,59 +38,61 @@ POLICY = {
 MODULES = [path for path in PAGE.rglob("*.js") if path.parent.name != "vendor"]
 
 
-def test_every_page_has_a_policy_and_a_tag(site):
+@pytest.fixture(scope="module")
+def http(site):
+    with httpx.Client(base_url=site, verify=False) as client:
+        yield client
+
+
+def test_every_page_has_a_policy_and_a_tag(http):
     for path, title in PAGES.items():
-        answer = httpx.get(site + path, verify=False)
+        answer = http.get(path)
         assert answer.status_code == 200
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
         given = answer.headers["content-security-policy"]
         assert dict(part.split(" ", 1) for part in given.split("; ")) == POLICY
         assert answer.headers["cache-control"] == "private, no-cache"
         assert f"<title>{title} · Footfall</title>" in answer.text
-        again = httpx.get(
-            site + path, headers={"if-none-match": answer.headers["etag"]}, verify=False
-        )
+        again = http.get(path, headers={"if-none-match": answer.headers["etag"]})
         assert (again.status_code, again.content) == (304, b"")
-        assert httpx.head(site + path).headers["content-length"] == answer.headers["content-length"]
-        assert httpx.post(site + path, verify=False).status_code == 405
+        assert http.head(path).headers["content-length"] == answer.headers["content-length"]
+        assert http.post(path).status_code == 405
 
 
-def test_what_reports_say_is_still_under_the_narrow_policy(site):
-    answer = httpx.get(f"{site}/api/reports/features", verify=False)
+def test_what_reports_say_is_still_under_the_narrow_policy(http):
+    answer = http.get("/api/reports/features")
     assert answer.headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
     assert answer.headers["cache-control"] == "no-store"
 
 
-def linked(site):
-    html = httpx.get(site, verify=False).text
+def linked(http):
+    html = http.get("/").text
     return re.findall(r'(?:src|href)="(/page/[0-9a-f]{16}/)([^"]+)"', html)
 
 
-def test_assets_are_kept_for_ever_under_their_digest(site):
-    found = linked(site)
+def test_assets_are_kept_for_ever_under_their_digest(http):
+    found = linked(http)
     assert {name for _, name in found} == {
         "style.css", "parts.css", "boot.js", "vendor/echarts.common.min.js", "main.js",
     }  # fmt: skip
     prefix = found[0][0]
     for name, content in assets().items():
-        answer = httpx.get(f"{site}{prefix}{name}", verify=False)
+        answer = http.get(f"{prefix}{name}")
         assert answer.content == content == (PAGE / name).read_bytes()
         kind = "text/css" if name.endswith(".css") else "text/javascript"
         assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
         assert answer.headers["content-encoding"] == "gzip"
         assert answer.headers["cache-control"] == "private, max-age=31536000, immutable"
-    plain = httpx.get(
-        f"{site}{prefix}boot.js", headers={"accept-encoding": "identity"}, verify=False
-    )
+    plain = http.get(f"{prefix}boot.js", headers={"accept-encoding": "identity"})
     assert "content-encoding" not in plain.headers
     assert plain.content == (PAGE / "boot.js").read_bytes()
 
 
-def test_nothing_else_is_served(site):
-    prefix = linked(site)[0][0]
+def test_nothing_else_is_served(http):
+    prefix = linked(http)[0][0]
     for path in ("/page/0000000000000000/main.js", f"{prefix}shell.html", f"{prefix}no.js"):
-        assert httpx.get(site + path, verify=False).status_code == 404
-    assert httpx.get(f"{site}{prefix}..%2f..%2fpyproject.toml", verify=False).status_code == 404
+        assert http.get(path).status_code == 404
+    assert http.get(f"{prefix}..%2f..%2fpyproject.toml").status_code == 404
 
 
 def test_everything_is_small(capsys):

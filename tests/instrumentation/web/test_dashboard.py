@@ -3,6 +3,7 @@
 import datetime as dt
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from instrumentation.servers import asgi_server
 from instrumentation.web.test_proxy import shop
 
 PAGE = "/developer/telemetry"
+get = partial(httpx.get, verify=False)
 GUIDE = Path(__file__).parents[3] / "docs" / "guides" / "viewer-counts.md"
 FILES = Path(footfall.web.__file__).parent / "developer"
 ENDS = {"accepted": 7, "skipped": 5, "edited": 3, "undo": 1}
@@ -138,14 +140,14 @@ def test_production_has_no_such_page_and_its_own_route_stays(
     mounted = footfall.web.dashboard(environment=said)
     with asgi_server(app) as url, asgi_server(mounted) as own:
         for at in (url + PAGE, f"{url}{PAGE}?dashboard.js", own, f"{own}/?dashboard.js"):
-            assert httpx.get(at, verify=False).status_code == 404
+            assert get(at).status_code == 404
 
     @app.get(PAGE)
     def theirs() -> str:
         return "the shop's"
 
     with asgi_server(app) as url:
-        assert httpx.get(url + PAGE, verify=False).json() == "the shop's"
+        assert get(url + PAGE).json() == "the shop's"
 
 
 def test_whoever_is_not_logged_in_or_uses_nothing_is_told_what_to_do(api: Any, look: Look) -> None:
@@ -185,7 +187,7 @@ def test_it_runs_nothing_but_its_own_module_and_is_framed_by_nobody(
 ) -> None:
     endpoint = '/t"><script>document.title="taken"</script>'
     with asgi_server(footfall.web.dashboard(endpoint=endpoint, environment="dev")) as url:
-        answer = httpx.get(url, verify=False)
+        answer = get(url)
         assert "<script>document" not in answer.text
         policy = dict(
             part.strip().split(" ", 1)
@@ -202,12 +204,8 @@ def test_it_runs_nothing_but_its_own_module_and_is_framed_by_nobody(
             for kind, said in (("js", "javascript"), ("css", "css"))
         }
         for part, kind in kinds.items():
-            assert httpx.get(f"{url}/{part}", verify=False).headers["content-type"].startswith(kind)
-        assert (
-            httpx.get(f"{url}/?../__init__.py", verify=False)
-            .headers["content-type"]
-            .startswith("text/html")
-        )
+            assert get(f"{url}/{part}").headers["content-type"].startswith(kind)
+        assert get(f"{url}/?../__init__.py").headers["content-type"].startswith("text/html")
         assert httpx.post(url, verify=False).status_code == 405
         assert httpx.head(url).content == b""
     with asgi_server(site(api)) as url:
