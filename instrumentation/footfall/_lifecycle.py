@@ -149,9 +149,9 @@ class Lifecycle:
         """Starts what `forked()` has put to sleep."""
         with self._changing:
             if self._asleep:
-                self._asleep = False
                 self._parents.append(self._delivery)
                 self._delivery = self._client.recorder = None
+                self._asleep = False
                 with guarded(self._faults.refuse):
                     self._start_again()
             return self._client.recorder if self.on else None
@@ -218,15 +218,16 @@ class Lifecycle:
 
     def _stop(self, timeout: float = 2.0) -> bool:
         with self._changing:
-            delivery, self._delivery = self._delivery, None
-            if self._asleep:
-                delivery = None  # the parent's
-            self._client.recorder, self._asleep = None, False
-        self._closing = delivery
+            delivery = None if self._asleep else self._delivery  # else it is the parent's
+            if delivery is not None:
+                self._closing = delivery  # first: a signal may come between any two instructions
+            self._delivery = self._client.recorder = None
+            self._asleep = False
         try:
             return delivery is None or delivery.close(timeout)
         finally:
-            self._closing = None
+            if self._closing is delivery:
+                self._closing = None
 
     def _apply(self) -> None:
         """Starts, if that is what the settings and the user say now."""

@@ -51,6 +51,7 @@ class Courier:
         self._rounds = rounds
         self._jobs: deque[Job | None] = deque()
         self._bell, self._over = _threads.Signal(), _threads.Signal()
+        self._stopped = False
 
     def start(self) -> None:
         """Starts the thread."""
@@ -64,8 +65,11 @@ class Courier:
         """Runs `work` and waits for it at most `timeout` seconds.
 
         Returns:
-            Its result; False when it failed or is not done yet (it then goes on without us).
+            Its result; False when it failed, is not done yet (it then goes on without us), or the thread
+                was stopped.
         """
+        if self._stopped:
+            return False
         job = Job(work)
         self._jobs.append(job)
         self._bell.set()
@@ -76,6 +80,7 @@ class Courier:
 
         Greenlets wait a moment: a loop of theirs that runs in the thread may not outlive the interpreter.
         """
+        self._stopped = True
         self._jobs.append(None)
         self._bell.set()
         self._ended()

@@ -1,11 +1,15 @@
 """SIGTERM: what waits is sent, and the host ends as it would have ended without Footfall."""
 
 import signal
+import sys
 import textwrap
 import time
 
 import pytest
 
+from footfall import Client
+from footfall._ends import sigterm
+from footfall._lifecycle import Lifecycle
 from instrumentation import programs
 from support.waiting import happens
 
@@ -226,3 +230,48 @@ def test_counters_go_out_with_the_first_spans(catalog, received):
         assert process.communicate() == ("", "")
     assert len(received.spans()) == 1
     assert received.count("shop.order", feature_action="invoke") == 1
+
+
+def test_one_that_comes_between_any_two_instructions_of_shutdown_finds_what_waits(
+    catalog, received
+):
+    """A pool of multiprocessing tells its workers to end and sends them the signal, at the same moment."""
+    steps = interrupted = 0
+    while interrupted == steps:
+        client = Client(strict=True)
+        client.configure(catalog, received.endpoint, enabled=True)
+        client.event("shop.visit")
+        interrupted += happens_at(steps, client.shutdown)
+        steps += 1
+        assert len(received.spans()) == steps
+    assert steps > 20
+
+
+def happens_at(step, call):
+    """The signal comes before that instruction of `shutdown()`; False where there are fewer of them."""
+    codes = {Lifecycle.shutdown.__code__, Lifecycle._stop.__code__}
+    seen = 0
+
+    def trace(frame, what, _):
+        nonlocal seen
+        frame.f_trace_opcodes = frame.f_code in codes
+        if what == "opcode":
+            if seen == step:
+                sigterm.flush(2)
+                raise KilledError
+            seen += 1
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    except KilledError:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+class KilledError(BaseException):
+    """The process has died by the signal."""
