@@ -23,7 +23,9 @@ from footfall_exporters.postgres.reports.building import (
 )
 from footfall_exporters.postgres.reports.histograms import COLUMNS, decoded, ordered, spread
 from footfall_exporters.postgres.reports.histograms import STEPS as STEPS_OF_TIME
-from footfall_exporters.postgres.reports.kinds import ADDED_UP, ADDED_UP_BY_HOUR, KINDS, Kind
+from footfall_exporters.postgres.reports.kinds import KINDS
+from footfall_exporters.postgres.reports.kinds.kind import Kind
+from footfall_exporters.postgres.reports.kinds.uses import ADDED_UP, ADDED_UP_BY_HOUR
 from footfall_exporters.postgres.reports.state import (
     OtherViews,
     freshness,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final, LiteralString
 
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
-from footfall_exporters.postgres.reports.kinds import Kind
+from footfall_exporters.postgres.reports.kinds.kind import Kind
 
 _STEPS: Final[dict[str, LiteralString]] = {
     "day": "period = 'day'",

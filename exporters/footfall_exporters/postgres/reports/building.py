@@ -14,7 +14,7 @@ from psycopg import sql
 from footfall_exporters.postgres.reports import reading, zones
 from footfall_exporters.postgres.reports.asked import MOST_ROWS, Asked, WrongQuestion
 from footfall_exporters.postgres.reports.histograms import HISTOGRAM
-from footfall_exporters.postgres.reports.kinds import Kind, Measure
+from footfall_exporters.postgres.reports.kinds.kind import Kind, Measure
 
 Columns = Mapping[str, str]
 """The columns of a view with their types."""

@@ -16,7 +16,7 @@ from psycopg import Connection
 
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import STEPS, Columns, build, dimensions
-from footfall_exporters.postgres.reports.kinds import Kind
+from footfall_exporters.postgres.reports.kinds.kind import Kind
 
 COLUMNS: Final = ("of", "what", "before", "now", "change", "share")
 MOST: Final = 10

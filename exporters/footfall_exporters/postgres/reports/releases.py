@@ -12,7 +12,8 @@ from footfall_exporters.postgres.reports import speed
 from footfall_exporters.postgres.reports.answering import Answer
 from footfall_exporters.postgres.reports.asked import Asked, Period, WrongQuestion
 from footfall_exporters.postgres.reports.building import Columns, Statement, build, within
-from footfall_exporters.postgres.reports.kinds import KINDS, Measure
+from footfall_exporters.postgres.reports.kinds import KINDS
+from footfall_exporters.postgres.reports.kinds.kind import Measure
 from footfall_exporters.postgres.reports.sequential import (
     ALL,
     FEW,

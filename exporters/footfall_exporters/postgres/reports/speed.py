@@ -25,7 +25,8 @@ from footfall_exporters.postgres.reports.histograms import (
     slot_of,
     slots,
 )
-from footfall_exporters.postgres.reports.kinds import ADDED_UP, Measure
+from footfall_exporters.postgres.reports.kinds.kind import Measure
+from footfall_exporters.postgres.reports.kinds.uses import ADDED_UP
 from footfall_exporters.postgres.reports.sequential import (
     LEVEL,
     Days,
