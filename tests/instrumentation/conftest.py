@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from footfall import Client
 from instrumentation.servers import serving
+from support.waiting import happens
 
 CATALOG = """
 product: shop
@@ -207,6 +208,16 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("OTEL_", "TELEMETRY_", "FOOTFALL_", "DO_NOT_TRACK")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_client_stays() -> Iterator[None]:
+    """Whichever a test leaves would go on sending, and trying again, beside the tests that follow."""
+    before = set(threading.enumerate())
+    yield
+    assert happens(
+        lambda: not [t for t in threading.enumerate() if t.name == "footfall" and t not in before]
+    )
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """SIGTERM: what waits is sent, and the host ends as it would have ended without Footfall."""
 
+import itertools
 import signal
 import sys
 import textwrap
@@ -236,19 +237,20 @@ def test_one_that_comes_between_any_two_instructions_of_shutdown_finds_what_wait
     catalog, received
 ):
     """A pool of multiprocessing tells its workers to end and sends them the signal, at the same moment."""
-    steps = interrupted = 0
-    while interrupted == steps:
+    sent = []
+    for step in itertools.count():
         client = Client(strict=True)
         client.configure(catalog, received.endpoint, enabled=True)
         client.event("shop.visit")
-        interrupted += happens_at(steps, client.shutdown)
-        steps += 1
-        assert len(received.spans()) == steps
-    assert steps > 20
+        interrupted(client.shutdown, step, lambda: sent.append(len(received.spans())))
+        if len(sent) == step:
+            break  # it has fewer instructions
+    assert sent == list(range(1, step + 1))
+    assert step > 20
 
 
-def happens_at(step, call):
-    """The signal comes before that instruction of `shutdown()`; False where there are fewer of them."""
+def interrupted(call, step, then):
+    """Has the signal come before that instruction of `shutdown()`, and looks what was sent by it."""
     codes = {Lifecycle.shutdown.__code__, Lifecycle._stop.__code__}
     seen = 0
 
@@ -258,7 +260,7 @@ def happens_at(step, call):
         if what == "opcode":
             if seen == step:
                 sigterm.flush(2)
-                raise KilledError
+                then()
             seen += 1
         return trace
 
@@ -266,12 +268,5 @@ def happens_at(step, call):
     sys.settrace(trace)
     try:
         call()
-    except KilledError:
-        return True
     finally:
         sys.settrace(before)
-    return False
-
-
-class KilledError(BaseException):
-    """The process has died by the signal."""
