@@ -91,7 +91,7 @@ class _Commands(click.Group):
         except OSError as error:
             if error.filename is not None or error.errno not in (*_FULL, errno.EPIPE):
                 raise
-            _print_no_more()
+            print_no_more()
             if error.errno != errno.EPIPE:
                 reason = os.strerror(error.errno)
                 click.echo(f"Error: the output cannot be written: {reason}", err=True)
@@ -116,7 +116,7 @@ class _Commands(click.Group):
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
 
-def _print_no_more() -> None:
+def print_no_more() -> None:
     """Python would complain at its end of what cannot be written."""
     with suppress(OSError):  # in a test, standard output has no number
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,6 +1,5 @@
 """The command `footfall tail`: shows what comes in, until Ctrl-C."""
 
-import os
 import select
 import signal
 import sys
@@ -13,6 +12,7 @@ import click
 import psycopg
 from rich.console import Console
 
+from footfall_collector.cli import print_no_more
 from footfall_collector.cli.live import Lines, Screen, Singles
 from footfall_collector.cli.options import OneLine, config_option, json_option, read_store
 from footfall_collector.cli.watching import Change, Show, Watch, follow
@@ -39,7 +39,10 @@ def tail(config: str | None, as_json: bool, events: bool) -> None:
         with suppress(KeyboardInterrupt, BrokenPipeError), _shown(as_json, events) as show:
             show.show(watch, first)
             follow(watch, _WhileRead(show), threading.Event())
-        _say_no_more()
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:  # whoever read it has seen enough
+            print_no_more()
 
 
 def _served(store: PostgresConfig) -> str:
@@ -71,14 +74,6 @@ class _WhileRead:
         if any(how & (select.POLLERR | select.POLLNVAL) for _, how in self._poll.poll(0)):
             raise BrokenPipeError
         self._show.show(watch, changes)
-
-
-def _say_no_more() -> None:
-    """What is left in the buffer of a closed pipe is nobody's: Python would complain of it at its end."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
