@@ -67,7 +67,7 @@ async def test_of_a_store_that_waits_since_an_hour_they_are_found_at_once(
         await writer.consume(
             batch(*(one_row(microseconds(3602 + n), dimension()) for n in range(300)))
         )
-    query("UPDATE footfall.commits SET committed_at = committed_at - interval '1 hour'")
+    query(f"UPDATE footfall.commits SET committed_at = '{NOW - 3600 * SECOND}'")
     statements = []
 
     class Counting(psycopg.Connection):
