@@ -233,6 +233,19 @@ async def test_after_a_refused_request_the_writer_goes_on(writer, query):
     assert stored(query) == (1, 1, 1, 1)
 
 
+async def test_a_refused_request_is_no_outage_to_those_that_come_next(writer, query):
+    """psycopg's rollback would have the server forget all prepared statements, whoever prepared them."""
+    for n in range(8):  # psycopg prepares what has been asked five times
+        await writer.consume(batch(points=[point(n + 1, at=NOW + n)]))
+    for _ in range(3):
+        with pytest.raises(Rejected):
+            await writer.consume(poison())
+        await writer.consume(batch(one_row()))
+    await writer.consume(batch(one_row(MIDNIGHT - 20 * DAY)))  # which has no partition yet
+    assert query("SELECT count(*) FROM footfall.feature_events") == [(4,)]
+    assert query("SELECT sum(count)::bigint FROM reporting.usage WHERE event = 'shop.ping'") == [(8,)]
+
+
 async def test_a_refusal_is_logged_without_the_value(writer, caplog):
     with pytest.raises(Rejected):
         await writer.consume(poison())

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager, suppress
 import psycopg
 from psycopg import AsyncConnection
 from psycopg.errors import Diagnostic
+from psycopg.pq import TransactionStatus
 
 from footfall_exporters.postgres import digests, discretion, locks, partitions, roles
 from footfall_exporters.postgres.connecting import MARK, PARTITIONS, WRITING, connect, shared
@@ -113,8 +114,13 @@ class Session:
             await self._commit()
         except BaseException:
             with suppress(psycopg.Error):  # it is broken, then there is nothing to take back
-                await connection.rollback()
+                await self._roll_back(connection)
             raise
+
+    async def _roll_back(self, connection: AsyncConnection) -> None:
+        """Unlike psycopg's, which has the server forget all prepared statements, `direct`'s as well."""
+        if connection.pgconn.transaction_status != TransactionStatus.IDLE:
+            await self.direct.run(b"ROLLBACK")
 
     async def _commit(self) -> None:
         self._warned = False
@@ -132,7 +138,7 @@ class Session:
             [list(names)],
         )
         settings: dict[str, str] = dict(await found.fetchall())
-        await connection.rollback()
+        await self._roll_back(connection)
         return settings
 
     async def _connect(self) -> AsyncConnection:
