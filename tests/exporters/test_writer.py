@@ -243,7 +243,9 @@ async def test_a_refused_request_is_no_outage_to_those_that_come_next(writer, qu
         await writer.consume(batch(one_row()))
     await writer.consume(batch(one_row(MIDNIGHT - 20 * DAY)))  # which has no partition yet
     assert query("SELECT count(*) FROM footfall.feature_events") == [(4,)]
-    assert query("SELECT sum(count)::bigint FROM reporting.usage WHERE event = 'shop.ping'") == [(8,)]
+    assert query("SELECT sum(count)::bigint FROM reporting.usage WHERE event = 'shop.ping'") == [
+        (8,)
+    ]
 
 
 async def test_a_refusal_is_logged_without_the_value(writer, caplog):
