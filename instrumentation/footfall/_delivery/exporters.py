@@ -22,7 +22,6 @@ from footfall._guard import at_debug, guarded
 from footfall._recording.counters import Counters
 from footfall._recording.runs import Runs
 from footfall._recording.spans import KeptSpan
-from footfall_processors.catalog import Drop
 
 
 class Waits:
@@ -153,7 +152,7 @@ class SpansExporter(SpanExporter):
             self._lose(self._kept.popleft())
 
     def _lose(self, spans: Sequence[ReadableSpan]) -> None:
-        self._counters.drop(Drop.EXPORT_FAILED, len(spans))
+        self._counters.lost(len(spans))
 
     def force_flush(self, timeout_millis: int = 30_000) -> bool:
         """Nothing waits here."""

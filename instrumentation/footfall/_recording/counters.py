@@ -2,6 +2,10 @@
 
 Counting is a dictionary's increment. OpenTelemetry reads the totals when it exports them, so an export
 that is lost is made good by the next one.
+
+The lock is for the host's threads, and the courier takes it nowhere: a signal handler that waits for the courier
+may have interrupted the thread that holds it. So the courier copies each dictionary in one step, and the numbers
+that it writes are its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,7 +38,8 @@ class Counters:
         fork.watch(self)
         self._plans = plans
         self._capacity = capacity
-        self._waiting = 0
+        self._admitted = 0
+        self._taken = self._lost = 0  # the courier's
         self._drops: dict[Drop, int] = {}
 
     def forked(self) -> None:
@@ -54,8 +59,8 @@ class Counters:
         """
         with self._lock:
             plan.emitted += 1
-            if sampled and self._waiting < self._capacity:
-                self._waiting += 1
+            if sampled and self._admitted - self._taken < self._capacity:
+                self._admitted += 1
                 return True
             plan.count(key, 1)
         if sampled:
@@ -70,23 +75,25 @@ class Counters:
 
     def taken(self, number: int) -> None:
         """Notes that the exporter has taken spans from the queue."""
-        with self._lock:
-            self._waiting -= number
+        self._taken += number
 
-    def drop(self, reason: Drop, number: int = 1) -> None:
+    def lost(self, number: int) -> None:
+        """Counts spans that the collector did not take."""
+        self._lost += number
+
+    def drop(self, reason: Drop) -> None:
         """Counts what could not be sent as it was."""
         with self._lock:
-            self._drops[reason] = self._drops.get(reason, 0) + number
+            self._drops[reason] = self._drops.get(reason, 0) + 1
 
     def dropped(self) -> dict[Drop, int]:
         """What could not be sent so far, by reason."""
-        with self._lock:
-            return dict(self._drops)
+        drops = dict(self._drops)
+        return {**drops, Drop.EXPORT_FAILED: self._lost} if self._lost else drops
 
     def total(self) -> int:
         """How many occurrences there were so far."""
-        with self._lock:
-            return sum(plan.emitted for plan in self._plans.values())
+        return sum(plan.emitted for plan in self._plans.values())
 
     def register(self, meter: Meter) -> None:
         """Makes one observable counter per event, and the two of Footfall itself."""
@@ -96,13 +103,10 @@ class Counters:
         meter.create_observable_counter(DROPPED, [self._dropped])
 
     def _counted(self, plan: Plan, _: CallbackOptions) -> Iterable[Observation]:
-        with self._lock:
-            counts = dict(plan.counts)
-        return [Observation(number, plan.labels(key)) for key, number in counts.items()]
+        return [Observation(number, plan.labels(key)) for key, number in dict(plan.counts).items()]
 
     def _emitted(self, _: CallbackOptions) -> Iterable[Observation]:
-        with self._lock:
-            emitted = {plan.name: plan.emitted for plan in self._plans.values() if plan.emitted}
+        emitted = {plan.name: plan.emitted for plan in self._plans.values() if plan.emitted}
         return [
             Observation(number, {names.ACTION: _COUNT, "emitted_event": name})
             for name, number in emitted.items()

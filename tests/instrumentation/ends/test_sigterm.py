@@ -198,7 +198,7 @@ def test_a_thread_that_configures_can_hook_nothing_and_does_not_fail(catalog, re
     ["recorder.counters._lock", "_faults.warnings._lock", "_lifecycle._changing"],
     ids=["recorder.counters._lock", "_warnings._lock", "_changing"],
 )
-def test_a_lock_that_the_interrupted_code_holds_keeps_nobody(ended, received, held):
+def test_a_lock_that_the_interrupted_code_holds_keeps_nothing(ended, received, held):
     after = f"""
         with footfall.default.{held}:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -207,6 +207,8 @@ def test_a_lock_that_the_interrupted_code_holds_keeps_nobody(ended, received, he
     begun = time.monotonic()
     assert ended(received.endpoint, after=after) == (TERMINATED, "")
     assert time.monotonic() - begun < 20
+    assert len(received.spans()) == 1
+    assert received.emitted() == {"shop.order": 1}
 
 
 def test_a_collector_that_hangs_keeps_nobody(ended, received):
