@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from footfall._consent.consent import Consent
+    from footfall._delivery.courier import Wait
     from footfall._recording.recorder import Recorder
     from footfall._settings import Exporters
     from footfall_processors.catalog import Attribute
@@ -216,9 +217,9 @@ class Client:
         """
         return self._lifecycle.flush(timeout)
 
-    def finish(self, timeout: float) -> bool:
-        """Sends what waits because the process may end now, within `timeout` seconds; see `flush()`."""
-        return self._lifecycle.finish(timeout)
+    def finish(self) -> "Wait":
+        """Begins to send what waits because the process may end now; what is returned waits for it."""
+        return self._lifecycle.finish()
 
     def hurry(self) -> None:
         """The process was told to end: for a while, what comes is sent at once."""

@@ -17,6 +17,7 @@ from footfall._settings import ConfigurationError, Exporters, Options, Settings,
 if TYPE_CHECKING:
     from footfall._client import Client
     from footfall._consent.consent import Consent
+    from footfall._delivery.courier import Wait
     from footfall._delivery.delivery import Delivery
     from footfall._recording.recorder import Recorder
 
@@ -103,12 +104,13 @@ class Lifecycle:
             return Flushed(self._asleep or self._delivery.flush(timeout))
         return Flushed.NOT_DONE
 
-    def finish(self, timeout: float) -> bool:
+    def finish(self) -> "Wait":
         """Sends what waits because the process may end now."""
         with guarded(self._faults.trouble):
             delivery = self._closing or self._delivery
-            return delivery is None or self._asleep or delivery.finish(timeout)
-        return False
+            if delivery is not None and not self._asleep:
+                return delivery.finish()
+        return lambda _: True
 
     def hurry(self) -> None:
         """The process was told to end."""

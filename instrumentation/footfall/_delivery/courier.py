@@ -7,6 +7,9 @@ from typing import Final
 from footfall import _threads
 from footfall._guard import at_debug, guarded
 
+Wait = Callable[[float], bool]
+"""Waits so many seconds for what has begun; whether it succeeded by then."""
+
 AFTER_AN_ERROR: Final = 1.0
 """Seconds until the next round where one failed."""
 
@@ -68,12 +71,16 @@ class Courier:
             Its result; False when it failed, is not done yet (it then goes on without us), or the thread
                 was stopped.
         """
+        return self.begin(work)(timeout)
+
+    def begin(self, work: Callable[[], bool]) -> Wait:
+        """Runs `work`, for which what is returned waits; see `do`."""
         if self._stopped:
-            return False
+            return lambda _: False
         job = Job(work)
         self._jobs.append(job)
         self._bell.set()
-        return job.done.wait_aside(timeout) and job.succeeded
+        return lambda timeout: job.done.wait_aside(timeout) and job.succeeded
 
     def stop(self) -> None:
         """Ends the thread after the jobs that were given to it; only a sub-interpreter waits for that.

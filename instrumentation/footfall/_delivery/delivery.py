@@ -11,7 +11,7 @@ from typing import Final
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
 
-from footfall._delivery.courier import Courier
+from footfall._delivery.courier import Courier, Wait
 from footfall._delivery.exporters import CountersExporter, SpansExporter
 from footfall._delivery.outage import Outage
 from footfall._delivery.queue import Queue, Reader
@@ -73,11 +73,19 @@ class Delivery:
         later.log()
         return sent
 
-    def finish(self, timeout: float) -> bool:
-        """The same where the process may end, but what the collector has already is not sent again."""
-        sent = self._courier.do(self._finish, timeout)
-        later.log()
-        return sent
+    def finish(self) -> Wait:
+        """The same where the process may end, but what the collector has already is not sent again.
+
+        It begins at once; what is returned waits for it.
+        """
+        wait = self._courier.begin(self._finish)
+
+        def finished(timeout: float) -> bool:
+            sent = wait(timeout)
+            later.log()
+            return sent
+
+        return finished
 
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""

@@ -43,7 +43,7 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 class Ending(Protocol):
     """What has something to send before its process ends."""
 
-    def finish(self, timeout: float) -> bool: ...
+    def finish(self) -> Callable[[float], object]: ...
 
     def hurry(self) -> None: ...
 
@@ -84,10 +84,14 @@ class Hook:
 
 
 def flush(timeout: float) -> None:
-    """Sends what waits in all clients, within `timeout` seconds together."""
+    """Sends what waits in all clients, at the same time: none waits for the collector of another.
+
+    Args:
+        timeout: Seconds that it may take.
+    """
     until = time.monotonic() + timeout
-    for each in list(_endings):
-        each.finish(max(0.0, until - time.monotonic()))
+    for wait in [each.finish() for each in list(_endings)]:
+        wait(max(0.0, until - time.monotonic()))
 
 
 def hook(ending: Ending) -> None:

@@ -218,6 +218,37 @@ def test_a_collector_that_hangs_keeps_nobody(ended, received):
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("way", ["os.kill(os.getpid(), signal.SIGTERM)", "os._exit(3)"])
+def test_a_client_does_not_wait_for_the_collector_of_another(
+    catalog, received, received_http, way, last
+):
+    """Of a `WeakSet`, in which either may come first: hence several of those that hang."""
+    received.held = True
+    hanging = f"others = [started({received.endpoint!r}, 'grpc') for _ in range(4)]"
+    done = programs.run(
+        "-c",
+        textwrap.dedent(
+            f"""
+            import os, signal, footfall
+            def started(endpoint, protocol):
+                os.environ["FOOTFALL_PROTOCOL"] = protocol
+                client = footfall.Client()
+                client.configure({str(catalog)!r}, endpoint, enabled=True)
+                client.event("shop.order")
+                return client
+            {hanging if last else ""}
+            one = started({received_http.endpoint!r}, "http/protobuf")
+            {"" if last else hanging}
+            {way}
+            """
+        ),
+    )
+    assert done.returncode in (TERMINATED, 3)
+    assert len(received_http.spans()) == 1
+    assert received_http.emitted() == {"shop.order": 1}
+
+
 def test_counters_go_out_with_the_first_spans(catalog, received):
     code = f"""
         import sys, footfall
