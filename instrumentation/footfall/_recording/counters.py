@@ -3,9 +3,9 @@
 Counting is a dictionary's increment. OpenTelemetry reads the totals when it exports them, so an export
 that is lost is made good by the next one.
 
-The lock is for the host's threads, and the courier takes it nowhere: a signal handler that waits for the courier
-may have interrupted the thread that holds it. So the courier copies each dictionary in one step, and the numbers
-that it writes are its own.
+The lock is for the host's threads, and the courier takes it nowhere: a signal handler that waits for the
+courier may have interrupted the thread that holds it. So the courier copies each dictionary in one step, and
+the numbers that it writes are its own.
 """
 
 from collections.abc import Iterable, Mapping
