@@ -31,7 +31,6 @@ MEASURED_PATH = {
 # These pass on what they catch: to the generator inside, or to the browser as a refusal, where
 # the host had the fault; or they are what a thread ends with, below the log.
 OTHERS = {
-    "_wrapping/steps.py: steps",
     "web/_proxy.py: Proxy._viewer",
     "_threads.py: start.run",
     "_threads.py: start.run_before_a_patch",

@@ -26,7 +26,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType, coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from footfall._guard import guarded
-from footfall._wrapping.steps import AsyncSteps, steps
+from footfall._wrapping.steps import AsyncSteps, Steps
 from footfall._wrapping.watched import watch
 
 if TYPE_CHECKING:
@@ -96,7 +96,11 @@ def _generator(rest: Rest, inner: Any) -> Generator[Any, Any, Any]:
 
 def _items(rest: Rest, inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
     with rest as use:
-        return (yield from steps(use, inner))
+        run = Steps(use, inner)
+        while run.advance():
+            with run:
+                run.sent = yield run.item
+        return run.result
 
 
 @coroutine

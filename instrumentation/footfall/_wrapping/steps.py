@@ -7,30 +7,11 @@ if TYPE_CHECKING:
     from footfall._feature import Feature
 
 
-def steps(use: "Feature", inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """`inner`, as `yield from` would run it."""
-    step, value = inner.send, None
-    while True:
-        try:
-            item = step(value)
-        except StopIteration as end:
-            return end.value
-        finally:
-            del value  # an exception that comes out again would hold this frame, and this frame it
-        use._pause()
-        try:
-            step, value = inner.send, (yield item)
-        except GeneratorExit:
-            inner.close()
-            raise
-        except BaseException as error:
-            step, value = inner.throw, error
-        finally:
-            use._resume()
+class _Run:
+    """A generator that another one runs, in whose place it stands.
 
-
-class AsyncSteps:
-    """An asynchronous generator as `yield from` would run it, which they do not have (PEP 525).
+    Unlike `yield from`, which asynchronous generators do not have (PEP 525), it hands on all that is thrown
+    in: also GeneratorExit, which the generator may handle, and end with a value.
 
     Its user yields `item` as often as `advance()` says that there is one, each within a `with` block.
 
@@ -45,28 +26,12 @@ class AsyncSteps:
 
     __slots__ = ("_inner", "_thrown", "_use", "item", "sent")
 
-    def __init__(self, use: "Feature", inner: AsyncGenerator[Any, Any]) -> None:
-        self.item = self.sent = None
+    def __init__(self, use: "Feature", inner: Any) -> None:
+        self.item: Any = None
+        self.sent: Any = None
         self._thrown: BaseException | None = None
         self._inner = inner
         self._use = use
-
-    async def advance(self) -> bool:
-        """Lets `inner` work until its next item; False at its end."""
-        thrown, self._thrown = self._thrown, None
-        try:
-            if isinstance(thrown, GeneratorExit):
-                await self._inner.aclose()
-                raise thrown
-            if thrown is None:
-                self.item = await self._inner.asend(self.sent)
-            else:
-                self.item = await self._inner.athrow(thrown)
-        except StopAsyncIteration:
-            return False
-        finally:
-            del thrown
-        return True
 
     def __enter__(self) -> None:
         self.sent = None
@@ -76,4 +41,59 @@ class AsyncSteps:
         """Keeps what is thrown in, for `inner`."""
         self._use._resume()
         self._thrown = error
+        return True
+
+
+class Steps(_Run):
+    """A generator's run.
+
+    Attributes:
+        result: What it has returned, at its end.
+    """
+
+    __slots__ = ("result",)
+
+    def __init__(self, use: "Feature", inner: Generator[Any, Any, Any]) -> None:
+        super().__init__(use, inner)
+        self.result: Any = None
+
+    def advance(self) -> bool:
+        """Lets `inner` work until its next item; False at its end."""
+        thrown, self._thrown = self._thrown, None
+        try:
+            if thrown is None:
+                self.item = self._inner.send(self.sent)
+            else:
+                self.item = self._inner.throw(thrown)
+        except StopIteration as end:
+            self.result = end.value
+            return False
+        finally:
+            del thrown  # an exception that comes out again would hold this frame, and this frame it
+        return True
+
+
+class AsyncSteps(_Run):
+    """An asynchronous generator's run."""
+
+    __slots__ = ()
+
+    def __init__(self, use: "Feature", inner: AsyncGenerator[Any, Any]) -> None:
+        super().__init__(use, inner)
+
+    async def advance(self) -> bool:
+        """Lets `inner` work until its next item; False at its end."""
+        thrown, self._thrown = self._thrown, None
+        try:
+            if thrown is None:
+                self.item = await self._inner.asend(self.sent)
+            else:
+                self.item = await self._inner.athrow(thrown)
+                if isinstance(thrown, GeneratorExit):
+                    # What aclose() would say; an item is not to be handed on then, and who asks is not known.
+                    raise RuntimeError("async generator ignored GeneratorExit")
+        except StopAsyncIteration:
+            return False
+        finally:
+            del thrown
         return True

@@ -30,7 +30,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from footfall._wrapping.steps import AsyncSteps, steps
+from footfall._wrapping.steps import AsyncSteps, Steps
 
 if TYPE_CHECKING:
     from footfall._client import Client
@@ -174,11 +174,15 @@ def _coroutine(client: "Client", use: Use, function: Any_) -> Any_:
 
 
 def _generator(client: "Client", use: Use, function: Any_) -> Any_:
-    run = steps
+    run = Steps
 
     def measured(*args: Any, **kwargs: Any) -> Any:
         with use() as this:
-            return (yield from run(this, function(*args, **kwargs)))
+            inner = run(this, function(*args, **kwargs))
+            while inner.advance():
+                with inner:
+                    inner.sent = yield inner.item
+            return inner.result
 
     return measured
 
