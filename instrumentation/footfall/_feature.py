@@ -79,11 +79,16 @@ class Feature(Struct, eq=False, gc=False):
         """Marks the use as denied: the user may not do this."""
         self.fail("permission_denied")
 
-    def _pause(self) -> None:
-        """Leaves the context, as a generator does between two items."""
+    def _pause(self) -> "Measured | None":
+        """Leaves the context, as a generator does between two items.
 
-    def _resume(self) -> None:
-        """Comes back to it, or to another."""
+        Returns:
+            The use inside this one that was the current one, and is left too.
+        """
+        return None
+
+    def _resume(self, inside: "Measured | None" = None) -> None:
+        """Comes back to it, or to another, with what `_pause()` has returned."""
 
     def _until(self, result: Any, at_once: Kinds) -> Any:
         """What the caller gets for what a decorated function returned.
@@ -182,19 +187,23 @@ class Measured(Feature, eq=False):
         self.clock = time.perf_counter_ns()
         return self
 
-    def _pause(self) -> None:
-        """Leaves the context; see `Feature.pause`."""
-        if _current.get() is self:
+    def _pause(self) -> "Measured | None":
+        """Leaves the context; see `Feature._pause`."""
+        inside = use = _current.get()
+        while use is not None and use is not self:
+            use = use.outer
+        if use is self:
             _current.set(self.outer)
         self.outer = None  # keeps no other use alive
+        return inside if use is self and inside is not self else None
 
-    def _resume(self) -> None:
-        """Becomes the current use."""
+    def _resume(self, inside: "Measured | None" = None) -> None:
+        """Becomes the current use, or the one inside it that was."""
         outer = _current.get()
         # A context that was copied inside a use (a callback, a task) still names it when it is over.
         self.outer = outer if outer is not None and outer.going else None
         self.going = True
-        _current.set(self)
+        _current.set(self if inside is None or not inside.going else inside)
 
     def __exit__(
         self,
@@ -203,7 +212,9 @@ class Measured(Feature, eq=False):
         trace: TracebackType | None,
     ) -> None:
         length = time.perf_counter_ns() - self.clock
-        self._pause()
+        if _current.get() is self:
+            _current.set(self.outer)
+        self.outer = None
         if not self.going or (self.later and error is None):
             return
         self.going = False

@@ -1,10 +1,11 @@
-"""What goes in and out of a measured generator between its items."""
+"""What goes in and out of a measured generator between its items: exceptions, and blocks that stay open."""
 
 import asyncio
 import contextlib
 
 import pytest
 
+import footfall
 from instrumentation.orders import observed
 
 
@@ -93,3 +94,39 @@ def test_whoever_tells_a_generator_to_end_hears_what_it_says(client, received, w
     measured = client.feature("shop.order")(kind(function))
     assert outcome(way, measured) == outcome(way, function)
     assert len(observed(client, received)) == 1
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_a_block_that_stays_open_in_a_generator_is_not_current_between_its_items(
+    client, received, kind
+):
+    @client.feature("shop.order")
+    def items():
+        with client.feature("shop.visit"):
+            yield 1
+            footfall.current().set(provider="alttpr")
+            yield 2
+        footfall.current().set(provider="smz3")
+
+    @client.feature("shop.order")
+    async def aitems():
+        with client.feature("shop.visit"):
+            yield 1
+            footfall.current().set(provider="alttpr")
+            yield 2
+        footfall.current().set(provider="smz3")
+
+    async def consume(around):
+        async for _ in aitems():
+            assert footfall.current() is around
+        assert footfall.current() is around
+
+    with client.feature("shop.visit") as around:
+        if kind == "async":
+            asyncio.run(consume(around))
+        else:
+            for _ in items():
+                assert footfall.current() is around
+            assert footfall.current() is around
+    found = [(o["event"], o.get("provider")) for o in observed(client, received)]
+    assert found == [("shop.visit", "alttpr"), ("shop.order", "smz3"), ("shop.visit", None)]

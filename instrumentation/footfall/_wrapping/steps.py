@@ -24,7 +24,7 @@ class _Run:
         sent: What it is to be sent.
     """
 
-    __slots__ = ("_inner", "_thrown", "_use", "item", "sent")
+    __slots__ = ("_inner", "_inside", "_thrown", "_use", "item", "sent")
 
     def __init__(self, use: "Feature", inner: Any) -> None:
         self.item: Any = None
@@ -35,11 +35,12 @@ class _Run:
 
     def __enter__(self) -> None:
         self.sent = None
-        self._use._pause()
+        self._inside = self._use._pause()
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> bool:
         """Keeps what is thrown in, for `inner`."""
-        self._use._resume()
+        inside, self._inside = self._inside, None
+        self._use._resume(inside)
         self._thrown = error
         return True
 
