@@ -325,7 +325,7 @@ def test_a_number_that_cannot_be_a_count_is_refused(policy, temporality, number)
 
 @pytest.mark.parametrize(
     ("number", "kept"),
-    [(None, 0), (0, 0), (2.0, 2), (2.6, 2), (sum([0.1] * 10), 1), (10**12, 10**12)],
+    [(0, 0), (2.0, 2), (2.6, 2), (sum([0.1] * 10), 1), (10**12, 10**12)],
 )
 def test_a_cumulative_counter_has_counted_what_is_whole_of_it(policy, number, kept):
     batch = Request().sum(point(number)).decoded_by(policy)
@@ -404,8 +404,17 @@ def test_deltas_of_an_instance_with_a_start_can_only_be_repeated_by_a_retry(
     assert Request().sum(point(3)).decoded_by(policy).identified
 
 
-def test_a_sum_without_temporality_is_refused(policy):
-    assert Request().sum(point(3), temporality=0).decoded_by(policy).losses == {Loss.MALFORMED: 1}
+@pytest.mark.parametrize("temporality", [0, 3, 7, -1])
+def test_a_sum_without_a_temporality_that_is_known_is_refused(policy, temporality):
+    batch = Request().sum(point(3), temporality=temporality).decoded_by(policy)
+    assert (batch.points, batch.counts, batch.losses) == ((), {}, {Loss.MALFORMED: 1})
+
+
+@pytest.mark.parametrize("temporality", [DELTA, CUMULATIVE])
+def test_a_point_without_any_value_is_refused_and_says_nothing_of_its_counter(policy, temporality):
+    batch = Request().sum(point(None), point(2), temporality=temporality).decoded_by(policy)
+    assert (batch.losses, batch.rejected) == ({Loss.MALFORMED: 1}, 1)
+    assert sum(batch.counts.values()) + sum(p.value for p in batch.points) == 2
 
 
 @pytest.mark.parametrize("value", [3, 0])

@@ -82,6 +82,7 @@ _Metric, _Point, _Exemplar, _Scope = wire.classes(
 _LABEL = b"\xff"
 """Before a label, so that it is the attribute that it is not: no tag begins so."""
 DELTA = AggregationTemporality.AGGREGATION_TEMPORALITY_DELTA
+CUMULATIVE = AggregationTemporality.AGGREGATION_TEMPORALITY_CUMULATIVE
 
 
 def metric(encoded: bytes) -> Any:
@@ -131,12 +132,13 @@ def value(metric: Any, point: Any, now_us: int, past_us: int) -> tuple[int | flo
         return 0, Loss.DEPRECATED_ENCODING
     if kind != "sum" or not metric.sum.is_monotonic:
         return 0, Loss.UNSUPPORTED_METRIC
-    number = point.as_int if point.WhichOneof("data") == "as_int" else point.as_double
+    said = point.WhichOneof("data")
+    if said is None or metric.sum.temporality not in (DELTA, CUMULATIVE):
+        return 0, Loss.MALFORMED  # a counter that says nothing has not fallen to 0
+    number = getattr(point, said)
     if not math.isfinite(number) or not 0 <= number <= MOST:
         return 0, Loss.MALFORMED
-    if not metric.sum.temporality:
-        return 0, Loss.MALFORMED
-    if metric.sum.temporality != DELTA and not accepted(point.time // 1000, now_us, past_us):
+    if metric.sum.temporality == CUMULATIVE and not accepted(point.time // 1000, now_us, past_us):
         return 0, Loss.OUT_OF_WINDOW  # of a delta see `moments`
     return number if isinstance(number, int) else round(number, DECIMALS), None
 
