@@ -283,5 +283,5 @@ def _read(message: Any, answer: bytes) -> Any:
         DecodeError, ParseError: it is neither.
     """
     if answer.lstrip().startswith(b"{"):  # of no message: the end of a group of field 15
-        return Parse(answer, message(), ignore_unknown_fields=True)
+        return Parse(answer.decode("utf-8", "replace"), message(), ignore_unknown_fields=True)
     return message.FromString(answer)

@@ -54,6 +54,11 @@ async def test_http_answers_are_final_or_to_be_tried_again(catalog, reply, error
         (b"\x0a\x02\x08\x05", True),
         (b'{"partialSuccess": {"rejectedSpans": "5", "new": 1}}', True),
         (b' {"partialSuccess": {"rejectedSpans": 5}}', True),
+        (
+            '{"partialSuccess": {"rejectedSpans": 5, "errorMessage": "café"}}'.encode("latin-1"),
+            True,
+        ),
+        ('{"status": "angenommen für später"}'.encode("latin-1"), False),
         (b'{"partialSuccess": {"errorMessage": "look"}}', False),
         (b'{"status": "ok"}', False),
         (b"{", False),
