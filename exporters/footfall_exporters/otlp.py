@@ -24,6 +24,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from footfall_exporters.contracts import PartlyRejected, Rejected, Settings, Unavailable
 from footfall_exporters.http import (
+    LONGEST_WAIT,
     OPERATOR_WAIT,
     ClientTls,
     HeaderValue,
@@ -243,7 +244,7 @@ def _failure(error: grpc.aio.AioRpcError) -> Rejected | Unavailable:
     code = error.code()
     if code in RETRYABLE or (code is grpc.StatusCode.RESOURCE_EXHAUSTED and hint is not None):
         reason = f"the backend answered {code.name}"
-        return Unavailable(reason, 1.0 if hint is None else max(hint, 0.0))
+        return Unavailable(reason, 1.0 if hint is None else hint)
     if code in OPERATOR:
         reason = f"the backend answered {code.name}: its key or its address is wrong"
         return Unavailable(reason, max(hint or 0.0, OPERATOR_WAIT))
@@ -251,18 +252,21 @@ def _failure(error: grpc.aio.AioRpcError) -> Rejected | Unavailable:
 
 
 def _retry_info(error: grpc.aio.AioRpcError) -> float | None:
-    """Seconds, from the trailer of its own or from the status' details."""
+    """Seconds, from the trailer of its own or from the status' details; at most `LONGEST_WAIT`."""
     trailers = dict(error.trailing_metadata() or ())
     info = error_details_pb2.RetryInfo()
     try:
         if alone := trailers.get("google.rpc.retryinfo-bin"):
             info.ParseFromString(alone)
-            return float(info.retry_delay.ToTimedelta().total_seconds())
-        status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
-        found = [each for each in status.details if each.Unpack(info)]
+        else:
+            status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
+            if not [each for each in status.details if each.Unpack(info)]:
+                return None
     except (DecodeError, ValueError):
         return None
-    return float(info.retry_delay.ToTimedelta().total_seconds()) if found else None
+    # Not as a timedelta, which not every number of seconds is.
+    delay = info.retry_delay.seconds + info.retry_delay.nanos / 1e9
+    return float(min(max(delay, 0.0), LONGEST_WAIT))
 
 
 def _check(kind: bytes, answer: bytes) -> None:

@@ -16,7 +16,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from exporters.otlp_backend import SECRET, backend, opened, requests, send_all
 from exporters.otlp_batches import NOW, batch, dimension, one_row
 from footfall_exporters.contracts import PartlyRejected, Rejected, Unavailable
-from footfall_exporters.http import OPERATOR_WAIT
+from footfall_exporters.http import LONGEST_WAIT, OPERATOR_WAIT
 from footfall_processors import Rows, Shape
 
 # gRPC
@@ -117,6 +117,20 @@ async def test_retry_info_is_honoured_wherever_it_stands(catalog, code, trailer)
         with pytest.raises(Unavailable) as caught:
             await send_all(catalog, batch(one_row()), f"http://{server.endpoint}")
     assert caught.value.retry_after == 7.25
+
+
+@pytest.mark.parametrize(
+    ("seconds", "waited"), [(7200, LONGEST_WAIT), (2**63 - 1, LONGEST_WAIT), (-1, 0), (-(2**63), 0)]
+)
+async def test_retry_info_of_any_length_is_a_wait_of_an_hour_at_most(catalog, seconds, waited):
+    found = error_details_pb2.RetryInfo()
+    found.retry_delay.seconds = seconds
+    async with backend() as server:
+        trailer = ("google.rpc.retryinfo-bin", found.SerializeToString())
+        server.aborting(grpc.StatusCode.UNAVAILABLE, trailer)
+        with pytest.raises(Unavailable) as caught:
+            await send_all(catalog, batch(one_row()), f"http://{server.endpoint}")
+    assert caught.value.retry_after == waited
 
 
 @pytest.mark.parametrize("trailer", ["google.rpc.retryinfo-bin", "grpc-status-details-bin"])
