@@ -10,6 +10,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from collector.drawn import thorough
 from collector.json_requests import groups
@@ -105,6 +106,65 @@ def test_different_values_are_different_streams(policy, two, place, seed):
     assert (stream(policy, first) == stream(policy, second)) is same
     assert (in_json(policy, first, seed) == in_json(policy, second, seed)) is same
     assert (stream(policy, first) == in_json(policy, second, seed)) is same
+
+
+def field(number, content, pad=0):
+    """A field with a length, whose varint is padded: one byte takes 1 + `pad`."""
+    assert len(content) < 128
+    return bytes([number << 3 | 2]) + varint(len(content), pad) + content
+
+
+def varint(number, pad=0):
+    """Below 128."""
+    return bytes([number | 128, *[128] * (pad - 1), 0]) if pad else bytes([number])
+
+
+KEY_FIELD, TEXT = field(1, b"odd"), field(1, b"abc")
+ENCODED = {
+    "text": [
+        *(field(1, b"odd", pad) + field(2, field(1, b"abc", pad), pad) for pad in range(4)),
+        field(2, TEXT) + KEY_FIELD,
+        KEY_FIELD + field(2, field(1, b"x")) + field(2, TEXT),
+    ],
+    "integer": [KEY_FIELD + field(2, b"\x18" + varint(7, pad), pad) for pad in range(4)],
+    "truth": [KEY_FIELD + field(2, b"\x10" + varint(1, pad), pad) for pad in range(4)],
+    "bytes": [KEY_FIELD + field(2, field(7, b"abc", pad), pad) for pad in range(4)],
+}
+
+
+@pytest.mark.parametrize("place", ["point", "scope", "resource"])
+@pytest.mark.parametrize("forms", ENCODED.values(), ids=ENCODED)
+def test_a_stream_is_the_same_however_an_attribute_is_encoded(policy, forms, place):
+    number = {"point": 7, "scope": 3, "resource": 1}[place]
+    bodies = []
+    for form in forms:
+        assert KeyValue.FromString(form) == KeyValue.FromString(forms[0])
+        own = {"point": b"", "scope": b"", "resource": b"", place: field(number, form)}
+        counter = point(3).SerializeToString() + own["point"]
+        metric = field(1, b"shop.ping") + field(7, field(1, counter) + b"\x10\x02\x18\x01")
+        scope = field(1, own["scope"]) + field(2, metric)
+        bodies.append(field(1, field(1, own["resource"]) + field(2, scope)))
+    assert len({stream(policy, body) for body in bodies}) == 1
+
+
+@pytest.mark.parametrize("place", ["scope", "resource"])
+def test_a_scope_or_resource_in_pieces_is_what_they_say_together(policy, place):
+    one, other = (
+        KeyValue(key=key, value={"string_value": "a"}).SerializeToString() for key in ("one", "two")
+    )
+    number = {"scope": 3, "resource": 1}[place]
+    forms = [
+        field(1, field(number, one) + field(number, other)),
+        field(1, field(number, one)) + field(1, field(number, other)),
+    ]
+    metric = field(1, b"shop.ping") + field(
+        7, field(1, point(3).SerializeToString()) + b"\x10\x02\x18\x01"
+    )
+    bodies = []
+    for form in forms:
+        own = {"scope": b"", "resource": b"", place: form}
+        bodies.append(field(1, own["resource"] + field(2, own["scope"] + field(2, metric))))
+    assert len({stream(policy, body) for body in bodies}) == 1
 
 
 # What no writer that is right writes, and how far it goes

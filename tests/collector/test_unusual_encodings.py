@@ -47,6 +47,20 @@ def test_what_hides_behind_a_key_of_many_values_is_declared_or_dropped(policy, m
     assert set(values) <= {None, "abc", "x"}
 
 
+def test_a_resource_in_pieces_is_what_they_say_together(pipe):
+    """As a message is that was joined with another of its kind."""
+    pairs = {"service.name": "shop", "service.version": "1.2.3", "http.url": "x"}
+    pieces = [
+        length_prefixed(1, key_value(key, string_value=text).SerializeToString())
+        for key, text in pairs.items()
+    ]
+    spans = length_prefixed(2, length_prefixed(2, one_span().SerializeToString()))
+    body = length_prefixed(1, b"".join(length_prefixed(1, each) for each in pieces) + spans)
+    found = as_result(decode(pipe, body))
+    assert found == expected(pipe, SALTS, reference.official(body))
+    assert found == expected(pipe, SALTS, reference.tolerant(body))
+
+
 def unusual_spans():
     """Pairs of spans that could be taken for one another when read as one message."""
     usual = one_span("shop.order", key_value("provider", string_value="smz3")).SerializeToString()

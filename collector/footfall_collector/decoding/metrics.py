@@ -134,9 +134,7 @@ class _Decoder:
         self._found = _Found()
         self._atoms: dict[bytes, Atom] = {}
         self._identities = otlp.Identities()
-        self._settled: dict[
-            bytes, bytes
-        ] = {}  # of points' attributes those that are no plain values
+        self._settled: dict[bytes, bytes] = {}  # of points' attributes those encoded unusually
         self._verdicts: dict[tuple[Service, str, tuple[Atom, ...]], Verdict] = {}
         self._streams: dict[bytes, bytes] = {}
 
@@ -288,6 +286,7 @@ class _Decoder:
         if atom is None:
             key, value = otlp.key_value(encoded)
             atom = self._atoms[encoded] = self._policy.classify(key, value)
-            if not isinstance(value, str | int | float):
-                self._settled[encoded] = self._identities[encoded]
+            identity = self._identities[encoded]
+            if identity != encoded:
+                self._settled[encoded] = identity
         return atom

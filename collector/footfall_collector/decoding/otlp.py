@@ -71,8 +71,9 @@ def _key(encoded: bytes) -> str:
 class Identities(dict[bytes, bytes]):
     """Of one request: an encoded KeyValue → as equal ones are encoded.
 
-    Maps have no order, and no value is an empty one. One that is too long or cannot be parsed stays as it is,
-    and so do all after `MOST_SETTLED`.
+    Some encoders pad lengths, or write a value before its key. Maps have no order, and no value is an empty
+    one. One that is too long or cannot be parsed stays as it is, and so does each list or map after
+    `MOST_SETTLED`.
     """
 
     def __init__(self) -> None:
@@ -90,7 +91,9 @@ class Identities(dict[bytes, bytes]):
             pair = KeyValue.FromString(encoded)
         except DecodeError:
             return encoded
-        if pair.value.WhichOneof("value") in _PLAIN or len(encoded) > self._left:
+        if pair.value.WhichOneof("value") in _PLAIN:
+            return pair.SerializeToString()
+        if len(encoded) > self._left:
             return encoded
         self._left -= len(encoded)
         _settle(pair)

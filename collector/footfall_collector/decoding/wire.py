@@ -53,12 +53,12 @@ Schema = Mapping[str, Sequence[tuple[str, int, Any, Any, str | None]]]
 _SCHEMA: dict[str, Sequence[tuple[str, int, Any, Any, str | None]]] = {
     "Request": [("resource_spans", 1, MESSAGE, MANY, ".footfall.ResourceSpans")],
     "ResourceSpans": [
-        ("resource", 1, BYTES, ONE, None),
+        ("resource", 1, BYTES, MANY, None),  # in several pieces it is what they say together
         ("scope_spans", 2, MESSAGE, MANY, ".footfall.ScopeSpans"),
         # instrumentation_library_spans, until 2022; its comment said how receivers should read it.
         ("earlier", 1000, MESSAGE, MANY, ".footfall.ScopeSpans"),
     ],
-    "ScopeSpans": [("scope", 1, BYTES, ONE, None), ("spans", 2, BYTES, MANY, None)],
+    "ScopeSpans": [("scope", 1, BYTES, MANY, None), ("spans", 2, BYTES, MANY, None)],
     "Spans": [
         ("names", 5, BYTES, MANY, None),
         ("kinds", 6, INT32, MANY, None),
@@ -199,14 +199,16 @@ def groups(body: bytes) -> Groups:
     return [
         part
         for group, scopes in _parsed(body)
-        for part in parted("", group.resource, [(b"", scope.spans[:]) for scope in scopes])
+        for part in parted(
+            "", b"".join(group.resource), [(b"", scope.spans[:]) for scope in scopes]
+        )
     ]
 
 
 def scopes(body: bytes) -> Groups:
     """The same for a request whose scopes matter."""
     return [
-        (group.resource, scope.scope, scope.spans[:])
+        (b"".join(group.resource), b"".join(scope.scope), scope.spans[:])
         for group, scopes in _parsed(body)
         for scope in scopes
     ]
