@@ -10,7 +10,7 @@ it is sent for a batch are always the same bytes, so that a retry can be recogni
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from footfall_processors import Batch, Catalog, Loss, column_name
 
@@ -23,7 +23,16 @@ class Rejected(Exception):  # what happened, not a fault of ours
 
 
 class PartlyRejected(Rejected):  # what happened, not a fault of ours
-    """The backend took the request but for some of its events, which it never will."""
+    """The backend took the request but for some of its events, which it never will.
+
+    Args:
+        reason: As of the others.
+        number: How many, where that is known.
+    """
+
+    def __init__(self, reason: str, number: int | None = None) -> None:
+        super().__init__(reason)
+        self.number = number
 
 
 class Conflict(Rejected):
@@ -96,6 +105,14 @@ class Subscriber(Protocol):
             Rejected: it never will; sending it again is pointless.
             Unavailable: try again later.
         """
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """A subscriber that can say how much is in one of its requests; of another's a batch's is counted."""
+
+    def occurrences(self, request: bytes) -> int:
+        """How many occurrences one of `requests` tells of; asked when it is refused."""
 
 
 class SubscriberConfig(Protocol):

@@ -18,6 +18,21 @@ OWN = "footfall."
 """How the names of Footfall's own events begin; its bookkeeping is nobody else's business."""
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
+
+class Counted(msgspec.Struct):
+    """Of an encoded event, or of what it has it in: how many occurrences it stands for."""
+
+    quantity: int
+
+
+class _WithProperties(msgspec.Struct):
+    properties: Counted
+
+
+class _Posted(msgspec.Struct):
+    batch: list[_WithProperties]
+
+
 encode = msgspec.json.Encoder(order="deterministic").encode
 """Compact JSON: the same bytes for the same value, in every process."""
 
@@ -127,6 +142,12 @@ class Events:
 
     def _enums(self, dimension: Dimension) -> dict[str, Field]:
         return {name: value for name, value in dimension.enums if name in self._names}
+
+
+def occurrences(request: bytes) -> int:
+    """How many occurrences a request tells of that has a `batch` of events with `properties`."""
+    found = msgspec.json.decode(request, type=_Posted)
+    return sum(event.properties.quantity for event in found.batch)
 
 
 def split(

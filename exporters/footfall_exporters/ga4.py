@@ -15,7 +15,7 @@ import httpx
 import msgspec
 
 from footfall_exporters.contracts import Rejected, Settings
-from footfall_exporters.events import Event, Events, Field, encode, split
+from footfall_exporters.events import Counted, Event, Events, Field, encode, split
 from footfall_exporters.http import HttpConfig, Secret, Sender, Url, sender
 from footfall_processors import Batch
 from footfall_processors.batch import HOUR_US
@@ -84,8 +84,13 @@ class Ga4Config(HttpConfig, frozen=True, kw_only=True):
             yield Ga4(str(url), to, events)
 
 
-class _Head(msgspec.Struct):
+class _WithParams(msgspec.Struct):
+    params: Counted
+
+
+class _Posted(msgspec.Struct):
     timestamp_micros: int
+    events: list[_WithParams]
 
 
 class Ga4:
@@ -113,9 +118,14 @@ class Ga4:
                 )
                 first += len(part)
 
+    def occurrences(self, request: bytes) -> int:
+        """See `Countable`."""
+        found = msgspec.json.decode(request, type=_Posted)
+        return sum(event.params.quantity for event in found.events)
+
     async def send(self, request: bytes) -> None:
         """See `Subscriber`; what is older than 72 hours is refused here, for GA4 would misdate it."""
-        oldest = msgspec.json.decode(request, type=_Head).timestamp_micros
+        oldest = msgspec.json.decode(request, type=_Posted).timestamp_micros
         if oldest < time.time_ns() // 1000 - OLDEST_US:
             raise Rejected("older than 72 hours, which GA4 does not take")
         await self._sender.post(request, "application/json", self._url)

@@ -33,6 +33,7 @@ from footfall_exporters.http import (
     sender,
 )
 from footfall_exporters.otlp_encode import trace_requests
+from footfall_exporters.otlp_parts import occurrences_of, spans_of
 from footfall_exporters.otlp_sums import metric_requests
 from footfall_processors import Batch, Catalog
 
@@ -167,6 +168,10 @@ class _Otlp:
             for body in metric_requests(batch):
                 yield METRICS + body
 
+    def occurrences(self, request: bytes) -> int:
+        """See `Countable`."""
+        return (spans_of if request[:1] == TRACES else occurrences_of)(request[1:])
+
 
 class OtlpGrpc(_Otlp):
     """A backend that speaks OTLP/gRPC."""
@@ -277,7 +282,8 @@ def _check(kind: bytes, answer: bytes) -> None:
     except (DecodeError, ParseError):
         return
     if number := getattr(said.partial_success, field):
-        raise PartlyRejected(f"the backend refused {number} of its events (partial success)")
+        reason = f"the backend refused {number} of its events (partial success)"
+        raise PartlyRejected(reason, max(number, 0))
 
 
 def _read(message: Any, answer: bytes) -> Any:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 
@@ -54,3 +56,16 @@ def texts(pairs: Iterable[tuple[str, str]]) -> list[KeyValue]:
 def resource(who: Pairs) -> bytes:
     """An encoded Resource."""
     return Resource(attributes=texts(who)).SerializeToString()
+
+
+def spans_of(body: bytes) -> int:
+    """How many spans an encoded ExportTraceServiceRequest has."""
+    groups = ExportTraceServiceRequest.FromString(body).resource_spans
+    return sum(len(scope.spans) for group in groups for scope in group.scope_spans)
+
+
+def occurrences_of(body: bytes) -> int:
+    """How many occurrences the sums of an encoded ExportMetricsServiceRequest tell of."""
+    groups = ExportMetricsServiceRequest.FromString(body).resource_metrics
+    metrics = (m for group in groups for scope in group.scope_metrics for m in scope.metrics)
+    return sum(point.as_int for metric in metrics for point in metric.sum.data_points)

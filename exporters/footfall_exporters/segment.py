@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from footfall_exporters.contracts import Settings
-from footfall_exporters.events import Event, Events, encode, split
+from footfall_exporters.events import Event, Events, encode, occurrences, split
 from footfall_exporters.http import HttpConfig, Secret, Sender, Url, sender
 from footfall_processors import Batch
 
@@ -51,6 +51,10 @@ class Segment:
         encoded = (encode(_event(event)) for event in self._events.of(batch))
         for part in split(encoded, MOST, SIZE, LARGEST):
             yield encode({"batch": part})
+
+    def occurrences(self, request: bytes) -> int:
+        """See `Countable`."""
+        return occurrences(request)
 
     async def send(self, request: bytes) -> None:
         """See `Subscriber`."""

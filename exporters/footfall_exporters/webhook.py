@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from footfall_exporters.contracts import Settings
-from footfall_exporters.events import Events, encode, split
+from footfall_exporters.events import Counted, Events, encode, split
 from footfall_exporters.http import HttpConfig, Sender, sender
 from footfall_processors import Batch
 
@@ -49,6 +49,11 @@ class WebhookConfig(HttpConfig, frozen=True, kw_only=True):
             yield Webhook(_key(self.secret), to, Events(settings.catalog, self.pseudonyms))
 
 
+class _Posted(msgspec.Struct):
+    events: list[Counted]
+    counts: list[Counted]
+
+
 class Webhook:
     """A `Subscriber`."""
 
@@ -72,6 +77,11 @@ class Webhook:
                 }
             )
             left = max(left - len(part), 0)
+
+    def occurrences(self, request: bytes) -> int:
+        """See `Countable`."""
+        found = msgspec.json.decode(request, type=_Posted)
+        return sum(each.quantity for each in found.events + found.counts)
 
     async def send(self, request: bytes) -> None:
         """See `Subscriber`; the id, by which a retry is recognised, is a digest of the body."""

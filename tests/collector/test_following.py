@@ -16,7 +16,7 @@ from conftest import known_by
 from footfall_collector.subscribers.delivery import FAULTS, LONGEST_HINT, Backoff, Delivery
 from footfall_collector.subscribers.follower import Follower, following
 from footfall_exporters.background import beside
-from footfall_exporters.contracts import Rejected, Unavailable
+from footfall_exporters.contracts import PartlyRejected, Rejected, Unavailable
 from footfall_exporters.postgres import subscriptions
 from footfall_exporters.postgres.subscriptions import lags
 from footfall_exporters.postgres.writer import Writer
@@ -213,6 +213,42 @@ async def test_what_is_refused_for_good_is_parked_without_what_was_in_it(
     assert secret not in reason
     assert secret not in caplog.text
     assert (follower.delivery.sent, follower.delivery.parked) == (7, 1)
+
+
+class Counting(Recorder):
+    """Says that `.0` has three events and `.1` two."""
+
+    def occurrences(self, request):
+        return {b"0": 3, b"1": 2}[request[-1:]]
+
+
+PARTLY = PartlyRejected("two of them", 2)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "events"),
+    [
+        (Counting, Rejected("no"), [3, 2]),
+        (Counting, PARTLY, [2, 2]),
+        (Counting, KeyError("fault"), [3, 2]),
+        (Recorder, Rejected("no"), [5, 0]),  # who cannot say it is taken to mean all of the batch
+        (Recorder, PARTLY, [2, 2]),
+        (Recorder, PartlyRejected("some"), [5, 0]),
+        (Recorder, PartlyRejected("more than there are", 9), [5, 0]),
+    ],
+)
+async def test_what_is_parked_counts_no_event_twice(
+    store_database, catalog, query, kind, error, events
+):
+    def refuse(request):
+        raise error
+
+    async with follow(kind(refuse), store_database, catalog):
+        await store(store_database, catalog, order(5))
+        await until(lambda: cursor(query) == 1)
+    assert query("SELECT events FROM footfall.parked ORDER BY part") == [(n,) for n in events]
+    found = "SELECT sum(count) FROM reporting.losses WHERE signal = 'subscriber'"
+    assert query(found) == [(sum(events),)]
 
 
 @pytest.mark.parametrize("fault", [KeyError("secret"), ValueError("secret"), OSError("secret")])

@@ -54,6 +54,22 @@ async def test_contract(kind):
         await testing.check(EXAMPLES[kind](url))
 
 
+@pytest.mark.parametrize("kind", sorted(EXAMPLES.keys() - {"logs"}))  # which refuses nothing
+async def test_each_says_how_much_a_request_tells_of(kind):
+    async with EXAMPLES[kind]("http://127.0.0.1:9").open(SETTINGS) as subscriber:
+        for batch in testing.batches(time.time_ns() // 1000):
+            requests = list(subscriber.requests(batch))
+            found = [subscriber.occurrences(request) for request in requests]
+            own = 0 if kind in HTTP else 1  # Footfall's bookkeeping goes to OTLP backends alone
+            expected = sum(
+                number
+                for (_, dimension), number in batch.counts.items()
+                if own or not dimension.event.startswith("footfall.")
+            )
+            assert sum(found) == expected
+            assert all(found)
+
+
 @pytest.mark.parametrize("kind", registry.kinds())
 def test_the_entry_point_is_the_class_of_the_example(kind):
     assert registry.config_class(kind) is type(EXAMPLES[kind]("http://127.0.0.1:9"))

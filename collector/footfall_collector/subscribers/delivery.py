@@ -4,13 +4,21 @@ import asyncio
 import logging
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
+from typing import NamedTuple
 
 from psycopg import AsyncConnection
 
 from footfall_collector.telemetry.telemetry import Telemetry
-from footfall_exporters.contracts import Rejected, Subscriber, Unavailable
+from footfall_exporters.contracts import (
+    Countable,
+    PartlyRejected,
+    Rejected,
+    Subscriber,
+    Unavailable,
+)
 from footfall_exporters.postgres import subscriptions
 from footfall_exporters.postgres.stream import Commit, Stream
 from footfall_exporters.postgres.subscriptions import Place
@@ -48,6 +56,13 @@ class Backoff:
         return max(most * random.uniform(0.5, 1), min(hint, LONGEST_HINT))  # noqa: S311  # no secret
 
 
+class _Refusal(NamedTuple):
+    """Why a request was refused for good, and how many events with it, where that is known."""
+
+    reason: str
+    events: int | None = None
+
+
 class Delivery:
     """One subscriber and what it was sent.
 
@@ -77,42 +92,56 @@ class Delivery:
         """
         before = await subscriptions.parked(connection, self.name, commit.position)
         async for number, batch in stream.batches(commit):
-            refused = False
+            refused, parked = 0, self.parked
             for part, request in enumerate(self._requests(batch)):
                 place = Place(self.name, commit.position, number, part)
-                reason = await self._send(request, batch) if isinstance(request, bytes) else request
-                if reason is not None:
-                    refused = True
-                    await self._park(connection, place, batch, reason)
+                refusal = await self._send(request, batch)
+                if refusal is not None:
+                    whole = batch.size + sum(batch.beyond_rows(one_each=True).values())
+                    events = whole if refusal.events is None else refusal.events
+                    events = min(
+                        events, max(whole - refused, 0)
+                    )  # those of several are the batch's
+                    refused += events
+                    await self._park(connection, place, events, refusal.reason)
                 elif place in before:
                     await subscriptions.unpark(connection, place)
                 # What is sent in one go must not keep the receivers waiting.
                 await asyncio.sleep(0)
-            if self._telemetry is not None and not refused:
+            if self._telemetry is not None and self.parked == parked:
                 self._telemetry.sent(self.name, [batch])
 
-    def _requests(self, batch: Batch) -> Iterator[bytes | str]:
+    def _requests(self, batch: Batch) -> Iterator[bytes | _Refusal]:
         """The batch's requests; an error that the exporter makes of it ends them, and is named."""
         try:
             yield from self._subscriber.requests(batch)
         except Exception as error:  # a batch that cannot be put into words must not stop the others
-            yield type(error).__name__
+            yield _Refusal(type(error).__name__)
 
-    async def _send(self, request: bytes, batch: Batch) -> str | None:
+    def _refused(self, request: bytes, reason: str, number: int | None = None) -> _Refusal:
+        if number is None and isinstance(self._subscriber, Countable):
+            with suppress(Exception):  # of a third party's exporter
+                number = self._subscriber.occurrences(request)
+        return _Refusal(reason, number)
+
+    async def _send(self, request: bytes | _Refusal, batch: Batch) -> _Refusal | None:
         """Why a request was refused for good; None when it was taken."""
+        if isinstance(request, _Refusal):
+            return request
         waited, faults = 0.0, 0
         for attempt in count():
             hint = 0.0
             try:
                 await self._subscriber.send(request)
             except Rejected as error:
-                return _reason(error)
+                number = error.number if isinstance(error, PartlyRejected) else None
+                return self._refused(request, _reason(error), number)
             except Unavailable as error:
                 reason, hint = _reason(error), error.retry_after
             except Exception as error:  # of a third party's exporter
                 reason, faults = type(error).__name__, faults + 1
                 if faults == FAULTS:
-                    return reason
+                    return self._refused(request, reason)
             else:
                 self._taken(attempt)
                 return None
@@ -138,11 +167,10 @@ class Delivery:
         return self._backoff.wait(attempt, hint)
 
     async def _park(
-        self, connection: AsyncConnection, place: Place, batch: Batch, reason: str
+        self, connection: AsyncConnection, place: Place, events: int, reason: str
     ) -> None:
         self.parked += 1
         log.warning("%s refused a request (%s); it is parked", self.name, reason)
-        events = batch.size + sum(batch.beyond_rows(one_each=True).values())
         await subscriptions.park(connection, place, events, reason)
 
 

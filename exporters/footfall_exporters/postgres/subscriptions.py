@@ -106,7 +106,8 @@ async def park(connection: AsyncConnection, place: Place, events: int, reason: s
     await connection.execute(
         "INSERT INTO footfall.parked (name, position, batch_id, part, events, reason)"
         " VALUES (%s, %s, %s, %s, least(%s, 2147483647), %s) ON CONFLICT"
-        " (name, position, batch_id, part) DO UPDATE SET reason = excluded.reason",
+        " (name, position, batch_id, part) DO UPDATE"
+        " SET events = excluded.events, reason = excluded.reason",
         [*astuple(place), events, reason],
     )
 
