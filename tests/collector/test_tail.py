@@ -166,6 +166,23 @@ def test_tail_follows_all_workers_in_a_terminal_in_a_pipe_and_for_scripts(config
 
 
 @pytest.mark.parametrize(
+    "twice", [(signal.SIGTERM, signal.SIGINT), (signal.SIGINT, signal.SIGTERM)]
+)
+def test_tail_that_is_ended_twice_ends_once_and_says_nothing(configuration, query, twice):
+    """As `timeout` and a terminal that is closed do it: the command is told, and its group."""
+    file, _ = configuration
+    query("INSERT INTO footfall.refused_daily VALUES"
+          " ((now() AT TIME ZONE 'UTC')::date, 'logs', 'service', 'web', 'till', 4)")  # fmt: skip
+    command = [*TAIL, "--config", str(file)]
+    for _ in range(3):
+        tail = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert "refused service" in tail.stdout.readline()
+        for how in twice:
+            tail.send_signal(how)
+        assert (tail.communicate(timeout=30)[1], tail.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize(
     ("options", "changed", "said"),
     [
         (["--workers", "2"], {}, "run `footfall tail`"),

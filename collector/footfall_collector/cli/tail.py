@@ -1,5 +1,6 @@
 """The command `footfall tail`: shows what comes in, until Ctrl-C."""
 
+import logging
 import select
 import signal
 import sys
@@ -7,6 +8,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, Final, NoReturn
 
 import click
 import psycopg
@@ -20,6 +22,8 @@ from footfall_collector.errors import failing_plainly
 from footfall_exporters.embedded import EmbeddedPostgres, default_directory
 from footfall_exporters.postgres import PostgresConfig
 
+_ENDS: Final = (signal.SIGINT, signal.SIGTERM)
+
 
 @click.command(cls=OneLine)
 @config_option
@@ -32,7 +36,8 @@ def tail(config: str | None, as_json: bool, events: bool) -> None:
     With --events each observation, as it is stored from now on, without pseudonyms.
     """
     store = read_store(config)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in _ENDS:
+        signal.signal(number, _end)
     with failing_plainly():
         watch = Watch(store.dsn or _served(store), singles=events)
         first = _first_look(watch)
@@ -43,6 +48,18 @@ def tail(config: str | None, as_json: bool, events: bool) -> None:
             sys.stdout.flush()
         except BrokenPipeError:  # whoever read it has seen enough
             print_no_more()
+
+
+def _end(*_: Any) -> NoReturn:
+    """Ends the command, once: `timeout` and whoever is impatient say it twice."""
+    for number in _ENDS:
+        signal.signal(number, _end_already)
+    logging.disable()  # psycopg warns of a query that is broken off
+    raise KeyboardInterrupt
+
+
+def _end_already(*_: Any) -> None:
+    """Not SIG_IGN, which Python complains of when the signal has come already."""
 
 
 def _served(store: PostgresConfig) -> str:
