@@ -419,6 +419,17 @@ def test_rules_are_listed_with_what_they_found(run, store_database, query):
     )
 
 
+def test_on_few_columns_rules_have_their_whole_names(run, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    printed = run("list").stdout
+    rows = [
+        [cell.strip() for cell in line.split("│")[1:-1]]
+        for line in printed.splitlines()
+        if "│" in line
+    ]
+    assert "".join(row[0] for row in rows) == "".join(RULES)
+
+
 def test_a_rule_is_silenced_and_told_of_again(run, query):
     done = run("silence", "losses", "--for", "2h")
     assert (done.exit_code, done.stderr) == (0, "")

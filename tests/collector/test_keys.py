@@ -417,6 +417,19 @@ def test_list_shows_a_key_that_names_viewers(run, file):
     assert row["names_viewers"] is True
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_list_on_few_columns_is_whole(run, file, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    name = "shop-web-in-production"
+    run("new", name, "--service", "payment-gateway", "--expires", "2099-12-31", "--file", file)
+    printed = run("list", "--file", file).stdout
+    assert max(map(len, printed.splitlines())) <= width
+    created = dt.datetime.now(dt.UTC).date()
+    for whole in (name, "payment-gateway", "per minute", "any", "2099-12-31", f"{created:%Y-}"):
+        assert whole in printed
+    assert "…" not in printed
+
+
 def test_list_says_when_there_is_no_key(run, file):
     file.write_text("keys: {}\n")
     assert "nobody may send" in run("list", "--file", file).stdout

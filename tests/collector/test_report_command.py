@@ -283,6 +283,43 @@ def test_everything_of_an_empty_store_and_as_json(ask, used):
     assert said["completeness"]["share"] is None
 
 
+@pytest.mark.parametrize("width", [40, 60])
+def test_on_few_columns_nothing_is_cut(width):
+    day, event = dt.datetime(2026, 1, 1, tzinfo=UTC), "shop.newsletter.subscription"
+    failed = Report(
+        "errors",
+        day,
+        ("event", "error_type", "count", "share"),
+        [(event, "seed_exhausted", 12_345, 0.5)],
+    )
+    slow = Report("latency", day, ("event", "p50_ms", "p95_ms"), [(event, 1_234, 23_456)])
+    lost = Report("losses", day, ("signal", "reason", "count"), [("traces", "enum_value", 34_567)])
+    used = [Used(event, 45_678, [1.0] * 14)]
+    complete, fresh = Completeness(0, 0, 0, 0), Freshness(1, day, 0, None, day)
+    file = io.StringIO()
+    found = Overview(Period(day, None), used, failed, slow, lost, complete, fresh, 1, [])
+    print_overview(found, Console(file=file, width=width))
+    said = file.getvalue()
+    assert max(map(len, said.splitlines())) <= width
+    for whole in (
+        "times",
+        "of all",
+        "p50 ms",
+        "p95 ms",
+        "50.0%",
+        "12,345",
+        "1,234",
+        "23,456",
+        "34,567",
+        "45,678",
+    ):
+        assert re.search(rf"(^| ){whole}( |$)", said, re.M), whole
+    assert "█" * 14 in said
+    tables = [part.splitlines() for part in said.split("\n\n")[1:4]]
+    named = ["".join(line[: line.find("  ")] for line in lines) for lines in tables]
+    assert [name.endswith(event) for name in named] == [True, True, True]
+
+
 @pytest.mark.parametrize("width", [80, 200])
 def test_however_long_names_are_it_is_one_screen_and_they_are_whole(width):
     names = [f"{letter * 60}.{letter * 40}" for letter in "abcde"]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import time
 
 import psycopg
@@ -43,6 +44,17 @@ async def now_us(store_database, catalog):
 
 def moment(us):
     return dt.datetime.fromtimestamp(us / 1e6, dt.UTC)
+
+
+@pytest.mark.parametrize("width", [40, 60])
+def test_stats_on_few_columns_are_whole(run, now_us, monkeypatch, width):
+    monkeypatch.setenv("COLUMNS", str(width))
+    said = run("stats").output
+    assert max(map(len, said.splitlines())) <= width
+    assert "…" not in said
+    for whole in ("shop.order", "31", "shop.visit", "9", "never", ":.."):
+        assert whole in said
+    assert {"all", "7 days", "today", "this hour", "last"} <= set(re.split(r"\s{2,}|\n", said))
 
 
 @pytest.mark.requirement("C8")

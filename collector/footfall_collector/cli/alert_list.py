@@ -34,7 +34,10 @@ def time_of(moment: dt.datetime) -> str:
 
 
 def _table(rules: Sequence[Listed]) -> Table:
-    table = Table("rule", "state", "fires when", title="Alerts", title_justify="left")
+    table = Table(title="Alerts", title_justify="left")
+    table.add_column("rule", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("fires when")
     for rule in rules:
         table.add_row(Text(rule.rule), _state(rule.state), Text(RULES[rule.rule].title))
     return table

@@ -167,24 +167,33 @@ def _shown(entry: keys.KeyEntry) -> dict[str, Any]:
 
 def _print_table(entries: dict[str, keys.KeyEntry]) -> None:
     from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
+
+    from footfall_collector.cli.tables import fits, print_apart
 
     today = dt.datetime.now(dt.UTC).date()
-    table = Table("name", "services", title="Keys", title_justify="left")
-    table.add_column("per minute", justify="right")
-    for column in ("may also", "created", "expires"):
-        table.add_column(column)
+    rows = []
     for name, entry in entries.items():
         limit = f"{entry.requests_per_minute:,}" if entry.requests_per_minute else "any"
         rights = [right for right in _RIGHTS if getattr(entry, right)]
         over = entry.expires is not None and entry.expires < today
-        table.add_row(
+        row = (
             name,
-            escape(", ".join(entry.services)) or "all",
+            ", ".join(entry.services) or "all",
             limit,
             ", ".join(rights).replace("_", " ") or "-",
             str(entry.created),
             f"{entry.expires or 'never'}{' (over)' if over else ''}",
         )
-    Console().print(table)
+        rows.append(row)
+    columns = ("name", "services", "per minute", "may also", "created", "expires")
+    console, table = Console(), Table(title="Keys", title_justify="left")
+    for column in columns:
+        table.add_column(column, justify="right" if column == "per minute" else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    if fits(console, table):
+        console.print(table)
+    else:
+        print_apart(columns, rows, console)

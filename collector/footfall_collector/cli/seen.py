@@ -18,6 +18,7 @@ from footfall_collector.cli.options import (
     json_option,
     read_made_store,
 )
+from footfall_collector.cli.tables import print_apart
 from footfall_collector.errors import failing_plainly
 from footfall_exporters import postgres
 from footfall_exporters.postgres.reports import asked, seen
@@ -25,6 +26,9 @@ from footfall_exporters.postgres.reports.seen import MOST_RECENT, Recent, Stats
 
 _OF_EACH = frozenset({"created_at", "event", "action", "duration_ms"})
 """Columns that are said without their names."""
+_COLUMNS = ("event (times in UTC)", "all", "7 days", "today", "this hour", "last")
+_BETWEEN, _NARROWEST = 2, 12
+"""Spaces between columns, and how wide names are at least."""
 _NOTHING = "Nothing is stored yet. Is TELEMETRY_ENABLED=true where the application runs?"
 
 
@@ -43,7 +47,7 @@ def stats(as_json: bool, config: str | None) -> None:
     elif not found:
         click.echo(_NOTHING)
     else:
-        Console().print(_table(found))
+        _print(found, Console())
 
 
 @click.command(cls=OneLine)
@@ -82,18 +86,28 @@ def _asking(config: str | None) -> Iterator[Connection]:
         yield connection
 
 
-def _table(found: Sequence[Stats]) -> Table:
+def _print(found: Sequence[Stats], console: Console) -> None:
+    """A table, in which names go on in the next line; where numbers alone are too wide, each event apart."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("event (times in UTC)", overflow="fold")
-    for name in ("all", "7 days", "today", "this hour"):
+    table.add_column(_COLUMNS[0], overflow="fold")
+    for name in _COLUMNS[1:-1]:
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("last", no_wrap=True)
-    for each in found:
-        last = f"{each.last_used:%Y-%m-%d %H:..}" if each.last_used else "never"
-        numbers = (each.count, each.week, each.today, each.hour)
-        style = "" if each.count else "dim"
-        table.add_row(Text(each.event), *(f"{n:,}" for n in numbers), last, style=style)
-    return table
+    table.add_column(_COLUMNS[-1], no_wrap=True)
+    rows = [_cells(each) for each in found]
+    for each, cells in zip(found, rows, strict=True):
+        table.add_row(*map(Text, cells), style="" if each.count else "dim")
+    numbers = sum(max(map(len, column)) for column in [*zip(_COLUMNS, *rows, strict=True)][1:])
+    room = console.width - numbers - _BETWEEN * (len(_COLUMNS) - 1)
+    if room >= min(_NARROWEST, max(len(each.event) for each in found)):
+        console.print(table)
+    else:
+        print_apart(_COLUMNS, rows, console)
+
+
+def _cells(each: Stats) -> Sequence[str]:
+    last = f"{each.last_used:%Y-%m-%d %H:..}" if each.last_used else "never"
+    numbers = (each.count, each.week, each.today, each.hour)
+    return [each.event, *(f"{number:,}" for number in numbers), last]
 
 
 def _lines(found: Recent) -> Iterator[str]:

@@ -74,7 +74,7 @@ def print_report(report: Report, beside: Beside, console: Console | None = None)
     layouts = [*_layouts(report, has_trend=bool(beside.trends))]
     for layout in layouts:
         table = _table(report, layout, beside.trends)
-        if _fits(console, table):
+        if fits(console, table):
             if layout.box is SIMPLE_HEAD:
                 console.print()
             console.print(table)
@@ -236,7 +236,7 @@ def _block(report: Report, row: Sequence[Any], columns: Sequence[int]) -> Table:
     return block
 
 
-def _fits(console: Console, table: Table) -> bool:
+def fits(console: Console, table: Table) -> bool:
     """Whether no line of it has to be cut or wrapped."""
     endless = console.options.update(width=_ENDLESS)
     return console.measure(table, options=endless).maximum <= console.width
@@ -258,14 +258,15 @@ def print_rows(
         table.add_column(column, justify="right" if numeric else "left", overflow="fold")
     for row in texts:
         table.add_row(*map(Text, row))
-    if _fits(console, table):
+    if fits(console, table):
         console.print(table)
     else:
-        _print_apart(columns, texts, console)
+        print_apart(columns, texts, console)
     console.print(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}")
 
 
-def _print_apart(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+def print_apart(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
+    """Prints each row as a block of lines, for what is too wide to be a table."""
     for row in rows:
         console.rule(style="dim")
         grid = Table.grid(padding=(0, 2))
