@@ -6,29 +6,22 @@ one step, so that no reader sees half of it; whatever else is found in its place
 
 import datetime as dt
 import os
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
 import platformdirs
 
+from footfall._consent.saving import alone, overwrite, replace
 from footfall._log import Warnings
 from footfall_processors.changes import Scope
-
-try:
-    import fcntl
-except ImportError:  # Windows: two programs that decide in the same moment are not kept apart
-    fcntl = None  # type: ignore[assignment]
 
 _user = getattr(os, "geteuid", None)
 """Who runs this process; on Windows nobody is known."""
 
-PATIENCE = 1.0
-"""Seconds to wait for another process that is writing; afterwards the file is replaced all the same."""
 _LARGEST = 1 << 24
 _NOT_SAVED = (
     "footfall: what was decided about telemetry cannot be saved (%s); it holds until this program"
@@ -230,9 +223,9 @@ class StateFile:
             if self.path is None:
                 raise FileNotFoundError
             make_folder(self.path.parent, parents=1)
-            with _alone(self.path.parent):
+            with alone(self.path.parent):
                 wanted = edit(self.read())
-                _replace(self.path, msgspec.json.encode(wanted))
+                _save(self.path, wanted)
                 self._held = None
         except OSError as error:
             self._held = wanted = edit(self.read())
@@ -242,46 +235,21 @@ class StateFile:
         return wanted
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Writes a file that only its owner may read, whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    try:
-        new.unlink(missing_ok=True)  # whatever it is, and whoever left it there
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            give_to_owner(file.fileno(), path.parent)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
-    except OSError:
-        with suppress(OSError):
-            new.unlink()
-        raise
+def _save(path: Path, wanted: Stored) -> None:
+    """Writes what was decided; on a full disk or in a folder that may not be changed, over what is there.
 
+    A no that has no room even there takes the yes away: then nobody was asked.
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keeps other processes from changing files of a folder inside the block, where that is possible.
-
-    The folder itself is locked, so that no further file is left behind.
+    Raises:
+        OSError: it is not written.
     """
-    lock = -1
+    content = msgspec.json.encode(wanted)
     try:
-        with suppress(OSError):
-            if fcntl is not None:
-                lock = os.open(folder, os.O_RDONLY)
-                _wait(lock)
-        yield
-    finally:
-        if lock >= 0:
-            os.close(lock)
-
-
-def _wait(lock: int) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
+        replace(path, content, partial(give_to_owner, folder=path.parent))
+    except OSError:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(0.01)
+            overwrite(path, content)
+        except OSError:
+            if isinstance(wanted.decision, Revoked):
+                path.unlink(missing_ok=True)
+            raise

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from footfall import Client
-from footfall._consent import state
+from footfall._consent import saving
 from footfall._consent.consent import Consent
 from footfall._consent.store import LocalStore
 from footfall._decision import State
@@ -232,13 +232,13 @@ def test_a_program_that_is_killed_leaves_a_whole_file(consent, catalog, spawn, d
 
 
 def test_a_program_that_hangs_while_it_writes_holds_nobody_up(consent, decision, monkeypatch):
-    monkeypatch.setattr(state, "PATIENCE", 0.2)
+    monkeypatch.setattr(saving, "PATIENCE", 0.2)
     consent.nudged()
     lock = os.open(decision.parent, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     before = time.monotonic()
     consent.revoke()
-    assert time.monotonic() - before < state.PATIENCE + 10  # the lock is kept for ever
+    assert time.monotonic() - before < saving.PATIENCE + 10  # the lock is kept for ever
     os.close(lock)
     assert json.loads(decision.read_text())["decision"]["type"] == "revoked"
 
@@ -386,12 +386,71 @@ def test_an_id_whose_end_could_not_be_saved_is_not_sent_by_this_program(
     consent, other = Consent("shop", allowed), Consent("shop", allowed)
     consent.grant()
     old = consent.installation_id()
+    decision.replace(decision.with_name("linked"))
+    decision.symlink_to("linked")  # which is not written over
     decision.with_name("shop.json.new").mkdir()  # in the way
     consent.forget()
     assert old in decision.read_text()
     decision.with_name("shop.json.new").rmdir()
     other.nudged()
     assert consent.forgotten()["guild_id"] == {old}
+
+
+# Where there is no room for another file, or its folder may not be changed.
+
+
+@pytest.mark.parametrize("tokens", [0, 3])
+def test_a_no_is_written_over_the_yes_where_no_file_can_be_made(
+    consent, allowed, decision, granted, caplog, tokens
+):
+    for _ in range(tokens):
+        consent.receipt()
+        consent.renew_receipt()
+    decision.with_name("shop.json.new").mkdir()  # in the way
+    receipts = consent.receipts()
+    consent.forget()
+    assert json.loads(decision.read_text())["decision"]["installation"] is None
+    consent.revoke()
+    later = Consent("shop", allowed)
+    assert (later.state(), later.receipts()) == (State("off", True, False, TODAY), receipts)
+    assert len(receipts) == tokens
+    assert not caplog.records
+
+
+@as_root
+def test_a_no_is_written_in_a_folder_that_may_not_be_changed(shared, allowed):
+    folder, consent = shared
+    with being(NOBODY):
+        consent.grant()
+        os.chmod(folder, 0o555)
+        consent.revoke()
+        assert Consent("shop", allowed, folder).state() == State("off", True, False, TODAY)
+
+
+NO_ROOM = """
+    import logging, resource, signal, sys
+    from pathlib import Path
+    from footfall._consent.consent import Consent
+    from footfall_processors import load_catalog
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no byte is taken, as by a disk that is full
+    logging.getLogger("footfall").addHandler(logging.StreamHandler(sys.stdout))
+    consent = Consent("shop", load_catalog(Path(sys.argv[1])))
+    getattr(consent, sys.argv[2])()
+    print(consent.state().mode)
+"""
+
+
+def test_a_no_that_cannot_be_written_at_all_takes_the_yes_away(
+    consent, catalog, decision, granted, spawn
+):
+    warned = "cannot be saved (OSError); it holds until this program ends\n"
+    assert finish(spawn(NO_ROOM, catalog, "forget")).endswith(f"{warned}on\n")
+    assert decision.read_bytes() == granted, "a yes stays as it is"
+    assert finish(spawn(NO_ROOM, catalog, "revoke")).endswith(f"{warned}off\n")
+    assert consent.state() == UNDECIDED
+    assert os.listdir(decision.parent) == []
 
 
 @pytest.fixture
