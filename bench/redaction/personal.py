@@ -262,6 +262,33 @@ def _named(rng: random.Random) -> str:
     )
 
 
+def _spoken(rng: random.Random) -> str:
+    """As it is said in other languages: the words of the sign and of the dot, or of the sign alone."""
+    at, dot = rng.choice(SAID)
+    local, _, domain = _email(rng).partition("@")
+    if rng.random() < 0.5:
+        domain = domain.replace(".", f" {dot} ")
+    return f"{local} {at} {domain}"
+
+
+SAID = (
+    ("arroba", "punto"),
+    ("arroba", "ponto"),
+    ("arobase", "point"),
+    ("chiocciola", "punto"),
+    ("ma\u0142pa", "kropka"),
+    ("\u0441\u043e\u0431\u0430\u043a\u0430", "\u0442\u043e\u0447\u043a\u0430"),
+    ("zavin\u00e1\u010d", "te\u010dka"),
+    ("kukac", "pont"),
+    ("\u30a2\u30c3\u30c8\u30de\u30fc\u30af", "\u30c9\u30c3\u30c8"),
+)
+PASSWORDS = (
+    "Passwort", "mot de passe", "contrase\u00f1a", "senha", "wachtwoord", "l\u00f6senord", "adgangskode",
+    "passord", "salasana", "has\u0142o", "heslo", "jelsz\u00f3", "\u015fifre", "m\u1eadt kh\u1ea9u",
+    "kata sandi", "\u043f\u0430\u0440\u043e\u043b\u044c", "\u5bc6\u7801", "\u5bc6\u78bc",
+    "\u30d1\u30b9\u30ef\u30fc\u30c9",
+    "\ube44\ubc00\ubc88\ud638", "PGPASSWORD", "dbpassword",
+)  # fmt: skip
 BREAKS = ("\n", "\r\n", "<br>", "<br/>", "\n  ")
 CAMEL = ("dbPassword", "appSecret", "userToken", "awsAccessKey", "smtpPasswd")
 
@@ -333,6 +360,10 @@ CLASSES: dict[str, Draw] = {
         _ipv4(r).rsplit(".", 1)
     ),
     "hardware address, underscores or named": _named_hardware,
+    "e-mail, the sign in other languages": _spoken,
+    "password, in other languages and compounds": lambda r: (
+        r.choice(PASSWORDS) + r.choice(("=", ": ", " : ", "\uff1a")) + _b64(_digits(r, 9))
+    ),
     "password or token, in camel case": lambda r: (
         f"{r.choice(CAMEL)}{r.choice(('=', ': ', ':'))}{_b64(_digits(r, 9))}"
     ),

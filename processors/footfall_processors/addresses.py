@@ -15,7 +15,12 @@ QUOTED: Final = re.compile(
     rf"(?:[\w.+-]|%[0-9A-Fa-f]{{2}}){{1,64}}[=%]40(?P<domain>{_LABEL}(?:(?:\.|[=%]2[Ee]){_LABEL}){{1,8}})"
 )
 """As mail programs (RFC 2045, quoted-printable) and paths have it."""
-DODGING: Final = re.compile(r"[\[({<][ \t]?(?i:at|@|ät)[ \t]?[\])}>]")
+AT_SIGNS: Final = (
+    "arroba|arobase|chiocciola|ma[łl]pa|собака|zavin[áa][čc]|kukac|アット(?:マーク)?|あっと|艾特"
+)
+"""What the sign is called in Spanish and Portuguese, French, Italian, Polish, Russian, Czech and Slovak,
+Hungarian, Japanese and Chinese."""
+DODGING: Final = re.compile(rf"[\[({{<][ \t]?(?i:at|@|ät|{AT_SIGNS})[ \t]?[\])}}>]")
 _DOT: Final = r"(?:\.|[ \t]{0,2}[\[({<][ \t]?(?i:dot|punkt|\.)[ \t]?[\])}>][ \t]{0,2})"
 DODGED: Final = re.compile(
     rf"[\w.+-]{{1,64}}+[ \t]{{0,2}}{DODGING.pattern}[ \t]{{0,2}}{_LABEL}(?:{_DOT}{_LABEL}){{0,8}}"
@@ -28,6 +33,12 @@ SPOKEN: Final = re.compile(
     rf" -?{_SAID_DOT}-? (?i:com|org|net|edu|gov|info|dev|app|example|test|[a-z]{{2}})(?![A-Za-z0-9_])"
 )
 """`user at example dot org`, `user -at- example -dot- org`."""
+SAYING: Final = re.compile(rf" -?(?i:{AT_SIGNS})-? ")
+SAID: Final = re.compile(
+    rf"[\w.+-]{{1,64}}+ -?(?i:{AT_SIGNS})-? {_LABEL}"
+    rf"(?:(?:\.| -?(?i:dot|punkt|punto|ponto|point|kropka|точка|te[čc]ka|pont|ドット|点)-? ){_LABEL}){{1,4}}"
+)
+"""`user małpa example.org`, `user собака example точка org`."""
 _ENDS: Final = r"(?![A-Za-z0-9_])"
 _TLD: Final = (
     rf"(?i:com|org|net|edu|gov|info|example|io|eu|de|fr|uk|nl|it|es|at|ch|pl|se|jp|br){_ENDS}"

@@ -3,13 +3,19 @@
 import re
 from typing import Final
 
+_PASSWORDS: Final = (
+    "password|passwd|passphrase|passwort|kennwort|пароль|Пароль|ПАРОЛЬ|密码|密碼|口令|パスワード|暗証番号|비밀번호"
+    "|كلمة المرور|كلمة السر|סיסמה|סיסמא|पासवर्ड|รหัสผ่าน"
+)
+"""What says it within a word as well: `PGPASSWORD=...`."""
 NAMED: Final = re.compile(
-    r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+    rf"(?:(?i:{_PASSWORDS})|(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
     r"(?i:pass(?:word|wd|phrase|code)|(?:pass|pw)(?:(?==)|(?=[\"']?\s{0,2}:\s{0,2}[\"']?(?!v\d)[a-z](?=\S{6})[^\s\d]{0,31}\d))"
-    r"|passwort|kennwort|contraseña|mot de passe|x-(?:amz|goog)-(?:signature|credential)"
+    r"|contraseña|mot de passe|senha|palavra-passe|wachtwoord|l[öo]senord|adgangskode|passord|salasana"
+    r"|has[łl]o|heslo|jelsz[óo]|[şs]ifre|kata sandi|m[ậa]t kh[ẩa]u|x-(?:amz|goog)-(?:signature|credential)"
     r"|pwd|secret|(?:access|refresh|auth|id|session|bearer|csrf|xsrf)?[_-]?token|csrf|xsrf|(?:php|j)sessid|jsessionid"
     r"|session[_-]?id|(?:api|secret|private|access|account|master|signing|encryption)[_-]?(?:access[_-]?)?key"
-    r"|(?:api|private|access|signing|encryption) key)"
+    r"|(?:api|private|access|signing|encryption) key))"
     r"[\"']?\s{0,2}[=:]\s{0,2}\S+",
     re.ASCII,
 )

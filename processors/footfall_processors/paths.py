@@ -3,11 +3,16 @@
 import re
 from typing import Final
 
+FOLDERS: Final = (
+    "(?i:Users|Documents and Settings|Dokumente und Einstellungen|Benutzer|Utilisateurs|Usu[aá]rios|Utenti"
+    "|Gebruikers|Użytkownicy)|Пользователи|用户"
+)
+"""What Windows calls the folder of the homes, and shows instead of its name."""
 _UNIX: Final = (
-    r"(?<![\w.])(?:/(?:var|export|usr|data|mnt))?/home/|(?<![\w.])(?:/mnt)?(?:/[a-z])?/Users/"
+    r"(?<![\w.])(?:(?:/(?:var|export|usr|data|mnt))?/home|/run/media)/|(?<![\w.])(?:/mnt)?(?:/[a-z])?/Users/"
     r"|(?<![\w\\])\\{1,2}(?i:Users)\\{1,2}|\\[\w.-]{1,63}[\\/]{1,2}(?i:users|homes?|profiles?)\$[\\/]{1,2}"
 )
-_WINDOWS: Final = r"[\\/]{1,2}(?i:Users|Documents and Settings)[\\/]{1,2}"
+_WINDOWS: Final = rf"[\\/]{{1,2}}(?:{FOLDERS})[\\/]{{1,2}}"
 _BEGIN: Final = r"[^\\/\s\"'<>|:*?{$%[(~.,;]"
 _NAME: Final = rf"{_BEGIN}(?:[^\\/\n\"'<>|:*?]{{0,63}}(?=[\\/])|[^\\/\s\"'<>|:*?]{{0,63}})"
 HOME: Final = re.compile(

@@ -16,8 +16,9 @@ from footfall_processors.folding import ROUNDS, decoded, fold
 _Replacement = str | Callable[[re.Match[str]], str]
 
 _SUSPECT = re.compile(
-    r"[\d@=:?#%&\\]|[\w.~+/-]{12}|[a-z][A-Z]|[/\\](?:home|[Uu]sers)[/\\]|~\w"
-    r"|(?i:[\[({<][ \t]?(?:at?|ät)\b| -?(?:at|ät|arroba)-? .{1,63} -?(?:dot|punkt|punto|ponto)-? "
+    r"[\d@=:?#%&\\]|[\w.~+/-]{12}|[a-z][A-Z]|[/\\](?:home|[Uu]sers|media)[/\\]|~\w"
+    r"|(?i:[\[({<][ \t]?(?:at?|ät)\b| -?(?:at|ät)-? .{1,63} -?(?:dot|punkt|punto|ponto)-? "
+    rf"|[ (\[{{<-](?:{addresses.AT_SIGNS})[ )\]}}>-]"
     r"|[ _-]at[ _-]{1,2}[\w-]{1,63}[._-]\w|--BEGIN )"
 )
 """Every match below has one of these; most text has none, and is left alone quickly."""
@@ -70,6 +71,7 @@ _KINDS: Final = (
     _kind("@", addresses.BARE, addresses.email),
     _kind(addresses.DODGING, addresses.DODGED, "[email]"),
     _kind(addresses.SPEAKING, addresses.SPOKEN, "[email]"),
+    _kind(addresses.SAYING, addresses.SAID, "[email]"),
     _kind(addresses.NAMING, addresses.NAMED, "[email]"),
     _kind("eyJ", credentials.JWT, "[jwt]"),
     _kind("[_-]|A[KS]IA|AIza|ya29|SG", credentials.PREFIXED, "[key]"),
@@ -79,7 +81,7 @@ _KINDS: Final = (
     _kind("[A-Za-z0-9+/]{40}", credentials.FORTY, credentials.forty),
     _kind(r"[A-Za-z]{2}\d\d", numbers.IBAN, numbers.iban),
     _kind(r"[\w-]{30}", credentials.RUN, credentials.run),
-    _kind(r"/home/|[/\\](?i:Users|Documents)|\$[/\\]|~\w", paths.HOME, paths.home),
+    _kind(rf"/home/|/run/media/|[/\\](?:{paths.FOLDERS})|\$[/\\]|~\w", paths.HOME, paths.home),
     _kind("[@#]", re.compile(r"<[@#][!&]?\d{1,20}>|(?<![A-Za-z0-9_])@\w[\w.-]{1,31}"), "[mention]"),
     _kind(r"#\d{4}", re.compile(r"[\w.]{2,32}#\d{4}(?!\d)"), "[name]"),  # Discord's discriminators
     _kind(_DIGITS, addresses.IPV4, addresses.ipv4),

@@ -184,6 +184,12 @@ EXACT = {
     "6qrZcUqja7812RVdnEKjpzOL4CvHBFG": "[key]",
     "password=hunter2": "[key]",
     "clientSecret: hunter2": "client[key]",
+    "PGPASSWORD=hunter2 psql": "PG[key] psql",
+    "я забыл, пароль: hunter2": "я забыл, [key]",
+    "请用密码：hunter2": "请用[key]",
+    "senha: hunter2": "[key]",
+    "C:\\Benutzer\\first\\x": "C:\\Benutzer\\[name]\\x",
+    "/run/media/first/disk": "/run/media/[name]/disk",
     "macAddress: 001b44113ab7": "macAddress: [id]",
     "\\\\server\\users$\\first\\x": "\\\\server\\users$\\[name]\\x",
     "\\\\server\\home$\\first": "\\\\server\\home$\\[name]",
@@ -221,6 +227,9 @@ def test_each_kind_is_replaced_by_its_name(text):
         "std::vector<int> a::b :: C# F# #42 issue #1234 @ home",
         "is it node.js/deno? and/or https://example.com/docs/presets",
         "電話で相談しました。プリセットはopenです",
+        "собака спит; точка. La chiocciola mangia, un punto. Małpa je banana. Zavináč a tečka",
+        "забытый пароль, 忘记密码, パスワードを忘れた, senha errada, two passwords",
+        "/media/uploads/first.png, C:/Programs/Users, /run/media",
         "naïve café Ωmega 🧝‍♀️",
     ],
 )
@@ -314,6 +323,12 @@ user(a)example.org
 user_AT_example_DOT_org
 user-at-example-dot-org
 user arroba example punto com
+user.one arroba example.com
+user.one собака example.org
+user.one собака example точка org
+user.one -małpa- example -kropka- org
+user.one (chiocciola) example.org
+user.one [アットマーク] example.org
 user%u0040example.org
 0171、2345678
 0171 → 2345678

@@ -19,6 +19,7 @@ PATTERNS = {
             addresses.DODGING,
             addresses.SPEAKING,
             addresses.NAMING,
+            addresses.SAYING,
             encoded.TOKEN,
             encoded._PIECE,
             encoded._HEX,
@@ -36,7 +37,7 @@ HOSTILE = [
     "AB12", "-at-a.", "/home/", "~a", "C:\\Users\\a", "a-1-", "4111, ", "--BEGIN ",
     '"', "dead:", "aa:", "1 . ",
     "1\n", "01 \n ", "1<br>", "4111\r\n", "1[.]", "1.1[.]", "0_", "0:1b:", "mac ", "aPassword", "pass: a",
-    "pw=", "api key ", "\\a\\users$",
+    " kukac a", "kukac a. ", "密码", "/run/media/", "C:\\Benutzer\\", "pw=", "api key ", "\\a\\users$",
 ]  # fmt: skip
 
 
