@@ -26,6 +26,9 @@ VALUES = 100_000
 _TAG = "tag:yaml.org,2002:"
 _WORDS = {"object": "mapping", "array": "list"}
 _NUMBER = re.compile(r"[-+]?(\d{1,20}(\.\d{0,20})?|\.\d{1,20})([eE][-+]?\d{1,2})?", re.ASCII)
+_MERGED = (
+    "is not read here: write the fields out, or have an alias stand for a whole value (`b: *a`)"
+)
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -161,6 +164,9 @@ def _plain(document: Document, node: yaml.Node, path: Keys, above: tuple[int, ..
         document.wrong(path, "an alias may not contain itself")
         return None
     above = (*above, id(node))
+    if isinstance(node, yaml.CollectionNode) and node.tag not in (_TAG + "seq", _TAG + "map"):
+        tag = node.tag.replace(_TAG, "!!")
+        document.wrong(path, f"the tag {tag} is not read here; write what it stands for")
     if isinstance(node, yaml.SequenceNode):
         return [_plain(document, n, (*path, i), above) for i, n in enumerate(node.value)]
     if isinstance(node, yaml.MappingNode):
@@ -175,7 +181,8 @@ def _scalar(document: Document, node: yaml.Node, path: Keys) -> Any:
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, OverflowError):
         # PyYAML lets all of these out of an impossible date, an endless number or a wrong tag.
         kind = node.tag.removeprefix(_TAG)
-        document.wrong(path, f"is not a valid YAML {kind}; if it is text, put it in quotes")
+        what = "a day or a time that there is" if kind == "timestamp" else f"a valid YAML {kind}"
+        document.wrong(path, f"is not {what}; if it is text, put it in quotes")
         return None
     if isinstance(value, str) and _UNSTORABLE.search(value):
         document.wrong(path, "holds NUL or half a surrogate pair; leave it out")
@@ -192,6 +199,9 @@ def _mapping(
         name = _UNSTORABLE.sub("\ufffd", key)
         inner, line = (*path, name), key_node.start_mark.line + 1
         first = document.lines.setdefault(inner, line)
+        if key_node.tag == _TAG + "merge":
+            document.wrong(inner, _MERGED)
+            continue
         if key_node.tag != _TAG + "str" or name != key:
             document.wrong(inner, "a key must be a string of valid characters; put it in quotes")
         if name in result:

@@ -214,7 +214,8 @@ error_types: [provider_timeout, new_one, new_one, Nope]
         'events.yaml:26: events.b: with action "go" it has the name of the event b.go',
         'events.yaml:28: events.c.attributes.3: "note" stands twice',
         'events.yaml:28: events.c.attributes.1: "guild" is not declared; did you mean "Guild"?',
-        "events.yaml:29: events.d.expires: is not a valid YAML timestamp; if it is text, put it in quotes",
+        "events.yaml:29: events.d.expires: is not a day or a time that there is; if it is text,"
+        " put it in quotes",
         "events.yaml:29: events.d.surface: is missing",
         "events.yaml:29: events.d.sample_rate: expected float <= 1.0",
         "events.yaml:30: events.d: is given twice, first in line 29",

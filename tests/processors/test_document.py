@@ -162,13 +162,42 @@ def test_the_wrong_kind_of_section_is_said_in_yamls_words():
     ]
 
 
-@pytest.mark.parametrize(
-    "key", ["5", "1.5", "on", "null", "~", "2027-12-31", "<<", "[a]", "{a: 1}"]
-)
+@pytest.mark.parametrize("key", ["5", "1.5", "on", "null", "~", "2027-12-31", "[a]", "{a: 1}"])
 def test_a_key_that_is_no_string_is_refused(key):
     (mistake,) = parsed(f"title: t\n? {key}\n: x\n").mistakes
     assert mistake.line == 2
     assert mistake.message == "a key must be a string of valid characters; put it in quotes"
+
+
+@pytest.mark.parametrize("merged", ["*a", "[*a, *a]", "{colour: red}", "3", ""])
+def test_a_merge_is_said_to_be_none_and_what_would_be_right(merged):
+    doc = parsed(f"items:\n  one: &a {{word: x}}\n  two: {{<<: {merged}, word: y}}\n")
+    said = (
+        "is not read here: write the fields out, or have an alias stand for a whole value (`b: *a`)"
+    )
+    assert doc.mistakes == [Mistake("a.yaml", 3, "items.two.<<", said)]
+    assert doc.data["items"]["two"] == {"word": "y"}
+
+
+@pytest.mark.parametrize(
+    ("value", "tag"),
+    [
+        ("!include [a.yaml]", "!include"),
+        ("!reset {a: b}", "!reset"),
+        ("!!set {a, b}", "!!set"),
+        ("!!omap [a: b]", "!!omap"),
+        ("!!python/object/apply:os.system [ls]", "!!python/object/apply:os.system"),
+        ("!<x:y> [a]", "x:y"),
+    ],
+)
+def test_a_tag_on_a_list_or_a_mapping_is_a_mistake(value, tag):
+    doc = parsed(f"title: t\nsize: {value}\n")
+    said = f"the tag {tag} is not read here; write what it stands for"
+    assert doc.mistakes == [Mistake("a.yaml", 2, "size", said)]
+
+
+def test_the_tags_that_lists_and_mappings_have_anyway_are_none():
+    assert parsed("!!map\ntags: !!seq [a]\n").mistakes == []
 
 
 def test_an_alias_that_contains_itself_is_refused():
@@ -238,9 +267,8 @@ def test_aliases_of_aliases_are_refused_before_they_fill_the_memory(tmp_path):
 def test_a_value_that_cannot_be_read_is_one_mistake_among_others(value, kind):
     doc = parsed(f"title: t\nsize: {value}\ntitle: u\n")
     assert [(m.line, m.path) for m in doc.mistakes] == [(2, "size"), (3, "title")]
-    assert doc.mistakes[0].message == (
-        f"is not a valid YAML {kind}; if it is text, put it in quotes"
-    )
+    what = "a day or a time that there is" if kind == "timestamp" else f"a valid YAML {kind}"
+    assert doc.mistakes[0].message == f"is not {what}; if it is text, put it in quotes"
 
 
 @pytest.mark.parametrize("escape", [r"\0", r"\ud800", r"\udfff"])
