@@ -6,8 +6,10 @@ import os
 import secrets
 import signal
 import socket
+import struct
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -285,6 +287,30 @@ def test_what_waiting_may_mend_and_what_not(postgres_server):
     assert is_away(psycopg.errors.ReadOnlySqlTransaction())
     assert not is_away(psycopg.errors.InsufficientPrivilege())
     assert not is_away(psycopg.ProgrammingError("missing '=' after 'x'"))
+
+
+@pytest.mark.parametrize("ends", ["as it ends", "at once"])
+def test_a_connection_that_ends_while_tls_begins_may_be_mended_by_waiting(ends):
+    """As a balancer does that has no server behind it, or a server that restarts."""
+    with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as pool:
+
+        def cut():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(8)  # SSLRequest
+                connection.sendall(b"S")
+                if ends == "at once":  # with a reset
+                    at_once = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+                connection.recv(4096)  # where its handshake begins
+
+        done = pool.submit(cut)
+        host, port = server.getsockname()
+        refused = refusal(f"host={host} port={port} user=x dbname=x sslmode=require")
+        done.result()
+    assert "SSL" in str(refused)
+    assert is_away(refused)
+    assert not is_away(psycopg.OperationalError("server does not support SSL, but it was required"))
 
 
 @pytest.fixture

@@ -26,6 +26,10 @@ _FOR_GOOD = (
 """In what libpq says of a connection that it could not make; it gives no SQLSTATE for that."""
 _NAMES = re.compile(r"\"[^\"]*\"|'[^']*'")
 """Of hosts, roles and databases, which may hold any of these words."""
+_CUT = re.compile(
+    "SSL SYSCALL error|SSL error: unexpected eof|SSL connection has been closed unexpectedly"
+)
+"""What it says of a connection that ends while TLS begins: a server restarts, or a balancer has none."""
 
 
 def is_away(error: psycopg.Error) -> bool:
@@ -35,7 +39,7 @@ def is_away(error: psycopg.Error) -> bool:
     """
     if error.sqlstate is not None:
         return error.sqlstate.startswith(_AWAY)
-    said = _NAMES.sub("", str(error))
+    said = _CUT.sub("", _NAMES.sub("", str(error)))
     return isinstance(error, psycopg.OperationalError) and not any(s in said for s in _FOR_GOOD)
 
 
