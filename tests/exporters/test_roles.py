@@ -229,6 +229,33 @@ def ordinary(postgres_server):
         admin.execute(f"DROP ROLE {name}")
 
 
+@pytest.mark.usefixtures("store_template")  # whoever made that has made the roles
+def test_readers_read_where_the_owner_lets_nobody_call_its_functions(
+    ordinary, catalog, postgres_server
+):
+    dsn = ordinary("NOCREATEROLE")
+    with psycopg.connect(dsn) as connection:
+        connection.execute("ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC")
+    prepare(dsn, Settings(catalog))
+    own = make_conninfo(postgres_server, dbname=conninfo_to_dict(dsn)["dbname"])
+    with psycopg.connect(own, autocommit=True) as admin:
+        found = admin.execute("SELECT viewname FROM pg_views WHERE schemaname = 'reporting'")
+        views = {view for (view,) in found}
+        assert {"usage_by_day", "latency", "published"} <= views
+        for role, read in (
+            ("footfall_reader", views),
+            ("footfall_public", ("published", "published_days")),
+        ):
+            admin.execute(f"SET ROLE {role}")
+            for view in read:
+                admin.execute(f"SELECT * FROM reporting.{view}")
+        admin.execute("SET ROLE footfall_reader")
+        hours = "SELECT count(*) FROM reporting.hours_of(current_date, 0)"
+        assert admin.execute(hours).fetchone() is not None
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            admin.execute("SELECT * FROM footfall.rate('[]')")
+
+
 async def test_an_owner_who_may_make_no_roles_stores_with_its_own_rights(ordinary, catalog):
     dsn = ordinary("NOCREATEROLE")
     prepare(dsn, Settings(catalog))

@@ -41,6 +41,13 @@ def _read(file: Path) -> tuple[str, str]:
     return " ".join(said), "\n".join(lines[len(said) :])
 
 
+_CALLED = """
+    SELECT oid::regprocedure::text FROM pg_proc
+    WHERE pronamespace IN ('footfall'::regnamespace, 'reporting'::regnamespace) AND NOT prosecdef
+    AND NOT has_function_privilege(%s, oid, 'EXECUTE') ORDER BY 1
+"""
+"""What a role may not call, though that gives nobody a right: everybody may, unless the database's owner has
+taken that from PUBLIC (ALTER DEFAULT PRIVILEGES). The views call some of it with the rights of who asks."""
 _VIEWS: Final = {file.stem: _read(file) for file in sorted(_FOLDER.glob("*.sql"))}
 STEPS = ("second", "minute", "hour")
 """To which times of single observations may be cut."""
@@ -126,12 +133,16 @@ def views_of_others(connection: psycopg.Connection) -> list[str]:
 
 
 def _let_read(connection: psycopg.Connection, role: str, views: str) -> None:
-    """Lets a role read, where it exists."""
+    """Lets a role read, and call what the views call, where it exists."""
     found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone()
     if found is not None:
         name = sql.Identifier(role)
         connection.execute(sql.SQL("GRANT USAGE ON SCHEMA reporting TO {}").format(name))
         connection.execute(sql.SQL(f"GRANT SELECT ON {views} TO {{}}").format(name))  # a constant
+        for (function,) in connection.execute(_CALLED, [role]).fetchall():
+            connection.execute(
+                sql.SQL(f"GRANT EXECUTE ON FUNCTION {function} TO {{}}").format(name)
+            )
 
 
 def in_the_way(connection: psycopg.Connection) -> SchemaConflict:
