@@ -15,7 +15,7 @@ import psycopg
 from psycopg import AsyncConnection, errors
 
 from footfall_exporters.postgres.connecting import HOLDING, connect
-from footfall_exporters.postgres.holding import Holder
+from footfall_exporters.postgres.holding import PREPARED, Holder
 
 SCHEMA, TURN, HOUSE = "lock_schema", "lock_turn", "lock_house"
 """Of whoever changes the schema, stores a group now, keeps house."""
@@ -111,7 +111,8 @@ LONG_S = 30
 """Seconds after which a lock is held, or waited for, long: the longest that storing waits is 10."""
 _LONG = f"""
     SELECT coalesce(c.relname, w.locktype), extract(epoch FROM clock_timestamp() - w.since)::float8,
-           w.pid, a.application_name, a.state, a.xact_start
+           nullif(w.pid, 0), coalesce(a.application_name, p.gid), a.state,
+           coalesce(a.xact_start, p.prepared)
     FROM (
         SELECT relation, locktype, waitstart AS since, unnest(pg_blocking_pids(pid)) AS pid
         FROM pg_locks WHERE NOT granted
@@ -119,9 +120,12 @@ _LONG = f"""
         SELECT l.relation, l.locktype, h.xact_start, l.pid FROM pg_locks l JOIN pg_stat_activity h USING (pid)
         WHERE l.granted AND l.mode = 'ExclusiveLock'
         AND l.relation IN (to_regclass('footfall.{TURN}'), to_regclass('footfall.{SCHEMA}'))
-    ) AS w JOIN pg_stat_activity a ON a.pid = w.pid
+    ) AS w LEFT JOIN pg_stat_activity a ON a.pid = w.pid
+    LEFT JOIN {PREPARED} ON w.pid = 0 AND (w.relation, p.virtualtransaction) IN (
+        SELECT relation, virtualtransaction FROM pg_locks WHERE granted AND pid IS NULL)
     LEFT JOIN pg_class c ON c.oid = w.relation
-    WHERE a.datname = current_database() AND w.since < clock_timestamp() - interval '{LONG_S} s'
+    WHERE coalesce(a.datname, p.database) = current_database()
+    AND w.since < clock_timestamp() - interval '{LONG_S} s'
     AND (c.oid IS NULL OR c.relnamespace IN (to_regnamespace('footfall'), to_regnamespace('reporting')))
     ORDER BY 2 DESC, 3
 """  # noqa: S608  # constants

@@ -19,24 +19,23 @@ import psycopg
 from psycopg import AsyncConnection, errors, sql
 
 from footfall_exporters.postgres import locks, rollups, statistics, views
-from footfall_exporters.postgres.holding import Holder
+from footfall_exporters.postgres.holding import HOLDER, LOCKS, Holder
 
 PREFIX = "feature_events_"
 ATTACHING, IMPATIENCE, INSTANT = "3s", "1s", "200ms"
 """How long something waits for a lock: longer than who may be in its way; in the way of every writer."""
 LINGERS_S = 1.0
 """Seconds after which nobody waits for the end of a transaction that reads a day."""
-Transaction = tuple[int, str]
-"""The process and the virtual id of one."""
+Transaction = tuple[int | None, str]
+"""The process, if it has one, and the virtual id."""
 _HELD = (errors.LockNotAvailable, errors.QueryCanceled, errors.ObjectNotInPrerequisiteState)
-_HOLDERS = """
-    SELECT l.pid, l.virtualtransaction, a.application_name, a.state, a.xact_start
-    FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
-    WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+_HOLDERS = f"""
+    SELECT l.virtualtransaction, {HOLDER} FROM {LOCKS}
+    WHERE l.locktype = 'relation' AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
     AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
     AND l.relation IN ('footfall.feature_events'::regclass, to_regclass('footfall.' || %s))
-    ORDER BY a.xact_start, l.pid
-"""
+    ORDER BY 5, 2
+"""  # noqa: S608  # constants
 
 
 class DayHeld(Exception):  # what it is
@@ -159,7 +158,7 @@ async def holders(
 
 async def _readers(connection: AsyncConnection, day: dt.date) -> dict[Transaction, Holder]:
     found = await connection.execute(_HOLDERS, [_name(day)])
-    return {(pid, turn): Holder(pid, *rest) for pid, turn, *rest in await found.fetchall()}
+    return {(who[0], turn): Holder(*who) for turn, *who in await found.fetchall()}
 
 
 async def _detached(connection: AsyncConnection, day: dt.date, known: set[Transaction]) -> bool:
