@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg import AsyncConnection, errors, sql
 
-from footfall_exporters.postgres import locks, rollups, statistics, views
+from footfall_exporters.postgres import locks, replication, rollups, statistics, views
 from footfall_exporters.postgres.holding import HOLDER, LOCKS, Holder
 
 PREFIX = "feature_events_"
@@ -228,6 +228,7 @@ async def _make(connection: AsyncConnection, day: dt.date) -> None:
             locks.taking(locks.SCHEMA),
             f"SET LOCAL lock_timeout = '{ATTACHING}'",
             "CREATE TABLE {name} (LIKE footfall.feature_events INCLUDING ALL)",
+            f"ALTER TABLE {{name}} {replication.IDENTIFIED}",
             # By the time that `reporting` shows: who asks for the newest reads no whole day.
             "CREATE INDEX {index} ON {name} USING brin ({cut}) WITH (autosummarize = on)",
             statistics.SILENCE,  # LIKE copies no targets, and expressions have statistics of their own

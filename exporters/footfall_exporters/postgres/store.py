@@ -17,7 +17,7 @@ import psycopg
 from footfall_exporters.background import beside
 from footfall_exporters.contracts import Losses, Settings, Unavailable
 from footfall_exporters.embedded import EmbeddedPostgres, Supervision, default_directory
-from footfall_exporters.postgres import refused, roles
+from footfall_exporters.postgres import refused, replication, roles
 from footfall_exporters.postgres.absence import told, waits
 from footfall_exporters.postgres.confinement import confine
 from footfall_exporters.postgres.connecting import SCHEMA, connect_sync
@@ -170,6 +170,7 @@ def prepare(
         apply_catalog(
             connection, settings.catalog, patience_s, event_time, settings.found_by_columns
         )
+        replication.identify(connection)
         roles.grant_writer(connection)
         confine(connection)
 
