@@ -131,7 +131,7 @@ class OtlpConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class OtlpHttpConfig(HttpConfig, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """OTLP over HTTP, in protobuf; `/v1/traces` and `/v1/metrics` are added to the endpoint.
+    """OTLP over HTTP, in protobuf; `/v1/traces` and `/v1/metrics` are added to the endpoint's path.
 
     Attributes:
         signals: As for `otlp`.
@@ -212,12 +212,13 @@ class OtlpHttp(_Otlp):
 
     def __init__(self, config: OtlpHttpConfig, catalog: Catalog, sender: Sender) -> None:
         super().__init__(config, catalog)
-        self._base, self._sender = config.endpoint.rstrip("/"), sender
+        base, mark, query = config.endpoint.partition("?")
+        self._base, self._query, self._sender = base.rstrip("/"), mark + query, sender
 
     async def send(self, request: bytes) -> None:
         """See `Subscriber.send`."""
         kind = request[:1]
-        url = self._base + PATHS[kind]
+        url = self._base + PATHS[kind] + self._query
         _check(kind, await self._sender.post(request[1:], _PROTOBUF, url))
 
 

@@ -10,6 +10,18 @@ from footfall_exporters.otlp import OtlpHttpConfig
 from support.http_server import serving, status
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_the_path_of_its_signal_stands_before_a_query(catalog, slash):
+    """Some backends want the key in it."""
+    sent = batch(one_row(), counts={(NOW, dimension("shop.ping")): 4})
+    async with serving() as server:
+        endpoint = f"{server.url}/otlp{slash}?key={SECRET}&url=a/b?c/"
+        await send_all(catalog, sent, endpoint, kind=OtlpHttpConfig)
+    assert [request.target for request in server.requests] == [
+        f"/otlp/v1/{signal}?key={SECRET}&url=a/b?c/" for signal in ("traces", "metrics")
+    ]
+
+
 async def test_http_posts_protobuf_to_the_path_of_its_signal(catalog):
     sent = batch(one_row(), counts={(NOW, dimension("shop.ping")): 4})
     traces, metrics = await requests(catalog, sent)
