@@ -9,7 +9,7 @@ from psycopg import AsyncConnection
 from psycopg.errors import Diagnostic
 from psycopg.pq import TransactionStatus
 
-from footfall_exporters.postgres import digests, discretion, locks, partitions, roles
+from footfall_exporters.postgres import digests, discretion, locks, partitions, roles, sequences
 from footfall_exporters.postgres.connecting import MARK, PARTITIONS, WRITING, connect, shared
 from footfall_exporters.postgres.dims import Dimensions
 from footfall_exporters.postgres.direct import Direct
@@ -146,7 +146,8 @@ class Session:
         connection = await connect(self._dsn, WRITING)
         try:
             self.key = await digests.request_key(connection)  # which the writer may not
-            await discretion.quiet(connection)  # nor this
+            await sequences.catch_up(connection)  # nor this
+            await discretion.quiet(connection)  # nor that
             await roles.become_writer(connection)
             found = await connection.execute(
                 "SELECT current_setting('synchronous_commit'), current_setting(%s)", [MARK]

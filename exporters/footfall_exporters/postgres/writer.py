@@ -18,6 +18,7 @@ from footfall_exporters.contracts import Conflict, Losses, Rejected, Unavailable
 from footfall_exporters.faults import log_fault
 from footfall_exporters.postgres.group_commit import GroupCommit, Late, Observers
 from footfall_exporters.postgres.partitions import DayHeld
+from footfall_exporters.postgres.sequences import gave_twice
 from footfall_exporters.postgres.statements import Before
 from footfall_processors import Batch, Catalog
 
@@ -162,7 +163,8 @@ class Writer:
                 log.warning("a request is not stored: %s", error)
                 _fail(group, Unavailable("a day of this request is being dropped", DAY_HELD_S))
         except (psycopg.Error, TimeoutError) as error:
-            blames_data = (getattr(error, "sqlstate", None) or "").startswith(DATA_ERRORS)
+            of_data = (getattr(error, "sqlstate", None) or "").startswith(DATA_ERRORS)
+            blames_data = of_data and not gave_twice(error)  # another session gives others
             if blames_data and len(group) > 1:
                 await self._one_by_one(group)
             else:
