@@ -6,6 +6,7 @@ What is listed needs no import, so `footfall --help` works, and quickly, whateve
 import errno
 import importlib
 import importlib.metadata
+import io
 import logging
 import os
 import sys
@@ -83,6 +84,7 @@ class _Commands(click.Group):
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Says in one line that what it prints cannot be written, also what is left of it at the end."""
+        _open_streams()
         try:
             try:
                 return super().main(*args, **kwargs)
@@ -114,6 +116,22 @@ class _Commands(click.Group):
         rows = sorted(row for _, rows in _listed() for row in rows)
         found = [CompletionItem(n, help=text) for n, text in rows if n.startswith(incomplete)]
         return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+def _open_streams() -> None:
+    """What is closed (`>&-`) goes nowhere, or its number would be that of the next file or connection.
+
+    What the output's encoding does not have is a `?`.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", encoding="utf-8"))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def print_no_more() -> None:

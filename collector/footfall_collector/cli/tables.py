@@ -268,7 +268,7 @@ def print_rows(
 def print_apart(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
     """Prints each row as a block of lines, for what is too wide to be a table."""
     for row in rows:
-        console.rule(style="dim")
+        console.rule(style="dim", characters="-" if console.options.ascii_only else "─")
         grid = Table.grid(padding=(0, 2))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
