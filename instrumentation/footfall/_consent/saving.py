@@ -52,9 +52,10 @@ def replace(path: Path, content: bytes, own: Callable[[int], None]) -> None:
 
 
 def overwrite(path: Path, content: bytes) -> None:
-    """Writes over a file what is no longer than it, and spaces: that needs no room, nor its folder.
+    """Writes over a file what is no longer than it, with spaces before the rest is cut off.
 
-    Who reads it meanwhile may find something else than JSON, and counts that as no answer.
+    That needs no room, and no right to its folder. Who reads it meanwhile may find something else than JSON,
+    and counts that as no answer.
 
     Raises:
         OSError: there is no such file, or no room in it.
@@ -66,6 +67,9 @@ def overwrite(path: Path, content: bytes) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if os.write(file, content.ljust(found.st_size)) < found.st_size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.ftruncate(
+            file, len(content)
+        )  # another size is noticed, however soon after the last change
         os.fsync(file)
     finally:
         os.close(file)

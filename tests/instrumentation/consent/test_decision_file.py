@@ -408,8 +408,13 @@ def test_a_no_is_written_over_the_yes_where_no_file_can_be_made(
         consent.renew_receipt()
     decision.with_name("shop.json.new").mkdir()  # in the way
     receipts = consent.receipts()
+    at = decision.stat()
     consent.forget()
     assert json.loads(decision.read_text())["decision"]["installation"] is None
+    now = decision.stat()
+    assert (now.st_ino, now.st_size) != (at.st_ino, at.st_size), (
+        "others notice, in the same tick too"
+    )
     consent.revoke()
     later = Consent("shop", allowed)
     assert (later.state(), later.receipts()) == (State("off", True, False, TODAY), receipts)
