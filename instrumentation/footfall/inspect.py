@@ -6,7 +6,9 @@ be seen from here; in mode `local` the same requests are kept instead.
 """
 
 import argparse
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -126,7 +128,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--raw", type=Path, metavar="FOLDER", help="write what would be sent to a new folder"
     )
-    return run(**vars(parser.parse_args(arguments)))
+    asked = vars(parser.parse_args(arguments))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a catalog may say what its encoding lacks
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        status = run(**asked)
+        if sys.stdout is not None:  # closed
+            sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # Python flushes it at its end
+        if not isinstance(error, BrokenPipeError):  # nobody who reads any more is no word worth
+            print(f"the output cannot be written: {error.strerror}", file=sys.stderr)
+        return 1
+    return status
 
 
 def _about_consent(inspection: Inspection) -> Iterator[str]:

@@ -1,8 +1,11 @@
 import base64
 import json
+import os
 import re
 import socket
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -240,6 +243,35 @@ def test_looking_changes_nothing_and_sends_nothing(used, home, catalog, spawn):
         with pytest.raises(TimeoutError):
             server.accept()
     assert tree(home) == before
+
+
+@pytest.mark.parametrize("option", [[], ["--json"], ["--next"]])
+def test_output_that_cannot_be_written_is_one_line_or_none(used, option):
+    command = [sys.executable, "-m", "footfall.inspect", *option]
+    read, write = os.pipe()
+    os.close(read)
+    for output, said in (
+        ("/dev/full", "the output cannot be written: No space left on device\n"),
+        (write, ""),
+    ):
+        with open(output, "w") as out:
+            done = subprocess.run(
+                command, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60
+            )
+        assert (done.returncode, done.stderr) == (1, said)
+    closed = ["sh", "-c", 'exec "$0" "$@" >&-', *command]
+    done = subprocess.run(closed, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_the_encoding_does_not_have_is_a_question_mark(used, catalog):
+    text = catalog.read_text("utf-8")
+    catalog.write_text(text.replace("visit: {", "visit: {description: 新しい, "), "utf-8")
+    command = [sys.executable, "-m", "footfall.inspect", "--catalog", str(catalog)]
+    done = subprocess.run(command, capture_output=True, timeout=60,
+                          env=os.environ | {"PYTHONIOENCODING": "latin-1"})  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"???" in done.stdout
 
 
 @pytest.mark.parametrize(
