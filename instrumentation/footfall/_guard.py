@@ -1,16 +1,18 @@
 """How Footfall survives a fault of its own: it is reported, and the host goes on.
 
 One way for all (docs/design.md, "The promises"): `with guarded(report)`. A report names the class of an
-error, and never repeats its message, which may be personal. What is meant to end a program or a task passes,
-as it is no `Exception`: KeyboardInterrupt, SystemExit, CancelledError, GreenletExit.
+error, and never repeats its message, which may be personal. What is meant to end a program or a task passes:
+what is no `Exception` (KeyboardInterrupt, SystemExit, CancelledError, GreenletExit), and what a handler of a
+signal raises that has interrupted our code (the time limits of RQ and Celery, an order to end).
 
 The measured path catches by itself, as a block costs more there than an `except`, and reports the same;
 `tests/instrumentation/test_guard.py` has the names of its functions.
 """
 
+import signal
 from collections.abc import Callable
-from functools import wraps
-from types import TracebackType
+from functools import partial, wraps
+from types import CodeType, TracebackType
 from typing import Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 from footfall._log import Warnings, log
@@ -48,7 +50,7 @@ class guarded:  # as `contextlib.suppress`
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        if not isinstance(error, Exception):
+        if not isinstance(error, Exception) or is_of_a_signal(error):
             return False
         self._report(error)
         return True
@@ -90,7 +92,8 @@ class Faults:
         self.warnings = Warnings()
 
     def trouble(self, error: Exception) -> None:
-        """Reports a fault in a call."""
+        """Reports a fault in a call; what is no fault of ours passes."""
+        let_pass(error)
         if isinstance(error, StaysOff):
             return
         if self._strict:
@@ -116,6 +119,34 @@ class Faults:
             " ends this reminder"
         )
         self.warnings.warn("forgotten", message)
+
+
+def is_of_a_signal(error: BaseException) -> bool:
+    """Whether the handler of a signal has raised it, between two instructions of whatever runs."""
+    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code not in codes:
+        trace = trace.tb_next
+    return trace is not None
+
+
+def let_pass(error: Exception) -> None:
+    """Raises it again if it is of a signal handler's."""
+    if is_of_a_signal(error):
+        _raise(error)
+
+
+def _code_of(handler: Any) -> CodeType | None:
+    while isinstance(handler, partial):
+        handler = handler.func
+    if not callable(handler) or isinstance(
+        handler, type
+    ):  # SIG_DFL can be called no more than a number
+        return None
+    for called in (getattr(handler, "__func__", handler), type(handler).__call__):
+        if isinstance(code := getattr(called, "__code__", None), CodeType):
+            return code
+    return None
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -89,14 +89,21 @@ class Delivery:
 
     def close(self, timeout: float) -> bool:
         """Sends everything that waits and stops; after `timeout` seconds the rest is given up."""
-        sent = self._courier.do(self._close, timeout)
-        self._spans.interrupt()  # ends an export that still waits for the collector
-        self._metrics.interrupt()
-        if not sent and timeout > 0:  # by the courier: to look up a name may take long
-            self._courier.do(partial(self._spans.tell, AT_THE_END), 2 * AT_THE_END)
-        self._courier.stop()
+        try:
+            sent = self._courier.do(self._close, timeout)
+            self._interrupt()
+            if not sent and timeout > 0:  # by the courier: to look up a name may take long
+                self._courier.do(partial(self._spans.tell, AT_THE_END), 2 * AT_THE_END)
+        finally:  # also when Ctrl-C, or a time limit of the host's, ends the wait
+            self._interrupt()
+            self._courier.stop()
         later.log()
         return sent
+
+    def _interrupt(self) -> None:
+        """Ends an export that still waits for the collector."""
+        self._spans.interrupt()
+        self._metrics.interrupt()
 
     def hurry(self) -> None:
         """From now on, for a while, sends what comes at once; does not wait."""

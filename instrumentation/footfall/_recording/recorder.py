@@ -13,6 +13,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.trace import SpanContext
 
+from footfall._guard import let_pass
 from footfall._recording import hints
 from footfall._recording.counters import Counters
 from footfall._recording.outcome import Errors, failure
@@ -75,7 +76,8 @@ class Recorder:
         """The plan of a declared event; an undeclared one is counted as dropped."""
         try:
             plan = self.plans.get(event)
-        except Exception:  # the measured path
+        except Exception as error:  # the measured path
+            let_pass(error)
             plan = None  # not even hashable
         if plan is None:
             self.counters.drop(Drop.UNDECLARED_EVENT)
@@ -115,7 +117,8 @@ class Recorder:
                 continue
             try:
                 good = check(value)
-            except Exception:  # the measured path
+            except Exception as error:  # the measured path
+                let_pass(error)
                 good = None  # the value's own methods failed
             if good is None:
                 self.counters.drop(Drop.WRONG_TYPE)
@@ -139,7 +142,8 @@ class Recorder:
         if issubclass(type(error), BaseException):
             try:
                 return failure(error, self._errors)
-            except Exception:  # the measured path
+            except Exception as fault:  # the measured path
+                let_pass(fault)
                 return UNEXPECTED_ERROR  # its own class failed
         if issubclass(type(error), str):
             word = str.__str__(error)

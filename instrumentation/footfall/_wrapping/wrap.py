@@ -30,6 +30,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from footfall._guard import let_pass
 from footfall._wrapping.steps import AsyncSteps, Steps
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _function(client: "Client", use: Use, function: Any_) -> Any_:
 
 def _plain(client: "Client", use: Use, function: Any_) -> Any_:
     at_once: set[type] = set()
-    kind_of, fault = type, Exception
+    kind_of, fault, passes = type, Exception, let_pass
 
     def measured(*args: Any, **kwargs: Any) -> Any:
         if client.recorder is None:
@@ -156,8 +157,8 @@ def _plain(client: "Client", use: Use, function: Any_) -> Any_:
             try:
                 if kind_of(result) in at_once:
                     return result
-            except fault:  # its class has no hash
-                pass
+            except fault as error:  # its class has no hash
+                passes(error)
             return this._until(result, at_once)
 
     return measured
