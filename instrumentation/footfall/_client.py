@@ -9,12 +9,12 @@ from footfall._answer import PresentConsent
 from footfall._feature import Feature, Measured
 from footfall._guard import Faults, guarded
 from footfall._lifecycle import Flushed, Lifecycle
+from footfall._threads import Wait
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from footfall._consent.consent import Consent
-    from footfall._delivery.courier import Wait
     from footfall._recording.recorder import Recorder
     from footfall._settings import Exporters
     from footfall_processors.catalog import Attribute
@@ -217,7 +217,7 @@ class Client:
         """
         return self._lifecycle.flush(timeout)
 
-    def finish(self) -> "Wait":
+    def finish(self) -> Wait:
         """Begins to send what waits because the process may end now; what is returned waits for it."""
         return self._lifecycle.finish()
 

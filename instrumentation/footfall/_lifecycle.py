@@ -17,7 +17,6 @@ from footfall._settings import ConfigurationError, Exporters, Options, Settings,
 if TYPE_CHECKING:
     from footfall._client import Client
     from footfall._consent.consent import Consent
-    from footfall._delivery.courier import Wait
     from footfall._delivery.delivery import Delivery
     from footfall._recording.recorder import Recorder
 
@@ -104,13 +103,14 @@ class Lifecycle:
             return Flushed(self._asleep or self._delivery.flush(timeout))
         return Flushed.NOT_DONE
 
-    def finish(self) -> "Wait":
+    def finish(self) -> _threads.Wait:
         """Sends what waits because the process may end now."""
         with guarded(self._faults.trouble):
-            delivery = self._closing or self._delivery
-            if delivery is not None and not self._asleep:
-                return delivery.finish()
-        return lambda _: True
+            present = None if self._asleep else self._delivery
+            both = dict.fromkeys((present, self._closing))  # another thread may configure meanwhile
+            waits = [each.finish() for each in both if each is not None]
+            return lambda timeout: _threads.wait_for(waits, timeout)
+        return lambda _: False
 
     def hurry(self) -> None:
         """The process was told to end."""
@@ -124,8 +124,11 @@ class Lifecycle:
             atexit.unregister(self._client.shutdown)
             self._ends = False
             stopped = self._stop(timeout)
-            if not sigterm.unhook(self._client):  # not before: the signal may come meanwhile
-                hard_exit.unhook()
+            with self._changing:  # not before: the signal may come meanwhile
+                if not self.on and not sigterm.unhook(
+                    self._client
+                ):  # nobody has configured it again
+                    hard_exit.unhook()
             return stopped
         return False
 

@@ -9,7 +9,7 @@ import _thread
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
 from importlib import import_module
@@ -19,6 +19,9 @@ LONGEST: Final = threading.TIMEOUT_MAX
 """Seconds that a thread can wait."""
 PAUSE: Final = 0.05
 """Seconds, at most, between two looks of a greenlet that waits for a thread."""
+
+Wait = Callable[[float], bool]
+"""Waits so many seconds for what has begun; whether it has succeeded by then."""
 
 _ENDING_IN_ORDER: Final = frozenset({"mod_wsgi", "uwsgi"})
 """Modules that these servers make in every interpreter."""
@@ -95,6 +98,13 @@ def lock() -> AbstractContextManager[object]:
     """
     made: AbstractContextManager[object] = _original("RLock")()
     return made
+
+
+def wait_for(waits: Iterable[Wait], timeout: float) -> bool:
+    """Waits for all of them, so many seconds together; whether each has succeeded."""
+    until = time.monotonic() + timeout
+    ended = [wait(max(0.0, until - time.monotonic())) for wait in waits]
+    return all(ended)
 
 
 class Signal:

@@ -7,9 +7,6 @@ from typing import Final
 from footfall import _threads
 from footfall._guard import at_debug, guarded
 
-Wait = Callable[[float], bool]
-"""Waits so many seconds for what has begun; whether it succeeded by then."""
-
 AFTER_AN_ERROR: Final = 1.0
 """Seconds until the next round where one failed."""
 
@@ -73,7 +70,7 @@ class Courier:
         """
         return self.begin(work)(timeout)
 
-    def begin(self, work: Callable[[], bool]) -> Wait:
+    def begin(self, work: Callable[[], bool]) -> _threads.Wait:
         """Runs `work`, for which what is returned waits; see `do`."""
         if self._stopped:
             return lambda _: False

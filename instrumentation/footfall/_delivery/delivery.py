@@ -11,7 +11,7 @@ from typing import Final
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.resources import Resource
 
-from footfall._delivery.courier import Courier, Wait
+from footfall._delivery.courier import Courier
 from footfall._delivery.exporters import CountersExporter, SpansExporter
 from footfall._delivery.outage import Outage
 from footfall._delivery.queue import Queue, Reader
@@ -19,6 +19,7 @@ from footfall._log import later
 from footfall._recording.counters import Counters
 from footfall._recording.spans import SCOPE
 from footfall._settings import Exporters, Settings
+from footfall._threads import Wait
 
 AT_THE_END: Final = 0.2
 """Seconds to wait for each answer of a collector that took nothing before the end."""

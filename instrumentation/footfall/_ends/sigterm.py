@@ -15,13 +15,14 @@ none but reentrant ones and its own, and only waits, for so long, for the client
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, Protocol
 from weakref import WeakSet
+
+from footfall import _threads
 
 TIMEOUT: Final = 2.0
 """Seconds that a process which is about to die may wait for the collector."""
@@ -43,7 +44,7 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 class Ending(Protocol):
     """What has something to send before its process ends."""
 
-    def finish(self) -> Callable[[float], object]: ...
+    def finish(self) -> _threads.Wait: ...
 
     def hurry(self) -> None: ...
 
@@ -89,9 +90,7 @@ def flush(timeout: float) -> None:
     Args:
         timeout: Seconds that it may take.
     """
-    until = time.monotonic() + timeout
-    for wait in [each.finish() for each in list(_endings)]:
-        wait(max(0.0, until - time.monotonic()))
+    _threads.wait_for([each.finish() for each in list(_endings)], timeout)
 
 
 def hook(ending: Ending) -> None:

@@ -173,6 +173,26 @@ def test_shutdown_puts_back_what_was_there(catalog, received):
     )
 
 
+@pytest.mark.parametrize("meanwhile", ["", "thread.join()"], ids=["during it", "after it"])
+def test_what_is_configured_while_another_thread_shuts_down_is_sent_as_well(
+    ended, catalog, received, received_http, meanwhile
+):
+    received.held = True
+    after = f"""
+        thread = threading.Thread(target=footfall.shutdown)
+        thread.start()
+        while footfall.default.recorder is not None:
+            time.sleep(0.01)
+        os.environ["FOOTFALL_PROTOCOL"] = "http/protobuf"
+        footfall.configure({str(catalog)!r}, {received_http.endpoint!r}, enabled=True)
+        footfall.event("shop.visit")
+        {meanwhile}
+        logging.disable()
+    """
+    assert ended(received.endpoint, "import logging", after) == (TERMINATED, "")
+    assert received_http.emitted() == {"shop.visit": 1}
+
+
 def test_a_thread_that_configures_can_hook_nothing_and_does_not_fail(catalog, received):
     done = programs.run(
         "-c",
