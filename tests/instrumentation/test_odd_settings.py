@@ -2,6 +2,7 @@
 
 import inspect
 import itertools
+import os
 import re
 from pathlib import Path
 
@@ -152,6 +153,26 @@ def test_a_protocol_that_is_only_odd(
     _, warnings = send(client, catalog, sink, caplog)
     assert len(warnings) == is_told
     assert all(f"{OTLP}PROTOCOL" in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        (f"{OTLP}TRACES_TIMEOUT", ""),  # `OTEL_...=` in an .env file
+        (f"{OTLP}METRICS_TIMEOUT", "10s"),
+        ("OTEL_PYTHON_EXPORTER_OTLP_GRPC_RETRYABLE_ERROR_CODES", "EVERY"),
+    ],
+)
+def test_what_opentelemetrys_exporters_cannot_read_turns_nothing_off(
+    client, catalog, received, own, name, value, monkeypatch, caplog
+):
+    monkeypatch.setenv("FOOTFALL_ENDPOINT" if own else f"{OTLP}ENDPOINT", received.endpoint)
+    monkeypatch.setenv(name, value)
+    _, warnings = send(client, catalog, received, caplog)
+    assert len(warnings) == (value == "10s" and not own)
+    assert all(name in warning for warning in warnings)
+    assert os.environ[name] == value
 
 
 def test_every_odd_value_of_the_hosts_is_in_one_warning(

@@ -8,13 +8,19 @@ clock is set right, they are sent again in another run (`footfall._recording.run
 Source: OTLP 1.5, "Partial Success"; metrics_service.proto.
 """
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import Final
 
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricExportResult, MetricsData
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from footfall._destination import Destination
 from footfall._settings import ConfigurationError, Exporters, Settings
+
+_HOSTS: Final = ("OTEL_EXPORTER_OTLP_", "OTEL_PYTHON_EXPORTER_OTLP_")
 
 
 def exporters(settings: Settings, timeout: float | None = None) -> Exporters:
@@ -32,7 +38,30 @@ def exporters(settings: Settings, timeout: float | None = None) -> Exporters:
     traces, metrics = settings.traces, settings.metrics
     if timeout is not None:
         traces, metrics = replace(traces, timeout=timeout), replace(metrics, timeout=timeout)
-    return Exporters(_spans(traces), _counters(metrics))
+    try:
+        return Exporters(_spans(traces), _counters(metrics))
+    except ConfigurationError:
+        raise
+    except (KeyError, ValueError):
+        with _hosts_variables_hidden():
+            return Exporters(_spans(traces), _counters(metrics))
+
+
+@contextmanager
+def _hosts_variables_hidden() -> Iterator[None]:
+    """OpenTelemetry's exporters read some, whatever they are given, and fail where one cannot be read.
+
+    The host's own fail by it, too, so nobody misses such a variable meanwhile.
+    """
+    hidden = {
+        name: os.environ.pop(name)
+        for name in list(os.environ)
+        if name.startswith(_HOSTS) and not name.endswith("_CREDENTIAL_PROVIDER")
+    }
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _spans(to: Destination) -> SpanExporter:
