@@ -123,8 +123,12 @@ class Faults:
 
 def is_of_a_signal(error: BaseException) -> bool:
     """Whether the handler of a signal has raised it, between two instructions of whatever runs."""
-    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
     trace = error.__traceback__
+    if (
+        trace is None or trace.tb_next is None
+    ):  # where it was caught, at most; to ask for handlers takes time
+        return False
+    codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
     while trace is not None and trace.tb_frame.f_code not in codes:
         trace = trace.tb_next
     return trace is not None
