@@ -67,9 +67,7 @@ def overwrite(path: Path, content: bytes) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         if os.write(file, content.ljust(found.st_size)) < found.st_size:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        os.ftruncate(
-            file, len(content)
-        )  # another size is noticed, however soon after the last change
+        os.ftruncate(file, len(content))  # another size is noticed, however soon
         os.fsync(file)
     finally:
         os.close(file)
