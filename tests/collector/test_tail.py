@@ -174,11 +174,12 @@ def test_tail_that_is_ended_twice_ends_once_and_says_nothing(configuration, quer
     query("INSERT INTO footfall.refused_daily VALUES"
           " ((now() AT TIME ZONE 'UTC')::date, 'logs', 'service', 'web', 'till', 4)")  # fmt: skip
     command = [*TAIL, "--config", str(file)]
-    for _ in range(3):
+    for pause in (0, 0, 0.002, 0.02):
         tail = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         assert "refused service" in tail.stdout.readline()
         for how in twice:
             tail.send_signal(how)
+            time.sleep(pause)
         assert (tail.communicate(timeout=30)[1], tail.returncode) == ("", 0)
 
 

@@ -44,6 +44,8 @@ def tail(config: str | None, as_json: bool, events: bool) -> None:
         with suppress(KeyboardInterrupt, BrokenPipeError), _shown(as_json, events) as show:
             show.show(watch, first)
             follow(watch, _WhileRead(show), threading.Event())
+        for number in _ENDS:  # Python would have the next one kill it while it ends
+            signal.signal(number, signal.SIG_IGN)
         try:
             sys.stdout.flush()
         except BrokenPipeError:  # whoever read it has seen enough
