@@ -124,9 +124,7 @@ class Faults:
 def is_of_a_signal(error: BaseException) -> bool:
     """Whether the handler of a signal has raised it, between two instructions of whatever runs."""
     trace = error.__traceback__
-    if (
-        trace is None or trace.tb_next is None
-    ):  # where it was caught, at most; to ask for handlers takes time
+    if trace is None or trace.tb_next is None:  # raised where it was caught: nobody need be asked
         return False
     codes = {_code_of(signal.getsignal(number)) for number in signal.valid_signals()} - {None}
     while trace is not None and trace.tb_frame.f_code not in codes:
@@ -143,9 +141,7 @@ def let_pass(error: Exception) -> None:
 def _code_of(handler: Any) -> CodeType | None:
     while isinstance(handler, partial):
         handler = handler.func
-    if not callable(handler) or isinstance(
-        handler, type
-    ):  # SIG_DFL can be called no more than a number
+    if not callable(handler) or isinstance(handler, type):
         return None
     for called in (getattr(handler, "__func__", handler), type(handler).__call__):
         if isinstance(code := getattr(called, "__code__", None), CodeType):

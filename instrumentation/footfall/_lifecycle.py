@@ -125,9 +125,8 @@ class Lifecycle:
             self._ends = False
             stopped = self._stop(timeout)
             with self._changing:  # not before: the signal may come meanwhile
-                if not self.on and not sigterm.unhook(
-                    self._client
-                ):  # nobody has configured it again
+                configured_again = self.on
+                if not configured_again and not sigterm.unhook(self._client):
                     hard_exit.unhook()
             return stopped
         return False

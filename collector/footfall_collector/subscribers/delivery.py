@@ -99,9 +99,8 @@ class Delivery:
                 if refusal is not None:
                     whole = batch.size + sum(batch.beyond_rows(one_each=True).values())
                     events = whole if refusal.events is None else refusal.events
-                    events = min(
-                        events, max(whole - refused, 0)
-                    )  # those of several are the batch's
+                    # Those of several requests together are the batch's.
+                    events = min(events, max(whole - refused, 0))
                     refused += events
                     await self._park(connection, place, events, refusal.reason)
                 elif place in before:
