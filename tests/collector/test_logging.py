@@ -374,7 +374,9 @@ async def test_a_task_that_fails_alone_says_nothing_that_it_had(log):
     assert log.text.count("builtins.ZeroDivisionError") == 2
 
 
-async def test_what_the_system_lacks_is_said_once_a_minute_and_says_what_to_do(log):
+async def test_what_the_system_lacks_is_said_once_a_minute_and_says_what_to_do(log, monkeypatch):
+    assert diagnostics.SELDOM["tick"] == 60
+    monkeypatch.setitem(diagnostics.SELDOM, "tick", 1e9)  # no minute ends meanwhile
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(diagnostics.on_loop_error)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
