@@ -16,6 +16,8 @@ PHONE: Final = re.compile(
     rf"|\+?[(\[]?\d(?:{SIGN}{{0,8}}(?!{DATE})\d)*)"  # not possessive: a group's is broken in 3.11.2
 )
 CARD: Final = re.compile(rf"(?<!\d)(?!{DATE})\d(?:{SIGN}{{0,8}}(?!{DATE})\d){{12,18}}(?!\d)")
+AFTER_CARD: Final = re.compile(rf"\[card\](?:[ \t./_-]{{1,8}}(?!{DATE})\d+)+")
+"""What stands behind one may be the rest of another: a long row of digits is not known by where it began."""
 FOURS: Final = re.compile(
     r"(?<!\d)(?<!\d[,;])(?<!\d[,;] )[3-6]\d{3}(?P<sign>[^\w.]{0,2}[^\w \t./()\[\]-][^\w.]{0,2})"
     r"(?:\d{4}(?P=sign)){2}\d{4}(?!\d|(?P=sign)\d)",

@@ -86,6 +86,7 @@ _KINDS: Final = (
     _kind(r"#\d{4}", re.compile(r"[\w.]{2,32}#\d{4}(?!\d)"), "[name]"),  # Discord's discriminators
     _kind(_DIGITS, addresses.IPV4, addresses.ipv4),
     _kind(_DIGITS, numbers.CARD, numbers.card),
+    _kind(r"\[card\]", numbers.AFTER_CARD, "[card]"),
     _kind(_DIGITS, numbers.FOURS, numbers.card),
     _kind(_LINES, numbers.WRAPPED_CARD, numbers.card),
     _kind(_DIGITS, r"(?<!\d)\d{17,}+", "[id]"),  # Discord's ids have 17 to 20 digits

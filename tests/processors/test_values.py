@@ -232,6 +232,7 @@ PERSONAL = {
     st.integers(0, 40),
     st.integers(1, 60),
 )
+@example(["+1 (555) 123-45 67", "4111 1111 1111 1111", "4111 1111 1111 1111"], 0, 40)
 def test_however_a_long_text_is_cut_nothing_personal_is_left_of_it(pieces, pad, length):
     """The first cut may go through anything."""
     text = "x" * pad + " " + " ".join(pieces)
