@@ -168,9 +168,8 @@ def _shown(entry: keys.KeyEntry) -> dict[str, Any]:
 def _print_table(entries: dict[str, keys.KeyEntry]) -> None:
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
-    from footfall_collector.cli.tables import fits, print_apart
+    from footfall_collector.cli.tables import print_texts
 
     today = dt.datetime.now(dt.UTC).date()
     rows = []
@@ -188,12 +187,5 @@ def _print_table(entries: dict[str, keys.KeyEntry]) -> None:
         )
         rows.append(row)
     columns = ("name", "services", "per minute", "may also", "created", "expires")
-    console, table = Console(), Table(title="Keys", title_justify="left")
-    for column in columns:
-        table.add_column(column, justify="right" if column == "per minute" else "left")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    if fits(console, table):
-        console.print(table)
-    else:
-        print_apart(columns, rows, console)
+    table = Table(title="Keys", title_justify="left")
+    print_texts(table, columns, rows, ["per minute"], Console())

@@ -6,7 +6,7 @@ is a block of lines, as psql's expanded format has it.
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -74,7 +74,7 @@ def print_report(report: Report, beside: Beside, console: Console | None = None)
     layouts = [*_layouts(report, has_trend=bool(beside.trends))]
     for layout in layouts:
         table = _table(report, layout, beside.trends)
-        if fits(console, table):
+        if _fits(console, table):
             if layout.box is SIMPLE_HEAD:
                 console.print()
             console.print(table)
@@ -236,7 +236,7 @@ def _block(report: Report, row: Sequence[Any], columns: Sequence[int]) -> Table:
     return block
 
 
-def fits(console: Console, table: Table) -> bool:
+def _fits(console: Console, table: Table) -> bool:
     """Whether no line of it has to be cut or wrapped."""
     endless = console.options.update(width=_ENDLESS)
     return console.measure(table, options=endless).maximum <= console.width
@@ -252,17 +252,31 @@ def print_rows(
     """Prints what a statement gave: as a table where that fits into a line, else row by row."""
     console = console or Console()
     texts = [["" if value is None else _plain(value) for value in row] for row in rows]
-    table = Table()
-    for index, column in enumerate(columns):
-        numeric = any(isinstance(row[index], int | float | Decimal) for row in rows)
-        table.add_column(column, justify="right" if numeric else "left", overflow="fold")
-    for row in texts:
+    numbers = [
+        column
+        for column, values in zip(columns, zip(*rows, strict=True), strict=False)
+        if any(isinstance(value, int | float | Decimal) for value in values)
+    ]
+    print_texts(Table(), columns, texts, numbers, console)
+    console.print(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}")
+
+
+def print_texts(
+    table: Table,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    numbers: Collection[str],
+    console: Console,
+) -> None:
+    """Fills a table, the columns of numbers to the right, and prints it where it fits, else row by row."""
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left")
+    for row in rows:
         table.add_row(*map(Text, row))
-    if fits(console, table):
+    if _fits(console, table):
         console.print(table)
     else:
-        print_apart(columns, texts, console)
-    console.print(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}")
+        print_apart(columns, rows, console)
 
 
 def print_apart(columns: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> None:
