@@ -217,9 +217,13 @@ class Client:
         """
         return self._lifecycle.flush(timeout)
 
-    def finish(self) -> Wait:
-        """Begins to send what waits because the process may end now; what is returned waits for it."""
-        return self._lifecycle.finish()
+    def finish(self, timeout: float) -> bool:
+        """Sends what waits because the process may end now, within `timeout` seconds; see `flush()`."""
+        return self.finishing()(timeout)
+
+    def finishing(self) -> Wait:
+        """Begins with what `finish()` does; what is returned waits for it."""
+        return self._lifecycle.finishing()
 
     def hurry(self) -> None:
         """The process was told to end: for a while, what comes is sent at once."""

@@ -103,12 +103,12 @@ class Lifecycle:
             return Flushed(self._asleep or self._delivery.flush(timeout))
         return Flushed.NOT_DONE
 
-    def finish(self) -> _threads.Wait:
+    def finishing(self) -> _threads.Wait:
         """Sends what waits because the process may end now."""
         with guarded(self._faults.trouble):
             present = None if self._asleep else self._delivery
             both = dict.fromkeys((present, self._closing))  # another thread may configure meanwhile
-            waits = [each.finish() for each in both if each is not None]
+            waits = [each.finishing() for each in both if each is not None]
             return lambda timeout: _threads.wait_for(waits, timeout)
         return lambda _: False
 

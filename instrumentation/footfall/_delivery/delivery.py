@@ -74,7 +74,7 @@ class Delivery:
         later.log()
         return sent
 
-    def finish(self) -> Wait:
+    def finishing(self) -> Wait:
         """The same where the process may end, but what the collector has already is not sent again.
 
         It begins at once; what is returned waits for it.

@@ -44,7 +44,7 @@ Handler = Callable[[int, FrameType | None], Any] | int | None
 class Ending(Protocol):
     """What has something to send before its process ends."""
 
-    def finish(self) -> _threads.Wait: ...
+    def finishing(self) -> _threads.Wait: ...
 
     def hurry(self) -> None: ...
 
@@ -90,7 +90,7 @@ def flush(timeout: float) -> None:
     Args:
         timeout: Seconds that it may take.
     """
-    _threads.wait_for([each.finish() for each in list(_endings)], timeout)
+    _threads.wait_for([each.finishing() for each in list(_endings)], timeout)
 
 
 def hook(ending: Ending) -> None:

@@ -33,8 +33,8 @@ async def _flush(client: "Client") -> None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:  # trio: no request is left that could mind
-        client.finish()(TIMEOUT)
+        client.finish(TIMEOUT)
     else:
-        finished = loop.run_in_executor(None, client.finish(), TIMEOUT)
+        finished = loop.run_in_executor(None, client.finishing(), TIMEOUT)
         # The host may keep all threads of its executor busy.
         await asyncio.wait([finished], timeout=TIMEOUT)
